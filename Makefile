@@ -1,0 +1,96 @@
+# Every target makes the environment it needs, given Python and make: see `make help`.
+PYTHON ?= python3
+MIN_PYTHON := $(shell sed -n 's/^requires-python = ">=\(.*\)"/\1/p' pyproject.toml)
+PYTHON_OLDEST ?= python$(MIN_PYTHON)
+PYTEST_ARGS ?=
+
+VENV := .venv
+OLDEST := .venv-oldest
+BIN := $(VENV)/bin
+PIP_INSTALL := -m pip --quiet --quiet install
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# Two targets must not install into one environment at once.
+.NOTPARALLEL:
+.PHONY: help demo test test-oldest coverage examples lint docs clean
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+demo: $(VENV)/installed-plot  ## Fit real data with the three regressors, save their loss curves
+	@mkdir -p demo
+	@MPLBACKEND=Agg $(BIN)/python docs/examples/plot_diabetes.py demo/loss_curves.png
+
+test: $(VENV)/installed-test  ## Run the tests and every documented example
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-oldest: $(OLDEST)/installed-test  ## Run the tests with the oldest versions that pyproject.toml declares
+	@$(OLDEST)/bin/python -c "import platform, numpy, sklearn; print('Python', \
+	  platform.python_version(), '/ NumPy', numpy.__version__, '/ scikit-learn', sklearn.__version__)"
+	@$(OLDEST)/bin/python -m pytest $(PYTEST_ARGS)
+
+coverage: $(VENV)/installed-test  ## Run the tests and show the lines they miss
+	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	@$(BIN)/coverage report
+
+examples: $(VENV)/installed-plot  ## Run the scripts of the gallery
+	@for script in docs/examples/plot_*.py; do \
+	  echo "$$script"; MPLBACKEND=Agg $(BIN)/python "$$script" || exit 1; \
+	done
+
+lint: $(VENV)/installed-lint  ## Check the code's style and its formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+docs: $(VENV)/installed-docs  ## Build the documentation in docs/_build/html
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+clean:  ## Delete all that the other targets made
+	rm -rf $(VENV) $(OLDEST) build dist skgd.egg-info .pytest_cache .ruff_cache .coverage htmlcov \
+	  demo docs/_build docs/auto_examples docs/generated docs/sg_execution_times.rst
+	find . -name __pycache__ -type d -exec rm -rf {} +
+
+$(VENV)/created:
+	@$(call require,$(PYTHON),>=,PYTHON)
+	@echo "Making $(VENV) (once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python $(PIP_INSTALL) --upgrade pip
+	@touch $@
+
+$(OLDEST)/created:
+	@$(call require,$(PYTHON_OLDEST),==,PYTHON_OLDEST)
+	@echo "Making $(OLDEST) (once)"
+	@$(PYTHON_OLDEST) -m venv $(OLDEST)
+	@$(OLDEST)/bin/python $(PIP_INSTALL) --upgrade pip
+	@touch $@
+
+$(VENV)/installed-lint: pyproject.toml $(VENV)/created
+	@echo "Installing the linter (once)"
+	@$(BIN)/python $(PIP_INSTALL) --group lint
+	@touch $@
+
+# installed-EXTRA: skgd, editable, with that extra of pyproject.toml.
+$(VENV)/installed-%: pyproject.toml setup.cfg $(VENV)/created
+	@echo "Installing skgd[$*] (once)"
+	@$(BIN)/python $(PIP_INSTALL) --editable ".[$*]"
+	@touch $@
+
+$(OLDEST)/installed-test: pyproject.toml setup.cfg $(OLDEST)/created
+	@echo "Installing skgd[test] with its oldest dependencies (once)"
+	@$(OLDEST)/bin/python -c "import tomllib; \
+	  project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+	  print(*project['dependencies'], sep='\n')" > $(OLDEST)/bounds.txt
+	@sed 's/>=/==/' $(OLDEST)/bounds.txt > $(OLDEST)/constraints.txt
+	@$(OLDEST)/bin/python $(PIP_INSTALL) --constraint $(OLDEST)/constraints.txt --editable ".[test]"
+	@touch $@
+
+# $(call require,INTERPRETER,COMPARISON,VARIABLE): stop, with advice, unless it is Python $(MIN_PYTHON).
+define require
+$(1) -c "import sys; sys.exit(not sys.version_info[:2] $(2) tuple(map(int, '$(MIN_PYTHON)'.split('.'))))" \
+  2>/dev/null || { echo "Needs Python $(2) $(MIN_PYTHON), and $(1) is not: say make $(3)=/path/to/python"; exit 1; }
+endef

@@ -1,0 +1,54 @@
+"""How Sphinx builds the documentation."""
+
+from skgd import __version__
+
+project = "skgd"
+author = "The skgd developers"
+copyright = f"2026, {author}"
+version = release = __version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx-mathjax-offline",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "examples"]
+
+html_theme = "pydata_sphinx_theme"
+html_theme_options = {"footer_end": [], "show_prev_next": False}
+html_show_sourcelink = False
+html_sidebars = {"getting_started": [], "design": [], "changelog": []}
+
+# The class template lists the members itself.
+numpydoc_show_class_members = False
+# Pages show what a module offers by name, also what it imports.
+autosummary_ignore_module_all = False
+autosummary_imported_members = True
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "auto_examples",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "min_reported_time": 10,
+    "show_memory": False,
+}
+
+
+def skip_member(app, what, name, obj, skip, options):
+    """Leave out what scikit-learn's base classes add, save `score`."""
+    inherited = (getattr(obj, "__module__", None) or "").startswith("sklearn.")
+    return True if inherited and name != "score" else skip
+
+
+def setup(app):
+    """Connect the hooks."""
+    app.connect("autodoc-skip-member", skip_member)

@@ -1,0 +1,518 @@
+"""What the three regressors share: checking input, assembling a task, keeping what came of it."""
+
+import copy
+import warnings
+from abc import ABCMeta, abstractmethod
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import r2_score
+from sklearn.model_selection import ShuffleSplit
+from sklearn.utils import check_array, check_random_state, get_tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skgd import automatic
+from skgd._parameters import plan
+from skgd._pieces import Piece
+from skgd._validation import InvalidParameterError
+from skgd.designs import Coordinates, Design, Moments
+from skgd.engine import Diverged, State, Task, Tests, descend
+from skgd.history import History, line
+from skgd.objectives import Objective
+from skgd.stopping import GradientTest, StopReason
+
+
+@dataclass
+class Carried:
+    """What an estimator carries from one call to the next, beside its public attributes.
+
+    Parameters
+    ----------
+    state : State
+        The descent.
+    coordinates : Coordinates
+        What its inner parameters refer to.
+    moments : Moments or None
+        Of the features seen so far, if they are standardised.
+    weight, rows : float
+        Total weight and number of the rows seen so far.
+    history : History
+        The course of the descent.
+    coef, intercept : arrays
+        The parameters as they were reported, to notice an assignment by the user.
+    """
+
+    state: State
+    coordinates: Coordinates
+    moments: Moments | None
+    weight: float
+    rows: int
+    history: History
+    coef: np.ndarray = None
+    intercept: np.ndarray = None
+
+
+@dataclass
+class Data:
+    """Checked input: rows, targets, weights (None: all 1), of one dtype."""
+
+    X: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray | None
+
+    def rows(self, mask):
+        """Return the rows where `mask` is true."""
+        return Data(
+            self.X[mask], self.y[mask], None if self.weights is None else self.weights[mask]
+        )
+
+
+class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMeta):
+    """Base of the three regressors; each says how many rows an update has, and what ends a fit."""
+
+    _full_batch = False
+    _flat_beside_objects = False  # whether flat parameters may stand unread beside objects
+    _weights_are_relative = True  # whether only the proportions of the weights matter
+
+    @abstractmethod
+    def _batch_size(self, n_rows):
+        """Return the rows in an update; None means the full batch."""
+
+    @abstractmethod
+    def _tests(self, task):
+        """Return what ends a fit."""
+
+    @abstractmethod
+    def _on_divergence(self, chosen):
+        """Return what an explosion leads to; `chosen` is a schedule, None if it was "auto"."""
+
+    def set_params(self, **params):
+        """Set parameters of the estimator, or of the pieces that it holds.
+
+        A piece is immutable: ``learning_rate__eta0=0.1`` puts a changed copy into
+        ``learning_rate`` and leaves the object that was there as it is.
+
+        Parameters
+        ----------
+        **params
+            Values by name; ``piece__parameter`` reaches into a piece. Whole objects are set first.
+
+        Returns
+        -------
+        self
+        """
+        plain = {name: value for name, value in params.items() if "__" not in name}
+        super().set_params(**plain)
+        for name, value in params.items():
+            holder, _, inner = name.partition("__")
+            if inner:
+                super().set_params(
+                    **{holder: self._held_piece(holder, name).replace(**{inner: value})}
+                )
+        return self
+
+    def _held_piece(self, holder, name):
+        known = self.get_params(deep=False)
+        if holder not in known:
+            listing = ", ".join(known)
+            raise InvalidParameterError(
+                f"{name} reaches into {holder!r}, which is no parameter of {type(self).__name__}; "
+                f"it has: {listing}."
+            )
+        if not isinstance(known[holder], Piece):
+            raise InvalidParameterError(
+                f"{name} reaches into an object, but {holder}={known[holder]!r} is none. Give an "
+                f"object for {holder}, or set the flat parameter instead."
+            )
+        return known[holder]
+
+    def partial_fit(self, X, y, sample_weight=None):
+        """Make one epoch of updates on the given rows, from where the last call ended.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, not negative. If all are zero, a warning says that nothing changed.
+
+        Returns
+        -------
+        self
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If the input or a parameter is refused, or the descent diverges; the model stays as it
+            was.
+        """
+        first = not hasattr(self, "coef_")
+        if first and self.early_stopping:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True: one epoch cannot be stopped "
+                "early. Call fit, or set early_stopping=False and score the model yourself."
+            )
+        return self._attempt("_partial_fit", X, y, sample_weight=sample_weight, first=first)
+
+    def predict(self, X):
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions, of the dtype of the coefficients where X has it too.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        scores = X @ self.coef_.T + (
+            self.intercept_[0] if self.coef_.ndim == 1 else self.intercept_
+        )
+        return scores
+
+    @property
+    def history_(self):
+        """Course of the descent: a dict of 1-D arrays of one length.
+
+        Row 0 is the starting point, then one row an epoch for the model after it: ``epoch``,
+        ``learning_rate``, ``time`` (seconds), ``objective`` and ``gradient_norm`` or
+        ``running_objective``, and ``validation_score`` where there is one.
+        """
+        if not hasattr(self, "_carried"):
+            raise AttributeError(f"{type(self).__name__} has no history_ before it is fitted")
+        return self._carried.history.arrays()
+
+    def _attempt(self, method, *args, **kwargs):
+        """Run a fitting method on a copy, and keep what came of it only if it succeeds."""
+        twin = copy.copy(self)
+        reason = getattr(twin, method)(*args, **kwargs)
+        vars(self).clear()
+        vars(self).update(vars(twin))
+        if reason is StopReason.INTERRUPTED:
+            raise KeyboardInterrupt(f"stored the model as it was after epoch {self.n_iter_}")
+        return self
+
+    def _fit(self, X, y, sample_weight, coef_init, intercept_init, X_val, y_val, sample_weight_val):
+        pieces = plan(self)
+        data = self._checked(X, y, sample_weight, reset=True)
+        if data is None:
+            raise ValueError("sample_weight is zero for every row; fit needs a row with weight.")
+        training, validation = self._split(data, X_val, y_val, sample_weight_val)
+        start = self._start(training, coef_init, intercept_init)
+        carried = self._fresh(training, pieces, start)
+        return self._descend(pieces, training, validation, carried, self.max_iter)
+
+    def _partial_fit(self, X, y, sample_weight, first):
+        pieces = plan(self)
+        data = self._checked(X, y, sample_weight, reset=first)
+        if data is None:
+            warnings.warn(
+                "partial_fit got weights that are all zero: nothing was learned from these rows.",
+                UserWarning,
+                stacklevel=4,
+            )
+            return None
+        if first or not hasattr(self, "_carried"):
+            carried = self._fresh(data, pieces, self._start(data, None, None))
+        else:
+            carried = self._continued(data, pieces)
+        return self._descend(pieces, data, None, carried)
+
+    # Input
+
+    def _checked(self, X, y, sample_weight, reset):
+        """Return the checked rows that have a weight, or None if there are none."""
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            reset=reset,
+            dtype=[np.float64, np.float32],
+            order=None if self._full_batch else "C",
+            multi_output=True,
+            y_numeric=True,
+        )
+        y = y.astype(X.dtype, copy=False)
+        if not reset and y.shape[1:] != self.coef_.shape[:-1]:
+            raise ValueError(
+                f"y has shape {y.shape}, but the model was fitted with coefficients of shape "
+                f"{self.coef_.shape}. Give the same number of targets in every call."
+            )
+        data = Data(X, y, checked_weights("sample_weight", sample_weight, X))
+        if data.weights is None or data.weights.all():
+            return data
+        return data.rows(data.weights > 0) if data.weights.any() else None
+
+    def _split(self, data, X_val, y_val, sample_weight_val):
+        """Return rows to train on, and rows to validate with or None."""
+        if X_val is None:
+            if y_val is not None or sample_weight_val is not None:
+                raise ValueError("y_val and sample_weight_val need X_val beside them.")
+            return self._held_out(data) if self.early_stopping else (data, None)
+        if y_val is None:
+            raise ValueError("X_val needs y_val, its targets, beside it.")
+        X_val, y_val = validate_data(
+            self, X_val, y_val, reset=False, dtype=data.X.dtype, multi_output=True, y_numeric=True
+        )
+        if y_val.shape[1:] != data.y.shape[1:]:
+            raise ValueError(f"y_val has shape {y_val.shape}; y has shape {data.y.shape}.")
+        weights = checked_weights("sample_weight_val", sample_weight_val, X_val)
+        validation = Data(X_val, y_val, weights)
+        check_scorable(validation, "X_val")
+        return data, validation
+
+    def _held_out(self, data):
+        splitter = ShuffleSplit(
+            n_splits=1, test_size=self.validation_fraction, random_state=self.random_state
+        )
+        held = np.zeros(len(data.X), dtype=bool)
+        held[next(splitter.split(data.X))[1]] = True
+        validation = data.rows(held)
+        check_scorable(validation, f"validation_fraction={self.validation_fraction!r}")
+        return data.rows(~held), validation
+
+    def _start(self, data, coef_init, intercept_init):
+        """Return the coefficients and the intercept to start from; None stands for the default."""
+        outputs = data.y.shape[1:]
+        if self.warm_start and hasattr(self, "coef_"):
+            coef_init = self.coef_ if coef_init is None else coef_init
+            intercept_init = self.intercept_ if intercept_init is None else intercept_init
+        coef = checked_start("coef_init", coef_init, (*outputs, data.X.shape[1]))
+        return coef, checked_start("intercept_init", intercept_init, outputs)
+
+    # Assembly
+
+    def _fresh(self, data, pieces, start):
+        """Return what a call carries that begins a new descent."""
+        coef, intercept = start
+        if coef is None:
+            coef = np.zeros((*data.y.shape[1:], data.X.shape[1]))
+            if intercept is None and pieces.schedule is None and self.fit_intercept:
+                intercept = pieces.loss.constant(data.y, data.weights)
+        if intercept is None:
+            intercept = np.zeros(data.y.shape[1:])
+        moments = Moments.of(data.X, data.weights) if self.standardize else None
+        coordinates = self._coordinates(data, moments, pieces)
+        theta = coordinates.to_inner(coef, intercept, data.X.dtype)
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        history = History()
+        if self.warm_start and hasattr(self, "_carried"):
+            history = self._carried.history.copy()
+        state = State.at(theta, np.random.default_rng(seed))
+        return Carried(state, coordinates, moments, weight_of(data), len(data.X), history)
+
+    def _continued(self, data, pieces):
+        """Return what a call carries that goes on where the last one ended."""
+        last = self._carried
+        moments = None
+        if self.standardize:
+            moments = Moments.of(data.X, data.weights)
+            moments = moments if last.moments is None else last.moments.merged(moments)
+        coordinates = self._coordinates(data, moments, pieces)
+        state = copy.deepcopy(last.state)
+        if not (
+            np.array_equal(self.coef_, last.coef)
+            and np.array_equal(self.intercept_, last.intercept)
+        ):
+            coef = checked_start("coef_", self.coef_, last.coef.shape)
+            intercept = checked_start("intercept_", self.intercept_, last.coef.shape[:-1])
+            theta = coordinates.to_inner(coef, intercept, data.X.dtype)
+            state = replace(state, theta=theta, mean=theta.copy())
+        else:
+            state = replace(
+                state,
+                theta=moved(state.theta, last.coordinates, coordinates),
+                mean=moved(state.mean, last.coordinates, coordinates),
+            )
+        return Carried(
+            state,
+            coordinates,
+            moments,
+            last.weight + weight_of(data),
+            last.rows + len(data.X),
+            last.history.copy(),
+        )
+
+    def _coordinates(self, data, moments, pieces):
+        if moments is None:
+            return Coordinates.identity(data.X.shape[1])
+        curvature = pieces.loss.curvature if np.isfinite(pieces.loss.curvature) else 1.0
+        return Coordinates.standard(moments, self.fit_intercept, pieces.penalty.l2 / curvature)
+
+    def _objective(self, data, carried, pieces):
+        coordinates, dtype = carried.coordinates, data.X.dtype
+        weights = data.weights
+        if weights is not None and self._weights_are_relative:
+            weights = weights * (carried.rows / carried.weight)
+        return Objective(
+            design=Design(data.X, coordinates, self.fit_intercept),
+            y=data.y,
+            weights=weights,
+            loss=pieces.loss,
+            l1=np.append(pieces.penalty.l1 / coordinates.scale, 0.0).astype(dtype),
+            l2=np.append(pieces.penalty.l2 / coordinates.scale**2, 0.0).astype(dtype),
+        )
+
+    # Descent
+
+    def _descend(self, pieces, data, validation, carried, max_iter=None):
+        """Descend, keep the outcome, and return why it ended; one epoch if `max_iter` is None."""
+        validate = validation and self._validator(validation, carried.coordinates)
+        show = (lambda row: print(line(row))) if self.verbose else None
+        left, epochs = max_iter or 1, 0
+        for objective in automatic.stages(
+            pieces, self._objective(data, carried, pieces), self._full_batch
+        ):
+            task = self._task(pieces, objective, left)
+            tests = self._tests(task)
+            tests.plateau = copy.copy(carried.state.plateau) or tests.plateau
+            tests.early_stopping = self.early_stopping and validation is not None
+            tests.validate = validate
+            try:
+                outcome = descend(task, carried.state, tests, carried.history, show)
+            except Diverged as diverged:
+                raise self._explained(diverged, task) from None
+            carried.state = replace(outcome.state, plateau=tests.plateau)
+            epochs, left = epochs + outcome.epochs, left - outcome.epochs
+            if left <= 0 or outcome.reason not in (StopReason.CONVERGED, StopReason.PRECISION):
+                break
+        self._keep(carried, outcome, task, pieces)
+        self.n_iter_ = epochs
+        self._warn(outcome, task, partial=max_iter is None)
+        return outcome.reason
+
+    def _task(self, pieces, objective, max_iter):
+        batch_size = self._batch_size(objective.design.n_rows)
+        optimizer, schedule = automatic.choose(pieces, objective, batch_size)
+        return Task(
+            objective=objective,
+            optimizer=optimizer,
+            schedule=schedule,
+            batch_size=batch_size,
+            max_iter=max_iter,
+            alpha=pieces.alpha,
+            shuffle=getattr(self, "shuffle", False),
+            average=int(getattr(self, "average", 0)),
+            record=self.record,
+            on_divergence=self._on_divergence(pieces.schedule),
+        )
+
+    def _validator(self, validation, coordinates):
+        design = Design(validation.X, coordinates, self.fit_intercept)
+
+        def score(theta):
+            predictions = design.predict(theta)
+            if not np.isfinite(predictions).all():
+                return -np.inf
+            return r2_score(validation.y, predictions, sample_weight=validation.weights)
+
+        return score
+
+    def _keep(self, carried, outcome, task, pieces):
+        """Set the fitted attributes."""
+        theta = outcome.state.model(task.average)
+        self.coef_, intercept = carried.coordinates.to_data(theta)
+        self.intercept_ = np.atleast_1d(intercept)
+        carried.coef, carried.intercept = self.coef_.copy(), self.intercept_.copy()
+        self._carried = carried
+        self.t_ = outcome.state.t
+        self.loss_, self.penalty_ = pieces.loss, pieces.penalty
+        self.schedule_, self.optimizer_ = task.schedule, task.optimizer
+        self.stop_reason_ = str(outcome.reason)
+        self.converged_ = outcome.reason.is_success
+
+    def _warn(self, outcome, task, partial):
+        """Warn of a fit that did not arrive."""
+        if outcome.reason is StopReason.DIVERGED:
+            message = (
+                f"{type(self).__name__} diverged: its objective is more than a thousand times that "
+                f"of the start. {automatic.advice(task)}"
+            )
+        elif outcome.reason is StopReason.MAX_ITER and self.tol is not None and not partial:
+            message = (
+                f"{type(self).__name__} did not converge in max_iter={self.max_iter} epochs"
+                f"{self._distance_left(outcome, task)}. Increase max_iter or tol, or use "
+                "learning_rate='auto'."
+            )
+        else:
+            return
+        warnings.warn(message, ConvergenceWarning, stacklevel=6)
+
+    def _distance_left(self, outcome, task):
+        if "gradient_norm" in outcome.final:
+            return f" (gradient norm {outcome.final['gradient_norm']:.3g})"
+        return ""
+
+    def _explained(self, diverged, task):
+        """Return the error that tells a user about a divergence."""
+        if task.on_divergence == "go_on":
+            start = f"Floating-point under-/overflow occurred at epoch #{diverged.epoch}."
+        else:
+            start = (
+                f"Descent diverged at epoch {diverged.epoch} with learning rate {diverged.rate:.4g}: "
+                f"the objective went from {diverged.start:.4g} to {diverged.value:.4g}."
+            )
+        return ValueError(f"{start} {automatic.advice(task)} Scaling the features helps, too.")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        return tags
+
+
+def checked_weights(name, weights, X):
+    """Return weights as an array of the dtype of X, or None where none are given."""
+    if weights is None:
+        return None
+    if np.ndim(weights) == 0:
+        weights = np.full(len(X), weights)
+    weights = check_array(weights, ensure_2d=False, dtype=X.dtype, input_name=name)
+    if weights.shape != (len(X),):
+        raise ValueError(
+            f"{name} has shape {weights.shape}; X has {len(X)} rows: give one number each."
+        )
+    if (weights < 0).any():
+        raise ValueError(f"{name} must not be negative; got {weights.min()!r}.")
+    return weights
+
+
+def checked_start(name, value, shape):
+    """Return a starting value as an array of the given shape, or None where none is given."""
+    if value is None:
+        return None
+    value = check_array(np.atleast_1d(value), ensure_2d=False, dtype=float, input_name=name)
+    if value.size != int(np.prod(shape)) or (value.ndim > 1 and value.shape != shape):
+        raise ValueError(f"{name} has shape {value.shape}, but the model's is {shape}.")
+    return value.reshape(shape)
+
+
+def check_scorable(validation, source):
+    """Refuse validation rows that have no R²."""
+    if len(validation.X) < 2:
+        raise ValueError(
+            f"{source} leaves {len(validation.X)} row to validate with, and R² needs two. Give more "
+            "rows, or set early_stopping=False."
+        )
+
+
+def weight_of(data):
+    """Return the total weight of the rows."""
+    return float(len(data.X) if data.weights is None else data.weights.sum(dtype=float))
+
+
+def moved(theta, old, new):
+    """Return inner parameters in new coordinates, for the same function."""
+    if np.array_equal(old.center, new.center) and np.array_equal(old.scale, new.scale):
+        return theta
+    coef = theta[..., :-1].astype(float) / old.scale
+    intercept = theta[..., -1] - coef @ old.center
+    return new.to_inner(coef, intercept, theta.dtype)

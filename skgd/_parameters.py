@@ -1,0 +1,234 @@
+"""From the constructor's parameters to pieces: checks, defaults, and what does not go together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
+
+from skgd import _pieces, losses, optimizers, penalties, schedules
+from skgd._validation import (
+    InvalidParameterError,
+    check_bool,
+    check_choice,
+    check_integer,
+    check_real,
+    refuse,
+)
+
+#: What ``eta0`` and ``power_t`` stand for where they may be left out.
+DEFAULT_ETA0, DEFAULT_POWER_T = 0.01, 0.25
+
+#: Schedules that read ``eta0`` and ``power_t`` when they are asked for by name.
+READ_ETA0 = ("constant", "invscaling", "adaptive", "pa1", "pa2")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The pieces that the parameters ask for; None stands for "auto"."""
+
+    loss: losses.Loss
+    penalty: penalties.Penalty
+    schedule: schedules.Schedule | None
+    optimizer: optimizers.Optimizer | None
+    alpha: float
+
+
+def plan(estimator):
+    """Return the pieces that an estimator's parameters ask for, or refuse them."""
+    check_simple_parameters(estimator)
+    penalty = resolve_penalty(estimator)
+    made = Plan(
+        loss=_pieces.resolve(
+            "loss", estimator.loss, losses.LOSSES, losses.Loss, epsilon=estimator.epsilon
+        ),
+        penalty=penalty,
+        schedule=resolve_schedule(estimator),
+        optimizer=resolve_optimizer(estimator),
+        alpha=penalty.alpha
+        if isinstance(estimator.penalty, penalties.Penalty)
+        else estimator.alpha,
+    )
+    check_together(estimator, made)
+    return made
+
+
+def check_simple_parameters(estimator):
+    """Check every parameter that is a plain number, switch or word."""
+    params = estimator.get_params(deep=False)
+    check_real("alpha", params["alpha"], low=0)
+    if params["l1_ratio"] is not None:
+        check_real("l1_ratio", params["l1_ratio"], low=0, high=1, closed="both")
+    check_integer("max_iter", params["max_iter"], low=1)
+    if params["tol"] is not None:
+        check_real("tol", params["tol"], low=0)
+    check_real("epsilon", params["epsilon"], low=0)
+    check_integer("n_iter_no_change", params["n_iter_no_change"], low=1)
+    check_real(
+        "validation_fraction", params["validation_fraction"], low=0, high=1, closed="neither"
+    )
+    if params["eta0"] is not None:
+        check_real("eta0", params["eta0"], low=0, closed="neither")
+    if params["power_t"] is not None:
+        check_real("power_t", params["power_t"])
+    for name in ("fit_intercept", "early_stopping", "warm_start", "standardize"):
+        check_bool(name, params[name])
+    check_choice("record", params["record"], [None, "running", "objective", "path"])
+    check_verbose(params["verbose"])
+    if "shuffle" in params:
+        check_bool("shuffle", params["shuffle"])
+    if "average" in params and not isinstance(params["average"], bool):
+        check_integer("average", params["average"], low=0)
+    if "batch_size" in params:
+        check_integer("batch_size", params["batch_size"], low=1)
+
+
+def check_verbose(value):
+    """Check that `value` is a switch or a level."""
+    if not isinstance(value, bool):
+        check_integer("verbose", value, low=0)
+
+
+def resolve_penalty(estimator):
+    """Return the penalty; flat parameters feed a name only."""
+    if estimator.penalty is None:
+        return penalties.L2(alpha=0.0)
+    if isinstance(estimator.penalty, penalties.Penalty) and not estimator._flat_beside_objects:
+        default = type(estimator)().alpha
+        if estimator.alpha != default:
+            refuse(
+                "alpha",
+                estimator.alpha,
+                f"left at {default!r} beside penalty={estimator.penalty!r}",
+                "Set the strength in the penalty, or by penalty__alpha.",
+            )
+    if estimator.penalty == "elasticnet" and estimator.l1_ratio is None:
+        refuse("l1_ratio", None, "a number in [0, 1] when penalty='elasticnet'")
+    return _pieces.resolve(
+        "penalty",
+        estimator.penalty,
+        penalties.PENALTIES,
+        penalties.Penalty,
+        alpha=estimator.alpha,
+        l1_ratio=estimator.l1_ratio,
+    )
+
+
+def resolve_schedule(estimator):
+    """Return the schedule, or None for "auto"."""
+    rate = estimator.learning_rate
+    if not estimator._flat_beside_objects:
+        refuse_unread(estimator, "eta0", READ_ETA0)
+        refuse_unread(estimator, "power_t", ("invscaling",))
+    if isinstance(rate, str) and rate == "auto":
+        return None
+    if isinstance(rate, Real) and not isinstance(rate, bool):
+        check_real("learning_rate", rate, low=0, closed="neither")
+        return schedules.Constant(eta0=rate)
+    if isinstance(rate, Callable) and not isinstance(rate, (schedules.Schedule, type)):
+        return schedules.FromCallable(rate)
+    if not isinstance(rate, (str, schedules.Schedule, type)):
+        refuse(
+            "learning_rate",
+            rate,
+            "a positive number, 'auto', the name of a schedule, a skgd.schedules object, or a "
+            "function of the update number",
+        )
+    return _pieces.resolve(
+        "learning_rate",
+        rate,
+        {"auto": None, **schedules.SCHEDULES},
+        schedules.Schedule,
+        eta0=DEFAULT_ETA0 if estimator.eta0 is None else estimator.eta0,
+        power_t=DEFAULT_POWER_T if estimator.power_t is None else estimator.power_t,
+    )
+
+
+def refuse_unread(estimator, name, readers):
+    """Refuse a flat parameter that the chosen learning rate would ignore."""
+    value = getattr(estimator, name)
+    rate = estimator.learning_rate
+    if value is not None and not (isinstance(rate, str) and rate in readers):
+        listing = ", ".join(map(repr, readers))
+        refuse(
+            name,
+            value,
+            f"left at None beside learning_rate={rate!r}, which does not read it",
+            f"It is read by learning_rate={listing}.",
+        )
+
+
+def resolve_optimizer(estimator):
+    """Return the optimizer, or None for "auto"."""
+    if isinstance(estimator.optimizer, str) and estimator.optimizer == "auto":
+        return None
+    return _pieces.resolve(
+        "optimizer",
+        estimator.optimizer,
+        {"auto": None, **optimizers.OPTIMIZERS},
+        optimizers.Optimizer,
+    )
+
+
+def check_together(estimator, made):
+    """Refuse pieces that do not go together."""
+    schedule, optimizer = made.schedule, made.optimizer
+    if isinstance(schedule, schedules.Optimal) and made.alpha <= 0:
+        schedule.resolve(alpha=made.alpha)([1])
+    if isinstance(schedule, schedules.PassiveAggressive):
+        check_passive_aggressive(estimator, made)
+    if isinstance(schedule, schedules.LineSearch):
+        if not estimator._full_batch:
+            refuse(
+                "learning_rate",
+                estimator.learning_rate,
+                "another rate here",
+                "A line search looks at all rows; it is for BatchGDRegressor.",
+            )
+        if not isinstance(optimizer, (type(None), optimizers.GD, optimizers.BatchOptimizer)):
+            refuse(
+                "optimizer",
+                estimator.optimizer,
+                "'auto', 'gd', 'cg' or 'accelerated' beside learning_rate='line_search'",
+            )
+    if isinstance(optimizer, optimizers.BatchOptimizer) and not estimator._full_batch:
+        refuse(
+            "optimizer",
+            estimator.optimizer,
+            "an optimizer for single batches here",
+            "This one needs all rows at once; it is for BatchGDRegressor.",
+        )
+    if isinstance(optimizer, optimizers.ConjugateGradient):
+        if made.penalty.l1 > 0:
+            raise InvalidParameterError(
+                "optimizer='cg' needs a smooth objective and cannot be used with an l1 penalty; got "
+                f"penalty={estimator.penalty!r}. Use optimizer='auto' or 'accelerated'."
+            )
+        if hasattr(made.loss, "smoothed"):
+            raise InvalidParameterError(
+                f"optimizer='cg' needs a smooth objective, and loss={estimator.loss!r} has kinks. "
+                "Use optimizer='auto' or 'accelerated'."
+            )
+        if not isinstance(schedule, (type(None), schedules.LineSearch)):
+            refuse(
+                "learning_rate",
+                estimator.learning_rate,
+                "'auto' or 'line_search' beside optimizer='cg', which searches along its lines",
+            )
+
+
+def check_passive_aggressive(estimator, made):
+    """Refuse pa1 and pa2 where their step rules make no sense."""
+    if not isinstance(made.loss, losses.EpsilonInsensitive):
+        refuse(
+            "loss",
+            estimator.loss,
+            f"'epsilon_insensitive' when learning_rate={estimator.learning_rate!r}",
+        )
+    if not isinstance(made.optimizer, (optimizers.GD, type(None))):
+        refuse("optimizer", estimator.optimizer, "'gd' beside learning_rate='pa1' or 'pa2'")
+    if estimator._full_batch or getattr(estimator, "batch_size", 1) != 1:
+        refuse(
+            "learning_rate",
+            estimator.learning_rate,
+            "another rate here",
+            "pa1 and pa2 choose a step for each row; use SGDRegressor, or batch_size=1.",
+        )

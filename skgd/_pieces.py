@@ -1,0 +1,77 @@
+"""What losses, penalties, schedules and optimizers share.
+
+A piece is an immutable object that holds a few numbers. It is a frozen dataclass, so that equality,
+hash, repr and pickle come free, and it speaks enough of scikit-learn's parameter protocol for
+``clone``, ``get_params`` and a grid over ``learning_rate__eta0`` to work on it.
+"""
+
+import dataclasses
+import inspect
+
+from skgd._validation import InvalidParameterError, nearest, refuse
+
+
+class Piece:
+    """Base of all pieces; subclasses are frozen dataclasses."""
+
+    def get_params(self, deep=True):
+        """Return the piece's parameters by name, as scikit-learn's estimators do.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Ignored: pieces have no nested parameters.
+
+        Returns
+        -------
+        dict
+        """
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def replace(self, **changes):
+        """Return a copy of the piece with some parameters changed; the piece itself stays.
+
+        Parameters
+        ----------
+        **changes
+            New values by parameter name.
+
+        Returns
+        -------
+        Piece
+            A new object of the same class.
+        """
+        known = self.get_params()
+        for name in changes:
+            if name not in known:
+                listing = ", ".join(known) or "none"
+                raise InvalidParameterError(
+                    f"{type(self).__name__} has no parameter {name!r}; it has: {listing}. "
+                    + nearest(name, list(known))
+                )
+        return dataclasses.replace(self, **changes)
+
+    def __sklearn_clone__(self):
+        return self  # immutable, so that a clone may share it
+
+
+def resolve(parameter, value, registry, base, **flat):
+    """Turn a registered name or a piece into a piece.
+
+    A piece wins as it is; the flat parameters feed only the class that a name stands for.
+    """
+    if isinstance(value, base):
+        return value
+    if isinstance(value, str) and value in registry:
+        piece = registry[value]
+        names = {field.name for field in dataclasses.fields(piece)}
+        return piece(**{name: number for name, number in flat.items() if name in names})
+    if inspect.isclass(value) and issubclass(value, base):
+        refuse(parameter, value, "an instance, not a class", f"Write {value.__name__}().")
+    listing = ", ".join(map(repr, registry))
+    refuse(
+        parameter,
+        value,
+        f"one of {listing}, or an object of skgd.{base.__module__.rpartition('.')[2]}",
+        nearest(value, list(registry)),
+    )

@@ -1,0 +1,66 @@
+"""Checks of single parameters: every error names the parameter, its value and what is allowed."""
+
+import difflib
+import math
+from numbers import Integral, Real
+
+import numpy as np
+
+
+class InvalidParameterError(ValueError, TypeError):
+    """A parameter has a value outside its domain (both a ValueError and a TypeError)."""
+
+
+def refuse(name, value, allowed, hint=""):
+    """Raise the one error that every check of a parameter ends in."""
+    raise InvalidParameterError(f"{name} must be {allowed}; got {value!r}.{hint and ' ' + hint}")
+
+
+def check_real(name, value, *, low=-math.inf, high=math.inf, closed="left"):
+    """Check that `value` is a finite number between `low` and `high`.
+
+    `closed` names the bounds that belong to the interval: "left", "right", "both" or "neither".
+    """
+    above = value_is_real(value) and (value >= low if closed in ("left", "both") else value > low)
+    below = value_is_real(value) and (
+        value <= high if closed in ("right", "both") else value < high
+    )
+    if not (above and below and math.isfinite(value)):
+        left = "[" if closed in ("left", "both") and math.isfinite(low) else "("
+        right = "]" if closed in ("right", "both") and math.isfinite(high) else ")"
+        refuse(name, value, f"a finite number in {left}{low:g}, {high:g}{right}")
+
+
+def value_is_real(value):
+    """Tell numbers from booleans, which Python counts among them."""
+    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+
+
+def check_integer(name, value, *, low):
+    """Check that `value` is a whole number of at least `low`."""
+    if not isinstance(value, Integral) or isinstance(value, (bool, np.bool_)) or value < low:
+        refuse(name, value, f"an integer of at least {low}")
+
+
+def check_bool(name, value):
+    """Check that `value` is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        refuse(name, value, "True or False")
+
+
+def check_choice(name, value, choices):
+    """Check that `value` is one of `choices`; a near miss is named."""
+    if not any(
+        value is choice or (isinstance(value, str) and value == choice) for choice in choices
+    ):
+        listing = ", ".join(map(repr, choices))
+        refuse(name, value, f"one of {listing}", nearest(value, choices))
+
+
+def nearest(value, choices):
+    """Return 'Did you mean …?' for a misspelt name, or nothing."""
+    if not isinstance(value, str):
+        return ""
+    names = {choice.lower(): choice for choice in choices if isinstance(choice, str)}
+    found = difflib.get_close_matches(value.lower().replace("-", "_"), names, n=1)
+    return f"Did you mean {names[found[0]]!r}?" if found else ""

@@ -1,0 +1,152 @@
+"""What "auto" stands for, and what a rate that exploded should have been.
+
+========================  =====================================================================
+Batch, squared error      conjugate gradients with exact line search
+Batch, other losses       accelerated descent at 1 / L; backtracking where L is unbounded
+Batches of k rows         gradient descent at 1 / (2 L_k sqrt(epoch)), L_k the expected smoothness
+Losses with kinks         accelerated descent on smoothed losses of shrinking width (batch);
+                          a rate of spread(y) / (R sqrt(t)), R the largest row norm (k rows)
+Adam and its kin          their published rate, in units of the spread of y
+========================  =====================================================================
+
+An explicit rate beside ``optimizer="auto"`` means plain gradient descent.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from skgd import optimizers, schedules
+from skgd.smoothness import expected_smoothness, largest_curvature
+
+#: Widths over which the kinks of a loss are rounded, in units of the spread of y.
+SMOOTHING_WIDTHS = (1e-1, 1e-2, 1e-3, 1e-4)
+
+#: The published default rate of Adam.
+ADAPTIVE_RATE = 1e-3
+
+
+def choose(plan, objective, batch_size):
+    """Return the optimizer and the schedule that a plan stands for on given data.
+
+    Parameters
+    ----------
+    plan : Plan
+        The pieces asked for.
+    objective : Objective
+        Data, loss and penalty.
+    batch_size : int or None
+        Rows in an update; None means the full batch.
+
+    Returns
+    -------
+    optimizer : Optimizer
+    schedule : Schedule
+    """
+    optimizer = plan.optimizer or choose_optimizer(plan, objective, batch_size)
+    return optimizer, plan.schedule or choose_schedule(optimizer, objective, batch_size)
+
+
+def choose_optimizer(plan, objective, batch_size):
+    """Return what ``optimizer="auto"`` stands for."""
+    explicit = plan.schedule is not None and not isinstance(plan.schedule, schedules.LineSearch)
+    if explicit or batch_size is not None:
+        return optimizers.GD()
+    if objective.loss.quadratic and not objective.l1.any():
+        return optimizers.ConjugateGradient()
+    return optimizers.Accelerated()
+
+
+def choose_schedule(optimizer, objective, batch_size):
+    """Return what ``learning_rate="auto"`` stands for."""
+    if isinstance(optimizer, optimizers.Adam):
+        return schedules.Constant(eta0=ADAPTIVE_RATE * spread(objective))
+    if hasattr(objective.loss, "smoothed"):
+        return kinked_schedule(objective)
+    if batch_size is None:
+        searches = isinstance(optimizer, (optimizers.GD, optimizers.BatchOptimizer))
+        unbounded = not math.isfinite(objective.loss.curvature)
+        if isinstance(optimizer, optimizers.ConjugateGradient) or (searches and unbounded):
+            return schedules.LineSearch()
+        return schedules.Constant(eta0=1 / positive(largest_curvature(objective, bound(objective))))
+    smoothness = positive(expected_smoothness(objective, bound(objective), batch_size))
+    eta0 = damping(optimizer) / (2 * smoothness)
+    return schedules.InverseScaling(eta0=eta0, power_t=0.5, per="epoch")
+
+
+def kinked_schedule(objective):
+    """Return the classical rate of subgradient descent."""
+    length = math.sqrt(positive(float(objective.design.squared_norms().max())))
+    return schedules.InverseScaling(eta0=spread(objective) / length, power_t=0.5)
+
+
+def stages(plan, objective, full_batch):
+    """Return the objectives to descend on, one after the other.
+
+    It is the given one, but for an automatic full-batch descent on a loss with kinks, which are
+    rounded at first over a wide range and then over narrower ones.
+    """
+    automatic = plan.schedule is None and isinstance(
+        plan.optimizer, (type(None), optimizers.Accelerated)
+    )
+    if not (full_batch and automatic and hasattr(objective.loss, "smoothed")):
+        return [objective]
+    unit = spread(objective)
+    return [
+        replace(objective, loss=objective.loss.smoothed(width * unit)) for width in SMOOTHING_WIDTHS
+    ]
+
+
+def damping(optimizer):
+    """Return by how much a rate has to shrink for momentum not to magnify its noise."""
+    return 1 - getattr(optimizer, "momentum", 0.0)
+
+
+def bound(objective):
+    """Return a bound on the second derivative of the loss; where there is none, its local value.
+
+    The local value is a difference quotient around the best constant model, doubled; if that is
+    too little, descent explodes and backs off.
+    """
+    curvature = objective.loss.curvature
+    if math.isfinite(curvature):
+        return curvature
+    constant = np.broadcast_to(
+        objective.loss.constant(objective.y, objective.weights), objective.y.shape
+    )
+    step = 1e-3
+    rise = objective.loss.slope(constant + step, objective.y)
+    rise = rise - objective.loss.slope(constant - step, objective.y)
+    return 2 * positive(float(np.max(rise)) / (2 * step))
+
+
+def spread(objective):
+    """Return the typical distance of y from its best constant: a unit for its predictions."""
+    constant = objective.loss.constant(objective.y, objective.weights)
+    return positive(float(np.sqrt(np.mean((objective.y - constant) ** 2))))
+
+
+def positive(number):
+    """Return `number`, or 1 where it is zero: constant data is at its minimum at any rate."""
+    return number if number > 0 else 1.0
+
+
+def advice(task):
+    """Return what to say about a rate that exploded: the largest stable one, and the ways out."""
+    objective, optimizer = task.objective, task.optimizer
+    ways = "Use learning_rate='auto', or a smaller rate"
+    if objective.design.plain:
+        ways += ", or standardize=True"
+    known = isinstance(optimizer, optimizers.ElementwiseOptimizer) and math.isfinite(
+        objective.loss.curvature
+    )
+    if not known:
+        return ways + "."
+    size = task.batch_size or objective.design.n_rows
+    smoothness = positive(expected_smoothness(objective, objective.loss.curvature, size))
+    stable = optimizer.largest_stable_rate(smoothness)
+    if stable is None:
+        return ways + "."
+    name = type(optimizer).__name__
+    return f"The largest stable rate of {name} on this data is about {stable:.4g}. {ways}."

@@ -1,0 +1,331 @@
+"""The one descent loop: epochs, stopping, divergence, history.
+
+Full-batch, mini-batch and per-sample descent differ in what an epoch is (:mod:`skgd.kernels`); all
+that surrounds an epoch stands here once.
+"""
+
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+
+import numpy as np
+
+from skgd.history import History
+from skgd.kernels.full_batch import run_update
+from skgd.kernels.stochastic import run_epoch
+from skgd.objectives import Objective
+from skgd.optimizers import Optimizer
+from skgd.schedules import Adaptive, Schedule
+from skgd.stopping import Explosion, GradientTest, Plateau, StopReason
+
+#: What an automatic rate is multiplied by after an explosion.
+BACK_OFF = 0.25
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to descend on, and how: fixed during a call.
+
+    Parameters
+    ----------
+    objective : Objective
+        Data, loss and penalty.
+    optimizer : Optimizer
+        The update rule.
+    schedule : Schedule
+        The learning rate.
+    batch_size : int or None
+        Rows in an update; None means the full batch, with exact objective and gradient.
+    max_iter : int
+        Epochs at most.
+    alpha : float
+        Strength of the penalty, for schedules that ask for it.
+    shuffle : bool
+        Whether each epoch visits the rows in a fresh random order.
+    average : int
+        The update from which the iterates are averaged; 0 means never.
+    record : {"running", "objective", "path"} or None
+        What the history holds.
+    on_divergence : {"raise", "back_off", "go_on"}
+        What an explosion leads to; "go_on" raises only where numbers cease to be finite.
+    """
+
+    objective: Objective
+    optimizer: Optimizer
+    schedule: Schedule
+    batch_size: int | None
+    max_iter: int
+    alpha: float = 0.0
+    shuffle: bool = False
+    average: int = 0
+    record: str | None = "running"
+    on_divergence: str = "raise"
+
+    @property
+    def updates_per_epoch(self):
+        """Updates in one pass over the rows."""
+        return 1 if self.batch_size is None else -(-self.objective.design.n_rows // self.batch_size)
+
+
+@dataclass
+class State:
+    """All that descent carries from one update to the next; it pickles, and resumes exactly.
+
+    Parameters
+    ----------
+    theta : array
+        Inner parameters.
+    mean : array
+        Their running average.
+    first, second : arrays
+        The optimizer's memory.
+    owed, paid : arrays
+        Bookkeeping of the cumulative l1 penalty.
+    rng : numpy.random.Generator
+        Source of the row orders.
+    t : int
+        1 + updates made.
+    scale : float
+        What the schedule's rates are multiplied by.
+    memory : dict
+        What full-batch optimizers remember.
+    plateau : Plateau or None
+        Progress seen so far.
+    explosions : int
+        Epochs in a row that ended far above their start.
+    """
+
+    theta: np.ndarray
+    mean: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    owed: np.ndarray
+    paid: np.ndarray
+    rng: np.random.Generator
+    t: int = 1
+    scale: float = 1.0
+    memory: dict = field(default_factory=dict)
+    plateau: Plateau | None = None
+    explosions: int = 0
+
+    @classmethod
+    def at(cls, theta, rng):
+        """Return the state of a descent that starts at `theta`."""
+        return cls(theta, *(np.zeros_like(theta) for _ in range(5)), rng=rng)
+
+    def model(self, average):
+        """Return the parameters to report: the average once there is one."""
+        return self.mean if 0 < average <= self.t - 1 else self.theta
+
+
+@dataclass
+class Tests:
+    """What ends a descent.
+
+    Parameters
+    ----------
+    plateau : Plateau or None
+        Stalls of the running objective, or of the validation score; None never stops.
+    gradient : GradientTest or None
+        For full batches.
+    validate : callable or None
+        Takes inner parameters, returns a score.
+    early_stopping : bool
+        Whether the score decides.
+    """
+
+    plateau: Plateau | None = None
+    gradient: GradientTest | None = None
+    validate: object = None
+    early_stopping: bool = False
+
+
+@dataclass
+class Outcome:
+    """Where a descent ended, and why."""
+
+    state: State
+    reason: StopReason
+    epochs: int
+    history: History
+    final: dict
+
+
+class Diverged(ValueError):
+    """Descent exploded.
+
+    Parameters
+    ----------
+    epoch : int
+        The epoch that noticed it.
+    rate : float
+        The learning rate there.
+    start, value : float
+        The objective before the call, and now.
+    """
+
+    def __init__(self, epoch, rate, start, value):
+        super().__init__(epoch, rate, start, value)
+        self.epoch, self.rate, self.start, self.value = epoch, rate, start, value
+
+
+def descend(task, state, tests, history, on_epoch=None):
+    """Descend until a test ends it or the epochs are used up.
+
+    Parameters
+    ----------
+    task : Task
+        What to descend on, and how.
+    state : State
+        Where to start. Its arrays are not changed, its generator is.
+    tests : Tests
+        What ends the descent.
+    history : History
+        What is appended to.
+    on_epoch : callable, default=None
+        Called with the numbers of each epoch, as a dict.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    Diverged
+        If the objective explodes and the task says to raise then.
+    """
+    return _Descent(task, state, tests, history, on_epoch).run()
+
+
+class _Descent:
+    """One call of :func:`descend`."""
+
+    def __init__(self, task, state, tests, history, on_epoch):
+        self.task, self.state, self.tests = task, state, tests
+        self.history, self.on_epoch = history, on_epoch
+        self.rates = task.schedule.resolve(
+            alpha=task.alpha, updates_per_epoch=task.updates_per_epoch, max_iter=task.max_iter
+        )
+        self.point = task.objective.at(state.theta) if task.batch_size is None else None
+        self.start = self.point.value if self.point else task.objective.value(state.theta)
+        constant = task.objective.value(task.objective.constant())
+        self.explosion = Explosion(max(abs(self.start), abs(constant)), count=state.explosions)
+        self.best_score, self.best = -np.inf, None
+        self.began = perf_counter() - history.last_time
+        self.first_epoch = max(history.last_epoch, 0)
+        self.final = {}
+
+    def run(self):
+        """Run the epochs."""
+        if not len(self.history):
+            self.remember(0, np.nan, self.start)
+        reason, epochs = StopReason.MAX_ITER, 0
+        for epochs in range(1, self.task.max_iter + 1):
+            order_state = self.state.rng.bit_generator.state
+            try:
+                found = self.epoch(epochs)
+            except KeyboardInterrupt:
+                self.state.rng.bit_generator.state = order_state
+                reason, epochs = StopReason.INTERRUPTED, epochs - 1
+                break
+            if found is not None:
+                reason = found
+                break
+        if self.best is not None:
+            self.state = replace(self.state, theta=self.best.theta, mean=self.best.mean)
+        if self.explosion.count >= 2:
+            reason = StopReason.DIVERGED
+        self.state = replace(self.state, explosions=self.explosion.count)
+        return Outcome(self.state, reason, epochs, self.history, self.final)
+
+    def epoch(self, number):
+        """Run one epoch; return a reason to stop, or None."""
+        state, point, rate, value = self.advance()
+        if self.exploded(state, value, number, rate):
+            return None
+        self.state, self.point = state, point
+        row = self.remember(self.first_epoch + number, rate, value)
+        return self.verdict(row, value)
+
+    def advance(self):
+        """Return state, point, last rate and objective after one more epoch."""
+        task, state = self.task, self.state
+        rates = state.scale * self.rates(state.t + np.arange(task.updates_per_epoch))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+            if task.batch_size is None:
+                state, point, rate = run_update(task, state, self.point, rates[0])
+                return state, point, rate, point.value
+            order = state.rng.permutation(task.objective.design.n_rows) if task.shuffle else None
+            state, running = run_epoch(task, state, order, rates)
+            return state, None, rates[-1], running
+
+    def exploded(self, state, value, number, rate):
+        """Tell whether an epoch has to be taken back; raise if the task says so."""
+        finite = bool(np.isfinite(state.theta).all())
+        noticed = self.explosion.noticed(value if finite else np.nan)
+        if not noticed or (finite and self.task.on_divergence == "go_on"):
+            return False
+        if self.task.on_divergence != "back_off":
+            raise Diverged(number, rate, self.start, value)
+        self.state = replace(self.state, scale=self.state.scale * BACK_OFF, memory={})
+        self.explosion.count = 0
+        return True
+
+    def verdict(self, row, value):
+        """Return a reason to stop after an epoch, or None."""
+        tests, stalled = self.tests, False
+        if tests.early_stopping:
+            score = row["validation_score"]
+            if score > self.best_score:
+                self.best_score, self.best = score, self.state
+            stalled = tests.plateau is not None and tests.plateau.stalled(-score)
+        else:
+            if tests.gradient is not None:
+                eps = np.finfo(self.state.theta.dtype).eps
+                reason = tests.gradient.verdict(value, row["gradient_norm"], eps)
+                if reason is not None:
+                    return reason
+            stalled = tests.plateau is not None and tests.plateau.stalled(value)
+        return self.after_stall() if stalled else None
+
+    def after_stall(self):
+        """Lower an adaptive rate, or return the reason to stop."""
+        if isinstance(self.task.schedule, Adaptive):
+            scale = self.task.schedule.after_stall(self.state.scale)
+            if scale is not None:
+                self.state = replace(self.state, scale=scale)
+                self.tests.plateau.restart()
+                return None
+        early = self.tests.early_stopping
+        return StopReason.EARLY_STOPPING if early else StopReason.CONVERGED
+
+    def remember(self, epoch, rate, value):
+        """Put an epoch into the history and show it; return its numbers."""
+        task = self.task
+        model = self.state.model(task.average)
+        row = {"epoch": epoch, "learning_rate": float(rate), "time": perf_counter() - self.began}
+        if task.batch_size is None:
+            row["objective"] = self.point.value
+            row["gradient_norm"] = task.objective.distance(self.point)
+        else:
+            row["running_objective"] = float(value)
+            if task.record in ("objective", "path"):
+                point = task.objective.at(model)
+                row["objective"], row["gradient_norm"] = point.value, task.objective.distance(point)
+        if self.tests.validate is not None:
+            row["validation_score"] = self.tests.validate(model)
+        self.final = dict(row)
+        if task.record == "path":
+            row |= named_parameters(*task.objective.design.coordinates.to_data(model))
+        if task.record is not None:
+            self.history.append(**row)
+        if self.on_epoch is not None and epoch > self.first_epoch:
+            self.on_epoch(row)
+        return row
+
+
+def named_parameters(coef, intercept):
+    """Return the parameters one by one: ``coef_0``, …, ``intercept``; or ``coef_0_1`` of output 0."""
+    named = {f"coef_{'_'.join(map(str, at))}": float(coef[at]) for at in np.ndindex(coef.shape)}
+    if intercept.ndim == 0:
+        return named | {"intercept": float(intercept)}
+    return named | {f"intercept_{k}": float(value) for k, value in enumerate(intercept)}

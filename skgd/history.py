@@ -1,0 +1,59 @@
+"""What a fit remembers of its course."""
+
+import numpy as np
+
+
+class History:
+    """Rows of numbers, one an epoch, kept as columns of equal length.
+
+    Row 0 describes the starting point, every later row the model after its epoch.
+    """
+
+    def __init__(self):
+        self.columns = {}
+
+    def __len__(self):
+        return len(self.columns.get("epoch", ()))
+
+    def append(self, **row):
+        """Add a row; a column that it lacks, or that is new, is filled with NaN."""
+        length = len(self)
+        for name in row:
+            self.columns.setdefault(name, [np.nan] * length)
+        for name, column in self.columns.items():
+            column.append(row.get(name, np.nan))
+
+    @property
+    def last_epoch(self):
+        """Number of the last epoch remembered, -1 if there is none."""
+        return self.columns["epoch"][-1] if len(self) else -1
+
+    @property
+    def last_time(self):
+        """Seconds of descent up to the last row."""
+        return self.columns["time"][-1] if len(self) else 0.0
+
+    def copy(self):
+        """Return a history that can be appended to without changing this one."""
+        twin = History()
+        twin.columns = {name: list(column) for name, column in self.columns.items()}
+        return twin
+
+    def arrays(self):
+        """Return the columns as a dict of 1-D arrays."""
+        return {name: np.array(column) for name, column in self.columns.items()}
+
+
+def line(row):
+    """Return one readable line about a row of the history, for ``verbose=1``."""
+    parts = [f"epoch {row['epoch']:>5d}"]
+    for name, label in [
+        ("objective", "objective"),
+        ("running_objective", "running objective"),
+        ("gradient_norm", "gradient"),
+        ("validation_score", "validation"),
+        ("learning_rate", "rate"),
+    ]:
+        if name in row:
+            parts.append(f"{label} {row[name]:.6g}")
+    return "  ".join(parts) + f"  time {row['time']:.2f} s"

@@ -1,0 +1,111 @@
+"""The objective of a linear model, in inner parameters: value, gradient and curvature.
+
+.. math:: F(\\theta) = \\frac1n \\sum_i s_i\\, \\ell(\\tilde x_i^\\top \\theta, y_i)
+          + \\sum_j l_{1j} |\\theta_j| + \\tfrac12 l_{2j} \\theta_j^2
+
+With several outputs F is the sum over them. Only the first sum and the l2 term are smooth; what is
+called the gradient here is theirs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skgd import penalties
+from skgd.designs import Design
+from skgd.losses import Loss
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point with all that is known there.
+
+    Parameters
+    ----------
+    theta : array
+        The inner parameters.
+    value : float
+        The objective.
+    gradient : array
+        Gradient of its smooth part.
+    """
+
+    theta: np.ndarray
+    value: float
+    gradient: np.ndarray
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Data, loss and penalty together.
+
+    Parameters
+    ----------
+    design : Design
+        The rows.
+    y : array of shape (n,) or (n, k)
+        Targets, of the design's dtype.
+    weights : array of shape (n,) or None
+        Factors :math:`s_i` of the rows; None means 1.
+    loss : Loss
+        The pointwise loss.
+    l1, l2 : arrays of shape (d + 1,)
+        Strengths for each inner parameter, zero for the intercept.
+    """
+
+    design: Design
+    y: np.ndarray
+    weights: np.ndarray | None
+    loss: Loss
+    l1: np.ndarray
+    l2: np.ndarray
+
+    def weighted(self, rows):
+        """Return `rows`, of shape (n,) or (n, k), times the factors of the rows over n."""
+        factors = 1.0 if self.weights is None else self.weights
+        return (rows.T * (factors / self.design.n_rows)).T.astype(self.y.dtype, copy=False)
+
+    def constant(self):
+        """Return the parameters of the best constant model."""
+        constant = np.zeros((*self.y.shape[1:], len(self.l2)), dtype=self.y.dtype)
+        if self.design.fit_intercept:
+            constant[..., -1] = self.loss.constant(self.y, self.weights)
+        return constant
+
+    def penalty(self, theta):
+        """Return the penalty of `theta`."""
+        return penalties.value(theta, self.l1, self.l2)
+
+    def l1_value(self, theta):
+        """Return the part of the penalty that is not smooth."""
+        return penalties.value(theta, self.l1, 0.0)
+
+    def value(self, theta):
+        """Return the objective at `theta`."""
+        return self._value(self.design.predict(theta), theta)
+
+    def _value(self, predictions, theta):
+        losses = self.loss.value(predictions, self.y)
+        return float(np.sum(self.weighted(losses), dtype=float)) + self.penalty(theta)
+
+    def at(self, theta):
+        """Return the :class:`Point` at `theta`."""
+        predictions = self.design.predict(theta)
+        slopes = self.weighted(self.loss.slope(predictions, self.y))
+        gradient = self.design.gradient(slopes) + self.l2 * theta
+        return Point(theta, self._value(predictions, theta), gradient)
+
+    def distance(self, point):
+        """Return the norm of the smallest subgradient at `point`: zero at the minimum."""
+        pulled = point.gradient + self.l1 * np.sign(point.theta)
+        held = penalties.shrink(point.gradient, self.l1)
+        return float(np.linalg.norm(np.where(point.theta != 0, pulled, held)))
+
+    def curvature(self, direction, bound=1.0):
+        """Return the second derivative along `direction` for each output, of shape (1,) or (k, 1).
+
+        `bound` stands for the second derivative of the loss; for squared error, where it is 1, the
+        result is exact, and otherwise an upper bound.
+        """
+        along = self.weighted(self.design.predict(direction) ** 2).sum(axis=0)
+        return (bound * along + np.sum(self.l2 * direction**2, axis=-1))[..., None]

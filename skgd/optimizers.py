@@ -1,0 +1,323 @@
+"""Update rules: gradient and memory in, step out.
+
+An optimizer holds its hyper-parameters only; what it remembers lives outside it, in two arrays
+shaped like the parameters. Elementwise rules (:class:`ElementwiseOptimizer`) serve batches of every
+size. Whole-vector rules (:class:`BatchOptimizer`) look at the objective itself and need the full
+batch. A new optimizer is a frozen dataclass plus one line in ``OPTIMIZERS``; the shared tests find
+it there.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skgd import _pieces
+from skgd._validation import check_real
+
+__all__ = [
+    "GD",
+    "Accelerated",
+    "Adam",
+    "BatchOptimizer",
+    "ConjugateGradient",
+    "ElementwiseOptimizer",
+    "Momentum",
+    "Nesterov",
+    "Optimizer",
+]
+
+#: What a squared norm of zero is replaced by where something is divided by it.
+TINY = np.finfo(float).tiny
+
+
+def inner(a, b):
+    """Return the inner product of each output's parameters, of shape (1,) or (k, 1)."""
+    return np.sum(a * b, axis=-1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Optimizer(_pieces.Piece):
+    """Base class of all optimizers."""
+
+
+@dataclass(frozen=True)
+class ElementwiseOptimizer(Optimizer):
+    """Base class of the rules that treat each coordinate by itself."""
+
+    def update(self, gradient, first, second, rate, t):
+        """Return the step and what to remember.
+
+        Parameters
+        ----------
+        gradient : array
+            Gradient of the objective (without its l1 term).
+        first, second : arrays of the same shape
+            The memory; zero before the first update.
+        rate : float
+            Learning rate of this update.
+        t : int
+            Number of this update, from 1.
+
+        Returns
+        -------
+        step : array
+            What to add to the parameters.
+        own_rate : array or float
+            The rate of each coordinate, by which an l1 penalty is scaled.
+        first, second : arrays
+            The new memory.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a method update(gradient, first, second, rate, t)"
+        )
+
+    def largest_stable_rate(self, smoothness):
+        """Return the rate at which descent on a quadratic stops converging, None if unknown.
+
+        Parameters
+        ----------
+        smoothness : float
+            The largest curvature L of the objective.
+
+        Returns
+        -------
+        float or None
+        """
+        return None
+
+
+@dataclass(frozen=True)
+class GD(ElementwiseOptimizer):
+    r"""Plain gradient descent, :math:`\theta \leftarrow \theta - \eta g`.
+
+    Stable up to :math:`\eta = 2 / L`.
+
+    Examples
+    --------
+    >>> from skgd.optimizers import GD
+    >>> GD().update(2.0, 0.0, 0.0, rate=0.1, t=1)[0]
+    -0.2
+    """
+
+    def update(self, gradient, first, second, rate, t):  # noqa: D102 - documented by the base class
+        return -rate * gradient, rate, first, second
+
+    def largest_stable_rate(self, smoothness):  # noqa: D102
+        return 2 / smoothness
+
+
+@dataclass(frozen=True)
+class Momentum(ElementwiseOptimizer):
+    r"""Polyak's heavy ball, :math:`m \leftarrow \beta m + g,\; \theta \leftarrow \theta - \eta m`.
+
+    Stable up to :math:`\eta = 2 (1 + \beta) / L`; a step that keeps its direction grows to
+    :math:`\eta g / (1 - \beta)`.
+
+    Parameters
+    ----------
+    momentum : float, default=0.9
+        The share :math:`\beta` of the past that is kept, in [0, 1).
+
+    References
+    ----------
+    B. T. Polyak, "Some methods of speeding up the convergence of iteration methods", 1964.
+
+    Examples
+    --------
+    >>> from skgd.optimizers import Momentum
+    >>> Momentum(0.5).update(2.0, 4.0, 0.0, rate=0.1, t=2)[0]
+    -0.4
+    """
+
+    momentum: float = 0.9
+
+    def __post_init__(self):
+        check_real("momentum", self.momentum, low=0, high=1)
+
+    def update(self, gradient, first, second, rate, t):  # noqa: D102
+        velocity = self.momentum * first + gradient
+        return -rate * velocity, rate, velocity, second
+
+    def largest_stable_rate(self, smoothness):  # noqa: D102
+        return 2 * (1 + self.momentum) / smoothness
+
+
+@dataclass(frozen=True)
+class Nesterov(ElementwiseOptimizer):
+    r"""Nesterov's momentum, :math:`m \leftarrow \beta m + g,\; \theta \leftarrow \theta - \eta (g + \beta m)`.
+
+    Stable up to :math:`\eta = 2 (1 + \beta) / ((1 + 2 \beta) L)`, about :math:`4 / (3L)`.
+
+    Parameters
+    ----------
+    momentum : float, default=0.9
+        The share :math:`\beta` of the past that is kept, in [0, 1).
+
+    References
+    ----------
+    Y. Nesterov, "A method of solving a convex programming problem with convergence rate O(1/k²)",
+    1983; in the form of I. Sutskever et al., 2013.
+
+    Examples
+    --------
+    >>> from skgd.optimizers import Nesterov
+    >>> Nesterov(0.5).update(2.0, 4.0, 0.0, rate=0.1, t=2)[0]
+    -0.4
+    """
+
+    momentum: float = 0.9
+
+    def __post_init__(self):
+        check_real("momentum", self.momentum, low=0, high=1)
+
+    def update(self, gradient, first, second, rate, t):  # noqa: D102
+        velocity = self.momentum * first + gradient
+        return -rate * (gradient + self.momentum * velocity), rate, velocity, second
+
+    def largest_stable_rate(self, smoothness):  # noqa: D102
+        return 2 * (1 + self.momentum) / ((1 + 2 * self.momentum) * smoothness)
+
+
+@dataclass(frozen=True)
+class Adam(ElementwiseOptimizer):
+    r"""Adaptive moments: every coordinate has a rate of its own.
+
+    .. math::
+        m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad v \leftarrow \beta_2 v + (1 - \beta_2) g^2,
+        \quad \theta \leftarrow \theta - \eta
+        \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}
+
+    Parameters
+    ----------
+    beta1 : float, default=0.9
+        The share of the mean gradient that is kept, in [0, 1).
+    beta2 : float, default=0.999
+        The share of the mean squared gradient that is kept, in [0, 1).
+    epsilon : float, default=1e-8
+        What keeps the quotient finite, in (0, inf).
+
+    References
+    ----------
+    D. P. Kingma, J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+
+    Examples
+    --------
+    >>> from skgd.optimizers import Adam
+    >>> round(float(Adam().update(2.0, 0.0, 0.0, rate=0.1, t=1)[0]), 6)
+    -0.1
+    """
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self):
+        check_real("beta1", self.beta1, low=0, high=1)
+        check_real("beta2", self.beta2, low=0, high=1)
+        check_real("epsilon", self.epsilon, low=0, closed="neither")
+
+    def update(self, gradient, first, second, rate, t):  # noqa: D102
+        mean = self.beta1 * first + (1 - self.beta1) * gradient
+        square = self.beta2 * second + (1 - self.beta2) * gradient * gradient
+        spread = np.sqrt(square / (1 - self.beta2**t)) + self.epsilon
+        own_rate = rate / spread
+        return -own_rate * (mean / (1 - self.beta1**t)), own_rate, mean, square
+
+
+@dataclass(frozen=True)
+class BatchOptimizer(Optimizer):
+    """Base class of the rules that move all coordinates together, by the full gradient.
+
+    ``memory`` is a dict that the rule fills as it likes; it is empty at the start of a fit.
+    """
+
+
+@dataclass(frozen=True)
+class ConjugateGradient(BatchOptimizer):
+    r"""Conjugate gradients: steepest descent that remembers which directions are done with.
+
+    .. math::
+        d \leftarrow -g + \beta d, \qquad
+        \beta = \max\left(0, \frac{g^\top (g - g')}{g'^\top g'}\right)
+
+    with the last gradient g' (Polak and Ribière). Along d it takes the step of a line search; on a
+    squared error of d coefficients it arrives in at most d + 1 steps, up to rounding. It needs a
+    smooth objective: no l1 penalty, no kinks.
+
+    References
+    ----------
+    J. Nocedal, S. J. Wright, "Numerical Optimization", 2006, chapter 5.
+    """
+
+    def direction(self, gradient, memory):
+        """Return the next direction of descent and remember it.
+
+        Parameters
+        ----------
+        gradient : array
+            The gradient here.
+        memory : dict
+            What the last call left; empty at the start.
+
+        Returns
+        -------
+        array of the same shape
+        """
+        direction = -gradient
+        if memory:
+            last = memory["gradient"]
+            beta = inner(gradient, gradient - last) / np.maximum(inner(last, last), TINY)
+            conjugate = direction + np.maximum(beta, 0) * memory["direction"]
+            direction = np.where(inner(conjugate, gradient) < 0, conjugate, direction)
+        memory["gradient"], memory["direction"] = gradient, direction
+        return direction
+
+
+@dataclass(frozen=True)
+class Accelerated(BatchOptimizer):
+    r"""Nesterov's accelerated descent with the momentum k / (k + 3) and restarts.
+
+    .. math::
+        x' = \mathrm{prox}(\theta - \eta g), \qquad \theta \leftarrow x' + \frac{k}{k + 3} (x' - x)
+
+    with k the steps since the last restart; momentum that points uphill, :math:`(\theta - x')^\top
+    (x' - x) > 0`, restarts it. With an l1 penalty, whose proximal step is taken, it is FISTA.
+
+    References
+    ----------
+    A. Beck, M. Teboulle, "A Fast Iterative Shrinkage-Thresholding Algorithm", 2009.
+    B. O'Donoghue, E. Candès, "Adaptive Restart for Accelerated Gradient Schemes", 2015.
+    """
+
+    def extrapolate(self, here, landed, memory):
+        """Return where the next step starts from.
+
+        Parameters
+        ----------
+        here : array
+            The point that the proximal gradient step was taken from.
+        landed : array
+            Where it landed.
+        memory : dict
+            What the last call left; empty at the start.
+
+        Returns
+        -------
+        array of the same shape
+        """
+        moved = landed - memory.get("landed", landed)
+        uphill = inner(here - landed, moved) > 0
+        k = np.where(uphill, 0, memory.get("k", -1) + 1)
+        memory["landed"], memory["k"] = landed, k
+        return landed + k / (k + 3) * moved
+
+
+#: Optimizers by the names that estimators accept.
+OPTIMIZERS = {
+    "gd": GD,
+    "momentum": Momentum,
+    "nesterov": Nesterov,
+    "adam": Adam,
+    "cg": ConjugateGradient,
+    "accelerated": Accelerated,
+}

@@ -1,0 +1,68 @@
+"""How curved an objective is, and the learning rates that follow from it."""
+
+import numpy as np
+
+#: Power iterations at most, and the relative change at which they stop.
+POWER_ITERATIONS, POWER_TOLERANCE = 300, 1e-5
+
+
+def largest_curvature(objective, bound):
+    """Return the largest curvature L of the smooth part of `objective`, by power iteration.
+
+    Parameters
+    ----------
+    objective : Objective
+        Data, loss and penalty.
+    bound : float
+        What the second derivative of the loss is at most.
+
+    Returns
+    -------
+    float
+        L, from below, to about five digits; zero if the objective is constant.
+    """
+    design, l2 = objective.design, objective.l2
+    vector = np.random.default_rng(0).standard_normal(len(l2)).astype(objective.y.dtype)
+    if not design.fit_intercept:
+        vector[-1] = 0
+    largest = 0.0
+    for _ in range(POWER_ITERATIONS):
+        norm = np.linalg.norm(vector)
+        if norm == 0:
+            break
+        vector /= norm
+        image = bound * design.gradient(_scaled(objective, design.predict(vector))) + l2 * vector
+        last, largest = largest, float(np.vdot(vector, image))
+        if abs(largest - last) <= POWER_TOLERANCE * largest:
+            break
+        vector = image
+    return largest
+
+
+def _scaled(objective, rows):
+    """Weight `rows` of one output as the objective does."""
+    factors = 1.0 if objective.weights is None else objective.weights
+    return (rows * factors / objective.design.n_rows).astype(rows.dtype)
+
+
+def expected_smoothness(objective, bound, batch_size):
+    """Return the curvature that descent on random batches of `batch_size` rows has to respect.
+
+    .. math:: L_k = c \\left[ \\frac{n (k - 1)}{k (n - 1)} \\lambda_{max}
+              + \\frac{n - k}{k (n - 1)} \\max_i s_i \\lVert \\tilde x_i \\rVert^2 \\right]
+
+    It is the largest curvature of the full batch for k = n, and of the longest row for k = 1.
+
+    References
+    ----------
+    R. M. Gower et al., "SGD: General Analysis and Improved Rates", ICML 2019.
+    """
+    n, k = objective.design.n_rows, batch_size
+    if k >= n:
+        return largest_curvature(objective, bound)
+    norms = objective.design.squared_norms()
+    heaviest = float(np.max(norms if objective.weights is None else norms * objective.weights))
+    rows = bound * (n - k) / (k * (n - 1)) * heaviest
+    if k == 1:
+        return rows + float(objective.l2.max())
+    return rows + n * (k - 1) / (k * (n - 1)) * largest_curvature(objective, bound)
