@@ -10,18 +10,19 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.model_selection import ShuffleSplit
-from sklearn.utils import check_array, check_random_state, get_tags
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd import automatic
+from skgd._input import Data, check_scorable, checked_start, checked_weights
 from skgd._parameters import plan
 from skgd._pieces import Piece
 from skgd._validation import InvalidParameterError
 from skgd.designs import Coordinates, Design, Moments
-from skgd.engine import Diverged, State, Task, Tests, descend
+from skgd.engine import Diverged, State, Task, descend
 from skgd.history import History, line
 from skgd.objectives import Objective
-from skgd.stopping import GradientTest, StopReason
+from skgd.stopping import StopReason
 
 
 @dataclass
@@ -52,21 +53,6 @@ class Carried:
     history: History
     coef: np.ndarray = None
     intercept: np.ndarray = None
-
-
-@dataclass
-class Data:
-    """Checked input: rows, targets, weights (None: all 1), of one dtype."""
-
-    X: np.ndarray
-    y: np.ndarray
-    weights: np.ndarray | None
-
-    def rows(self, mask):
-        """Return the rows where `mask` is true."""
-        return Data(
-            self.X[mask], self.y[mask], None if self.weights is None else self.weights[mask]
-        )
 
 
 class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMeta):
@@ -308,7 +294,7 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
         if self.warm_start and hasattr(self, "_carried"):
             history = self._carried.history.copy()
         state = State.at(theta, np.random.default_rng(seed))
-        return Carried(state, coordinates, moments, weight_of(data), len(data.X), history)
+        return Carried(state, coordinates, moments, data.total_weight, len(data.X), history)
 
     def _continued(self, data, pieces):
         """Return what a call carries that goes on where the last one ended."""
@@ -330,14 +316,14 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
         else:
             state = replace(
                 state,
-                theta=moved(state.theta, last.coordinates, coordinates),
-                mean=moved(state.mean, last.coordinates, coordinates),
+                theta=last.coordinates.moved(state.theta, coordinates),
+                mean=last.coordinates.moved(state.mean, coordinates),
             )
         return Carried(
             state,
             coordinates,
             moments,
-            last.weight + weight_of(data),
+            last.weight + data.total_weight,
             last.rows + len(data.X),
             last.history.copy(),
         )
@@ -458,8 +444,9 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
             start = f"Floating-point under-/overflow occurred at epoch #{diverged.epoch}."
         else:
             start = (
-                f"Descent diverged at epoch {diverged.epoch} with learning rate {diverged.rate:.4g}: "
-                f"the objective went from {diverged.start:.4g} to {diverged.value:.4g}."
+                f"Descent diverged at epoch {diverged.epoch} with learning rate "
+                f"{diverged.rate:.4g}: the objective went from {diverged.start:.4g} to "
+                f"{diverged.value:.4g}."
             )
         return ValueError(f"{start} {automatic.advice(task)} Scaling the features helps, too.")
 
@@ -467,52 +454,3 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = False
         return tags
-
-
-def checked_weights(name, weights, X):
-    """Return weights as an array of the dtype of X, or None where none are given."""
-    if weights is None:
-        return None
-    if np.ndim(weights) == 0:
-        weights = np.full(len(X), weights)
-    weights = check_array(weights, ensure_2d=False, dtype=X.dtype, input_name=name)
-    if weights.shape != (len(X),):
-        raise ValueError(
-            f"{name} has shape {weights.shape}; X has {len(X)} rows: give one number each."
-        )
-    if (weights < 0).any():
-        raise ValueError(f"{name} must not be negative; got {weights.min()!r}.")
-    return weights
-
-
-def checked_start(name, value, shape):
-    """Return a starting value as an array of the given shape, or None where none is given."""
-    if value is None:
-        return None
-    value = check_array(np.atleast_1d(value), ensure_2d=False, dtype=float, input_name=name)
-    if value.size != int(np.prod(shape)) or (value.ndim > 1 and value.shape != shape):
-        raise ValueError(f"{name} has shape {value.shape}, but the model's is {shape}.")
-    return value.reshape(shape)
-
-
-def check_scorable(validation, source):
-    """Refuse validation rows that have no R²."""
-    if len(validation.X) < 2:
-        raise ValueError(
-            f"{source} leaves {len(validation.X)} row to validate with, and R² needs two. Give more "
-            "rows, or set early_stopping=False."
-        )
-
-
-def weight_of(data):
-    """Return the total weight of the rows."""
-    return float(len(data.X) if data.weights is None else data.weights.sum(dtype=float))
-
-
-def moved(theta, old, new):
-    """Return inner parameters in new coordinates, for the same function."""
-    if np.array_equal(old.center, new.center) and np.array_equal(old.scale, new.scale):
-        return theta
-    coef = theta[..., :-1].astype(float) / old.scale
-    intercept = theta[..., -1] - coef @ old.center
-    return new.to_inner(coef, intercept, theta.dtype)

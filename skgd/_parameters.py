@@ -199,13 +199,13 @@ def check_together(estimator, made):
     if isinstance(optimizer, optimizers.ConjugateGradient):
         if made.penalty.l1 > 0:
             raise InvalidParameterError(
-                "optimizer='cg' needs a smooth objective and cannot be used with an l1 penalty; got "
-                f"penalty={estimator.penalty!r}. Use optimizer='auto' or 'accelerated'."
+                "optimizer='cg' needs a smooth objective and cannot be used with an l1 penalty; "
+                f"got penalty={estimator.penalty!r}. Use optimizer='auto' or 'accelerated'."
             )
         if hasattr(made.loss, "smoothed"):
             raise InvalidParameterError(
-                f"optimizer='cg' needs a smooth objective, and loss={estimator.loss!r} has kinks. "
-                "Use optimizer='auto' or 'accelerated'."
+                "optimizer='cg' needs a smooth objective, and "
+                f"loss={estimator.loss!r} has kinks. Use optimizer='auto' or 'accelerated'."
             )
         if not isinstance(schedule, (type(None), schedules.LineSearch)):
             refuse(

@@ -1,13 +1,13 @@
-"""The data matrix as descent sees it: centred and scaled columns, never formed whole.
+r"""The data matrix as descent sees it: centred and scaled columns, never formed whole.
 
 Descent runs on *inner* parameters ``theta``, an array of shape (d + 1,), or (k, d + 1) for k
-outputs, whose last column is the intercept. With centre :math:`\\mu` and scale :math:`s` of the
-columns the inner rows are :math:`\\tilde x = (x - \\mu) / s`, so that
+outputs, whose last column is the intercept. With centre :math:`\mu` and scale :math:`s` of the
+columns the inner rows are :math:`\tilde x = (x - \mu) / s`, so that
 
-.. math:: x^\\top w + b = \\tilde x^\\top u + b', \\qquad u = s w, \\quad b' = b + \\mu^\\top w
+.. math:: x^\top w + b = \tilde x^\top u + b', \qquad u = s w, \quad b' = b + \mu^\top w
 
 and a step in u is a step in w in the metric :math:`s^2`. The data's own coordinates are the case
-:math:`\\mu = 0, s = 1`.
+:math:`\mu = 0, s = 1`.
 """
 
 from dataclasses import dataclass, field
@@ -122,6 +122,12 @@ class Coordinates:
         coef = theta[..., :-1] / self.scale
         intercept = theta[..., -1] - coef @ self.center
         return coef.astype(theta.dtype), intercept.astype(theta.dtype)
+
+    def moved(self, theta, new):
+        """Return the inner parameters that describe the same function in `new` coordinates."""
+        if np.array_equal(self.center, new.center) and np.array_equal(self.scale, new.scale):
+            return theta
+        return new.to_inner(*self.to_data(theta.astype(float)), theta.dtype)
 
 
 @dataclass(frozen=True)

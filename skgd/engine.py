@@ -324,7 +324,7 @@ class _Descent:
 
 
 def named_parameters(coef, intercept):
-    """Return the parameters one by one: ``coef_0``, …, ``intercept``; or ``coef_0_1`` of output 0."""
+    """Return the parameters one by one: ``coef_0``, …, ``intercept``; ``coef_0_1`` of output 0."""
     named = {f"coef_{'_'.join(map(str, at))}": float(coef[at]) for at in np.ndindex(coef.shape)}
     if intercept.ndim == 0:
         return named | {"intercept": float(intercept)}

@@ -1,7 +1,7 @@
-"""The objective of a linear model, in inner parameters: value, gradient and curvature.
+r"""The objective of a linear model, in inner parameters: value, gradient and curvature.
 
-.. math:: F(\\theta) = \\frac1n \\sum_i s_i\\, \\ell(\\tilde x_i^\\top \\theta, y_i)
-          + \\sum_j l_{1j} |\\theta_j| + \\tfrac12 l_{2j} \\theta_j^2
+.. math:: F(\theta) = \frac1n \sum_i s_i\, \ell(\tilde x_i^\top \theta, y_i)
+          + \sum_j l_{1j} |\theta_j| + \tfrac12 l_{2j} \theta_j^2
 
 With several outputs F is the sum over them. Only the first sum and the l2 term are smooth; what is
 called the gradient here is theirs.

@@ -8,7 +8,58 @@ from skgd.stopping import GradientTest, Plateau
 __all__ = ["BatchGDRegressor", "MiniBatchGDRegressor", "SGDRegressor"]
 
 
-class BatchGDRegressor(BaseGDRegressor):
+class KeywordGDRegressor(BaseGDRegressor):
+    """What the regressors that scikit-learn lacks have in common: our own manner of `fit`."""
+
+    def fit(
+        self,
+        X,
+        y,
+        *,
+        sample_weight=None,
+        coef_init=None,
+        intercept_init=None,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, not negative; only their proportions matter.
+        coef_init : array-like of shape (n_features,) or (n_outputs, n_features), default=None
+            Coefficients to start from.
+        intercept_init : array-like of shape (1,) or (n_outputs,), default=None
+            Intercept to start from.
+        X_val, y_val, sample_weight_val : array-like, default=None
+            Validation rows, whose R² is recorded and, with `early_stopping`, decides.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the input or a parameter is refused, or an explicit learning rate makes the descent
+            diverge; an already fitted model stays as it was.
+        """
+        return self._attempt(
+            "_fit", X, y, sample_weight, coef_init, intercept_init, X_val, y_val, sample_weight_val
+        )
+
+    def _on_divergence(self, chosen):
+        return "back_off" if chosen is None else "raise"
+
+
+class BatchGDRegressor(KeywordGDRegressor):
     r"""Linear model fitted by full-batch gradient descent.
 
     It minimises
@@ -47,8 +98,8 @@ class BatchGDRegressor(BaseGDRegressor):
     learning_rate : float, str, Schedule or callable, default="auto"
         A number is a constant rate. "auto" follows the curvature of the objective, "line_search"
         the objective along each step. "constant", "invscaling", "optimal" and "adaptive" are
-        scikit-learn's, and read `eta0` and `power_t`. Further, an object of :mod:`skgd.schedules` or
-        any function of the update number (from 1).
+        scikit-learn's, and read `eta0` and `power_t`. Further, an object of
+        :mod:`skgd.schedules`, or any function of the update number (from 1).
     eta0 : float or None, default=None
         First rate of a named schedule; None means 0.01. An error beside rates that do not read it.
     power_t : float or None, default=None
@@ -159,55 +210,8 @@ class BatchGDRegressor(BaseGDRegressor):
         self.record = record
         self.verbose = verbose
 
-    def fit(
-        self,
-        X,
-        y,
-        *,
-        sample_weight=None,
-        coef_init=None,
-        intercept_init=None,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-    ):
-        """Fit the model.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, not negative; only their proportions matter.
-        coef_init : array-like of shape (n_features,) or (n_outputs, n_features), default=None
-            Coefficients to start from.
-        intercept_init : array-like of shape (1,) or (n_outputs,), default=None
-            Intercept to start from.
-        X_val, y_val, sample_weight_val : array-like, default=None
-            Validation rows, whose R² is recorded and, with `early_stopping`, decides.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If the input or a parameter is refused, or an explicit learning rate makes the descent
-            diverge; an already fitted model stays as it was.
-        """
-        return self._attempt(
-            "_fit", X, y, sample_weight, coef_init, intercept_init, X_val, y_val, sample_weight_val
-        )
-
     def _batch_size(self, n_rows):
         return None
-
-    def _on_divergence(self, chosen):
-        return "back_off" if chosen is None else "raise"
 
     def _tests(self, task):
         if self.tol is None:
@@ -223,7 +227,7 @@ class BatchGDRegressor(BaseGDRegressor):
         return Tests(plateau=stalls, gradient=gradient)
 
 
-class MiniBatchGDRegressor(BaseGDRegressor):
+class MiniBatchGDRegressor(KeywordGDRegressor):
     r"""Linear model fitted by gradient descent on small batches of rows.
 
     It minimises the objective of :class:`BatchGDRegressor`, but each update looks at `batch_size`
@@ -263,7 +267,8 @@ class MiniBatchGDRegressor(BaseGDRegressor):
     power_t : float or None, default=None
         Exponent of "invscaling"; None means 0.25. An error beside rates that do not read it.
     optimizer : str or Optimizer, default="auto"
-        "gd", "momentum", "nesterov", "adam", or an object of :mod:`skgd.optimizers`; "auto" is "gd".
+        "gd", "momentum", "nesterov", "adam", or an object of :mod:`skgd.optimizers`; "auto" is
+        "gd".
     standardize : bool, default=True
         Whether to descend in centred coordinates of unit variance. The objective, and so the
         minimiser, stay the same; only the path to it is better conditioned.
@@ -376,55 +381,8 @@ class MiniBatchGDRegressor(BaseGDRegressor):
         self.record = record
         self.verbose = verbose
 
-    def fit(
-        self,
-        X,
-        y,
-        *,
-        sample_weight=None,
-        coef_init=None,
-        intercept_init=None,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-    ):
-        """Fit the model.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, not negative; only their proportions matter.
-        coef_init : array-like of shape (n_features,) or (n_outputs, n_features), default=None
-            Coefficients to start from.
-        intercept_init : array-like of shape (1,) or (n_outputs,), default=None
-            Intercept to start from.
-        X_val, y_val, sample_weight_val : array-like, default=None
-            Validation rows, whose R² is recorded and, with `early_stopping`, decides.
-
-        Returns
-        -------
-        self
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If the input or a parameter is refused, or an explicit learning rate makes the descent
-            diverge; an already fitted model stays as it was.
-        """
-        return self._attempt(
-            "_fit", X, y, sample_weight, coef_init, intercept_init, X_val, y_val, sample_weight_val
-        )
-
     def _batch_size(self, n_rows):
         return min(self.batch_size, n_rows)
-
-    def _on_divergence(self, chosen):
-        return "back_off" if chosen is None else "raise"
 
     def _tests(self, task):
         if self.tol is None:
@@ -437,8 +395,8 @@ class SGDRegressor(BaseGDRegressor):
     r"""Linear model fitted by stochastic gradient descent, one row at a time.
 
     It takes the parameters of scikit-learn's ``SGDRegressor`` with their defaults and, without
-    shuffling, finds the same coefficients; it adds further losses, optimizers and schedules, implicit
-    standardisation, validation data and a history. It minimises
+    shuffling, finds the same coefficients; it adds further losses, optimizers and schedules,
+    implicit standardisation, validation data and a history. It minimises
 
     .. math:: F(w, b) = \frac1n \sum_i s_i\, \ell(x_i^\top w + b, y_i) + \alpha R(w)
 
@@ -469,8 +427,8 @@ class SGDRegressor(BaseGDRegressor):
     random_state : int, RandomState instance or None, default=None
         Draws the orders of the rows, and the validation rows.
     learning_rate : float, str, Schedule or callable, default="invscaling"
-        "constant", "invscaling", "optimal", "adaptive", "pa1" and "pa2" are scikit-learn's, and read
-        `eta0` and `power_t`. Further, a number (a constant rate), "auto", an object of
+        "constant", "invscaling", "optimal", "adaptive", "pa1" and "pa2" are scikit-learn's, and
+        read `eta0` and `power_t`. Further, a number (a constant rate), "auto", an object of
         :mod:`skgd.schedules`, or any function of the update number (from 1).
     eta0 : float, default=0.01
         First rate of a named schedule, in (0, inf).

@@ -46,10 +46,10 @@ def _scaled(objective, rows):
 
 
 def expected_smoothness(objective, bound, batch_size):
-    """Return the curvature that descent on random batches of `batch_size` rows has to respect.
+    r"""Return the curvature that descent on random batches of `batch_size` rows has to respect.
 
-    .. math:: L_k = c \\left[ \\frac{n (k - 1)}{k (n - 1)} \\lambda_{max}
-              + \\frac{n - k}{k (n - 1)} \\max_i s_i \\lVert \\tilde x_i \\rVert^2 \\right]
+    .. math:: L_k = c \left[ \frac{n (k - 1)}{k (n - 1)} \lambda_{max}
+              + \frac{n - k}{k (n - 1)} \max_i s_i \lVert \tilde x_i \rVert^2 \right]
 
     It is the largest curvature of the full batch for k = n, and of the longest row for k = 1.
 

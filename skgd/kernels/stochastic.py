@@ -6,6 +6,7 @@ import numpy as np
 
 from skgd import penalties
 from skgd.designs import CHUNK
+from skgd.kernels import blocked
 from skgd.schedules import PassiveAggressive
 
 #: Slopes are clipped to this magnitude, as in scikit-learn.
@@ -33,6 +34,13 @@ def run_epoch(task, state, order, rates):
     running_objective : float
         Mean over the rows of the objective just before each row's update.
     """
+    if blocked.applies(task, rates):
+        return blocked.run_epoch(task, state, order, rates)
+    return run_updates(task, state, order, rates)
+
+
+def run_updates(task, state, order, rates):
+    """Make the updates of an epoch one after the other."""
     objective, size = task.objective, task.batch_size
     y, weights = objective.y, objective.weights
     n_rows = objective.design.n_rows
@@ -100,13 +108,13 @@ class _Updates:
             gradient, self.first, self.second, rate, self.t
         )
         theta += step
-        if 0 < self.average_from <= self.t:
-            self.mean += (theta - self.mean) / (self.t - self.average_from + 1)
         if self.has_l1:
             self.owed += self.l1 * own_rate
             shrunk = penalties.shrink_cumulatively(theta, self.owed, self.paid)
             self.paid += shrunk - theta
             theta[...] = shrunk
+        if 0 < self.average_from <= self.t:
+            self.mean += (theta - self.mean) / (self.t - self.average_from + 1)
         self.t += 1
 
     def finished(self, state):

@@ -1,0 +1,27 @@
+"""Data that many tests share."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes
+
+
+@pytest.fixture(scope="session")
+def small():
+    """A few rows: uncentred columns of unequal spread, and targets that every loss accepts (> 0)."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(loc=[0.3, -0.2, 0.1], scale=[0.5, 0.3, 0.4], size=(20, 3))
+    y = np.exp(X @ [0.8, -0.5, 0.3] + 0.2 * rng.normal(size=20))
+    X.flags.writeable = y.flags.writeable = False
+    return X, y
+
+
+@pytest.fixture(scope="session")
+def weights():
+    """Whole weights for the rows of `small`, some of them zero."""
+    return np.tile([0.0, 1.0, 2.0, 3.0, 1.0], 4)
+
+
+@pytest.fixture(scope="session")
+def diabetes():
+    """Real data in raw units: columns between 1 and 300."""
+    return load_diabetes(return_X_y=True, scaled=False)
