@@ -1,6 +1,7 @@
 """Checked input: rows, targets, weights, and the values to start from."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from sklearn.utils import check_array
@@ -29,7 +30,7 @@ def checked_weights(name, weights, X):
     """Return weights as an array of the dtype of X, or None where none are given."""
     if weights is None:
         return None
-    if np.ndim(weights) == 0:
+    if isinstance(weights, Real):
         weights = np.full(len(X), weights)
     weights = check_array(weights, ensure_2d=False, dtype=X.dtype, input_name=name)
     if weights.shape != (len(X),):

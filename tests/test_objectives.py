@@ -61,14 +61,6 @@ def test_an_intercept_that_is_not_fitted_does_not_move(small):
     assert task.constant()[-1] == 0
 
 
-def test_the_best_constant_is_a_minimum_along_the_intercept(small):
-    for loss in LOSSES.values():
-        task = objective(*small, loss=loss())
-        best = task.constant()
-        for step in (-1e-2, 1e-2):
-            assert task.value(best + [0, 0, 0, step]) >= task.value(best)
-
-
 @pytest.mark.parametrize("alpha", [0.01, 0.1])
 def test_distance_is_zero_at_the_optimum_of_lasso(alpha, small):
     X, y = small

@@ -73,7 +73,7 @@ for name, model in models.items():
     off_by = np.max(np.abs(model.coef_ - exact.coef_))
     print(
         f"{name:31}  {scores.mean():.3f} ± {scores.std():.3f}"
-        f"  {off_by:8.1e}  {1e3 * seconds:4.1f} ms"
+        f"  {off_by:8.2g}  {1e3 * seconds:4.1f} ms"
     )
 print(
     "off by: the largest difference of a coefficient from LinearRegression's, which\n"
@@ -113,8 +113,8 @@ print(f"Best: learning_rate={best!r}\n")
 # ------------
 # ``history_`` keeps the objective after every epoch; ``record="objective"`` asks
 # the two stochastic ones for the exact value too. Without a penalty all share one
-# minimum, so the figure shows how far above it each still is. After ten epochs
-# all are within a percent. The rest of the way is a narrow valley: conjugate
+# minimum, so the figure shows how far above it each still is. After ten epochs all
+# are within about a percent. The rest of the way is a narrow valley: conjugate
 # gradient, the default of ``BatchGDRegressor``, is the one that crosses it.
 
 minimum = np.mean((exact.predict(scaled_X) - y) ** 2) / 2

@@ -17,6 +17,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.linalg import get_blas_funcs
 
+from skgd.kernels.limits import LARGEST_SLOPE
 from skgd.optimizers import GD
 from skgd.schedules import PassiveAggressive
 
@@ -43,7 +44,10 @@ def applies(task, rates):
 
 
 def run_epoch(task, state, order, rates):
-    """Do what :func:`skgd.kernels.stochastic.run_epoch` does, and agree with it up to rounding."""
+    """Do what :func:`skgd.kernels.stochastic.run_epoch` does, and agree with it up to rounding.
+
+    Where a residual is so large that its slope would be clipped, return None.
+    """
     objective, n_rows = task.objective, task.objective.design.n_rows
     walk = _Walk(task, state)
     targets = objective.y.reshape(n_rows, -1)
@@ -52,6 +56,8 @@ def run_epoch(task, state, order, rates):
         here = slice(start, stop) if order is None else order[start:stop]
         weights = np.ones(stop - start) if objective.weights is None else objective.weights[here]
         walk.over(objective.design.block(here), targets[here], weights, rates[start:stop])
+        if not walk.largest < LARGEST_SLOPE:
+            return None
     shape = state.theta.shape
     theta = np.concatenate([walk.coef, walk.intercept[:, None]], axis=1).reshape(shape)
     state = replace(state, theta=theta, mean=walk.mean.reshape(shape), t=walk.t)
@@ -70,7 +76,7 @@ class _Walk:
         self.strength = float(objective.l2[0])
         self.fit_intercept = float(objective.design.fit_intercept)
         self.solve = get_blas_funcs("trsm", (theta,))
-        self.total = 0.0
+        self.total, self.largest = 0.0, 0.0
 
     def over(self, rows, targets, weights, rates):
         """Walk over the rows of a chunk."""
@@ -102,6 +108,7 @@ class _Walk:
             self.coef = after[k, -1].astype(dtype) * self.coef - (tails[k] * moves[k]).T @ rows[k]
             self.intercept = self.intercept - self.fit_intercept * moves[k].sum(axis=0)
             self.t += min(BLOCK, size - k * BLOCK)
+        self.largest = float(np.max(np.abs(residuals)))
         self.total += float(0.5 * np.sum(weights[:, :, None] * residuals**2, dtype=float))
         if self.strength:
             diagonal = np.einsum("bkk->bk", gram)

@@ -7,10 +7,8 @@ import numpy as np
 from skgd import penalties
 from skgd.designs import CHUNK
 from skgd.kernels import blocked
+from skgd.kernels.limits import LARGEST_SLOPE
 from skgd.schedules import PassiveAggressive
-
-#: Slopes are clipped to this magnitude, as in scikit-learn.
-LARGEST_SLOPE = 1e12
 
 
 def run_epoch(task, state, order, rates):
@@ -34,9 +32,8 @@ def run_epoch(task, state, order, rates):
     running_objective : float
         Mean over the rows of the objective just before each row's update.
     """
-    if blocked.applies(task, rates):
-        return blocked.run_epoch(task, state, order, rates)
-    return run_updates(task, state, order, rates)
+    done = blocked.run_epoch(task, state, order, rates) if blocked.applies(task, rates) else None
+    return done or run_updates(task, state, order, rates)
 
 
 def run_updates(task, state, order, rates):
