@@ -47,12 +47,13 @@ lint: $(VENV)/installed-lint  ## Check the code's style and its formatting
 	@$(BIN)/ruff format --check .
 
 docs: $(VENV)/installed-docs  ## Build the documentation in docs/_build/html
+	@rm -rf docs/generated  # or pages of what is gone would stay
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 clean:  ## Delete all that the other targets made
 	rm -rf $(VENV) $(OLDEST) build dist skgd.egg-info .pytest_cache .ruff_cache .coverage htmlcov \
-	  demo docs/_build docs/auto_examples docs/generated docs/sg_execution_times.rst
+	  demo docs/_build docs/auto_examples docs/generated
 	find . -name __pycache__ -type d -exec rm -rf {} +
 
 $(VENV)/created:

@@ -18,7 +18,9 @@ extensions = [
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "examples"]
+default_role = "literal"  # docstrings name parameters in single backticks
 
+html_title = f"skgd {version}"
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"footer_end": [], "show_prev_next": False}
 html_show_sourcelink = False
@@ -38,15 +40,15 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "abort_on_example_error": True,
     "download_all_examples": False,
-    "min_reported_time": 10,
     "show_memory": False,
+    "write_computation_times": False,
 }
 
 
 def skip_member(app, what, name, obj, skip, options):
-    """Leave out what scikit-learn's base classes add, save `score`."""
+    """Leave out what scikit-learn's base classes add: its own documentation has it."""
     inherited = (getattr(obj, "__module__", None) or "").startswith("sklearn.")
-    return True if inherited and name != "score" else skip
+    return True if inherited else skip
 
 
 def setup(app):

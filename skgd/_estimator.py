@@ -9,12 +9,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
-from sklearn.model_selection import ShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd import automatic
-from skgd._input import Data, check_scorable, checked_start, checked_weights
+from skgd._input import checked_rows, checked_start, training_and_validation
 from skgd._parameters import plan
 from skgd._pieces import Piece
 from skgd._validation import InvalidParameterError
@@ -160,10 +159,8 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        scores = X @ self.coef_.T + (
-            self.intercept_[0] if self.coef_.ndim == 1 else self.intercept_
-        )
-        return scores
+        intercept = self.intercept_[0] if self.coef_.ndim == 1 else self.intercept_
+        return self.loss_.mean(X @ self.coef_.T + intercept)
 
     @property
     def history_(self):
@@ -187,19 +184,20 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
             raise KeyboardInterrupt(f"stored the model as it was after epoch {self.n_iter_}")
         return self
 
-    def _fit(self, X, y, sample_weight, coef_init, intercept_init, X_val, y_val, sample_weight_val):
+    def _fit(self, X, y, sample_weight, start, validation_rows, groups):
         pieces = plan(self)
-        data = self._checked(X, y, sample_weight, reset=True)
+        data = checked_rows(self, X, y, sample_weight, groups, reset=True)
         if data is None:
             raise ValueError("sample_weight is zero for every row; fit needs a row with weight.")
-        training, validation = self._split(data, X_val, y_val, sample_weight_val)
-        start = self._start(training, coef_init, intercept_init)
+        pieces.loss.check_targets(data.y)
+        training, validation = training_and_validation(self, data, *validation_rows)
+        start = self._start(training, *start)
         carried = self._fresh(training, pieces, start)
         return self._descend(pieces, training, validation, carried, self.max_iter)
 
     def _partial_fit(self, X, y, sample_weight, first):
         pieces = plan(self)
-        data = self._checked(X, y, sample_weight, reset=first)
+        data = checked_rows(self, X, y, sample_weight, None, reset=first)
         if data is None:
             warnings.warn(
                 "partial_fit got weights that are all zero: nothing was learned from these rows.",
@@ -207,64 +205,12 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
                 stacklevel=4,
             )
             return None
+        pieces.loss.check_targets(data.y)
         if first or not hasattr(self, "_carried"):
             carried = self._fresh(data, pieces, self._start(data, None, None))
         else:
             carried = self._continued(data, pieces)
         return self._descend(pieces, data, None, carried)
-
-    # Input
-
-    def _checked(self, X, y, sample_weight, reset):
-        """Return the checked rows that have a weight, or None if there are none."""
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            reset=reset,
-            dtype=[np.float64, np.float32],
-            order=None if self._full_batch else "C",
-            multi_output=True,
-            y_numeric=True,
-        )
-        y = y.astype(X.dtype, copy=False)
-        if not reset and y.shape[1:] != self.coef_.shape[:-1]:
-            raise ValueError(
-                f"y has shape {y.shape}, but the model was fitted with coefficients of shape "
-                f"{self.coef_.shape}. Give the same number of targets in every call."
-            )
-        data = Data(X, y, checked_weights("sample_weight", sample_weight, X))
-        if data.weights is None or data.weights.all():
-            return data
-        return data.rows(data.weights > 0) if data.weights.any() else None
-
-    def _split(self, data, X_val, y_val, sample_weight_val):
-        """Return rows to train on, and rows to validate with or None."""
-        if X_val is None:
-            if y_val is not None or sample_weight_val is not None:
-                raise ValueError("y_val and sample_weight_val need X_val beside them.")
-            return self._held_out(data) if self.early_stopping else (data, None)
-        if y_val is None:
-            raise ValueError("X_val needs y_val, its targets, beside it.")
-        X_val, y_val = validate_data(
-            self, X_val, y_val, reset=False, dtype=data.X.dtype, multi_output=True, y_numeric=True
-        )
-        if y_val.shape[1:] != data.y.shape[1:]:
-            raise ValueError(f"y_val has shape {y_val.shape}; y has shape {data.y.shape}.")
-        weights = checked_weights("sample_weight_val", sample_weight_val, X_val)
-        validation = Data(X_val, y_val, weights)
-        check_scorable(validation, "X_val")
-        return data, validation
-
-    def _held_out(self, data):
-        splitter = ShuffleSplit(
-            n_splits=1, test_size=self.validation_fraction, random_state=self.random_state
-        )
-        held = np.zeros(len(data.X), dtype=bool)
-        held[next(splitter.split(data.X))[1]] = True
-        validation = data.rows(held)
-        check_scorable(validation, f"validation_fraction={self.validation_fraction!r}")
-        return data.rows(~held), validation
 
     def _start(self, data, coef_init, intercept_init):
         """Return the coefficients and the intercept to start from; None stands for the default."""
@@ -294,7 +240,7 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
         if self.warm_start and hasattr(self, "_carried"):
             history = self._carried.history.copy()
         state = State.at(theta, np.random.default_rng(seed))
-        return Carried(state, coordinates, moments, data.total_weight, len(data.X), history)
+        return Carried(state, coordinates, moments, data.total_weight, len(data), history)
 
     def _continued(self, data, pieces):
         """Return what a call carries that goes on where the last one ended."""
@@ -324,7 +270,7 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
             coordinates,
             moments,
             last.weight + data.total_weight,
-            last.rows + len(data.X),
+            last.rows + len(data),
             last.history.copy(),
         )
 
@@ -352,7 +298,7 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
 
     def _descend(self, pieces, data, validation, carried, max_iter=None):
         """Descend, keep the outcome, and return why it ended; one epoch if `max_iter` is None."""
-        validate = validation and self._validator(validation, carried.coordinates)
+        validate = validation and self._validator(validation, carried.coordinates, pieces.loss)
         show = (lambda row: print(line(row))) if self.verbose else None
         left, epochs = max_iter or 1, 0
         for objective in automatic.stages(
@@ -392,11 +338,11 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
             on_divergence=self._on_divergence(pieces.schedule),
         )
 
-    def _validator(self, validation, coordinates):
+    def _validator(self, validation, coordinates, loss):
         design = Design(validation.X, coordinates, self.fit_intercept)
 
         def score(theta):
-            predictions = design.predict(theta)
+            predictions = loss.mean(design.predict(theta))
             if not np.isfinite(predictions).all():
                 return -np.inf
             return r2_score(validation.y, predictions, sample_weight=validation.weights)

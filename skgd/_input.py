@@ -1,29 +1,150 @@
-"""Checked input: rows, targets, weights, and the values to start from."""
+"""Checked input: rows, targets, weights, rows to validate with, values to start from."""
 
 from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
+from sklearn.model_selection import ShuffleSplit
 from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from skgd._validation import refuse
 
 
 @dataclass
 class Data:
-    """Checked input: rows, targets, weights (None: all 1), of one dtype."""
+    """Checked rows of one dtype.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        Features.
+    y : array of shape (n,) or (n, k)
+        Targets.
+    weights : array of shape (n,) or None
+        Weights of the rows; None means 1.
+    groups : array of shape (n,) or None
+        Groups of the rows.
+    numbers : array of shape (n,) or None
+        Where the rows stood in the input; None means that all are here.
+    total : int or None
+        Rows of the input; None means that all are here.
+    """
 
     X: np.ndarray
     y: np.ndarray
     weights: np.ndarray | None
+    groups: np.ndarray | None = None
+    numbers: np.ndarray | None = None
+    total: int | None = None
 
-    def rows(self, mask):
-        """Return the rows where `mask` is true."""
-        weights = None if self.weights is None else self.weights[mask]
-        return Data(self.X[mask], self.y[mask], weights)
+    def __len__(self):
+        return self.X.shape[0]
+
+    def rows(self, index):
+        """Return the rows at `index`, a mask or an array of numbers."""
+        parts = (self.y, self.weights, self.groups)
+        y, weights, groups = (None if part is None else part[index] for part in parts)
+        numbers = np.arange(len(self)) if self.numbers is None else self.numbers
+        return Data(self.X[index], y, weights, groups, numbers[index], self.total or len(self))
 
     @property
     def total_weight(self):
         """Total weight of the rows."""
-        return float(len(self.X) if self.weights is None else self.weights.sum(dtype=float))
+        return float(len(self) if self.weights is None else self.weights.sum(dtype=float))
+
+
+def checked_rows(estimator, X, y, sample_weight, groups, reset):
+    """Return the checked rows that have a weight, or None if there are none."""
+    X, y = validate_data(
+        estimator,
+        X,
+        y,
+        reset=reset,
+        dtype=[np.float64, np.float32],
+        order=None if estimator._full_batch else "C",
+        multi_output=True,
+        y_numeric=True,
+    )
+    if not reset and y.shape[1:] != estimator.coef_.shape[:-1]:
+        raise ValueError(
+            f"y has shape {y.shape}, but the model was fitted with coefficients of shape "
+            f"{estimator.coef_.shape}. Give the same number of targets in every call."
+        )
+    weights = checked_weights("sample_weight", sample_weight, X)
+    data = Data(X, y.astype(X.dtype, copy=False), weights, checked_groups(groups, X))
+    if weights is None or weights.all():
+        return data
+    return data.rows(weights > 0) if weights.any() else None
+
+
+def training_and_validation(estimator, data, X_val, y_val, sample_weight_val):
+    """Return rows to train on, and rows to validate with or None."""
+    if X_val is None:
+        if y_val is not None or sample_weight_val is not None:
+            raise ValueError("y_val and sample_weight_val need X_val beside them.")
+        return held_out(estimator, data) if estimator.early_stopping else (data, None)
+    if y_val is None:
+        raise ValueError("X_val needs y_val, its targets, beside it.")
+    X_val, y_val = validate_data(
+        estimator, X_val, y_val, reset=False, dtype=data.X.dtype, multi_output=True, y_numeric=True
+    )
+    if y_val.shape[1:] != data.y.shape[1:]:
+        raise ValueError(f"y_val has shape {y_val.shape}; y has shape {data.y.shape}.")
+    validation = Data(X_val, y_val, checked_weights("sample_weight_val", sample_weight_val, X_val))
+    check_scorable(validation, "X_val")
+    return data, validation
+
+
+def held_out(estimator, data):
+    """Return rows to train on, and rows held out to validate with."""
+    split = estimator.validation_split
+    if split is None:
+        split = ShuffleSplit(
+            n_splits=1,
+            test_size=estimator.validation_fraction,
+            random_state=estimator.random_state,
+        )
+        source = f"validation_fraction={estimator.validation_fraction!r}"
+    else:
+        source = "validation_split"
+    if hasattr(split, "split"):
+        *_, (train, test) = split.split(data.X, data.y, data.groups)
+    else:
+        test = chosen_rows(split, data)
+        train = np.setdiff1d(np.arange(len(data)), test)
+    if not len(train):
+        raise ValueError(f"{source} leaves no row to train on.")
+    # In the order in which they stand, so that an unshuffled epoch visits them as they came.
+    training, validation = data.rows(np.sort(train)), data.rows(np.sort(test))
+    check_scorable(validation, source)
+    return training, validation
+
+
+def chosen_rows(split, data):
+    """Return which of the rows an array of indices, or a mask, holds out."""
+    chosen = np.asarray(split)
+    numbers = np.arange(len(data)) if data.numbers is None else data.numbers
+    total = data.total or len(data)
+    if chosen.ndim == 1 and chosen.dtype == bool:
+        if len(chosen) != total:
+            refuse("validation_split", split, f"a mask with an entry for each of the {total} rows")
+        return np.flatnonzero(chosen[numbers])
+    if chosen.ndim != 1 or not np.issubdtype(chosen.dtype, np.integer):
+        refuse("validation_split", split, "a splitter, an array of row indices, or a mask")
+    if chosen.size and not 0 <= chosen.min() <= chosen.max() < total:
+        refuse("validation_split", split, f"indices of rows, 0 to {total - 1}")
+    return np.flatnonzero(np.isin(numbers, chosen))
+
+
+def checked_groups(groups, X):
+    """Return groups as an array with an entry for each row, or None where none are given."""
+    if groups is None:
+        return None
+    groups = np.asarray(groups)
+    if groups.shape != (X.shape[0],):
+        raise ValueError(f"groups has shape {groups.shape}; X has {X.shape[0]} rows.")
+    return groups
 
 
 def checked_weights(name, weights, X):
@@ -31,11 +152,11 @@ def checked_weights(name, weights, X):
     if weights is None:
         return None
     if isinstance(weights, Real):
-        weights = np.full(len(X), weights)
+        weights = np.full(X.shape[0], weights)
     weights = check_array(weights, ensure_2d=False, dtype=X.dtype, input_name=name)
-    if weights.shape != (len(X),):
+    if weights.shape != (X.shape[0],):
         raise ValueError(
-            f"{name} has shape {weights.shape}; X has {len(X)} rows: give one number each."
+            f"{name} has shape {weights.shape}; X has {X.shape[0]} rows: give one number each."
         )
     if (weights < 0).any():
         raise ValueError(f"{name} must not be negative; got {weights.min()!r}.")
@@ -54,8 +175,8 @@ def checked_start(name, value, shape):
 
 def check_scorable(validation, source):
     """Refuse validation rows that have no R²."""
-    if len(validation.X) < 2:
+    if len(validation) < 2:
         raise ValueError(
-            f"{source} leaves {len(validation.X)} row to validate with, and R² needs two. "
+            f"{source} leaves {len(validation)} row to validate with, and R² needs two. "
             "Give more rows, or set early_stopping=False."
         )

@@ -207,6 +207,8 @@ class _Descent:
         )
         self.point = task.objective.at(state.theta) if task.batch_size is None else None
         self.start = self.point.value if self.point else task.objective.value(state.theta)
+        if np.isnan(self.start):
+            task.objective.check_defined(state.theta)
         constant = task.objective.value(task.objective.constant())
         self.explosion = Explosion(max(abs(self.start), abs(constant)), count=state.explosions)
         self.best_score, self.best = -np.inf, None
@@ -264,6 +266,7 @@ class _Descent:
         noticed = self.explosion.noticed(value if finite else np.nan)
         if not noticed or (finite and self.task.on_divergence == "go_on"):
             return False
+        self.task.objective.check_defined(state.theta if finite else self.state.theta)
         if self.task.on_divergence != "back_off":
             raise Diverged(number, rate, self.start, value)
         self.state = replace(self.state, scale=self.state.scale * BACK_OFF, memory={})

@@ -1,7 +1,8 @@
 """Pointwise losses: value, slope and curvature bound as functions of the prediction.
 
 Each class holds one formula of a prediction ``p`` (the linear predictor ``x @ coef + intercept``)
-and a target ``y``; both may be arrays or scalars. A new loss is a frozen dataclass deriving from
+and a target ``y``; both may be arrays or scalars. Where the model is of a function of the mean, the
+link, :meth:`Loss.mean` leads back from ``p``. A new loss is a frozen dataclass deriving from
 :class:`Loss` plus one line in ``LOSSES``; the shared tests find it there.
 """
 
@@ -11,12 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from skgd import _pieces
-from skgd._validation import check_real
+from skgd._validation import InvalidParameterError, check_real
 
 __all__ = [
+    "AbsoluteError",
     "EpsilonInsensitive",
+    "Gamma",
     "Huber",
+    "LogCosh",
     "Loss",
+    "Poisson",
+    "Quantile",
     "SquaredEpsilonInsensitive",
     "SquaredError",
 ]
@@ -104,6 +110,35 @@ class Loss(_pieces.Piece):
         """
         return np.average(y, axis=0, weights=weights)
 
+    def mean(self, p):
+        """Return what ``predict`` returns for the linear predictor `p`: `p` itself, without a link.
+
+        Parameters
+        ----------
+        p : array or float
+            Linear predictors.
+
+        Returns
+        -------
+        array or float
+            Predictions in units of y, of the same shape.
+        """
+        return p
+
+    def check_targets(self, y):
+        """Refuse targets for which the loss makes no sense; any will do unless a subclass objects.
+
+        Parameters
+        ----------
+        y : array of shape (n,) or (n, k)
+            Targets.
+
+        Raises
+        ------
+        ValueError
+            If a target is outside the domain; it names the first one with its row.
+        """
+
 
 @dataclass(frozen=True)
 class SquaredError(Loss):
@@ -113,9 +148,13 @@ class SquaredError(Loss):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from skgd.losses import SquaredError
-    >>> SquaredError().value(3.0, 1.0), SquaredError().slope(3.0, 1.0)
-    (2.0, 2.0)
+    >>> loss, p = SquaredError(), np.array([-2.0, 0.0, 1.0])
+    >>> loss.value(p, 0.0).round(3)
+    array([2. , 0. , 0.5])
+    >>> loss.slope(p, 0.0).round(3)
+    array([-2.,  0.,  1.])
     """
 
     curvature = 1.0
@@ -130,7 +169,7 @@ class SquaredError(Loss):
 
 @dataclass(frozen=True)
 class Huber(Loss):
-    r"""Squared near the target and linear beyond `epsilon`, so that outliers pull with bounded force.
+    r"""Squared near the target, linear beyond `epsilon`: outliers pull with bounded force.
 
     .. math:: \ell = \begin{cases} \tfrac12 r^2 & |r| \le \epsilon \\
               \epsilon |r| - \tfrac12 \epsilon^2 & |r| > \epsilon \end{cases}
@@ -147,9 +186,13 @@ class Huber(Loss):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from skgd.losses import Huber
-    >>> Huber(epsilon=1.0).value(3.0, 0.0), Huber(epsilon=1.0).slope(3.0, 0.0)
-    (2.5, 1.0)
+    >>> loss, p = Huber(epsilon=1.0), np.array([-2.0, 0.0, 1.0])
+    >>> loss.value(p, 0.0).round(3)
+    array([1.5, 0. , 0.5])
+    >>> loss.slope(p, 0.0).round(3)
+    array([-1.,  0.,  1.])
     """
 
     epsilon: float = 0.1
@@ -172,9 +215,9 @@ class Huber(Loss):
 
 @dataclass(frozen=True)
 class EpsilonInsensitive(Loss):
-    r"""The absolute error beyond a tube that costs nothing, :math:`\ell = \max(0, |p - y| - \epsilon)`.
+    r"""The absolute error beyond a tube that costs nothing, :math:`\max(0, |p - y| - \epsilon)`.
 
-    The loss of support vector regression. It has kinks at the edge of the tube; the slope there is 0.
+    The loss of support vector regression. It has kinks at the edge of the tube, where the slope is 0.
 
     Parameters
     ----------
@@ -183,9 +226,13 @@ class EpsilonInsensitive(Loss):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from skgd.losses import EpsilonInsensitive
-    >>> EpsilonInsensitive(epsilon=0.5).value(3.0, 1.0), EpsilonInsensitive(epsilon=0.5).slope(3.0, 1.0)
-    (1.5, 1.0)
+    >>> loss, p = EpsilonInsensitive(epsilon=0.5), np.array([-2.0, 0.0, 1.0])
+    >>> loss.value(p, 0.0).round(3)
+    array([1.5, 0. , 0.5])
+    >>> loss.slope(p, 0.0).round(3)
+    array([-1.,  0.,  1.])
     """
 
     epsilon: float = 0.1
@@ -210,7 +257,7 @@ class EpsilonInsensitive(Loss):
 
 @dataclass(frozen=True)
 class SquaredEpsilonInsensitive(Loss):
-    r"""The squared error beyond a tube that costs nothing, :math:`\ell = \max(0, |p - y| - \epsilon)^2`.
+    r"""The squared error beyond a tube that costs nothing, :math:`\max(0, |p - y| - \epsilon)^2`.
 
     There is no factor ½, as in scikit-learn: the curvature is 2.
 
@@ -221,10 +268,13 @@ class SquaredEpsilonInsensitive(Loss):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from skgd.losses import SquaredEpsilonInsensitive
-    >>> loss = SquaredEpsilonInsensitive(epsilon=0.5)
-    >>> loss.value(3.0, 1.0), loss.slope(3.0, 1.0)
-    (2.25, 3.0)
+    >>> loss, p = SquaredEpsilonInsensitive(epsilon=0.5), np.array([-2.0, 0.0, 1.0])
+    >>> loss.value(p, 0.0).round(3)
+    array([2.25, 0.  , 0.25])
+    >>> loss.slope(p, 0.0).round(3)
+    array([-3.,  0.,  1.])
     """
 
     epsilon: float = 0.1
@@ -242,6 +292,217 @@ class SquaredEpsilonInsensitive(Loss):
 
     def constant(self, y, weights=None):  # noqa: D102
         return weighted_quantile(y, 0.5, weights)
+
+
+@dataclass(frozen=True)
+class AbsoluteError(Loss):
+    r"""The absolute error, :math:`\ell(p, y) = |p - y|`.
+
+    Its minimiser is the median. It has a kink at 0, where the slope is 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgd.losses import AbsoluteError
+    >>> loss, p = AbsoluteError(), np.array([-2.0, 0.0, 1.0])
+    >>> loss.value(p, 0.0).round(3)
+    array([2., 0., 1.])
+    >>> loss.slope(p, 0.0).round(3)
+    array([-1.,  0.,  1.])
+    """
+
+    def value(self, p, y):  # noqa: D102
+        return np.abs(p - y)
+
+    def slope(self, p, y):  # noqa: D102
+        return np.sign(p - y)
+
+    def constant(self, y, weights=None):  # noqa: D102
+        return weighted_quantile(y, 0.5, weights)
+
+    def smoothed(self, width):
+        """Return the loss with its kink rounded over `width`; see :class:`SmoothedTube`."""
+        return SmoothedTube(-1.0, 1.0, 0.0, width)
+
+
+@dataclass(frozen=True)
+class Quantile(Loss):
+    r"""The pinball loss, whose minimiser is a quantile of y.
+
+    .. math:: \ell = \max\bigl((1 - q)\, r,\; -q\, r\bigr) \qquad r = p - y
+
+    It has a kink at 0, where the slope is 0. At the level ½ it is half the absolute error.
+
+    Parameters
+    ----------
+    level : float, default=0.5
+        The share q of the targets that should lie below the prediction, in (0, 1).
+
+    References
+    ----------
+    R. Koenker, G. Bassett, "Regression Quantiles", 1978.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgd.losses import Quantile
+    >>> loss, p = Quantile(level=0.75), np.array([-2.0, 0.0, 1.0])
+    >>> loss.value(p, 0.0).round(3)
+    array([ 1.5 , -0.  ,  0.25])
+    >>> loss.slope(p, 0.0).round(3)
+    array([-0.75,  0.  ,  0.25])
+    """
+
+    level: float = 0.5
+
+    def __post_init__(self):
+        check_real("level", self.level, low=0, high=1, closed="neither")
+
+    def value(self, p, y):  # noqa: D102
+        r = p - y
+        return np.maximum((1 - self.level) * r, -self.level * r)
+
+    def slope(self, p, y):  # noqa: D102
+        side = np.sign(p - y)
+        return 0.5 * side + (0.5 - self.level) * np.abs(side)
+
+    def constant(self, y, weights=None):  # noqa: D102
+        return weighted_quantile(y, self.level, weights)
+
+    def smoothed(self, width):
+        """Return the loss with its kink rounded over `width`; see :class:`SmoothedTube`."""
+        return SmoothedTube(-self.level, 1 - self.level, 0.0, width)
+
+
+@dataclass(frozen=True)
+class LogCosh(Loss):
+    r"""A smooth blend of squared and absolute error, :math:`\ell(p, y) = \log\cosh(p - y)`.
+
+    Near :math:`\tfrac12 r^2` for small errors and :math:`|r| - \log 2` for large ones; the change
+    comes at errors of about 1, so that y should be scaled to where that means something. Its
+    curvature is 1.
+
+    References
+    ----------
+    R. A. Saleh, A. K. M. E. Saleh, "Statistical Properties of the log-cosh Loss Function Used in
+    Machine Learning", 2022.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgd.losses import LogCosh
+    >>> loss, p = LogCosh(), np.array([-2.0, 0.0, 1.0])
+    >>> loss.value(p, 0.0).round(3)
+    array([1.325, 0.   , 0.434])
+    >>> loss.slope(p, 0.0).round(3)
+    array([-0.964,  0.   ,  0.762])
+    """
+
+    curvature = 1.0
+
+    def value(self, p, y):  # noqa: D102
+        distance = np.abs(p - y)
+        # log cosh itself up to 1, exact for tiny errors; beyond, its growth, which cannot overflow.
+        near = np.minimum(distance, 1)
+        growth = np.log1p(np.exp(-2 * distance)) - np.log1p(np.exp(-2 * near))
+        return np.log1p(2 * np.sinh(0.5 * near) ** 2) + (distance - near) + growth
+
+    def slope(self, p, y):  # noqa: D102
+        return np.tanh(p - y)
+
+    def constant(self, y, weights=None):  # noqa: D102
+        return weighted_quantile(y, 0.5, weights)
+
+
+@dataclass(frozen=True)
+class Poisson(Loss):
+    r"""Half the deviance of a Poisson variable whose mean is :math:`e^p` (log link).
+
+    .. math:: \ell(p, y) = e^p - y - y\, (p - \log y), \qquad \ell(p, 0) = e^p
+
+    For counts and rates, y at least 0. ``predict`` returns the mean. The curvature, :math:`e^p`,
+    has no bound.
+
+    References
+    ----------
+    P. McCullagh, J. A. Nelder, "Generalized Linear Models", 1989.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgd.losses import Poisson
+    >>> loss, p = Poisson(), np.array([0.0, 1.0])
+    >>> loss.value(p, 2.0).round(3)
+    array([0.386, 0.105])
+    >>> loss.slope(p, 2.0).round(3)
+    array([-1.   ,  0.718])
+    >>> loss.mean(p).round(3)
+    array([1.   , 2.718])
+    """
+
+    def value(self, p, y):  # noqa: D102
+        # In p - log y, so that a good fit of large counts does not cancel; 0 log 0 is 0.
+        is_zero = 1 - np.sign(y)
+        base = y + is_zero
+        u = p - np.log(base)
+        return base * np.expm1(u) - y * u + is_zero
+
+    def slope(self, p, y):  # noqa: D102
+        return np.exp(p) - y
+
+    def constant(self, y, weights=None):  # noqa: D102
+        mean = np.average(y, axis=0, weights=weights)
+        # Nothing but zeros calls for a mean of 0, at p = -inf: half a count in all rows instead.
+        return np.log(np.where(mean > 0, mean, 0.5 / len(y)))[()]
+
+    def mean(self, p):  # noqa: D102
+        return np.exp(p)
+
+    def check_targets(self, y):  # noqa: D102
+        refuse_targets(self, y, np.asarray(y) >= 0, "y >= 0")
+
+
+@dataclass(frozen=True)
+class Gamma(Loss):
+    r"""Half the deviance of a gamma variable whose mean is :math:`e^p` (log link).
+
+    .. math:: \ell(p, y) = p - \log y + y\, e^{-p} - 1
+
+    For amounts whose spread grows with their mean, y above 0. ``predict`` returns the mean. The
+    curvature, :math:`y\, e^{-p}`, has no bound.
+
+    References
+    ----------
+    P. McCullagh, J. A. Nelder, "Generalized Linear Models", 1989.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgd.losses import Gamma
+    >>> loss, p = Gamma(), np.array([0.0, 1.0])
+    >>> loss.value(p, 2.0).round(3)
+    array([0.307, 0.043])
+    >>> loss.slope(p, 2.0).round(3)
+    array([-1.   ,  0.264])
+    >>> loss.mean(p).round(3)
+    array([1.   , 2.718])
+    """
+
+    def value(self, p, y):  # noqa: D102
+        u = p - np.log(y)
+        return np.expm1(-u) + u
+
+    def slope(self, p, y):  # noqa: D102
+        return 1 - y * np.exp(-p)
+
+    def constant(self, y, weights=None):  # noqa: D102
+        return np.log(np.average(y, axis=0, weights=weights))
+
+    def mean(self, p):  # noqa: D102
+        return np.exp(p)
+
+    def check_targets(self, y):  # noqa: D102
+        refuse_targets(self, y, np.asarray(y) > 0, "y > 0")
 
 
 @dataclass(frozen=True)
@@ -268,20 +529,23 @@ class SmoothedTube(Loss):
         """The largest second derivative, one over the width."""
         return 1.0 / self.width
 
-    def value(self, p, y):  # noqa: D102
+    def value(self, p, y):
         r = p - y
         s = self.slope(p, y)
         return s * r - self.epsilon * np.abs(s) - 0.5 * self.width * s**2
 
-    def slope(self, p, y):  # noqa: D102
+    def slope(self, p, y):
         r = p - y
         above = np.minimum(np.maximum((r - self.epsilon) / self.width, 0), self.upper)
         below = np.maximum(np.minimum((r + self.epsilon) / self.width, 0), self.lower)
         return above + below
 
+    def constant(self, y, weights=None):
+        return weighted_quantile(y, self.lower / (self.lower - self.upper), weights)
+
 
 def weighted_quantile(y, level, weights=None):
-    """Return the `level` quantile of each column of `y`: the inverse of the weighted distribution."""
+    """Return the `level` quantile of each column of `y`, the inverse of its distribution."""
     return np.apply_along_axis(_weighted_quantile, 0, np.asarray(y), level, weights)[()]
 
 
@@ -291,10 +555,26 @@ def _weighted_quantile(y, level, weights):
     return y[order[np.searchsorted(total, level * total[-1])]]
 
 
+def refuse_targets(loss, y, allowed, domain):
+    """Raise the error for the first target of `y` that is not `allowed`, or return."""
+    refused = np.argwhere(~allowed)
+    if len(refused):
+        first = tuple(map(int, refused[0]))
+        raise InvalidParameterError(
+            f"{type(loss).__name__} needs {domain} in every row; got "
+            f"y[{', '.join(map(str, first))}]={np.asarray(y)[first]:g}."
+        )
+
+
 #: Losses by the names that estimators accept.
 LOSSES = {
     "squared_error": SquaredError,
     "huber": Huber,
     "epsilon_insensitive": EpsilonInsensitive,
     "squared_epsilon_insensitive": SquaredEpsilonInsensitive,
+    "absolute_error": AbsoluteError,
+    "quantile": Quantile,
+    "log_cosh": LogCosh,
+    "poisson": Poisson,
+    "gamma": Gamma,
 }

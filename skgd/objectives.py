@@ -88,6 +88,19 @@ class Objective:
         losses = self.loss.value(predictions, self.y)
         return float(np.sum(self.weighted(losses), dtype=float)) + self.penalty(theta)
 
+    def check_defined(self, theta):
+        """Refuse a loss that is not a number at `theta`, naming the row; see user's own losses."""
+        predictions = self.design.predict(theta)
+        broken = np.isnan(self.loss.value(predictions, self.y))
+        broken |= np.isnan(self.loss.slope(predictions, self.y))
+        if broken.any() and np.isfinite(predictions).all():
+            at = tuple(np.argwhere(broken)[0])
+            raise ValueError(
+                f"{self.loss!r} is not a number in row {at[0]} of the rows trained on: prediction "
+                f"{predictions[at]!r}, target {self.y[at]!r}. Its value and slope must be defined "
+                "for every prediction."
+            )
+
     def at(self, theta):
         """Return the :class:`Point` at `theta`."""
         predictions = self.design.predict(theta)

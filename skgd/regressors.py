@@ -22,6 +22,7 @@ class KeywordGDRegressor(BaseGDRegressor):
         X_val=None,
         y_val=None,
         sample_weight_val=None,
+        groups=None,
     ):
         """Fit the model.
 
@@ -39,6 +40,8 @@ class KeywordGDRegressor(BaseGDRegressor):
             Intercept to start from.
         X_val, y_val, sample_weight_val : array-like, default=None
             Validation rows, whose R² is recorded and, with `early_stopping`, decides.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row, for a `validation_split` that keeps groups together.
 
         Returns
         -------
@@ -52,7 +55,13 @@ class KeywordGDRegressor(BaseGDRegressor):
             diverge; an already fitted model stays as it was.
         """
         return self._attempt(
-            "_fit", X, y, sample_weight, coef_init, intercept_init, X_val, y_val, sample_weight_val
+            "_fit",
+            X,
+            y,
+            sample_weight=sample_weight,
+            start=(coef_init, intercept_init),
+            validation_rows=(X_val, y_val, sample_weight_val),
+            groups=groups,
         )
 
     def _on_divergence(self, chosen):
@@ -115,6 +124,10 @@ class BatchGDRegressor(KeywordGDRegressor):
         `n_iter_no_change` updates; the best model is kept.
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping where `fit` is given no `X_val`, in (0, 1).
+    validation_split : splitter, array-like or None, default=None
+        Which rows to hold out instead: the last split of a scikit-learn splitter, such as
+        ``TimeSeriesSplit()`` for a series or ``GroupShuffleSplit()`` for groups (given to `fit`),
+        or the indices of the rows, or a boolean mask.
     random_state : int, RandomState instance or None, default=None
         Draws the validation rows.
     warm_start : bool, default=False
@@ -184,6 +197,7 @@ class BatchGDRegressor(KeywordGDRegressor):
         standardize=True,
         early_stopping=False,
         validation_fraction=0.1,
+        validation_split=None,
         random_state=None,
         warm_start=False,
         record="running",
@@ -205,6 +219,7 @@ class BatchGDRegressor(KeywordGDRegressor):
         self.standardize = standardize
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.validation_split = validation_split
         self.random_state = random_state
         self.warm_start = warm_start
         self.record = record
@@ -281,6 +296,10 @@ class MiniBatchGDRegressor(KeywordGDRegressor):
         `n_iter_no_change` epochs; the best model is kept.
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping where `fit` is given no `X_val`, in (0, 1).
+    validation_split : splitter, array-like or None, default=None
+        Which rows to hold out instead: the last split of a scikit-learn splitter, such as
+        ``TimeSeriesSplit()`` for a series or ``GroupShuffleSplit()`` for groups (given to `fit`),
+        or the indices of the rows, or a boolean mask.
     random_state : int, RandomState instance or None, default=None
         Draws the orders of the rows, and the validation rows.
     warm_start : bool, default=False
@@ -352,6 +371,7 @@ class MiniBatchGDRegressor(KeywordGDRegressor):
         average=False,
         early_stopping=False,
         validation_fraction=0.1,
+        validation_split=None,
         random_state=None,
         warm_start=False,
         record="running",
@@ -376,6 +396,7 @@ class MiniBatchGDRegressor(KeywordGDRegressor):
         self.average = average
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.validation_split = validation_split
         self.random_state = random_state
         self.warm_start = warm_start
         self.record = record
@@ -439,6 +460,10 @@ class SGDRegressor(BaseGDRegressor):
         `n_iter_no_change` epochs; the best model is kept.
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping where `fit` is given no `X_val`, in (0, 1).
+    validation_split : splitter, array-like or None, default=None
+        Which rows to hold out instead: the last split of a scikit-learn splitter, such as
+        ``TimeSeriesSplit()`` for a series or ``GroupShuffleSplit()`` for groups (given to `fit`),
+        or the indices of the rows, or a boolean mask.
     n_iter_no_change : int, default=5
         Epochs without progress that end the fit or lower an "adaptive" rate.
     warm_start : bool, default=False
@@ -517,6 +542,7 @@ class SGDRegressor(BaseGDRegressor):
         power_t=0.25,
         early_stopping=False,
         validation_fraction=0.1,
+        validation_split=None,
         n_iter_no_change=5,
         warm_start=False,
         average=False,
@@ -540,6 +566,7 @@ class SGDRegressor(BaseGDRegressor):
         self.power_t = power_t
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.validation_split = validation_split
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
         self.average = average
@@ -558,6 +585,7 @@ class SGDRegressor(BaseGDRegressor):
         X_val=None,
         y_val=None,
         sample_weight_val=None,
+        groups=None,
     ):
         """Fit the model.
 
@@ -575,6 +603,8 @@ class SGDRegressor(BaseGDRegressor):
             Weights of the rows, not negative; they multiply the rows' updates.
         X_val, y_val, sample_weight_val : array-like, default=None
             Validation rows, whose R² is recorded and, with `early_stopping`, decides.
+        groups : array-like of shape (n_samples,), default=None
+            Group of each row, for a `validation_split` that keeps groups together.
 
         Returns
         -------
@@ -590,7 +620,13 @@ class SGDRegressor(BaseGDRegressor):
             ``ConvergenceWarning``.
         """
         return self._attempt(
-            "_fit", X, y, sample_weight, coef_init, intercept_init, X_val, y_val, sample_weight_val
+            "_fit",
+            X,
+            y,
+            sample_weight=sample_weight,
+            start=(coef_init, intercept_init),
+            validation_rows=(X_val, y_val, sample_weight_val),
+            groups=groups,
         )
 
     def _batch_size(self, n_rows):
