@@ -28,6 +28,16 @@ html_sidebars = {"getting_started": [], "design": [], "changelog": []}
 
 # The class template lists the members itself.
 numpydoc_show_class_members = False
+numpydoc_validation_checks = {
+    "all",  # all but the following
+    "ES01",  # a summary can say everything
+    "EX01",
+    "SA01",
+    "GL01",  # the summary starts on the first line
+    "GL02",  # and a docstring of one line ends on it
+    "GL08",  # Sphinx shows the base class's docstring, the check does not see it
+    "RT03",  # `dict` or `self` can say everything
+}
 # Pages show what a module offers by name, also what it imports.
 autosummary_ignore_module_all = False
 autosummary_imported_members = True

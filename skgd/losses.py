@@ -217,7 +217,7 @@ class Huber(Loss):
 class EpsilonInsensitive(Loss):
     r"""The absolute error beyond a tube that costs nothing, :math:`\max(0, |p - y| - \epsilon)`.
 
-    The loss of support vector regression. It has kinks at the edge of the tube, where the slope is 0.
+    The loss of support vector regression. It has kinks at the edge of the tube, with slope 0.
 
     Parameters
     ----------
