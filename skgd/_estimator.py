@@ -19,8 +19,9 @@ from skgd._pieces import Piece
 from skgd._validation import InvalidParameterError
 from skgd.designs import Coordinates, Design, Moments
 from skgd.engine import Diverged, State, Task, descend
+from skgd.gram import Gram, gram_pays
 from skgd.history import History, line
-from skgd.objectives import Objective
+from skgd.objectives import Expansion, Objective
 from skgd.stopping import StopReason
 
 
@@ -192,8 +193,9 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
         pieces.loss.check_targets(data.y)
         training, validation = training_and_validation(self, data, *validation_rows)
         start = self._start(training, *start)
-        carried = self._fresh(training, pieces, start)
-        return self._descend(pieces, training, validation, carried, self.max_iter)
+        gram = self._gram(training, pieces)
+        carried = self._fresh(training, pieces, start, gram)
+        return self._descend(pieces, training, validation, carried, self.max_iter, gram)
 
     def _partial_fit(self, X, y, sample_weight, first):
         pieces = plan(self)
@@ -223,7 +225,13 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
 
     # Assembly
 
-    def _fresh(self, data, pieces, start):
+    def _gram(self, data, pieces):
+        """Return the second moments of the rows where descending on them is cheaper, or None."""
+        if self._full_batch and pieces.loss.quadratic and gram_pays(*data.X.shape):
+            return Gram.of(data.X, data.y, data.weights)
+        return None
+
+    def _fresh(self, data, pieces, start, gram=None):
         """Return what a call carries that begins a new descent."""
         coef, intercept = start
         if coef is None:
@@ -232,7 +240,9 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
                 intercept = pieces.loss.constant(data.y, data.weights)
         if intercept is None:
             intercept = np.zeros(data.y.shape[1:])
-        moments = Moments.of(data.X, data.weights) if self.standardize else None
+        moments = None
+        if self.standardize:
+            moments = Moments.of(data.X, data.weights) if gram is None else gram.moments
         coordinates = self._coordinates(data, moments, pieces)
         theta = coordinates.to_inner(coef, intercept, data.X.dtype)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
@@ -296,7 +306,7 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
 
     # Descent
 
-    def _descend(self, pieces, data, validation, carried, max_iter=None):
+    def _descend(self, pieces, data, validation, carried, max_iter=None, gram=None):
         """Descend, keep the outcome, and return why it ended; one epoch if `max_iter` is None."""
         validate = validation and self._validator(validation, carried.coordinates, pieces.loss)
         show = (lambda row: print(line(row))) if self.verbose else None
@@ -304,7 +314,8 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
         for objective in automatic.stages(
             pieces, self._objective(data, carried, pieces), self._full_batch
         ):
-            task = self._task(pieces, objective, left)
+            model = objective if gram is None else Expansion.of_gram(objective, gram)
+            task = self._task(pieces, objective, model, left)
             tests = self._tests(task)
             tests.plateau = copy.copy(carried.state.plateau) or tests.plateau
             tests.early_stopping = self.early_stopping and validation is not None
@@ -322,11 +333,12 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
         self._warn(outcome, task, partial=max_iter is None)
         return outcome.reason
 
-    def _task(self, pieces, objective, max_iter):
+    def _task(self, pieces, objective, model, max_iter):
         batch_size = self._batch_size(objective.design.n_rows)
-        optimizer, schedule = automatic.choose(pieces, objective, batch_size)
+        optimizer, schedule = automatic.choose(pieces, objective, model, batch_size)
         return Task(
             objective=objective,
+            model=model,
             optimizer=optimizer,
             schedule=schedule,
             batch_size=batch_size,

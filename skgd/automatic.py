@@ -27,7 +27,7 @@ SMOOTHING_WIDTHS = (1e-1, 1e-2, 1e-3, 1e-4)
 ADAPTIVE_RATE = 1e-3
 
 
-def choose(plan, objective, batch_size):
+def choose(plan, objective, model, batch_size):
     """Return the optimizer and the schedule that a plan stands for on given data.
 
     Parameters
@@ -36,6 +36,8 @@ def choose(plan, objective, batch_size):
         The pieces asked for.
     objective : Objective
         Data, loss and penalty.
+    model : Objective or Expansion
+        What full batches see of it.
     batch_size : int or None
         Rows in an update; None means the full batch.
 
@@ -45,7 +47,7 @@ def choose(plan, objective, batch_size):
     schedule : Schedule
     """
     optimizer = plan.optimizer or choose_optimizer(plan, objective, batch_size)
-    return optimizer, plan.schedule or choose_schedule(optimizer, objective, batch_size)
+    return optimizer, plan.schedule or choose_schedule(optimizer, objective, model, batch_size)
 
 
 def choose_optimizer(plan, objective, batch_size):
@@ -58,7 +60,7 @@ def choose_optimizer(plan, objective, batch_size):
     return optimizers.Accelerated()
 
 
-def choose_schedule(optimizer, objective, batch_size):
+def choose_schedule(optimizer, objective, model, batch_size):
     """Return what ``learning_rate="auto"`` stands for."""
     if isinstance(optimizer, optimizers.Adam):
         return schedules.Constant(eta0=ADAPTIVE_RATE * spread(objective))
@@ -69,7 +71,7 @@ def choose_schedule(optimizer, objective, batch_size):
         unbounded = not math.isfinite(objective.loss.curvature)
         if isinstance(optimizer, optimizers.ConjugateGradient) or (searches and unbounded):
             return schedules.LineSearch()
-        return schedules.Constant(eta0=1 / positive(largest_curvature(objective, bound(objective))))
+        return schedules.Constant(eta0=1 / positive(largest_curvature(model, bound(objective))))
     smoothness = positive(expected_smoothness(objective, bound(objective), batch_size))
     eta0 = damping(optimizer) / (2 * smoothness)
     return schedules.InverseScaling(eta0=eta0, power_t=0.5, per="epoch")

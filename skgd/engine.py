@@ -12,7 +12,7 @@ import numpy as np
 from skgd.history import History
 from skgd.kernels.full_batch import run_update
 from skgd.kernels.stochastic import run_epoch
-from skgd.objectives import Objective
+from skgd.objectives import Expansion, Objective
 from skgd.optimizers import Optimizer
 from skgd.schedules import Adaptive, Schedule
 from skgd.stopping import Explosion, GradientTest, Plateau, StopReason
@@ -37,6 +37,8 @@ class Task:
         Rows in an update; None means the full batch, with exact objective and gradient.
     max_iter : int
         Epochs at most.
+    model : Objective, Expansion or None
+        What full batches see of the objective: itself, or an expansion of it.
     alpha : float
         Strength of the penalty, for schedules that ask for it.
     shuffle : bool
@@ -54,6 +56,7 @@ class Task:
     schedule: Schedule
     batch_size: int | None
     max_iter: int
+    model: Objective | Expansion | None = None
     alpha: float = 0.0
     shuffle: bool = False
     average: int = 0
@@ -205,7 +208,7 @@ class _Descent:
         self.rates = task.schedule.resolve(
             alpha=task.alpha, updates_per_epoch=task.updates_per_epoch, max_iter=task.max_iter
         )
-        self.point = task.objective.at(state.theta) if task.batch_size is None else None
+        self.point = task.model.at(state.theta) if task.batch_size is None else None
         self.start = self.point.value if self.point else task.objective.value(state.theta)
         if np.isnan(self.start):
             task.objective.check_defined(state.theta)
@@ -215,6 +218,7 @@ class _Descent:
         self.began = perf_counter() - history.last_time
         self.first_epoch = max(history.last_epoch, 0)
         self.final = {}
+        self.expanded_at = np.inf
 
     def run(self):
         """Run the epochs."""
@@ -285,10 +289,29 @@ class _Descent:
             if tests.gradient is not None:
                 eps = np.finfo(self.state.theta.dtype).eps
                 reason = tests.gradient.verdict(value, row["gradient_norm"], eps)
-                if reason is not None:
+                if reason is not None and self.confirmed():
                     return reason
             stalled = tests.plateau is not None and tests.plateau.stalled(value)
         return self.after_stall() if stalled else None
+
+    def confirmed(self):
+        """Tell whether a gradient that an expansion calls small is so on the rows, too.
+
+        If it is not, the descent goes on from an expansion around the point at hand, as long as
+        that brings it nearer.
+        """
+        if not isinstance(self.task.model, Expansion):
+            return True
+        point = self.task.objective.at(self.state.theta)
+        norm, last = self.task.objective.distance(point), self.expanded_at
+        if self.tests.gradient.small(norm) or norm > 0.5 * last:
+            self.final["gradient_norm"] = norm
+            return True
+        self.expanded_at = norm
+        self.task = replace(self.task, model=self.task.model.around(point))
+        self.point, self.state = point, replace(self.state, memory={})
+        self.tests.gradient.restart()
+        return False
 
     def after_stall(self):
         """Lower an adaptive rate, or return the reason to stop."""

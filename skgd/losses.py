@@ -52,7 +52,7 @@ class Loss(_pieces.Piece):
     ...         return (p - y) / np.sqrt(1 + (p - y) ** 2)
     >>> X, y = np.arange(6.0)[:, None], np.array([0.0, 1, 2, 3, 4, 50])
     >>> BatchGDRegressor(loss=PseudoHuber()).fit(X, y).coef_.round(1)
-    array([1.1])
+    array([1.4])
     """
 
     #: The largest second derivative of the loss in ``p``; infinite where there is none.

@@ -7,12 +7,12 @@ With several outputs F is the sum over them. Only the first sum and the l2 term 
 called the gradient here is theirs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skgd import penalties
-from skgd.designs import Design
+from skgd.designs import CHUNK, Design
 from skgd.losses import Loss
 
 
@@ -59,6 +59,11 @@ class Objective:
     loss: Loss
     l1: np.ndarray
     l2: np.ndarray
+
+    @property
+    def quadratic(self):
+        """Whether the smooth part is quadratic, so that line searches are exact."""
+        return self.loss.quadratic
 
     def weighted(self, rows):
         """Return `rows`, of shape (n,) or (n, k), times the factors of the rows over n."""
@@ -114,11 +119,110 @@ class Objective:
         held = penalties.shrink(point.gradient, self.l1)
         return float(np.linalg.norm(np.where(point.theta != 0, pulled, held)))
 
-    def curvature(self, direction, bound=1.0):
-        """Return the second derivative along `direction` for each output, of shape (1,) or (k, 1).
-
-        `bound` stands for the second derivative of the loss; for squared error, where it is 1, the
-        result is exact, and otherwise an upper bound.
-        """
+    def curvature(self, direction):
+        """Return the second derivative of a squared error along `direction`, of each output."""
         along = self.weighted(self.design.predict(direction) ** 2).sum(axis=0)
-        return (bound * along + np.sum(self.l2 * direction**2, axis=-1))[..., None]
+        return (along + np.sum(self.l2 * direction**2, axis=-1))[..., None]
+
+    def hessian_product(self, vector, bound):
+        """Return the Hessian times `vector`, for one output and losses of curvature `bound`."""
+        along = self.design.predict(vector)
+        if self.weights is not None:
+            along = along * self.weights
+        along = (along / self.design.n_rows).astype(self.y.dtype, copy=False)
+        return bound * self.design.gradient(along) + self.l2 * vector
+
+    def hessian(self, factors):
+        """Return the sum over the rows of factor times outer square, of shape (d + 1, d + 1)."""
+        size = len(self.l2)
+        hessian = np.zeros((size, size))
+        for start in range(0, self.design.n_rows, CHUNK):
+            here = slice(start, start + CHUNK)
+            rows = np.ones((len(factors[here]), size))
+            rows[:, :-1] = self.design.block(here)
+            rows[:, -1] = self.design.fit_intercept
+            rows *= np.sqrt(factors[here])[:, None]
+            hessian += rows.T @ rows
+        return hessian
+
+
+@dataclass(frozen=True)
+class Expansion:
+    r"""A quadratic model of an objective around a point, which costs no pass over the rows.
+
+    .. math:: F(	heta_0 + \delta) = F(	heta_0) + g^	op \delta + 	frac12 \delta^	op H \delta
+
+    (and the l1 term as it is). For squared error it is the objective itself. The digits that
+    squaring the data cost come back by expanding anew, around the point that was reached, with the
+    gradient from the rows.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is modelled.
+    base : Point
+        The point expanded around.
+    hess : array of shape (d + 1, d + 1)
+        Second derivatives of the smooth part, the same for every output.
+    """
+
+    objective: Objective
+    base: Point
+    hess: np.ndarray
+
+    quadratic = True
+
+    @classmethod
+    def of_gram(cls, objective, gram):
+        """Return a squared error as its expansion around the best constant model."""
+        design = objective.design
+        theta = objective.constant()
+        intercept = theta[..., -1].astype(float)
+        gradient = gram.gradient(design.coordinates, intercept, design.fit_intercept)
+        hess = gram.hessian(design.coordinates, design.fit_intercept) + np.diag(objective.l2)
+        base = Point(theta, gram.value(intercept), gradient.astype(theta.dtype))
+        return cls(objective, base, hess.astype(theta.dtype))
+
+    @property
+    def l1(self):
+        """Strengths of the l1 norm."""
+        return self.objective.l1
+
+    @property
+    def l2(self):
+        """Strengths of half the squared l2 norm."""
+        return self.objective.l2
+
+    def l1_value(self, theta):
+        """Return the part of the penalty that is not smooth."""
+        return self.objective.l1_value(theta)
+
+    def value(self, theta):
+        """Return the objective at `theta`."""
+        return self.at(theta).value
+
+    def at(self, theta):
+        """Return the :class:`Point` at `theta`."""
+        moved = theta - self.base.theta
+        bent = moved @ self.hess
+        rise = np.sum((self.base.gradient + 0.5 * bent) * moved, dtype=float)
+        value = (
+            self.base.value + float(rise) + self.l1_value(theta) - self.l1_value(self.base.theta)
+        )
+        return Point(theta, value, self.base.gradient + bent)
+
+    def distance(self, point):
+        """Return the norm of the smallest subgradient at `point`: zero at the minimum."""
+        return self.objective.distance(point)
+
+    def curvature(self, direction):
+        """Return the second derivative along `direction`, of each output."""
+        return np.sum(direction * (direction @ self.hess), axis=-1, keepdims=True)
+
+    def hessian_product(self, vector, bound=1.0):
+        """Return the Hessian times `vector`."""
+        return self.hess @ vector
+
+    def around(self, point):
+        """Return the expansion around another point, whose gradient came from the rows."""
+        return replace(self, base=point)

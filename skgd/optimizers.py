@@ -149,7 +149,9 @@ class Momentum(ElementwiseOptimizer):
 
 @dataclass(frozen=True)
 class Nesterov(ElementwiseOptimizer):
-    r"""Nesterov's momentum, :math:`m \leftarrow \beta m + g,\; \theta \leftarrow \theta - \eta (g + \beta m)`.
+    r"""Nesterov's momentum, a heavy ball that looks ahead.
+
+    .. math:: m \leftarrow \beta m + g, \quad \theta \leftarrow \theta - \eta (g + \beta m)
 
     Stable up to :math:`\eta = 2 (1 + \beta) / ((1 + 2 \beta) L)`, about :math:`4 / (3L)`.
 

@@ -11,7 +11,7 @@ def largest_curvature(objective, bound):
 
     Parameters
     ----------
-    objective : Objective
+    objective : Objective or Expansion
         Data, loss and penalty.
     bound : float
         What the second derivative of the loss is at most.
@@ -21,28 +21,21 @@ def largest_curvature(objective, bound):
     float
         L, from below, to about five digits; zero if the objective is constant.
     """
-    design, l2 = objective.design, objective.l2
-    vector = np.random.default_rng(0).standard_normal(len(l2)).astype(objective.y.dtype)
-    if not design.fit_intercept:
-        vector[-1] = 0
+    size = len(objective.l2)
+    vector = np.random.default_rng(0).standard_normal(size).astype(objective.l2.dtype)
+    vector = objective.hessian_product(vector, bound)  # now without what has no curvature
     largest = 0.0
     for _ in range(POWER_ITERATIONS):
         norm = np.linalg.norm(vector)
         if norm == 0:
             break
         vector /= norm
-        image = bound * design.gradient(_scaled(objective, design.predict(vector))) + l2 * vector
+        image = objective.hessian_product(vector, bound)
         last, largest = largest, float(np.vdot(vector, image))
         if abs(largest - last) <= POWER_TOLERANCE * largest:
             break
         vector = image
     return largest
-
-
-def _scaled(objective, rows):
-    """Weight `rows` of one output as the objective does."""
-    factors = 1.0 if objective.weights is None else objective.weights
-    return (rows * factors / objective.design.n_rows).astype(rows.dtype)
 
 
 def expected_smoothness(objective, bound, batch_size):

@@ -78,13 +78,22 @@ class GradientTest:
 
     def verdict(self, value, norm, eps):
         """Take in objective and gradient norm of an update; return a reason to stop, or None."""
-        if norm <= self.tol * self.reference:
+        if self.small(norm):
             return StopReason.CONVERGED
         level = abs(value - self.best_value) <= 4 * eps * abs(self.best_value)
         self.flat = self.flat + 1 if level and norm >= self.best_norm else 0
         self.best_value = min(self.best_value, value)
         self.best_norm = min(self.best_norm, norm)
         return StopReason.PRECISION if self.flat >= self.patience else None
+
+    def small(self, norm):
+        """Tell whether a gradient norm is small enough."""
+        return norm <= self.tol * self.reference
+
+    def restart(self):
+        """Begin anew to look for progress."""
+        self.best_value = self.best_norm = np.inf
+        self.flat = 0
 
 
 @dataclass

@@ -32,7 +32,7 @@ def run_update(task, state, point, rate):
     point : Point
     rate : float
     """
-    objective, optimizer = task.objective, task.optimizer
+    objective, optimizer = task.model, task.optimizer
     searching = isinstance(task.schedule, LineSearch)
     memory = dict(state.memory)
     first, second = state.first, state.second
@@ -69,9 +69,9 @@ def _direction(optimizer, point, memory):
 
 def _search_line(task, point, direction, memory):
     """Return the end of a line search along `direction`, and the rate it took."""
-    objective = task.objective
+    objective = task.model
     slope = inner(point.gradient, direction)
-    if objective.loss.quadratic:
+    if objective.quadratic:
         curvature = objective.curvature(direction)
         rate = np.where(curvature > 0, -slope / np.where(curvature > 0, curvature, 1), 0)
         return point.theta + rate * direction, np.max(rate)
@@ -85,7 +85,7 @@ def _search_line(task, point, direction, memory):
 
 def _proximal_step(task, point, rate, memory, searching):
     """Return a gradient step followed by the proximal step of the l1 penalty, and its rate."""
-    objective = task.objective
+    objective = task.model
 
     def land(rate):
         return penalties.shrink(point.theta - rate * point.gradient, rate * objective.l1)
