@@ -6,6 +6,7 @@ from abc import ABCMeta, abstractmethod
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.sparse import csr_matrix, issparse
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
@@ -119,7 +120,7 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
@@ -150,7 +151,7 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows.
 
         Returns
@@ -159,9 +160,38 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
             Predictions, of the dtype of the coefficients where X has it too.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        intercept = self.intercept_[0] if self.coef_.ndim == 1 else self.intercept_
-        return self.loss_.mean(X @ self.coef_.T + intercept)
+        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
+        products = X @ self.coef_.T
+        if issparse(self.coef_):
+            products = products.toarray() if issparse(products) else products
+            products = products.reshape(X.shape[0], *self._carried.coef.shape[:-1])
+        intercept = self.intercept_[0] if products.ndim == 1 else self.intercept_
+        return self.loss_.mean(products + intercept)
+
+    def sparsify(self):
+        """Convert ``coef_`` to a sparse matrix, which saves memory where most of it is zero.
+
+        Returns
+        -------
+        self
+            The estimator; ``coef_`` is a CSR matrix with one row an output.
+        """
+        check_is_fitted(self)
+        self.coef_ = csr_matrix(self.coef_)
+        return self
+
+    def densify(self):
+        """Convert ``coef_`` back to an array; fitting does so by itself.
+
+        Returns
+        -------
+        self
+            The estimator.
+        """
+        check_is_fitted(self)
+        if issparse(self.coef_):
+            self.coef_ = self.coef_.toarray().reshape(self._carried.coef.shape)
+        return self
 
     @property
     def history_(self):
@@ -178,6 +208,8 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
     def _attempt(self, method, *args, **kwargs):
         """Run a fitting method on a copy, and keep what came of it only if it succeeds."""
         twin = copy.copy(self)
+        if hasattr(twin, "coef_"):
+            twin.densify()
         reason = getattr(twin, method)(*args, **kwargs)
         vars(self).clear()
         vars(self).update(vars(twin))
@@ -227,7 +259,8 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
 
     def _gram(self, data, pieces):
         """Return the second moments of the rows where descending on them is cheaper, or None."""
-        if self._full_batch and pieces.loss.quadratic and gram_pays(*data.X.shape):
+        dense = not issparse(data.X)  # passes over sparse rows are cheap, their moments are not
+        if self._full_batch and dense and pieces.loss.quadratic and gram_pays(*data.X.shape):
             return Gram.of(data.X, data.y, data.weights)
         return None
 
@@ -311,15 +344,17 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
         validate = validation and self._validator(validation, carried.coordinates, pieces.loss)
         show = (lambda row: print(line(row))) if self.verbose else None
         left, epochs = max_iter or 1, 0
-        for objective in automatic.stages(
-            pieces, self._objective(data, carried, pieces), self._full_batch
-        ):
+        whole = self._objective(data, carried, pieces)
+        stages = automatic.stages(pieces, whole, self._full_batch)
+        for objective in stages:
             model = objective if gram is None else Expansion.of_gram(objective, gram)
             task = self._task(pieces, objective, model, left)
             tests = self._tests(task)
             tests.plateau = copy.copy(carried.state.plateau) or tests.plateau
             tests.early_stopping = self.early_stopping and validation is not None
             tests.validate = validate
+            if objective is not stages[-1] and tests.gradient is not None:
+                tests.gradient.tol = max(tests.gradient.tol, automatic.STAGE_TOL)
             try:
                 outcome = descend(task, carried.state, tests, carried.history, show)
             except Diverged as diverged:
@@ -410,5 +445,5 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
+        tags.input_tags.sparse = True
         return tags

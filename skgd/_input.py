@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.model_selection import ShuffleSplit
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
@@ -17,7 +18,7 @@ class Data:
 
     Parameters
     ----------
-    X : array of shape (n, d)
+    X : array of shape (n, d), or sparse matrix in CSR format
         Features.
     y : array of shape (n,) or (n, k)
         Targets.
@@ -61,6 +62,7 @@ def checked_rows(estimator, X, y, sample_weight, groups, reset):
         X,
         y,
         reset=reset,
+        accept_sparse="csr",
         dtype=[np.float64, np.float32],
         order=None if estimator._full_batch else "C",
         multi_output=True,
@@ -72,10 +74,18 @@ def checked_rows(estimator, X, y, sample_weight, groups, reset):
             f"{estimator.coef_.shape}. Give the same number of targets in every call."
         )
     weights = checked_weights("sample_weight", sample_weight, X)
-    data = Data(X, y.astype(X.dtype, copy=False), weights, checked_groups(groups, X))
+    data = Data(canonical(X), y.astype(X.dtype, copy=False), weights, checked_groups(groups, X))
     if weights is None or weights.all():
         return data
     return data.rows(weights > 0) if weights.any() else None
+
+
+def canonical(X):
+    """Return X, or a copy of it without double entries if it is a sparse matrix that has some."""
+    if issparse(X) and not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
 
 
 def training_and_validation(estimator, data, X_val, y_val, sample_weight_val):
@@ -87,7 +97,14 @@ def training_and_validation(estimator, data, X_val, y_val, sample_weight_val):
     if y_val is None:
         raise ValueError("X_val needs y_val, its targets, beside it.")
     X_val, y_val = validate_data(
-        estimator, X_val, y_val, reset=False, dtype=data.X.dtype, multi_output=True, y_numeric=True
+        estimator,
+        X_val,
+        y_val,
+        reset=False,
+        accept_sparse="csr",
+        dtype=data.X.dtype,
+        multi_output=True,
+        y_numeric=True,
     )
     if y_val.shape[1:] != data.y.shape[1:]:
         raise ValueError(f"y_val has shape {y_val.shape}; y has shape {data.y.shape}.")

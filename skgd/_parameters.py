@@ -187,7 +187,8 @@ def check_together(estimator, made):
             refuse(
                 "optimizer",
                 estimator.optimizer,
-                "'auto', 'gd', 'cg' or 'accelerated' beside learning_rate='line_search'",
+                "'auto', 'gd', 'cg', 'accelerated' or 'newton_cg' beside "
+                "learning_rate='line_search'",
             )
     if isinstance(optimizer, optimizers.BatchOptimizer) and not estimator._full_batch:
         refuse(
@@ -196,6 +197,8 @@ def check_together(estimator, made):
             "an optimizer for single batches here",
             "This one needs all rows at once; it is for BatchGDRegressor.",
         )
+    if isinstance(optimizer, (optimizers.ConjugateGradient, optimizers.NewtonCG)):
+        check_searching(estimator, made)
     if isinstance(optimizer, optimizers.ConjugateGradient):
         if made.penalty.l1 > 0:
             raise InvalidParameterError(
@@ -207,12 +210,21 @@ def check_together(estimator, made):
                 "optimizer='cg' needs a smooth objective, and "
                 f"loss={estimator.loss!r} has kinks. Use optimizer='auto' or 'accelerated'."
             )
-        if not isinstance(schedule, (type(None), schedules.LineSearch)):
-            refuse(
-                "learning_rate",
-                estimator.learning_rate,
-                "'auto' or 'line_search' beside optimizer='cg', which searches along its lines",
-            )
+
+
+def check_searching(estimator, made):
+    """Refuse a rate for an optimizer that finds its own."""
+    if not isinstance(made.schedule, (type(None), schedules.LineSearch)):
+        refuse(
+            "learning_rate",
+            estimator.learning_rate,
+            f"'auto' or 'line_search' beside optimizer={estimator.optimizer!r}, which searches "
+            "along its lines",
+        )
+    if isinstance(made.optimizer, optimizers.NewtonCG) and not made.loss.has_weight():
+        smoothed = made.schedule is None and hasattr(made.loss, "smoothed")
+        if not smoothed:
+            refuse("optimizer", estimator.optimizer, f"another one beside loss={estimator.loss!r}")
 
 
 def check_passive_aggressive(estimator, made):

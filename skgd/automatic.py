@@ -1,10 +1,13 @@
 """What "auto" stands for, and what a rate that exploded should have been.
 
 ========================  =====================================================================
-Batch, squared error      conjugate gradients with exact line search
-Batch, other losses       accelerated descent at 1 / L; backtracking where L is unbounded
+Batch, squared error      conjugate gradients with exact line search; with an l1 penalty
+                          accelerated proximal descent
+Batch, other losses       Newton's method with conjugate gradients; with more than a thousand
+                          features accelerated descent at 1 / L, or backtracking where the
+                          curvature L is unbounded
 Batches of k rows         gradient descent at 1 / (2 L_k sqrt(epoch)), L_k the expected smoothness
-Losses with kinks         accelerated descent on smoothed losses of shrinking width (batch);
+Losses with kinks         the same on smoothed losses of shrinking width (batch);
                           a rate of spread(y) / (R sqrt(t)), R the largest row norm (k rows)
 Adam and its kin          their published rate, in units of the spread of y
 ========================  =====================================================================
@@ -18,10 +21,17 @@ from dataclasses import replace
 import numpy as np
 
 from skgd import optimizers, schedules
+from skgd.gram import LARGEST_GRAM
 from skgd.smoothness import expected_smoothness, largest_curvature
 
 #: Widths over which the kinks of a loss are rounded, in units of the spread of y.
-SMOOTHING_WIDTHS = (1e-1, 1e-2, 1e-3, 1e-4)
+SMOOTHING_WIDTHS = (1, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4)
+
+#: Relative gradient norm at which one such width gives way to the next.
+STAGE_TOL = 1e-3
+
+#: Optimizers whose steps are as long as their rate, whatever the gradient.
+ADAPTIVE = (optimizers.AdaGrad, optimizers.Adam, optimizers.RMSprop)
 
 #: The published default rate of Adam.
 ADAPTIVE_RATE = 1e-3
@@ -55,21 +65,23 @@ def choose_optimizer(plan, objective, batch_size):
     explicit = plan.schedule is not None and not isinstance(plan.schedule, schedules.LineSearch)
     if explicit or batch_size is not None:
         return optimizers.GD()
-    if objective.loss.quadratic and not objective.l1.any():
-        return optimizers.ConjugateGradient()
-    return optimizers.Accelerated()
+    if objective.loss.quadratic:
+        smooth = not objective.l1.any()
+        return optimizers.ConjugateGradient() if smooth else optimizers.Accelerated()
+    modelled = objective.loss.has_weight() and len(objective.l2) <= LARGEST_GRAM
+    return optimizers.NewtonCG() if modelled else optimizers.Accelerated()
 
 
 def choose_schedule(optimizer, objective, model, batch_size):
     """Return what ``learning_rate="auto"`` stands for."""
-    if isinstance(optimizer, optimizers.Adam):
+    if isinstance(optimizer, ADAPTIVE):
         return schedules.Constant(eta0=ADAPTIVE_RATE * spread(objective))
     if hasattr(objective.loss, "smoothed"):
         return kinked_schedule(objective)
     if batch_size is None:
-        searches = isinstance(optimizer, (optimizers.GD, optimizers.BatchOptimizer))
-        unbounded = not math.isfinite(objective.loss.curvature)
-        if isinstance(optimizer, optimizers.ConjugateGradient) or (searches and unbounded):
+        searching = isinstance(optimizer, (optimizers.ConjugateGradient, optimizers.NewtonCG))
+        plain = isinstance(optimizer, (optimizers.GD, optimizers.Accelerated))
+        if searching or (plain and not math.isfinite(objective.loss.curvature)):
             return schedules.LineSearch()
         return schedules.Constant(eta0=1 / positive(largest_curvature(model, bound(objective))))
     smoothness = positive(expected_smoothness(objective, bound(objective), batch_size))
@@ -90,7 +102,7 @@ def stages(plan, objective, full_batch):
     rounded at first over a wide range and then over narrower ones.
     """
     automatic = plan.schedule is None and isinstance(
-        plan.optimizer, (type(None), optimizers.Accelerated)
+        plan.optimizer, (type(None), optimizers.Accelerated, optimizers.NewtonCG)
     )
     if not (full_batch and automatic and hasattr(objective.loss, "smoothed")):
         return [objective]

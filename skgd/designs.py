@@ -8,11 +8,16 @@ columns the inner rows are :math:`\tilde x = (x - \mu) / s`, so that
 
 and a step in u is a step in w in the metric :math:`s^2`. The data's own coordinates are the case
 :math:`\mu = 0, s = 1`.
+
+The rows may be a dense array or a sparse matrix in CSR format. Of a sparse one only the stored
+entries are scaled, and the centre is carried beside them (:class:`SparseRows`).
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 
 #: Rows that are looked at together where a pass over the data needs temporary arrays.
 CHUNK = 4096
@@ -37,8 +42,10 @@ class Moments:
     @classmethod
     def of(cls, X, weights=None):
         """Return the moments of the rows of `X`, in two chunked passes, at float64."""
-        weights = np.ones(len(X)) if weights is None else np.asarray(weights, dtype=float)
+        weights = np.ones(X.shape[0]) if weights is None else np.asarray(weights, dtype=float)
         count = weights.sum()
+        if issparse(X):
+            return cls(count, *_sparse_moments(X, weights))
         mean = _weighted_sum(X, weights, lambda rows: rows) / count
         deviations = _weighted_sum(X, weights, lambda rows: (rows - mean) ** 2)
         return cls(count, mean, deviations)
@@ -79,6 +86,18 @@ def _weighted_sum(X, weights, function):
         rows = X[start : start + CHUNK].astype(float, copy=False)
         total += weights[start : start + CHUNK] @ function(rows)
     return total
+
+
+def _sparse_moments(X, weights):
+    """Return mean, and summed squared deviations from it, of the columns of a CSR matrix."""
+    n, d = X.shape
+    columns, data = X.indices, X.data.astype(float, copy=False)
+    weights_stored = np.repeat(weights, np.diff(X.indptr))
+    mean = np.bincount(columns, weights_stored * data, d) / weights.sum()
+    deviations = np.bincount(columns, weights_stored * (data - mean[columns]) ** 2, d)
+    absent = weights.sum() - np.bincount(columns, weights_stored, d)  # weight of rows without entry
+    absent[np.bincount(columns, minlength=d) == n] = 0  # rounding would pass for a variance
+    return mean, deviations + absent * mean**2
 
 
 @dataclass(frozen=True)
@@ -136,8 +155,8 @@ class Design:
 
     Parameters
     ----------
-    X : array of shape (n, d)
-        The rows, never copied or changed.
+    X : array of shape (n, d), or sparse matrix in CSR format
+        The rows, never copied or changed. A sparse matrix stores no entry twice.
     coordinates : Coordinates
         Centre and scale.
     fit_intercept : bool
@@ -157,6 +176,16 @@ class Design:
     def n_rows(self):
         """Number of rows."""
         return self.X.shape[0]
+
+    @property
+    def sparse(self):
+        """Whether the rows are sparse."""
+        return issparse(self.X)
+
+    @cached_property
+    def shift(self):
+        """What the centre subtracts from each scaled row, of shape (d,)."""
+        return self.coordinates.center / self.coordinates.scale
 
     def predict(self, theta):
         """Return the predictions of all rows, of shape (n,) or (n, k)."""
@@ -185,17 +214,124 @@ class Design:
         )
 
     def block(self, index):
-        """Return the inner rows at `index` (an array or a slice), formed as a dense array."""
+        """Return the inner rows at `index` (an array or a slice).
+
+        Returns
+        -------
+        array of shape (m, d), or SparseRows
+            The latter where X is sparse. Both know ``rows @ vectors``, ``slopes @ rows``,
+            ``rows[a:b]`` and ``len(rows)``.
+        """
         rows = self.X[index]
+        if self.sparse:
+            data = rows.data
+            if not self.plain:
+                data = data / self.coordinates.scale[rows.indices]
+            return SparseRows(data, rows.indices, rows.indptr, self.shift)
         if self.plain:
             return rows
         center = self.coordinates.center.astype(rows.dtype)
         return (rows - center) / self.coordinates.scale.astype(rows.dtype)
 
-    def squared_norms(self):
-        """Return the squared norm of each inner row, with the 1 of the intercept."""
+    def squared_norms(self, intercept=True):
+        """Return the squared norm of each inner row, with the 1 of the intercept or without."""
         norms = np.empty(self.n_rows)
         for start in range(0, self.n_rows, CHUNK):
-            rows = self.block(slice(start, start + CHUNK))
-            norms[start : start + CHUNK] = np.einsum("ij,ij->i", rows, rows, dtype=float)
-        return norms + self.fit_intercept
+            norms[start : start + CHUNK] = _squared_norms(self.block(slice(start, start + CHUNK)))
+        return norms + 1 if self.fit_intercept and intercept else norms
+
+    def outer_squares(self, factors):
+        """Return the sum over the rows of factor times outer square of (inner row, 1).
+
+        Parameters
+        ----------
+        factors : array of shape (n,)
+            Not negative.
+
+        Returns
+        -------
+        array of shape (d + 1, d + 1)
+            At float64; its last row and column are zero without an intercept.
+        """
+        size = self.X.shape[1] + 1
+        if self.sparse:
+            return self._sparse_outer_squares(factors.astype(float, copy=False))
+        squares = np.zeros((size, size))
+        for start in range(0, self.n_rows, CHUNK):
+            here = slice(start, start + CHUNK)
+            rows = np.ones((len(factors[here]), size))
+            rows[:, :-1] = self.block(here)
+            rows[:, -1] = self.fit_intercept
+            rows *= np.sqrt(factors[here])[:, None]
+            squares += rows.T @ rows
+        return squares
+
+    def _sparse_outer_squares(self, factors):
+        weighted = self.X.multiply(factors[:, None]).tocsr()
+        squares = (self.X.T @ weighted).toarray()
+        squares /= np.outer(self.coordinates.scale, self.coordinates.scale)
+        sums, total = factors @ self.X / self.coordinates.scale, factors.sum()
+        cross = np.outer(self.shift, sums - total * self.shift / 2)
+        sums = (sums - total * self.shift) * self.fit_intercept
+        last = np.append(sums, total * self.fit_intercept)
+        return np.block([[squares - cross - cross.T, sums[:, None]], [last]])
+
+
+class SparseRows:
+    r"""Inner rows :math:`z_i - m` of which the sparse part z and the centre m stay apart.
+
+    Parameters
+    ----------
+    data, indices, indptr : arrays
+        z in CSR format; `indptr` may begin anywhere.
+    shift : array of shape (d,)
+        m.
+    """
+
+    __array_ufunc__ = None  # array @ rows is up to the rows
+
+    def __init__(self, data, indices, indptr, shift):
+        self.data, self.indices, self.indptr, self.shift = data, indices, indptr, shift
+
+    def __len__(self):
+        return len(self.indptr) - 1
+
+    def __getitem__(self, rows):
+        first, stop, _ = rows.indices(len(self))
+        return SparseRows(self.data, self.indices, self.indptr[first : stop + 1], self.shift)
+
+    @cached_property
+    def stored(self):
+        """The columns with entries, and z in these columns alone; their number is not d."""
+        first, stop = self.indptr[0], self.indptr[-1]
+        data, columns = self.data[first:stop], self.indices[first:stop]
+        if len(self) == 1:
+            return columns, data[None]
+        columns, places = np.unique(columns, return_inverse=True)
+        shape = len(self), len(columns)
+        return columns, csr_array((data, places, self.indptr - first), shape=shape)
+
+    def __matmul__(self, vectors):
+        columns, entries = self.stored
+        return entries @ vectors[columns] - self.shift @ vectors
+
+    def __rmatmul__(self, slopes):
+        columns, entries = self.stored
+        product = -np.multiply.outer(slopes.sum(axis=-1), self.shift)
+        product[..., columns] += slopes @ entries
+        return product
+
+    def squared_norms(self):
+        """Return the squared norms of the rows; exactly zero where rounding alone is left."""
+        columns, entries = self.stored
+        ones = np.ones(len(columns))
+        longest = entries**2 @ ones + self.shift @ self.shift
+        norms = longest - 2 * (entries @ self.shift[columns])
+        return np.where(norms <= 8 * np.finfo(norms.dtype).eps * longest, 0.0, norms)
+
+
+def _squared_norms(rows):
+    """Return the squared norm of each row, as float64."""
+    if isinstance(rows, SparseRows):
+        return rows.squared_norms()
+    return np.einsum("ij,ij->i", rows, rows, dtype=float)

@@ -27,6 +27,13 @@ __all__ = [
     "SquaredError",
 ]
 
+#: Share of a parabola above the loss that stands in for a second derivative that vanishes. With
+#: less, models are flat where no row bends; with more, steps are needlessly short.
+SHARE = 0.03
+
+#: What distances of zero are replaced by where something is divided by them.
+TINY = np.finfo(np.float32).tiny
+
 
 @dataclass(frozen=True)
 class Loss(_pieces.Piece):
@@ -94,6 +101,33 @@ class Loss(_pieces.Piece):
         """
         raise NotImplementedError(f"{type(self).__name__} needs a method slope(p, y)")
 
+    def weight(self, p, y):
+        """Return the curvature of the loss at each prediction, or somewhat more.
+
+        :class:`~skgd.optimizers.NewtonCG` builds its quadratic models on it. It is the second
+        derivative, but where that vanishes a share of the curvature of a parabola that touches the
+        loss here and lies above it. A loss of your own may do without: automatic fits then use
+        accelerated descent.
+
+        Parameters
+        ----------
+        p : array or float
+            Predictions.
+        y : array or float
+            Targets, of the same shape.
+
+        Returns
+        -------
+        array or float
+            Positive weights, of the same shape.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no method weight(p, y)")
+
+    @classmethod
+    def has_weight(cls):
+        """Tell whether the class defines :meth:`weight`."""
+        return cls.weight is not Loss.weight
+
     def constant(self, y, weights=None):
         """Return a good constant prediction for `y`, where an automatic fit starts.
 
@@ -160,6 +194,9 @@ class SquaredError(Loss):
     curvature = 1.0
     quadratic = True
 
+    def weight(self, p, y):  # noqa: D102
+        return np.ones_like(p - y)
+
     def value(self, p, y):  # noqa: D102 - documented by the base class
         return 0.5 * (p - y) ** 2
 
@@ -208,6 +245,11 @@ class Huber(Loss):
 
     def slope(self, p, y):  # noqa: D102
         return np.minimum(np.maximum(p - y, -self.epsilon), self.epsilon)
+
+    def weight(self, p, y):  # noqa: D102
+        distance = np.maximum(np.abs(p - y), TINY)
+        inside = np.asarray(distance <= self.epsilon, dtype=distance.dtype)
+        return np.maximum(inside, SHARE * np.minimum(1, self.epsilon / distance))
 
     def constant(self, y, weights=None):  # noqa: D102
         return weighted_quantile(y, 0.5, weights)
@@ -289,6 +331,10 @@ class SquaredEpsilonInsensitive(Loss):
     def slope(self, p, y):  # noqa: D102
         r = p - y
         return 2 * np.sign(r) * np.maximum(np.abs(r) - self.epsilon, 0)
+
+    def weight(self, p, y):  # noqa: D102
+        outside = np.sign(np.maximum(np.abs(p - y) - self.epsilon, 0))
+        return 2 * np.maximum(outside, SHARE)
 
     def constant(self, y, weights=None):  # noqa: D102
         return weighted_quantile(y, 0.5, weights)
@@ -410,6 +456,11 @@ class LogCosh(Loss):
     def slope(self, p, y):  # noqa: D102
         return np.tanh(p - y)
 
+    def weight(self, p, y):  # noqa: D102
+        distance = np.maximum(np.abs(p - y), TINY)
+        slope = np.tanh(distance)
+        return np.maximum(1 - slope**2, SHARE * slope / distance)
+
     def constant(self, y, weights=None):  # noqa: D102
         return weighted_quantile(y, 0.5, weights)
 
@@ -449,6 +500,9 @@ class Poisson(Loss):
 
     def slope(self, p, y):  # noqa: D102
         return np.exp(p) - y
+
+    def weight(self, p, y):  # noqa: D102
+        return np.exp(p)
 
     def constant(self, y, weights=None):  # noqa: D102
         mean = np.average(y, axis=0, weights=weights)
@@ -495,6 +549,9 @@ class Gamma(Loss):
     def slope(self, p, y):  # noqa: D102
         return 1 - y * np.exp(-p)
 
+    def weight(self, p, y):  # noqa: D102
+        return y * np.exp(-p)
+
     def constant(self, y, weights=None):  # noqa: D102
         return np.log(np.average(y, axis=0, weights=weights))
 
@@ -539,6 +596,16 @@ class SmoothedTube(Loss):
         above = np.minimum(np.maximum((r - self.epsilon) / self.width, 0), self.upper)
         below = np.maximum(np.minimum((r + self.epsilon) / self.width, 0), self.lower)
         return above + below
+
+    def weight(self, p, y):  # noqa: D102
+        r = p - y
+        above, below = r - self.epsilon, r + self.epsilon
+        rounded = (above > 0) & (above < self.upper * self.width)
+        rounded |= (below < 0) & (below > self.lower * self.width)
+        # A parabola above the upper kink, and one above the lower.
+        floor = self.upper / np.maximum(np.abs(above), self.width)
+        floor = floor - self.lower / np.maximum(np.abs(below), self.width)
+        return np.maximum(np.asarray(rounded, dtype=r.dtype) / self.width, 0.5 * SHARE * floor)
 
     def constant(self, y, weights=None):
         return weighted_quantile(y, self.lower / (self.lower - self.upper), weights)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skgd import penalties
-from skgd.designs import CHUNK, Design
+from skgd.designs import Design
 from skgd.losses import Loss
 
 
@@ -134,23 +134,15 @@ class Objective:
 
     def hessian(self, factors):
         """Return the sum over the rows of factor times outer square, of shape (d + 1, d + 1)."""
-        size = len(self.l2)
-        hessian = np.zeros((size, size))
-        for start in range(0, self.design.n_rows, CHUNK):
-            here = slice(start, start + CHUNK)
-            rows = np.ones((len(factors[here]), size))
-            rows[:, :-1] = self.design.block(here)
-            rows[:, -1] = self.design.fit_intercept
-            rows *= np.sqrt(factors[here])[:, None]
-            hessian += rows.T @ rows
-        return hessian
+        return self.design.outer_squares(factors)
 
 
 @dataclass(frozen=True)
 class Expansion:
     r"""A quadratic model of an objective around a point, which costs no pass over the rows.
 
-    .. math:: F(	heta_0 + \delta) = F(	heta_0) + g^	op \delta + 	frac12 \delta^	op H \delta
+    .. math::
+        F(\theta_0 + \delta) = F(\theta_0) + g^\top \delta + \tfrac12 \delta^\top H \delta
 
     (and the l1 term as it is). For squared error it is the objective itself. The digits that
     squaring the data cost come back by expanding anew, around the point that was reached, with the

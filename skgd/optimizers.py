@@ -24,6 +24,7 @@ __all__ = [
     "ElementwiseOptimizer",
     "Momentum",
     "Nesterov",
+    "NewtonCG",
     "Optimizer",
     "RMSprop",
 ]
@@ -403,6 +404,24 @@ class Accelerated(BatchOptimizer):
         return landed + k / (k + 3) * moved
 
 
+@dataclass(frozen=True)
+class NewtonCG(BatchOptimizer):
+    r"""Newton's method, each of whose quadratic models conjugate gradients minimise.
+
+    .. math:: \theta \leftarrow \theta + a \delta, \qquad
+              \delta \approx \arg\min_\delta\; g^\top \delta + \tfrac12 \delta^\top H \delta,
+              \qquad H = \frac1n \sum_i s_i q_i \tilde x_i \tilde x_i^\top
+
+    with the weights q of the loss (:meth:`~skgd.losses.Loss.weight`), and a step a that is halved
+    until the objective falls. With an l1 penalty, accelerated proximal steps take the place of the
+    conjugate gradients. It needs few passes over the rows, each of which costs :math:`n d^2`.
+
+    References
+    ----------
+    J. Nocedal, S. J. Wright, "Numerical Optimization", 2006, chapter 7.
+    """
+
+
 #: Optimizers by the names that estimators accept.
 OPTIMIZERS = {
     "gd": GD,
@@ -413,4 +432,5 @@ OPTIMIZERS = {
     "adam": Adam,
     "cg": ConjugateGradient,
     "accelerated": Accelerated,
+    "newton_cg": NewtonCG,
 }

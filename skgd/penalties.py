@@ -1,8 +1,8 @@
-"""Penalties on the coefficients: value and proximal step. The intercept is never penalised.
+r"""Penalties on the coefficients: value and proximal step. The intercept is never penalised.
 
-Whatever its class, a penalty lowers to two numbers, the strengths of :math:`\\lVert w \\rVert_1` and
-:math:`\\tfrac12 \\lVert w \\rVert^2`. A new name for a mixture of the two is a class here plus one line
-in ``PENALTIES``.
+Whatever its class, a penalty lowers to two numbers, the strengths of :math:`\lVert w \rVert_1` and
+:math:`\tfrac12 \lVert w \rVert^2`. A new name for a mixture of the two is a class here plus one
+line in ``PENALTIES``.
 """
 
 from dataclasses import dataclass
@@ -101,7 +101,9 @@ class L1(Penalty):
 
 @dataclass(frozen=True)
 class ElasticNet(Penalty):
-    r"""Mixture of both, :math:`\alpha (\rho \lVert w \rVert_1 + \tfrac{1 - \rho}{2} \lVert w \rVert^2)`.
+    r"""Mixture of both, which sets coefficients to zero and shrinks the rest.
+
+    .. math:: \alpha \Bigl(\rho \lVert w \rVert_1 + \tfrac{1 - \rho}{2} \lVert w \rVert^2\Bigr)
 
     Parameters
     ----------
@@ -149,8 +151,8 @@ def shrink_cumulatively(coef, owed, paid):
     """Return `coef` moved towards zero by the shrinkage owed so far and not yet paid.
 
     Stochastic updates spread the l1 penalty over many small steps. Each coefficient owes what the
-    steps so far have added up to, and has paid what it was moved by: the noise of single rows cannot
-    hold it away from zero, and it never changes sign.
+    steps so far have added up to, and has paid what it was moved by: the noise of single rows
+    cannot hold it away from zero, and it never changes sign.
 
     Parameters
     ----------

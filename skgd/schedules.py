@@ -70,8 +70,8 @@ class Schedule(_pieces.Piece):
     """Base class of the schedules.
 
     A subclass defines ``rate(t, run)``; ``t`` is an array of update numbers (or of epoch numbers,
-    where ``per`` is "epoch"), starting at 1, and ``run`` a :class:`Run`. One that does not fit every
-    run says so in ``check(run)``.
+    where ``per`` is "epoch"), starting at 1, and ``run`` a :class:`Run`. One that does not fit
+    every run says so in ``check(run)``.
     """
 
     per = "update"
@@ -451,7 +451,7 @@ class Decay(Schedule):
             check_integer("length", self.length, low=1)
         check_choice("per", self.per, ["update", "epoch"])
 
-    def check(self, run):  # noqa: D102
+    def check(self, run):
         check_length(self, "length", self.length, run)
 
     def progress(self, t, run):
@@ -608,7 +608,7 @@ class PassiveAggressive(Schedule):
     def __post_init__(self):
         check_real("eta0", self.eta0, low=0, closed="neither")
 
-    def rate(self, t, run):  # noqa: D102
+    def rate(self, t, run):
         return np.full(np.shape(t), float(self.eta0))
 
     def step(self, loss, squared_norm):
@@ -631,8 +631,9 @@ class PassiveAggressive(Schedule):
 
 @dataclass(frozen=True)
 class PassiveAggressive1(PassiveAggressive):
-    r"""PA-I: the smallest step that cancels the row's loss, :math:`\min(\eta_0, \ell / \lVert x \rVert^2)`.
+    r"""PA-I: the smallest step that cancels the row's loss, within a limit.
 
+    Its length is :math:`\min(\eta_0, \ell / \lVert x \rVert^2)`.
     For one row at a time and the epsilon-insensitive loss only.
 
     Parameters
@@ -657,8 +658,9 @@ class PassiveAggressive1(PassiveAggressive):
 
 @dataclass(frozen=True)
 class PassiveAggressive2(PassiveAggressive):
-    r"""PA-II: a damped step, :math:`\ell / (\lVert x \rVert^2 + 1 / (2 \eta_0))`.
+    r"""PA-II: a damped step towards cancelling the row's loss.
 
+    Its length is :math:`\ell / (\lVert x \rVert^2 + 1 / (2 \eta_0))`.
     For one row at a time and the epsilon-insensitive loss only.
 
     Parameters
@@ -800,7 +802,9 @@ class LinearWarmup(Schedule):
 
 @dataclass(frozen=True)
 class Join(Schedule):
-    """One schedule after the other; the clock of each starts at 1 when its turn comes.
+    r"""One schedule after the other; the clock of each starts at 1 when its turn comes.
+
+    .. math:: \eta_t = \eta^{(i)}_{t - at_i}, \qquad at_i < t \le at_{i + 1}, \quad at_0 = 0
 
     Parameters
     ----------
@@ -851,8 +855,10 @@ class Join(Schedule):
 
     def rates_at(self, updates, run):  # noqa: D102
         rates = np.empty(np.shape(updates))
-        for part, begin, turn in self._turns(run):
-            here = updates > begin
+        turns = list(self._turns(run))
+        turn_of = np.searchsorted([begin for _, begin, _ in turns], updates) - 1
+        for number, (part, begin, turn) in enumerate(turns):
+            here = turn_of == number
             rates[here] = part.rates_at(updates[here] - begin, turn)
         return rates
 

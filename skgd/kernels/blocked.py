@@ -34,6 +34,7 @@ def applies(task, rates):
     l2 = objective.l2[:-1]
     return (
         task.batch_size == 1
+        and not objective.design.sparse
         and objective.loss.quadratic
         and isinstance(task.optimizer, GD)
         and not isinstance(task.schedule, PassiveAggressive)
@@ -126,7 +127,7 @@ class _Walk:
             )
 
     def average_over(self, rows, moves, before, after, count):
-        """Take the iterates of a block into the mean, from the update that averaging begins with."""
+        """Take the iterates of a block into the mean, once averaging has begun."""
         first = max(0, self.average - self.t)
         taken = np.zeros(BLOCK)
         taken[first:count] = 1

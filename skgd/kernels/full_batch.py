@@ -1,15 +1,14 @@
-"""One update on all rows: gradient steps, line searches, accelerated steps."""
+"""One update on all rows: gradient steps, line searches, accelerated and Newton steps."""
 
 from dataclasses import replace
 
 import numpy as np
 
 from skgd import penalties
-from skgd.optimizers import Accelerated, ConjugateGradient, ElementwiseOptimizer, inner
+from skgd.kernels.line_search import line_step, proximal_step, searched_proximal_step
+from skgd.kernels.newton import newton_step
+from skgd.optimizers import Accelerated, ConjugateGradient, NewtonCG
 from skgd.schedules import LineSearch
-
-#: Trial rates at most in one line search.
-TRIALS = 100
 
 
 def run_update(task, state, point, rate):
@@ -32,83 +31,49 @@ def run_update(task, state, point, rate):
     point : Point
     rate : float
     """
-    objective, optimizer = task.model, task.optimizer
-    searching = isinstance(task.schedule, LineSearch)
-    memory = dict(state.memory)
-    first, second = state.first, state.second
-    if isinstance(optimizer, Accelerated):
-        landed, rate = _proximal_step(task, point, rate, memory, searching)
-        theta = optimizer.extrapolate(point.theta, landed, memory)
-    elif isinstance(optimizer, ElementwiseOptimizer) and not searching:
-        gradient = _guarded(objective, point, rate)
-        step, own_rate, first, second = optimizer.update(gradient, first, second, rate, state.t)
-        theta = penalties.shrink(point.theta + step, own_rate * objective.l1)
-    elif objective.l1.any():
-        theta, rate = _proximal_step(task, point, rate, memory, searching)
-    else:
-        direction = _direction(optimizer, point, memory)
-        theta, rate = _search_line(task, point, direction, memory)
-    point = objective.at(theta.astype(point.theta.dtype, copy=False))
-    state = replace(
-        state, theta=point.theta, first=first, second=second, memory=memory, t=state.t + 1
+    state = replace(state, memory=dict(state.memory))
+    theta, rate = step_of(task)(task, state, point, rate)
+    point = task.model.at(theta.astype(point.theta.dtype, copy=False))
+    return replace(state, theta=point.theta, t=state.t + 1), point, float(rate)
+
+
+def step_of(task):
+    """Return the function that makes the task's kind of step.
+
+    It gets a state of its own, whose memory it fills; it returns where it leads, and its rate.
+    """
+    if isinstance(task.optimizer, NewtonCG):
+        return lambda task, state, point, rate: newton_step(task, point)
+    if isinstance(task.optimizer, Accelerated):
+        return accelerated_step
+    return searched_step if isinstance(task.schedule, LineSearch) else elementwise_step
+
+
+def elementwise_step(task, state, point, rate):
+    """Take the optimizer's step, then the proximal step at each coordinate's own rate."""
+    # A rate too large for the l2 penalty takes a weight to zero, not beyond it.
+    excess = task.model.l2 - np.minimum(task.model.l2, 1 / rate)
+    gradient = point.gradient - excess * point.theta
+    step, own_rate, state.first, state.second = task.optimizer.update(
+        gradient, state.first, state.second, rate, state.t
     )
-    return state, point, float(rate)
+    return penalties.shrink(point.theta + step, own_rate * task.model.l1), rate
 
 
-def _guarded(objective, point, rate):
-    """Return the gradient, whose l2 part never takes a weight beyond zero."""
-    excess = objective.l2 - np.minimum(objective.l2, 1 / rate)
-    return point.gradient - excess * point.theta
+def accelerated_step(task, state, point, rate):
+    """Take a proximal step from where the momentum has led."""
+    if isinstance(task.schedule, LineSearch):
+        landed, rate = searched_proximal_step(task, point, state.memory)
+    else:
+        landed = proximal_step(task.model, point, rate)
+    return task.optimizer.extrapolate(point.theta, landed, state.memory), rate
 
 
-def _direction(optimizer, point, memory):
-    if isinstance(optimizer, ConjugateGradient):
-        return optimizer.direction(point.gradient, memory)
-    return -point.gradient
-
-
-def _search_line(task, point, direction, memory):
-    """Return the end of a line search along `direction`, and the rate it took."""
-    objective = task.model
-    slope = inner(point.gradient, direction)
-    if objective.quadratic:
-        curvature = objective.curvature(direction)
-        rate = np.where(curvature > 0, -slope / np.where(curvature > 0, curvature, 1), 0)
-        return point.theta + rate * direction, np.max(rate)
-    promised = float(np.sum(slope))
-
-    def accept(rate, theta):
-        return objective.value(theta) <= point.value + task.schedule.decrease * rate * promised
-
-    return _backtrack(task, memory, lambda rate: point.theta + rate * direction, accept, point)
-
-
-def _proximal_step(task, point, rate, memory, searching):
-    """Return a gradient step followed by the proximal step of the l1 penalty, and its rate."""
-    objective = task.model
-
-    def land(rate):
-        return penalties.shrink(point.theta - rate * point.gradient, rate * objective.l1)
-
-    def accept(rate, theta):
-        moved = theta - point.theta
-        smooth = point.value - objective.l1_value(point.theta)
-        bound = smooth + np.vdot(point.gradient, moved) + np.vdot(moved, moved) / (2 * rate)
-        rounding = 4 * np.finfo(theta.dtype).eps * abs(smooth)
-        return objective.value(theta) - objective.l1_value(theta) <= bound + rounding
-
-    if not searching:
-        return land(rate), rate
-    return _backtrack(task, memory, land, accept, point)
-
-
-def _backtrack(task, memory, land, accept, point):
-    """Return the first landing place that is accepted, from twice the last rate downwards."""
-    rate = 2 * memory.get("rate", 0.5)
-    for _ in range(TRIALS):
-        theta = land(rate)
-        if np.isfinite(theta).all() and accept(rate, theta):
-            memory["rate"] = rate
-            return theta, rate
-        rate *= task.schedule.shrink
-    return point.theta, 0.0  # no rate helps: the objective cannot fall in floating point
+def searched_step(task, state, point, rate):
+    """Search along the gradient, or the conjugate direction."""
+    if task.model.l1.any():
+        return searched_proximal_step(task, point, state.memory)
+    direction = -point.gradient
+    if isinstance(task.optimizer, ConjugateGradient):
+        direction = task.optimizer.direction(point.gradient, state.memory)
+    return line_step(task, point, direction, state.memory)

@@ -1,0 +1,94 @@
+"""One step of Newton's method, whose quadratic model descent itself minimises."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from skgd.kernels.line_search import exact_rate, proximal_step
+from skgd.objectives import Expansion
+from skgd.optimizers import Accelerated, ConjugateGradient
+from skgd.smoothness import largest_curvature
+
+#: The model is minimised until its gradient has fallen by this factor, or for so many steps.
+FORCING, INNER_STEPS = 1e-2, 300
+
+#: Share of the decrease that the model promises which is enough, and halvings at most.
+ENOUGH, HALVINGS = 1e-4, 40
+
+
+def newton_step(task, point):
+    """Return where a step on quadratic models leads, and the share of it that was taken.
+
+    Each output has a model of its own: their Hessians differ.
+    """
+    objective = task.objective
+    weights = objective.weighted(
+        objective.loss.weight(objective.design.predict(point.theta), objective.y)
+    )
+    if point.theta.ndim == 1:
+        target, promised = minimised(model_of(objective, point, weights))
+    else:
+        found = [
+            minimised(model_of(objective, output(point, k), weights[:, k]))
+            for k in range(len(point.theta))
+        ]
+        target, promised = np.stack([theta for theta, _ in found]), sum(fall for _, fall in found)
+    return damped(objective, point, target - point.theta, promised)
+
+
+def output(point, k):
+    """Return the point of output k alone; its value is not needed."""
+    return replace(point, theta=point.theta[k], gradient=point.gradient[k], value=0.0)
+
+
+def model_of(objective, point, weights):
+    """Return the quadratic model of the objective around `point`."""
+    hess = objective.hessian(weights) + np.diag(objective.l2)
+    return Expansion(objective, point, hess.astype(point.theta.dtype))
+
+
+def minimised(model):
+    """Return nearly the minimiser of a model, and how far the model falls."""
+    start = point = model.at(model.base.theta)
+    enough = FORCING * model.distance(start)
+    step = accelerated_steps(model) if model.l1.any() else conjugate_steps(model)
+    for _ in range(INNER_STEPS):
+        point = model.at(step(point))
+        if model.distance(point) <= enough:
+            break
+    return point.theta, start.value - point.value
+
+
+def conjugate_steps(model):
+    """Return the function that takes a step of conjugate gradients."""
+    optimizer, memory = ConjugateGradient(), {}
+
+    def step(point):
+        direction = optimizer.direction(point.gradient, memory)
+        return point.theta + exact_rate(model, point, direction) * direction
+
+    return step
+
+
+def accelerated_steps(model):
+    """Return the function that takes an accelerated proximal step."""
+    optimizer, memory = Accelerated(), {}
+    rate = 1 / max(largest_curvature(model, 1.0), np.finfo(float).tiny)
+
+    def step(point):
+        landed = proximal_step(model, point, rate)
+        return optimizer.extrapolate(point.theta, landed, memory)
+
+    return step
+
+
+def damped(objective, point, step, promised):
+    """Return a point along `step` at which the objective falls as promised, and its share."""
+    rounding = 4 * np.finfo(step.dtype).eps * abs(point.value)
+    share = 1.0
+    for _ in range(HALVINGS):
+        theta = point.theta + share * step
+        if objective.value(theta) <= point.value - ENOUGH * share * promised + rounding:
+            return theta, share
+        share /= 2
+    return point.theta, 0.0

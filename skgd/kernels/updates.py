@@ -1,0 +1,142 @@
+"""Updates on a few rows each, one after the other: any loss, penalty and elementwise optimizer."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from skgd import penalties
+from skgd.designs import CHUNK, SparseRows
+from skgd.kernels.limits import LARGEST_SLOPE
+from skgd.schedules import PassiveAggressive
+
+
+class Batch(NamedTuple):
+    """What one update looks at.
+
+    Parameters
+    ----------
+    rows : array of shape (m, d), or SparseRows
+        Inner rows.
+    y : array of shape (m,) or (m, k)
+        Targets.
+    weights : array of shape (m,) or None
+        Factors of the rows.
+    squared_norms : array of shape (m,) or None
+        Of the rows, without an intercept; where the step rule asks for them.
+    """
+
+    rows: np.ndarray | SparseRows
+    y: np.ndarray
+    weights: np.ndarray | None
+    squared_norms: np.ndarray | None
+
+
+def batches(task, order):
+    """Yield the batches of an epoch; the inner rows of some thousand are formed at a time."""
+    objective, size = task.objective, task.batch_size
+    norms = row_norms(task)
+    chunk = size * max(1, CHUNK // size)
+    for start in range(0, objective.design.n_rows, chunk):
+        here = slice(start, start + chunk) if order is None else order[start : start + chunk]
+        rows = objective.design.block(here)
+        parts = [
+            part if part is None else part[here] for part in (objective.y, objective.weights, norms)
+        ]
+        for first in range(0, len(rows), size):
+            batch = slice(first, first + size)
+            yield Batch(rows[batch], *(part if part is None else part[batch] for part in parts))
+
+
+def row_norms(task):
+    """Return the squared norms of the inner rows where the step rule asks for them, else None."""
+    if not isinstance(task.schedule, PassiveAggressive):
+        return None
+    return task.objective.design.squared_norms(intercept=False)
+
+
+def run_epoch(task, state, order, rates):
+    """Do what :func:`skgd.kernels.stochastic.run_epoch` does."""
+    updates = Updates(task, state)
+    for batch, rate in zip(batches(task, order), rates, strict=True):
+        updates.make(batch, rate)
+    return updates.finished(state), updates.total / task.objective.design.n_rows
+
+
+class Updates:
+    """The arrays that an epoch's updates move, and the update itself."""
+
+    def __init__(self, task, state):
+        objective = task.objective
+        self.loss, self.optimizer = objective.loss, task.optimizer
+        self.l1, self.l2 = objective.l1, objective.l2
+        self.has_l1, self.has_l2 = bool(self.l1.any()), bool(self.l2.any())
+        passive = isinstance(task.schedule, PassiveAggressive)
+        self.step_rule = task.schedule if passive else None
+        self.fit_intercept = objective.design.fit_intercept
+        self.average_from = int(task.average)
+        self.theta, self.mean = state.theta.copy(), state.mean.copy()
+        self.first, self.second = state.first, state.second
+        self.owed, self.paid = state.owed.copy(), state.paid.copy()
+        self.gradient = np.empty_like(self.theta)
+        self.t = state.t
+        self.total = 0.0
+
+    def make(self, batch, rate):
+        """Make one update."""
+        theta, gradient, rows = self.theta, self.gradient, batch.rows
+        predictions = rows @ theta[..., :-1].T + theta[..., -1]
+        slopes = self.slopes(predictions, batch, rate)
+        if slopes is None:
+            return
+        if (self.has_l1 or self.has_l2) and self.step_rule is None:
+            self.total += len(rows) * penalties.value(theta, self.l1, self.l2)
+        gradient[..., :-1] = slopes.T @ rows
+        gradient[..., -1] = slopes.sum(axis=0) if self.fit_intercept else 0
+        gradient /= len(rows)
+        if self.has_l2:
+            # A rate too large for the penalty takes a weight to zero, not beyond it.
+            gradient += np.minimum(self.l2, 1 / rate) * theta
+        step, own_rate, self.first, self.second = self.optimizer.update(
+            gradient, self.first, self.second, rate, self.t
+        )
+        theta += step
+        if self.has_l1:
+            self.owed += self.l1 * own_rate
+            shrunk = penalties.shrink_cumulatively(theta, self.owed, self.paid)
+            self.paid += shrunk - theta
+            theta[...] = shrunk
+        if 0 < self.average_from <= self.t:
+            self.mean += (theta - self.mean) / (self.t - self.average_from + 1)
+        self.t += 1
+
+    def slopes(self, predictions, batch, rate):
+        """Take in the losses; return the weighted slopes, or None where no step can be taken."""
+        losses = self.loss.value(predictions, batch.y)
+        slopes = self.loss.slope(predictions, batch.y)
+        if self.step_rule is None:
+            slopes = np.minimum(np.maximum(slopes, -LARGEST_SLOPE), LARGEST_SLOPE)
+        else:
+            squared_norm = batch.squared_norms[0]
+            if squared_norm == 0:
+                self.total += float(losses.sum())
+                return None  # no direction to move in
+            slopes = np.sign(slopes) * self.step_rule.step(losses, squared_norm) / rate
+        if batch.weights is not None:
+            losses = (losses.T * batch.weights).T
+            slopes = (slopes.T * batch.weights).T
+        self.total += float(losses.sum())
+        return slopes
+
+    def finished(self, state):
+        """Return the state after the updates made."""
+        return replace(
+            state,
+            theta=self.theta,
+            mean=self.mean,
+            first=self.first,
+            second=self.second,
+            owed=self.owed,
+            paid=self.paid,
+            t=self.t,
+        )
