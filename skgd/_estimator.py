@@ -378,6 +378,7 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
             schedule=schedule,
             batch_size=batch_size,
             max_iter=max_iter,
+            horizon=self.max_iter,
             alpha=pieces.alpha,
             shuffle=getattr(self, "shuffle", False),
             average=int(getattr(self, "average", 0)),

@@ -36,7 +36,9 @@ class Task:
     batch_size : int or None
         Rows in an update; None means the full batch, with exact objective and gradient.
     max_iter : int
-        Epochs at most.
+        Epochs at most, in this call.
+    horizon : int
+        Epochs of the whole run, for schedules that ask for it.
     model : Objective, Expansion or None
         What full batches see of the objective: itself, or an expansion of it.
     alpha : float
@@ -56,6 +58,7 @@ class Task:
     schedule: Schedule
     batch_size: int | None
     max_iter: int
+    horizon: int
     model: Objective | Expansion | None = None
     alpha: float = 0.0
     shuffle: bool = False
@@ -206,7 +209,7 @@ class _Descent:
         self.task, self.state, self.tests = task, state, tests
         self.history, self.on_epoch = history, on_epoch
         self.rates = task.schedule.resolve(
-            alpha=task.alpha, updates_per_epoch=task.updates_per_epoch, max_iter=task.max_iter
+            alpha=task.alpha, updates_per_epoch=task.updates_per_epoch, max_iter=task.horizon
         )
         self.point = task.model.at(state.theta) if task.batch_size is None else None
         self.start = self.point.value if self.point else task.objective.value(state.theta)

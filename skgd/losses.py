@@ -597,8 +597,8 @@ class SmoothedTube(Loss):
         below = np.maximum(np.minimum((r + self.epsilon) / self.width, 0), self.lower)
         return above + below
 
-    def weight(self, p, y):  # noqa: D102
-        r = p - y
+    def weight(self, p, y):
+        r = np.asarray(p - y)
         above, below = r - self.epsilon, r + self.epsilon
         rounded = (above > 0) & (above < self.upper * self.width)
         rounded |= (below < 0) & (below > self.lower * self.width)
@@ -618,8 +618,11 @@ def weighted_quantile(y, level, weights=None):
 
 def _weighted_quantile(y, level, weights):
     order = np.argsort(y, kind="stable")
-    total = np.arange(1, len(y) + 1) if weights is None else np.cumsum(weights[order])
-    return y[order[np.searchsorted(total, level * total[-1])]]
+    weights = np.ones(len(y)) if weights is None else weights[order]
+    total = np.cumsum(weights, dtype=float)
+    # A level that is met up to rounding is met: weights times a constant change nothing.
+    rounding = len(y) * np.finfo(float).eps
+    return y[order[np.searchsorted(total, (level - rounding) * total[-1])]]
 
 
 def refuse_targets(loss, y, allowed, domain):

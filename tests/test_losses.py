@@ -1,0 +1,314 @@
+"""Every loss against finite differences, its definition, and published formulas."""
+
+import math
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import special
+from sklearn import metrics
+
+from skgd import losses
+from skgd.losses import LOSSES, Loss, SmoothedTube
+
+KINKED = [losses.EpsilonInsensitive(0.7), losses.AbsoluteError(), losses.Quantile(0.2)]
+SMOOTHED = [loss.smoothed(width) for loss in KINKED for width in (0.3, 1.0)]
+EVERY = [cls() for cls in LOSSES.values()]
+EVERY += [losses.Huber(1.3), losses.SquaredEpsilonInsensitive(0.7), losses.Quantile(0.9)]
+EVERY += [loss for loss in KINKED if loss not in EVERY] + SMOOTHED
+
+every_loss = pytest.mark.parametrize("loss", EVERY, ids=repr)
+
+
+def pairs(loss, count=200):
+    """Return predictions and targets that every loss accepts, no residual near a kink."""
+    rng = np.random.default_rng(0)
+    p, y = rng.uniform(-3, 3, count), rng.uniform(0.1, 4, count)
+    edges = [0, getattr(loss, "epsilon", 0)]
+    if isinstance(loss, SmoothedTube):
+        edges += [edges[1] + loss.width * loss.upper, edges[1] - loss.width * loss.lower]
+    distances = np.abs(np.abs(p - y)[:, None] - edges).min(axis=1)
+    return p[distances > 1e-3], y[distances > 1e-3]
+
+
+def quotients(loss, y=1.0):
+    """Return the difference quotients of the slope on a fine grid."""
+    p = np.linspace(-20, 20, 80_001)
+    return np.diff(loss.slope(p, np.full_like(p, y))) / np.diff(p)
+
+
+# Properties
+
+
+@every_loss
+def test_slope_is_the_finite_difference_of_the_value(loss):
+    p, y = pairs(loss)
+    assert len(p) > 150
+    difference = (loss.value(p + 1e-5, y) - loss.value(p - 1e-5, y)) / 2e-5
+    assert_allclose(loss.slope(p, y), difference, rtol=1e-7, atol=1e-8)
+
+
+@every_loss
+def test_value_is_never_negative_and_zero_where_prediction_is_perfect(loss):
+    p, y = pairs(loss)
+    assert (loss.value(p, y) >= 0).all()
+    perfect = np.log(y) if isinstance(loss, losses.Poisson | losses.Gamma) else y
+    assert_allclose(loss.mean(perfect), y, rtol=1e-15)
+    assert_allclose(loss.value(perfect, y), 0, atol=1e-15)
+    assert_allclose(loss.slope(perfect, y), 0, atol=2e-15)
+
+
+@every_loss
+def test_slope_rises_as_far_as_the_curvature_allows(loss):
+    rise = quotients(loss)
+    assert rise.min() >= -1e-9
+    if math.isfinite(loss.curvature):
+        assert_allclose(rise.max(), loss.curvature, rtol=1e-3)
+    else:
+        assert rise.max() > 500
+
+
+@every_loss
+def test_only_a_quadratic_loss_has_the_same_curvature_everywhere(loss):
+    assert loss.quadratic == (np.ptp(quotients(loss)) < 1e-9)
+
+
+@every_loss
+def test_weight_is_positive_and_at_least_the_second_derivative(loss):
+    if not loss.has_weight():
+        with pytest.raises(NotImplementedError, match=type(loss).__name__):
+            loss.weight(1.0, 1.0)
+        return
+    p, y = pairs(loss)
+    second = (loss.slope(p + 1e-5, y) - loss.slope(p - 1e-5, y)) / 2e-5
+    weight = loss.weight(p, y)
+    assert (weight > 0).all()
+    assert (weight >= second - 1e-6).all()
+    assert (weight <= max(1, loss.curvature) * 1.000001).all()
+
+
+@every_loss
+def test_single_precision_stays_single_and_agrees_with_double(loss):
+    p, y = (array.astype(np.float32) for array in pairs(loss))
+    methods = [loss.value, loss.slope] + [loss.weight] * loss.has_weight()
+    for method in methods:
+        single = method(p, y)
+        assert single.dtype == np.float32
+        assert_allclose(single, method(p.astype(float), y.astype(float)), rtol=1e-4, atol=1e-6)
+    assert loss.mean(p).dtype == np.float32
+
+
+@every_loss
+def test_scalars_and_tables_are_treated_as_arrays_are(loss):
+    p, y = pairs(loss)
+    methods = [loss.value, loss.slope] + [loss.weight] * loss.has_weight()
+    for method in methods:
+        expected = method(p, y)
+        one_by_one = [method(*pair) for pair in zip(p.tolist(), y.tolist(), strict=True)]
+        assert_allclose(one_by_one, expected, rtol=1e-13, atol=1e-15)
+        table = method(p[:100].reshape(50, 2), y[:100].reshape(50, 2))
+        assert_allclose(table, expected[:100].reshape(50, 2), rtol=1e-13, atol=1e-15)
+
+
+@every_loss
+def test_an_integer_weight_is_a_repeated_row_for_the_constant(loss):
+    rng = np.random.default_rng(1)
+    y, weights = rng.gamma(2, size=(30, 2)), rng.integers(0, 4, size=30)
+    expected = loss.constant(np.repeat(y, weights, axis=0))
+    assert expected.shape == (2,)
+    assert_allclose(loss.constant(y, weights.astype(float)), expected, rtol=1e-12)
+    assert_allclose(loss.constant(y[:, 1], weights.astype(float)), expected[1], rtol=1e-12)
+    assert_allclose(loss.constant(y), loss.constant(y, np.full(30, 0.1)), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [losses.SquaredError(), losses.Poisson(), losses.Gamma(), *KINKED[1:], losses.Quantile(0.9)],
+    ids=repr,
+)
+def test_no_other_constant_is_better(loss):
+    y = np.random.default_rng(2).gamma(2, size=31)
+    constant = loss.constant(y)
+    shifted = constant + np.linspace(-0.5, 0.5, 101)
+    objective = loss.value(shifted[:, None], y).mean(axis=1)
+    assert objective.min() >= loss.value(constant, y).mean() - 1e-15
+
+
+@every_loss
+def test_the_constant_of_equal_targets_predicts_them(loss):
+    assert_allclose(loss.mean(loss.constant(np.full(5, 2.5))), 2.5, rtol=1e-15)
+
+
+# Published formulas
+
+
+@pytest.mark.parametrize(
+    ("loss", "oracle"),
+    [
+        (losses.SquaredError(), lambda y, p: metrics.mean_squared_error(y, p) / 2),
+        (losses.AbsoluteError(), metrics.mean_absolute_error),
+        (losses.Quantile(0.2), lambda y, p: metrics.mean_pinball_loss(y, p, alpha=0.2)),
+        (losses.Quantile(), lambda y, p: metrics.mean_absolute_error(y, p) / 2),
+        (losses.Huber(0.4), lambda y, p: special.huber(0.4, p - y).mean()),
+        (losses.LogCosh(), lambda y, p: np.log(np.cosh(p - y)).mean()),
+        (losses.Poisson(), lambda y, p: metrics.mean_poisson_deviance(y, np.exp(p)) / 2),
+        (losses.Gamma(), lambda y, p: metrics.mean_gamma_deviance(y, np.exp(p)) / 2),
+    ],
+    ids=repr,
+)
+def test_mean_value_is_the_published_metric(loss, oracle):
+    p, y = pairs(loss)
+    assert_allclose(loss.value(p, y).mean(), oracle(y, p), rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("loss", "residual", "value", "slope"),
+    [
+        (losses.SquaredError(), -3, 4.5, -3),
+        (losses.Huber(), 1.1, 0.105, 0.1),
+        (losses.Huber(1.0), -3, 2.5, -1),
+        (losses.Huber(1.0), 0.5, 0.125, 0.5),
+        (losses.Huber(0.0), 2, 0, 0),
+        (losses.EpsilonInsensitive(), 1.1, 1, 1),
+        (losses.EpsilonInsensitive(0.5), -2, 1.5, -1),
+        (losses.EpsilonInsensitive(0.5), 0.5, 0, 0),
+        (losses.EpsilonInsensitive(0.0), 0, 0, 0),
+        (losses.SquaredEpsilonInsensitive(), 1.1, 1, 2),
+        (losses.SquaredEpsilonInsensitive(0.5), -2, 2.25, -3),
+        (losses.SquaredEpsilonInsensitive(0.5), 0.5, 0, 0),
+        (losses.AbsoluteError(), -2, 2, -1),
+        (losses.AbsoluteError(), 0, 0, 0),
+        (losses.Quantile(0.75), -2, 1.5, -0.75),
+        (losses.Quantile(0.75), 2, 0.5, 0.25),
+        (losses.Quantile(0.75), 0, 0, 0),
+        (losses.LogCosh(), -1, 0.4337808304830271, -0.7615941559557649),
+    ],
+)
+def test_values_worked_by_hand(loss, residual, value, slope):
+    assert_allclose(loss.value(residual + 4.0, 4.0), value, rtol=1e-14, atol=1e-16)
+    assert_allclose(loss.slope(residual + 4.0, 4.0), slope, rtol=1e-14, atol=1e-16)
+
+
+# Extremes
+
+
+@pytest.mark.parametrize("residual", [1e300, -1e300])
+@pytest.mark.parametrize("loss", [losses.LogCosh(), losses.Huber(), *KINKED, *SMOOTHED], ids=repr)
+def test_losses_that_grow_linearly_do_not_overflow(loss, residual):
+    with np.errstate(over="raise", invalid="raise"):
+        per_unit = loss.value(residual, 0.0) / abs(residual)
+        assert_allclose(per_unit, abs(loss.slope(residual, 0.0)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("r", [1e-12, 1e-7, 1e-4])
+def test_log_cosh_keeps_its_digits_near_zero(r):
+    assert_allclose(losses.LogCosh().value(r, 0.0), r**2 / 2 - r**4 / 12, rtol=1e-14)
+
+
+def test_log_cosh_is_the_distance_less_log_2_far_away():
+    assert_allclose(losses.LogCosh().value(-700.0, 20.0), 720 - math.log(2), rtol=1e-15)
+
+
+@pytest.mark.parametrize("loss", [losses.Poisson(), losses.Gamma()], ids=repr)
+def test_deviances_keep_their_digits_for_large_targets(loss):
+    u = 2.0**-20
+    expected = u**2 / 2 * (1e12 if isinstance(loss, losses.Poisson) else 1)
+    assert_allclose(loss.value(math.log(1e12) + u, 1e12), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_count_of_zero_costs_the_expected_count(dtype):
+    p = np.array([-40, -5, 0, 1, 60], dtype=dtype)
+    value = losses.Poisson().value(p, np.zeros_like(p))
+    assert value.dtype == dtype
+    assert_allclose(value, np.exp(p), rtol=1e-4, atol=1e-7)
+
+
+def test_counts_that_are_all_zero_have_a_finite_constant_below_one_count():
+    assert_allclose(losses.Poisson().constant(np.zeros(10)), math.log(0.05), rtol=1e-15)
+    y = np.array([[0, 1e-9], [0, 3e-9]])
+    assert_allclose(losses.Poisson().constant(y), np.log([0.25, 2e-9]), rtol=1e-15)
+
+
+# Targets
+
+
+@pytest.mark.parametrize(
+    ("loss", "domain", "refused"),
+    [(losses.Poisson(), "y >= 0", -1e-9), (losses.Gamma(), "y > 0", 0.0)],
+    ids=repr,
+)
+def test_targets_outside_the_domain_are_named_with_their_row(loss, domain, refused):
+    message = rf"^{type(loss).__name__} needs {domain} in every row; got y\[2\]={refused:g}\.$"
+    with pytest.raises(ValueError, match=message):
+        loss.check_targets(np.array([1.0, 1e-300, refused, -5.0]))
+    with pytest.raises(ValueError, match=rf"got y\[1, 0\]={refused:g}\.$"):
+        loss.check_targets(np.array([[1.0, 2.0], [refused, 2.0]]))
+    with pytest.raises(ValueError, match=r"got y\[0\]=nan\.$"):
+        loss.check_targets(np.array([math.nan]))
+
+
+@every_loss
+def test_targets_inside_the_domain_pass(loss):
+    y = np.array([1e-300, 1.0, 1e300])
+    if not isinstance(loss, losses.Gamma):
+        y = np.append(y, 0.0)
+    if not isinstance(loss, losses.Gamma | losses.Poisson):
+        y = np.append(y, -1.0)
+    loss.check_targets(y)
+
+
+# Kinks
+
+
+@pytest.mark.parametrize("loss", [cls() for cls in LOSSES.values()], ids=repr)
+def test_a_loss_can_be_smoothed_where_it_has_a_kink(loss):
+    kinked = not math.isfinite(loss.curvature) and abs(loss.slope(20.0, 1.0)) <= 1
+    assert hasattr(loss, "smoothed") == (kinked and not isinstance(loss, losses.Gamma))
+
+
+@pytest.mark.parametrize("width", [0.05, 0.5, 2.0])
+@pytest.mark.parametrize("loss", KINKED, ids=repr)
+def test_a_smoothed_loss_is_the_moreau_envelope(loss, width):
+    r = np.linspace(-4, 4, 41)
+    u = np.linspace(-7, 7, 14_001)
+    envelope = np.min(loss.value(u, 0.0) + (r[:, None] - u) ** 2 / (2 * width), axis=1)
+    # The grid misses the minimum by at most half its spacing.
+    assert_allclose(loss.smoothed(width).value(r, 0.0), envelope, atol=0.0005**2 / width)
+
+
+@pytest.mark.parametrize("width", [1e-6, 1e-2, 1.0])
+@pytest.mark.parametrize("loss", KINKED, ids=repr)
+def test_a_smoothed_loss_approaches_the_loss_with_its_width(loss, width):
+    r = np.linspace(-4, 4, 801)
+    gap = loss.value(r, 0.0) - loss.smoothed(width).value(r, 0.0)
+    steepest = np.abs(loss.slope(r, 0.0)).max()
+    assert gap.min() >= -1e-15
+    assert_allclose(gap.max(), width / 2 * steepest**2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("level", [0.1, 0.5, 0.75, 0.9])
+def test_weighted_quantiles_are_those_of_repeated_rows(level):
+    rng = np.random.default_rng(3)
+    y, weights = rng.normal(size=41), rng.integers(0, 5, size=41)
+    repeated = np.repeat(y, weights)
+    expected = np.quantile(repeated, level, method="inverted_cdf")
+    assert losses.weighted_quantile(y, level, weights.astype(float)) == expected
+    assert losses.weighted_quantile(repeated, level) == expected
+    for loss in (losses.Quantile(level), losses.Quantile(level).smoothed(0.1)):
+        assert loss.constant(repeated) == expected
+
+
+# A loss of one's own
+
+
+def test_a_loss_without_formulas_says_what_it_needs():
+    class Mine(Loss):
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"^Mine needs a method value\(p, y\)$"):
+        Mine().value(1.0, 1.0)
+    with pytest.raises(NotImplementedError, match=r"^Mine needs a method slope\(p, y\)$"):
+        Mine().slope(1.0, 1.0)
+    assert Mine().curvature == math.inf
+    assert_array_equal(Mine().mean(np.array([1.0, 2.0])), [1.0, 2.0])
