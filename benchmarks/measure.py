@@ -1,10 +1,6 @@
 """What all benchmarks share: peers measured in one run, in turns, by their medians."""
 
 import os
-
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")  # one thread each, unless the caller says otherwise
-
 import platform
 import statistics
 import time
@@ -13,8 +9,12 @@ import warnings
 import numpy as np
 import scipy
 import sklearn
+from threadpoolctl import threadpool_limits
 
 import skgd
+
+#: Threads that BLAS may use, the same for all peers.
+THREADS = 1
 
 
 def in_turns(tasks, rounds):
@@ -37,7 +37,7 @@ def in_turns(tasks, rounds):
     for _ in range(rounds):
         for name, task in tasks.items():
             start = time.perf_counter()
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), threadpool_limits(THREADS):
                 warnings.simplefilter("ignore")
                 results[name] = task()
             seconds[name].append(time.perf_counter() - start)
@@ -50,8 +50,7 @@ def machine():
     versions = ", ".join(
         f"{module.__name__} {module.__version__}" for module in (skgd, sklearn, np, scipy)
     )
-    threads = os.environ["OMP_NUM_THREADS"]
     return (
-        f"{platform.machine()}, {os.cpu_count()} cores, {threads} BLAS thread(s), "
+        f"{platform.machine()}, {os.cpu_count()} cores, {THREADS} BLAS thread, "
         f"Python {platform.python_version()}, {versions}"
     )

@@ -125,7 +125,7 @@ def held_out(estimator, data):
         source = f"validation_fraction={estimator.validation_fraction!r}"
     else:
         source = "validation_split"
-    if hasattr(split, "split"):
+    if hasattr(split, "split") and not isinstance(split, str):
         *_, (train, test) = split.split(data.X, data.y, data.groups)
     else:
         test = chosen_rows(split, data)

@@ -199,7 +199,9 @@ def descend(task, state, tests, history, on_epoch=None):
     Diverged
         If the objective explodes and the task says to raise then.
     """
-    return _Descent(task, state, tests, history, on_epoch).run()
+    # Where a descent leads out of bounds is found out from its numbers, not from their warnings.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+        return _Descent(task, state, tests, history, on_epoch).run()
 
 
 class _Descent:
@@ -259,13 +261,12 @@ class _Descent:
         """Return state, point, last rate and objective after one more epoch."""
         task, state = self.task, self.state
         rates = state.scale * self.rates(state.t + np.arange(task.updates_per_epoch))
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            if task.batch_size is None:
-                state, point, rate = run_update(task, state, self.point, rates[0])
-                return state, point, rate, point.value
-            order = state.rng.permutation(task.objective.design.n_rows) if task.shuffle else None
-            state, running = run_epoch(task, state, order, rates)
-            return state, None, rates[-1], running
+        if task.batch_size is None:
+            state, point, rate = run_update(task, state, self.point, rates[0])
+            return state, point, rate, point.value
+        order = state.rng.permutation(task.objective.design.n_rows) if task.shuffle else None
+        state, running = run_epoch(task, state, order, rates)
+        return state, None, rates[-1], running
 
     def exploded(self, state, value, number, rate):
         """Tell whether an epoch has to be taken back; raise if the task says so."""

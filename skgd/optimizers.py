@@ -29,9 +29,6 @@ __all__ = [
     "RMSprop",
 ]
 
-#: What a squared norm of zero is replaced by where something is divided by it.
-TINY = np.finfo(float).tiny
-
 
 def inner(a, b):
     """Return the inner product of each output's parameters, of shape (1,) or (k, 1)."""
@@ -358,7 +355,8 @@ class ConjugateGradient(BatchOptimizer):
         direction = -gradient
         if memory:
             last = memory["gradient"]
-            beta = inner(gradient, gradient - last) / np.maximum(inner(last, last), TINY)
+            tiny = np.finfo(gradient.dtype).tiny
+            beta = inner(gradient, gradient - last) / np.maximum(inner(last, last), tiny)
             conjugate = direction + np.maximum(beta, 0) * memory["direction"]
             direction = np.where(inner(conjugate, gradient) < 0, conjugate, direction)
         memory["gradient"], memory["direction"] = gradient, direction
@@ -399,7 +397,7 @@ class Accelerated(BatchOptimizer):
         """
         moved = landed - memory.get("landed", landed)
         uphill = inner(here - landed, moved) > 0
-        k = np.where(uphill, 0, memory.get("k", -1) + 1)
+        k = np.where(uphill, 0, memory.get("k", -1) + 1).astype(landed.dtype)
         memory["landed"], memory["k"] = landed, k
         return landed + k / (k + 3) * moved
 

@@ -64,7 +64,7 @@ def test_shrinking_reaches_exact_zeros_and_keeps_the_precision():
 
 
 def pay(coef, owed, paid):
-    """The published algorithm, for one coefficient: return it after paying, and what it has paid."""
+    """The published algorithm, for one coefficient: return it and its debt paid, after paying."""
     before = coef
     if coef > 0:
         coef = max(0.0, coef - (owed + paid))
