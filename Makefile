@@ -2,7 +2,7 @@
 PYTHON ?= python3
 MIN_PYTHON := $(shell sed -n 's/^requires-python = ">=\(.*\)"/\1/p' pyproject.toml)
 PYTHON_OLDEST ?= python$(MIN_PYTHON)
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= --numprocesses=auto
 
 VENV := .venv
 OLDEST := .venv-oldest
@@ -34,7 +34,7 @@ test-oldest: $(OLDEST)/installed-test  ## Run the tests with the oldest versions
 	@$(OLDEST)/bin/python -m pytest $(PYTEST_ARGS)
 
 coverage: $(VENV)/installed-test  ## Run the tests and show the lines they miss
-	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS) --numprocesses=0
 	@$(BIN)/coverage report
 
 examples: $(VENV)/installed-plot  ## Run the scripts of the gallery

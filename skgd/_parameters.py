@@ -1,7 +1,7 @@
 """From the constructor's parameters to pieces: checks, defaults, and what does not go together."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Real
 
 from skgd import _pieces, losses, optimizers, penalties, schedules
@@ -16,9 +16,6 @@ from skgd._validation import (
 
 #: What ``eta0`` and ``power_t`` stand for where they may be left out.
 DEFAULT_ETA0, DEFAULT_POWER_T = 0.01, 0.25
-
-#: Schedules that read ``eta0`` and ``power_t`` when they are asked for by name.
-READ_ETA0 = ("constant", "invscaling", "adaptive", "pa1", "pa2")
 
 
 @dataclass(frozen=True)
@@ -116,8 +113,8 @@ def resolve_schedule(estimator):
     """Return the schedule, or None for "auto"."""
     rate = estimator.learning_rate
     if not estimator._flat_beside_objects:
-        refuse_unread(estimator, "eta0", READ_ETA0)
-        refuse_unread(estimator, "power_t", ("invscaling",))
+        refuse_unread(estimator, "eta0")
+        refuse_unread(estimator, "power_t")
     if isinstance(rate, str) and rate == "auto":
         return None
     if isinstance(rate, Real) and not isinstance(rate, bool):
@@ -142,10 +139,11 @@ def resolve_schedule(estimator):
     )
 
 
-def refuse_unread(estimator, name, readers):
+def refuse_unread(estimator, name):
     """Refuse a flat parameter that the chosen learning rate would ignore."""
     value = getattr(estimator, name)
     rate = estimator.learning_rate
+    readers = [known for known, piece in schedules.SCHEDULES.items() if name in fields_of(piece)]
     if value is not None and not (isinstance(rate, str) and rate in readers):
         listing = ", ".join(map(repr, readers))
         refuse(
@@ -154,6 +152,11 @@ def refuse_unread(estimator, name, readers):
             f"left at None beside learning_rate={rate!r}, which does not read it",
             f"It is read by learning_rate={listing}.",
         )
+
+
+def fields_of(piece):
+    """Return the names of a piece's parameters."""
+    return [field.name for field in fields(piece)]
 
 
 def resolve_optimizer(estimator):

@@ -1,0 +1,85 @@
+"""
+Learning-rate schedules
+=======================
+
+What each schedule does over a run of 50 epochs with 20 updates each. A schedule is a
+closed form of the update number, or of the epoch; :meth:`~skgd.schedules.Schedule.resolve`
+turns it into a function that can be plotted.
+"""
+
+# %%
+# The curves
+# ----------
+# Most begin at 0.1. ``Adaptive`` has no curve of its own: it stays as it is until the fit stalls.
+
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from skgd import schedules
+
+EPOCHS, UPDATES = 50, 20
+panels = {
+    "powers of time": {
+        "Constant": schedules.Constant(eta0=0.1),
+        "InverseScaling(power_t=0.25)": schedules.InverseScaling(eta0=0.1),
+        "InverseScaling(power_t=0.5)": schedules.InverseScaling(eta0=0.1, power_t=0.5),
+        "TimeDecay(t0=5, t1=50)": schedules.TimeDecay(t0=5, t1=50),
+    },
+    "epoch by epoch": {
+        "StepDecay": schedules.StepDecay(eta0=0.1),
+        "ExponentialDecay": schedules.ExponentialDecay(eta0=0.1),
+    },
+    "over the length of the run": {
+        "PolynomialDecay": schedules.PolynomialDecay(eta0=0.1),
+        "PolynomialDecay(power=2)": schedules.PolynomialDecay(eta0=0.1, power=2),
+        "CosineDecay": schedules.CosineDecay(eta0=0.1),
+        "OneCycle": schedules.OneCycle(peak=0.1),
+    },
+    "composed": {
+        "LinearWarmup of Constant": schedules.LinearWarmup(
+            schedules.Constant(eta0=0.1), length=10
+        ),
+        "LinearWarmup of CosineDecay": schedules.LinearWarmup(
+            schedules.CosineDecay(eta0=0.1), length=10
+        ),
+        "Join of Constant and CosineDecay": schedules.Join(
+            (schedules.Constant(eta0=0.1), schedules.CosineDecay(eta0=0.1)), at=(25,)
+        ),
+    },
+}
+
+updates = np.arange(1, EPOCHS * UPDATES + 1)
+colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"]  # Okabe and Ito
+styles = ["-", "--", "-.", ":"]
+figure, axes = plt.subplots(2, 2, figsize=(9, 6), layout="constrained", sharex=True, sharey=True)
+for ax, (title, family) in zip(axes.flat, panels.items(), strict=True):
+    for (name, schedule), colour, style in zip(family.items(), colours, styles, strict=False):
+        rate = schedule.resolve(updates_per_epoch=UPDATES, max_iter=EPOCHS)
+        ax.plot(updates / UPDATES, rate(updates), style, color=colour, label=name)
+    ax.set(title=title, yscale="log", ylim=(1e-4, 0.2))
+    ax.grid(alpha=0.3)
+    ax.legend(loc="lower left", fontsize="small")
+figure.supxlabel("epoch")
+figure.supylabel("learning rate")
+
+# %%
+# In a fit
+# --------
+# Each is a value of ``learning_rate``, and its numbers are parameters of a search, as in
+# ``{"learning_rate__eta0": [0.01, 0.1]}``.
+
+from sklearn.datasets import load_diabetes
+
+from skgd import MiniBatchGDRegressor
+
+X, y = load_diabetes(return_X_y=True, scaled=False)
+for rate in (schedules.CosineDecay(eta0=0.1), schedules.OneCycle(peak=0.1), "auto"):
+    model = MiniBatchGDRegressor(learning_rate=rate, max_iter=50, tol=None, random_state=0)
+    print(f"{type(rate).__name__:12}  R² = {model.fit(X, y).score(X, y):.4f}")
+
+if len(sys.argv) > 1:
+    figure.savefig(sys.argv[1], dpi=150)
+else:
+    plt.show()
