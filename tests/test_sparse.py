@@ -170,10 +170,11 @@ def test_sparse_is_dense_for_weak_and_strong_penalties(Regressor, l1_ratio, alph
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_sparse_stops_where_dense_stops(Regressor, penalty, data):
-    relative = {"tol": 1e-2} if Regressor is BatchGDRegressor else {"tol": 1e-3}
+    full = Regressor is BatchGDRegressor
+    tol, rate = (1e-2, 0.1) if full else (1e-3, 0.02)
     for standardize in (False, True):
-        params = {"penalty": penalty, "max_iter": 2000, "standardize": standardize, **relative}
-        regressor = made(Regressor, learning_rate=0.02, alpha=0.05, **params)
+        params = {"penalty": penalty, "max_iter": 2000, "standardize": standardize, "tol": tol}
+        regressor = made(Regressor, learning_rate=rate, alpha=0.05, **params)
         assert_agree(regressor, data)
         assert regressor.n_iter_ < 2000
         adaptive = Adaptive(eta0=0.02, minimum=0.01)
