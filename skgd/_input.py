@@ -68,6 +68,8 @@ def checked_rows(estimator, X, y, sample_weight, groups, reset):
         multi_output=True,
         y_numeric=True,
     )
+    if issparse(y):
+        raise TypeError("y is a sparse matrix; give an array instead: y.toarray().")
     if not reset and y.shape[1:] != estimator.coef_.shape[:-1]:
         raise ValueError(
             f"y has shape {y.shape}, but the model was fitted with coefficients of shape "
@@ -185,7 +187,8 @@ def checked_start(name, value, shape):
     if value is None:
         return None
     value = check_array(np.atleast_1d(value), ensure_2d=False, dtype=float, input_name=name)
-    if value.size != int(np.prod(shape)) or (value.ndim > 1 and value.shape != shape):
+    exact = value.ndim == 1 or value.shape == shape or len(shape) == 1  # a row or a column will do
+    if value.size != int(np.prod(shape)) or not exact:
         raise ValueError(f"{name} has shape {value.shape}, but the model's is {shape}.")
     return value.reshape(shape)
 

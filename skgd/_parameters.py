@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from numbers import Real
+from numbers import Integral, Real
+
+import numpy as np
 
 from skgd import _pieces, losses, optimizers, penalties, schedules
 from skgd._validation import (
@@ -62,18 +64,19 @@ def check_simple_parameters(estimator):
     check_real(
         "validation_fraction", params["validation_fraction"], low=0, high=1, closed="neither"
     )
-    if params["eta0"] is not None:
+    if params["eta0"] is not None or estimator._flat_beside_objects:
         check_real("eta0", params["eta0"], low=0, closed="neither")
-    if params["power_t"] is not None:
+    if params["power_t"] is not None or estimator._flat_beside_objects:
         check_real("power_t", params["power_t"])
     for name in ("fit_intercept", "early_stopping", "warm_start", "standardize"):
         check_bool(name, params[name])
     check_choice("record", params["record"], [None, "running", "objective", "path"])
     check_verbose(params["verbose"])
+    check_random_state(params["random_state"])
     if "shuffle" in params:
         check_bool("shuffle", params["shuffle"])
     if "average" in params and not isinstance(params["average"], bool):
-        check_integer("average", params["average"], low=0)
+        check_integer("average", params["average"], low=1)
     if "batch_size" in params:
         check_integer("batch_size", params["batch_size"], low=1)
 
@@ -82,6 +85,13 @@ def check_verbose(value):
     """Check that `value` is a switch or a level."""
     if not isinstance(value, bool):
         check_integer("verbose", value, low=0)
+
+
+def check_random_state(value):
+    """Check that `value` is a seed, a generator of NumPy's older kind, or None."""
+    seed = isinstance(value, Integral) and 0 <= value < 2**32
+    if not (value is None or seed or isinstance(value, np.random.RandomState)):
+        refuse("random_state", value, "an integer in [0, 2**32), a RandomState or None")
 
 
 def resolve_penalty(estimator):

@@ -346,7 +346,7 @@ class MiniBatchGDRegressor(KeywordGDRegressor):
     >>> X, y = load_diabetes(return_X_y=True, scaled=False)
     >>> model = MiniBatchGDRegressor(random_state=0).fit(X, y)
     >>> round(model.score(X, y), 2)
-    0.52
+    0.51
     """
 
     def __init__(
@@ -460,10 +460,6 @@ class SGDRegressor(BaseGDRegressor):
         `n_iter_no_change` epochs; the best model is kept.
     validation_fraction : float, default=0.1
         Share of the rows held out for early stopping where `fit` is given no `X_val`, in (0, 1).
-    validation_split : splitter, array-like or None, default=None
-        Which rows to hold out instead: the last split of a scikit-learn splitter, such as
-        ``TimeSeriesSplit()`` for a series or ``GroupShuffleSplit()`` for groups (given to `fit`),
-        or the indices of the rows, or a boolean mask.
     n_iter_no_change : int, default=5
         Epochs without progress that end the fit or lower an "adaptive" rate.
     warm_start : bool, default=False
@@ -475,6 +471,10 @@ class SGDRegressor(BaseGDRegressor):
     standardize : bool, default=False
         Whether to descend in centred coordinates of unit variance. The objective, and so the
         minimiser, stay the same; only the path to it is better conditioned.
+    validation_split : splitter, array-like or None, default=None
+        Which rows early stopping holds out, instead of a share: the last split of a scikit-learn
+        splitter, such as ``TimeSeriesSplit()`` for a series or ``GroupShuffleSplit()`` for groups
+        (given to `fit`), or the indices of the rows, or a boolean mask.
     record : {"running", "objective", "path"} or None, default="running"
         What `history_` holds: the objective's mean over each epoch as it went; also the exact
         objective and gradient norm after it, at the cost of one more pass; also the coefficients;
@@ -542,12 +542,12 @@ class SGDRegressor(BaseGDRegressor):
         power_t=0.25,
         early_stopping=False,
         validation_fraction=0.1,
-        validation_split=None,
         n_iter_no_change=5,
         warm_start=False,
         average=False,
         optimizer="gd",
         standardize=False,
+        validation_split=None,
         record="running",
     ):
         self.loss = loss
@@ -566,12 +566,12 @@ class SGDRegressor(BaseGDRegressor):
         self.power_t = power_t
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
-        self.validation_split = validation_split
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
         self.average = average
         self.optimizer = optimizer
         self.standardize = standardize
+        self.validation_split = validation_split
         self.record = record
 
     def fit(

@@ -7,7 +7,7 @@ from sklearn.datasets import load_diabetes
 
 @pytest.fixture(scope="session")
 def small():
-    """A few rows: uncentred columns of unequal spread, and targets that every loss accepts (> 0)."""
+    """A few rows: uncentred columns of unequal spread, targets that every loss accepts (> 0)."""
     rng = np.random.default_rng(0)
     X = rng.normal(loc=[0.3, -0.2, 0.1], scale=[0.5, 0.3, 0.4], size=(20, 3))
     y = np.exp(X @ [0.8, -0.5, 0.3] + 0.2 * rng.normal(size=20))

@@ -58,9 +58,7 @@ def test_coordinates_describe_the_same_function(outputs, rng):
     coef, intercept = rng.normal(size=(*outputs, 3)), rng.normal(size=outputs)
     coordinates = Coordinates(X.mean(axis=0), X.std(axis=0))
     theta = coordinates.to_inner(coef, intercept, float)
-    assert_allclose(
-        Design(X, coordinates, True).predict(theta), X @ coef.T + intercept, rtol=1e-11
-    )
+    assert_allclose(Design(X, coordinates, True).predict(theta), X @ coef.T + intercept, rtol=1e-11)
     back = coordinates.to_data(theta)
     assert_allclose(back[0], coef, rtol=1e-12)
     assert_allclose(back[1], intercept, rtol=1e-10)

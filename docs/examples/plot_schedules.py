@@ -38,9 +38,7 @@ panels = {
         "OneCycle": schedules.OneCycle(peak=0.1),
     },
     "composed": {
-        "LinearWarmup of Constant": schedules.LinearWarmup(
-            schedules.Constant(eta0=0.1), length=10
-        ),
+        "LinearWarmup of Constant": schedules.LinearWarmup(schedules.Constant(eta0=0.1), length=10),
         "LinearWarmup of CosineDecay": schedules.LinearWarmup(
             schedules.CosineDecay(eta0=0.1), length=10
         ),

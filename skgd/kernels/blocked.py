@@ -103,12 +103,12 @@ class _Walk:
             right = heads[k] * (rows[k] @ self.coef.T) + (self.intercept - targets[k])
             residuals[k] = self.solve(1.0, system[k].T, right, trans_a=1, diag=1)
             moves[k] = steps[k] * residuals[k]
-            if 0 < self.average < self.t + BLOCK:
-                count = min(BLOCK, size - k * BLOCK)
+            count = min(BLOCK, size - k * BLOCK)
+            if 0 < self.average < self.t + count:
                 self.average_over(rows[k], moves[k], before[k], after[k], count)
             self.coef = after[k, -1].astype(dtype) * self.coef - (tails[k] * moves[k]).T @ rows[k]
             self.intercept = self.intercept - self.fit_intercept * moves[k].sum(axis=0)
-            self.t += min(BLOCK, size - k * BLOCK)
+            self.t += count
         self.largest = float(np.max(np.abs(residuals)))
         self.total += float(0.5 * np.sum(weights[:, :, None] * residuals**2, dtype=float))
         if self.strength:
@@ -116,15 +116,13 @@ class _Walk:
             along = residuals + targets  # x_k.w_k + b_k
             shift = self.fit_intercept * (np.cumsum(moves, axis=1) - moves)
             along = along - (np.stack(starts)[:, None, :] - shift)
-            change = moves * (
-                moves * diagonal[:, :, None] - 2 * (after / before)[:, :, None] * along
-            )
+            decays = (after / before)[:, :, None]
+            change = moves * (moves * diagonal[:, :, None] - 2 * decays * along)
             change = np.cumsum(change / after[:, :, None] ** 2, axis=1, dtype=float)
             change = np.concatenate([np.zeros_like(change[:, :1]), change[:, :-1]], axis=1)
             squares = before[:, :, None] ** 2 * (np.stack(norms)[:, None, :] + change)
-            self.total += (
-                0.5 * self.strength * float(squares.reshape(-1, squares.shape[-1])[:size].sum())
-            )
+            squares = squares.reshape(-1, squares.shape[-1])[:size]
+            self.total += 0.5 * self.strength * float(squares.sum())
 
     def average_over(self, rows, moves, before, after, count):
         """Take the iterates of a block into the mean, once averaging has begun."""

@@ -28,7 +28,7 @@ Regression", 2008.
 import numpy as np
 
 from skgd import penalties
-from skgd.kernels import updates
+from skgd.kernels import lazy_blocks, updates
 from skgd.optimizers import GD
 
 #: The share of a coordinate that weight decay leaves before all coordinates are brought up to date.
@@ -60,18 +60,31 @@ def applies(task):
 
 def run_epoch(task, state, order, rates):
     """Do what :func:`skgd.kernels.stochastic.run_epoch` does, and agree with it up to rounding."""
+    if lazy_blocks.applies(task):
+        try:
+            return _run(task, state, order, rates, lazy_blocks.BLOCK)
+        except lazy_blocks.SlopeTooLarge:
+            pass
+    return _run(task, state, order, rates, 1)
+
+
+def _run(task, state, order, rates, together):
+    """Run an epoch, `together` updates at a time where that can be."""
     course = _Course(task, state, order, rates)
     moved = updates.Updates(task, state)
-    lazy, end = None, course.first
-    for number, batch in enumerate(updates.batches(task, order)):
-        if number < end and lazy is None:
-            moved.make(batch, rates[number])
-        elif number == end:
+    lazy = None
+    edges = course.edges(together)
+    rows = np.minimum(edges * task.batch_size, task.objective.design.n_rows)
+    for batch, number in zip(updates.batches(task, order, rows), edges, strict=False):
+        if number <= course.first or number in course.ends:
             if lazy is not None:
                 lazy.finish()
             moved.make(batch, rates[number])
-            end = course.end(number)
-            lazy = _Lazy(moved, course.stretch(number + 1, end), task.objective.design.shift)
+            if number >= course.first:
+                stretch = course.stretch(number + 1, course.ends[number])
+                lazy = Lazy(moved, stretch, task.objective.design.shift)
+        elif together > 1:
+            lazy_blocks.make(lazy, batch)
         else:
             lazy.make(batch, rates[number])
     if lazy is not None:
@@ -98,13 +111,24 @@ class _Course:
         numbers = state.t + np.cumsum(moves) - 1
         self.averaged = moves & (task.average > 0) & (task.average <= numbers)
         self.first = int(np.argmax(moves)) if moves.any() else len(moves)
-        self.longest = max(STRETCH, task.objective.l2.size)
-        self.lost = np.cumsum(-np.log(np.maximum(self.decays, SMALLEST_SHARE**2)))
+        self.ends = dict(self.stretches(max(STRETCH, task.objective.l2.size)))
 
-    def end(self, start):
-        """Return the update that goes over all coordinates next after `start`."""
-        enough = self.lost[start] - np.log(SMALLEST_SHARE)
-        return min(int(np.searchsorted(self.lost, enough)), start + self.longest)
+    def stretches(self, longest):
+        """Yield the updates that go over all coordinates, each with the next such update."""
+        lost = np.cumsum(-np.log(np.maximum(self.decays, SMALLEST_SHARE**2)))
+        start = self.first
+        while start < len(lost):
+            enough = int(np.searchsorted(lost, lost[start] - np.log(SMALLEST_SHARE)))
+            stop = min(max(enough, start + 1), start + longest, len(lost))
+            yield start, stop
+            start = stop
+
+    def edges(self, together):
+        """Return the updates that batches begin with, and their number."""
+        parts = [np.arange(self.first)]
+        for start, stop in self.ends.items():
+            parts += [[start], np.arange(start + 1, stop, together)]
+        return np.concatenate([*parts, [len(self.rates)]]).astype(int)
 
     def stretch(self, start, stop):
         """Return the :class:`_Stretch` of some updates."""
@@ -146,7 +170,7 @@ def _running(terms):
     return np.append(0.0, np.cumsum(terms))
 
 
-class _Lazy:
+class Lazy:
     """Parameters on their way over a stretch of updates; one row an output.
 
     ``theta[:, j]`` is what the coordinate j was after ``seen[j]`` updates, without the centre's
@@ -182,18 +206,21 @@ class _Lazy:
         landed = stretch.decays[k] * here - step * (slopes.T @ entries)
         if self.moved.has_l1:
             landed = self.shrunk(columns, landed)
-        self.theta[:, columns], self.seen[columns] = landed, k + 1
-        total = step * slopes.sum(axis=0)
-        if self.moved.fit_intercept:
-            self.theta[:, -1] -= total
-        if self.centred:
-            self.along += (landed - here) @ self.shift[columns]
-            self.multiple += total
+        self.land(columns, here, landed, step * slopes.sum(axis=0), 1)
         if stretch.averaged[k]:
             self.iterates[:, columns] += landed
             self.iterates[:, -1] += self.theta[:, -1]
             self.multiples += self.multiple
-        self.number += 1
+
+    def land(self, columns, here, landed, fall, count):
+        """Move coordinates by `count` updates, whose steps on the intercept add up to ``-fall``."""
+        self.number += count
+        self.theta[:, columns], self.seen[columns] = landed, self.number
+        if self.moved.fit_intercept:
+            self.theta[:, -1] -= fall
+        if self.centred:
+            self.along += (landed - here) @ self.shift[columns]
+            self.multiple += fall
 
     def predictions(self, columns, entries, here, batch):
         """Return the predictions of the rows of a batch."""
@@ -240,11 +267,13 @@ class _Lazy:
     def pay(self, columns, sign, whole, l1, zero_from):
         """Book what coordinates that were not zero have paid of the l1 penalty."""
         k, stretch = self.number, self.stretch
-        last = np.minimum(zero_from, k)  # the update that took it to zero, or the latest
-        paid = self.owed[:, columns] + l1 * stretch.rate[last]
-        held = stretch.share[last] * (whole - l1 * stretch.debt[last - 1])
-        short = self.owed[:, columns] + l1 * stretch.rate[last - 1] + held
-        paid = -sign * np.where(zero_from <= k, short, paid)
+        owed = self.owed[:, columns]
+        paid = -sign * (owed + l1 * stretch.rate[k])
+        ended = (zero_from <= k) & (sign != 0)
+        if ended.any():  # they paid the last time with all that they had left
+            last = np.minimum(zero_from, k)
+            left = stretch.share[last] * (whole - l1 * stretch.debt[last - 1])
+            paid = np.where(ended, -sign * (owed + l1 * stretch.rate[last - 1] + left), paid)
         self.paid[:, columns] = np.where(sign == 0, self.paid[:, columns], paid)
 
     def shrunk(self, columns, landed):

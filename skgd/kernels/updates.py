@@ -32,19 +32,33 @@ class Batch(NamedTuple):
     squared_norms: np.ndarray | None
 
 
-def batches(task, order):
-    """Yield the batches of an epoch; the inner rows of some thousand are formed at a time."""
-    objective, size = task.objective, task.batch_size
+def batches(task, order, edges=None):
+    """Yield the rows of an epoch in batches; some thousand inner rows are formed at a time.
+
+    Parameters
+    ----------
+    task : Task
+        What to descend on, and how.
+    order : array of shape (n,) or None
+        The rows in the order of their visits.
+    edges : array, default=None
+        Visits that the batches begin with, and n; None means the batches of the updates.
+    """
+    objective = task.objective
     norms = row_norms(task)
-    chunk = size * max(1, CHUNK // size)
-    for start in range(0, objective.design.n_rows, chunk):
-        here = slice(start, start + chunk) if order is None else order[start : start + chunk]
+    if edges is None:
+        n_rows = objective.design.n_rows
+        edges = np.append(np.arange(0, n_rows, task.batch_size), n_rows)
+    together = max(1, CHUNK // int(np.diff(edges).max()))
+    for first in range(0, len(edges) - 1, together):
+        cuts = edges[first : first + together + 1]
+        here = slice(cuts[0], cuts[-1]) if order is None else order[cuts[0] : cuts[-1]]
         rows = objective.design.block(here)
         parts = [
             part if part is None else part[here] for part in (objective.y, objective.weights, norms)
         ]
-        for first in range(0, len(rows), size):
-            batch = slice(first, first + size)
+        for start, stop in zip(cuts[:-1] - cuts[0], cuts[1:] - cuts[0], strict=True):
+            batch = slice(start, stop)
             yield Batch(rows[batch], *(part if part is None else part[batch] for part in parts))
 
 
