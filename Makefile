@@ -16,7 +16,7 @@ export PIP_NO_INPUT := 1
 .DELETE_ON_ERROR:
 # Two targets must not install into one environment at once.
 .NOTPARALLEL:
-.PHONY: help demo test test-oldest coverage examples lint docs clean
+.PHONY: help demo test test-oldest coverage examples bench lint docs clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -40,6 +40,11 @@ coverage: $(VENV)/installed-test  ## Run the tests and show the lines they miss
 examples: $(VENV)/installed-plot  ## Run the scripts of the gallery
 	@for script in docs/examples/plot_*.py; do \
 	  echo "$$script"; MPLBACKEND=Agg $(BIN)/python "$$script" || exit 1; \
+	done
+
+bench: $(VENV)/installed-test  ## Measure skgd beside its peers (takes many minutes)
+	@for script in $(filter-out benchmarks/measure.py,$(wildcard benchmarks/*.py)); do \
+	  echo "$$script"; $(BIN)/python "$$script" || exit 1; \
 	done
 
 lint: $(VENV)/installed-lint  ## Check the code's style and its formatting

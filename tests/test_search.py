@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -54,9 +54,10 @@ def test_rates_of_every_kind(Regressor, small):
     found = search(quick(Regressor), {"learning_rate": kinds}, *small)
     assert found.best_estimator_.learning_rate in kinds
     scores = found.cv_results_["mean_test_score"]
-    assert len(np.unique(scores)) == len(kinds)
+    assert_allclose(scores[1], scores[-1], rtol=1e-12)  # the number, and the function of it
+    assert len(np.unique(scores.round(9))) == len(kinds) - 1
     one = cross_val_score(quick(Regressor, learning_rate=0.05), *small, cv=3).mean()
-    assert scores[1] == one == scores[-1] or scores[1] == one  # the float is the constant rate
+    assert_allclose(scores[1], one, rtol=1e-12)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
@@ -67,7 +68,7 @@ def test_rates_of_every_kind(Regressor, small):
         ({"learning_rate": 0.2}, {"alpha": [1e3, 0.0]}, 0.0),
         ({"learning_rate": Constant(1e-9)}, {"learning_rate__eta0": [1e-6, 0.2]}, 0.2),
         (
-            {"learning_rate": 0.1, "optimizer": Momentum(0.3)},
+            {"learning_rate": 0.005, "optimizer": Momentum(0.3)},
             {"optimizer__momentum": [0.0, 0.5]},
             0.5,
         ),
@@ -86,8 +87,6 @@ def test_rates_of_every_kind(Regressor, small):
 )
 def test_a_number_is_searched_and_arrives(Regressor, base, grid, best, small):
     X, y = small
-    if Regressor is SGDRegressor and grid.keys() & {"optimizer__momentum"}:
-        X, y = X[:6], y[:6]  # few updates, so that momentum still helps
     model = quick(Regressor, **base)
     ((name, _),) = grid.items()
     found = search(model, grid, X, y)
@@ -180,7 +179,7 @@ def test_frames_through_a_pipeline(Regressor, output, small):
     pipeline.fit(frame, y)
     assert pipeline[-1].feature_names_in_.tolist() == ["a", "b", "c"]
     plain = make_pipeline(StandardScaler(), quick(Regressor)).fit(X, y)
-    assert_array_equal(pipeline.predict(frame), plain.predict(X))
+    assert_allclose(pipeline.predict(frame), plain.predict(X), rtol=1e-12)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)

@@ -12,7 +12,7 @@ from sklearn import linear_model
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.designs import Coordinates, Design, Moments
-from skgd.kernels import lazy, updates
+from skgd.kernels import lazy, lazy_blocks, updates
 from skgd.losses import LOSSES
 from skgd.optimizers import OPTIMIZERS, ElementwiseOptimizer
 from skgd.penalties import PENALTIES
@@ -416,6 +416,47 @@ def test_an_update_touches_its_entries_only(Regressor, average, penalty, standar
 
 
 # What stands behind it
+
+
+@pytest.mark.parametrize("block", [1, 2, 5, 128])
+@pytest.mark.parametrize(
+    ("penalty", "alpha", "standardize"),
+    [
+        (None, 0.02, False),
+        ("l2", 0.02, False),
+        ("l2", 9.0, False),
+        ("l1", 0.02, False),
+        ("elasticnet", 0.5, False),
+        (None, 0.02, True),
+    ],
+)
+def test_updates_may_be_cut_into_any_parts(
+    penalty, alpha, standardize, block, data, factors, monkeypatch
+):
+    """Blocks of rows, stretches between passes over all features, chunks of formed rows."""
+    monkeypatch.setattr(lazy_blocks, "BLOCK", block)
+    monkeypatch.setattr(lazy, "STRETCH", 9)
+    monkeypatch.setattr(lazy, "SLICE", 3)
+    monkeypatch.setattr(updates, "CHUNK", 16)
+    X, y = data
+    params = {"penalty": penalty, "alpha": alpha, "standardize": standardize, "average": 30}
+    for Regressor, targets in product(STOCHASTIC, [y, np.column_stack([y, X[:, 0]])]):
+        assert_agree(made(Regressor, **params), (X, targets), sample_weight=factors)
+        assert_agree(made(Regressor, shuffle=False, **params), (X, targets))
+
+
+@pytest.mark.parametrize("scale", [10, 1000])
+def test_divergence_is_that_of_dense_rows(scale, data):
+    """The greater scale has slopes that are clipped."""
+    X, y = data[0] * scale, data[1]
+    fits = []
+    for rows in (X, sparse.csr_array(X)):
+        model = SGDRegressor(shuffle=False, max_iter=20)
+        assert model.fit(rows, y).stop_reason_ == "diverged"
+        with pytest.raises(ValueError, match=r"diverged at epoch 2 with learning rate 0\.1"):
+            SGDRegressor(learning_rate=0.1, shuffle=False).fit(rows, y)
+        fits.append(model.set_params(max_iter=1).fit(rows, y))
+    assert_allclose(fits[1].coef_, fits[0].coef_, rtol=1e-6)
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])

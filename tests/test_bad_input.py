@@ -1,0 +1,412 @@
+"""Bad input is named, comes before any work, and leaves a fitted model as it was."""
+
+import pickle
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+
+from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
+from skgd.losses import Huber, SquaredError
+from skgd.optimizers import Momentum
+from skgd.penalties import L2
+from skgd.schedules import Constant, InverseScaling
+
+REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
+QUIET = [BatchGDRegressor, MiniBatchGDRegressor]  # those that ignore nothing
+
+
+def never(t):
+    """Stand for a learning rate where descent must not begin."""
+    raise AssertionError("the descent began")
+
+
+def quick(Regressor, **params):
+    defaults = {"tol": None, "max_iter": 3, "learning_rate": 0.05, "standardize": True}
+    return Regressor(**defaults | params)
+
+
+def assert_refused(model, method, *args, match, **kwargs):
+    """Check that a call is refused, and changes nothing at all in the model."""
+    before = pickle.dumps(vars(model))
+    with pytest.raises((ValueError, TypeError), match=match):
+        getattr(model, method)(*args, **kwargs)
+    assert pickle.dumps(vars(model)) == before
+
+
+def refused_parameter(Regressor, small, match, **params):
+    """Check that a parameter is refused, by an unfitted model and by a fitted one."""
+    rate = {} if "learning_rate" in params or "eta0" in params else {"learning_rate": never}
+    assert_refused(clone(quick(Regressor)).set_params(**rate | params), "fit", *small, match=match)
+    fitted = quick(Regressor).fit(*small).set_params(**rate | params)
+    for method in ("fit", "partial_fit"):
+        assert_refused(fitted, method, *small, match=match)
+
+
+# Parameters
+
+NUMBERS = {
+    "alpha": [-1, np.nan, np.inf, "1", None, True],
+    "l1_ratio": [-0.1, 1.1, np.nan, "1"],
+    "max_iter": [0, -1, 1.5, "10", None],
+    "tol": [-1e-3, np.nan, "1"],
+    "epsilon": [-0.1, np.nan, None],
+    "n_iter_no_change": [0, 2.5],
+    "validation_fraction": [0.0, 1.0, -0.5, "1"],
+    "eta0": [0.0, -1, np.inf, "1"],
+    "power_t": [np.nan, "1"],
+    "learning_rate": [0.0, -0.1, np.nan, np.inf, True, None, [0.1], Constant],
+    "fit_intercept": [1, "yes", None],
+    "standardize": [1, "yes", None],
+    "early_stopping": ["yes", 1, None],
+    "warm_start": ["yes", 1, None],
+    "record": ["everything", 1, True],
+    "verbose": [-1, "yes", None],
+    "loss": [None, 1, SquaredError],
+    "penalty": [1, L2],
+    "optimizer": [None, 0.9, Momentum],
+    "shuffle": ["yes", None],
+    "average": [-1, 1.5, "yes", None],
+    "batch_size": [0, -1, 2.5, None, "all"],
+}
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, value) for name, values in NUMBERS.items() for value in values],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_a_value_that_is_not_allowed_is_named(Regressor, name, value, small):
+    if name not in Regressor().get_params():
+        pytest.skip(f"{Regressor.__name__} has no {name}")
+    params = {name: value}
+    if name == "eta0":
+        params["learning_rate"] = "constant"
+    if name == "power_t":
+        params["learning_rate"] = "invscaling"
+    match = rf"(?s)^{name} must be .+; got .*{'.' if isinstance(value, type) else ''}"
+    refused_parameter(Regressor, small, match, **params)
+    with pytest.raises((ValueError, TypeError)) as error:
+        quick(Regressor, **params).fit(*small)
+    assert f"got {value!r}" in str(error.value)
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+@pytest.mark.parametrize(
+    ("name", "typo", "meant"),
+    [
+        ("loss", "squared-error", "squared_error"),
+        ("loss", "hubert", "huber"),
+        ("penalty", "L2", "l2"),
+        ("penalty", "elastic_net", "elasticnet"),
+        ("learning_rate", "inv_scaling", "invscaling"),
+        ("learning_rate", "Auto", "auto"),
+        ("optimizer", "ADAM", "adam"),
+        ("optimizer", "nestrov", "nesterov"),
+        ("record", "objektive", "objective"),
+    ],
+)
+def test_a_misspelt_name_brings_the_known_ones_and_the_nearest(Regressor, name, typo, meant, small):
+    match = rf"^{name} must be one of .*'{meant}'.*; got '{typo}'\. Did you mean '{meant}'\?"
+    refused_parameter(Regressor, small, match, **{name: typo})
+
+
+@pytest.mark.parametrize("Regressor", QUIET)
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"eta0": 0.1, "learning_rate": "auto"}, "^eta0 .*learning_rate='auto'"),
+        ({"eta0": 0.1, "learning_rate": 0.1}, "^eta0 .*learning_rate=0.1"),
+        ({"eta0": 0.1, "learning_rate": Constant()}, r"^eta0 .*learning_rate=Constant"),
+        ({"power_t": 0.1, "learning_rate": "constant"}, "^power_t .*learning_rate='constant'"),
+        ({"power_t": 0.1, "learning_rate": InverseScaling()}, "^power_t "),
+        ({"alpha": 0.1, "penalty": L2(0.2)}, r"^alpha .*penalty=L2\(alpha=0.2\)"),
+    ],
+    ids=lambda params: "-".join(params) if isinstance(params, dict) else "",
+)
+def test_no_flat_parameter_is_ignored(Regressor, params, match, small):
+    refused_parameter(Regressor, small, match, **params)
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"learning_rate": "optimal", "alpha": 0.0}, "optimal.* alpha > 0; got alpha=0"),
+        ({"learning_rate": "pa1"}, "^loss must be 'epsilon_insensitive'.* got 'squared_error'"),
+        ({"penalty": "elasticnet", "l1_ratio": None}, "^l1_ratio must be a number"),
+    ],
+    ids=["optimal", "pa1", "elasticnet"],
+)
+def test_pieces_that_do_not_go_together(Regressor, params, match, small):
+    refused_parameter(Regressor, small, match, **params)
+
+
+@pytest.mark.parametrize("Regressor", [MiniBatchGDRegressor, SGDRegressor])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"learning_rate": "line_search"},
+        {"optimizer": "cg", "learning_rate": "auto"},
+        {"optimizer": "accelerated", "learning_rate": "auto"},
+    ],
+    ids=["line_search", "cg", "accelerated"],
+)
+def test_rules_that_need_all_rows(Regressor, params, small):
+    ((name, value), *_) = params.items()
+    refused_parameter(Regressor, small, f"^{name} must be .*{value}.*BatchGDRegressor", **params)
+
+
+@pytest.mark.parametrize(
+    ("params", "match"),
+    [
+        ({"optimizer": "cg", "penalty": "l1", "alpha": 0.1}, "'cg'.* l1 penalty"),
+        ({"optimizer": "cg", "loss": "epsilon_insensitive"}, "'cg'.* kinks"),
+        ({"optimizer": "cg", "learning_rate": 0.1}, "^learning_rate must be .*; got 0.1"),
+        ({"optimizer": "adam", "learning_rate": "line_search"}, "^optimizer must be .* 'adam'"),
+    ],
+    ids=["l1", "kinks", "rate", "search"],
+)
+def test_searches_that_need_a_smooth_objective(params, match, small):
+    refused_parameter(BatchGDRegressor, small, match, **{"learning_rate": "auto"} | params)
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+@pytest.mark.parametrize("rate", [lambda t: 0 * t, lambda t: np.nan, lambda t: -1.0, lambda t: 3 - t])
+def test_a_function_that_gives_no_rate_names_the_update(Regressor, rate, small):
+    first = 3 if rate(2) == 1 else 1
+    model = quick(Regressor, max_iter=5).fit(*small).set_params(learning_rate=rate)
+    assert_refused(model, "fit", *small, match=rf"positive and finite; got .* t={first}\b")
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_an_error_in_the_users_function_is_the_users(Regressor, small):
+    def broken(t):
+        raise ZeroDivisionError("mine")
+
+    model = quick(Regressor).fit(*small).set_params(learning_rate=broken)
+    before = pickle.dumps(model.coef_)
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        model.partial_fit(*small)
+    assert pickle.dumps(model.coef_) == before
+
+
+# Data
+
+
+def damaged(array, value):
+    array = np.array(array)
+    array[3] = value
+    return array
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite(Regressor, bad, small):
+    X, y = small
+    ones = np.ones(20)
+    fitted = quick(Regressor).fit(X, y).set_params(learning_rate=never)
+    for method in ("fit", "partial_fit"):
+        assert_refused(fitted, method, damaged(X, bad), y, match="Input X contains")
+        assert_refused(fitted, method, X, damaged(y, bad), match="Input y contains")
+        assert_refused(
+            fitted, method, X, y, sample_weight=damaged(ones, bad), match="sample_weight contains"
+        )
+    assert_refused(fitted, "predict", damaged(X, bad), match="Input X contains")
+    assert_refused(
+        fitted, "fit", X, y, X_val=damaged(X, bad), y_val=y, match="X_val|Input X contains"
+    )
+    assert_refused(fitted, "fit", X, y, coef_init=[bad, 0, 0], match="coef_init contains")
+    assert_refused(fitted, "fit", X, y, intercept_init=[bad], match="intercept_init contains")
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_shapes_that_do_not_fit(Regressor, small):
+    X, y = small
+    fitted = quick(Regressor).fit(X, y).set_params(learning_rate=never)
+    assert_refused(fitted, "fit", X[0], y, match="2D array")
+    assert_refused(fitted, "fit", X[:0], y[:0], match="0 sample")
+    assert_refused(fitted, "fit", X[:, :0], y, match="0 feature")
+    assert_refused(fitted, "fit", X[:5], y, match="inconsistent numbers of samples")
+    assert_refused(fitted, "fit", X, None, match="y")
+    assert_refused(fitted, "fit", X, np.array(["a"] * 20), match="a")
+    for short in (np.ones(19), np.ones((20, 1))):
+        assert_refused(fitted, "fit", X, y, sample_weight=short, match="sample_weight|weight")
+    assert_refused(
+        fitted, "fit", X, y, sample_weight=-np.ones(20), match="sample_weight must not be negative"
+    )
+    assert_refused(fitted, "fit", X, y, coef_init=[1, 2], match=r"coef_init has shape \(2,\)")
+    assert_refused(fitted, "fit", X, y, intercept_init=[1, 2], match="intercept_init has shape")
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_validation_rows_that_do_not_fit(Regressor, small):
+    X, y = small
+    fitted = quick(Regressor).fit(X, y).set_params(learning_rate=never)
+    assert_refused(fitted, "fit", X, y, X_val=X, match="X_val needs y_val")
+    assert_refused(fitted, "fit", X, y, y_val=y, match="need X_val")
+    assert_refused(fitted, "fit", X, y, X_val=X[:, :2], y_val=y, match="2 features")
+    assert_refused(fitted, "fit", X, y, X_val=X[:1], y_val=y[:1], match="R² needs two")
+    assert_refused(fitted, "fit", X, y, X_val=X, y_val=np.c_[y, y], match=r"y_val has shape \(20, 2")
+    fitted.set_params(early_stopping=True)
+    assert_refused(fitted, "fit", X[:3], y[:3], match="validation_fraction=0.1 .*R² needs two")
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_features_that_change_between_calls(Regressor, small):
+    X, y = small
+    fitted = quick(Regressor).fit(pd.DataFrame(X, columns=list("abc")), y)
+    fitted.set_params(learning_rate=never)
+    for method in ("partial_fit", "predict"):
+        rest = (y,) if method == "partial_fit" else ()
+        assert_refused(fitted, method, X[:, :2], *rest, match="2 features.* 3 features")
+        assert_refused(
+            fitted, method, pd.DataFrame(X, columns=list("abd")), *rest, match="feature names"
+        )
+        assert_refused(
+            fitted, method, pd.DataFrame(X, columns=list("bac")), *rest, match="feature names"
+        )
+    assert_refused(fitted, "partial_fit", X, np.c_[y, y], match=r"y has shape \(20, 2\)")
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_no_weight_at_all(Regressor, small):
+    X, y = small
+    zeros = np.zeros(20)
+    fitted = quick(Regressor).fit(X, y).set_params(learning_rate=never)
+    assert_refused(fitted, "fit", X, y, sample_weight=zeros, match="sample_weight is zero")
+    before = pickle.dumps(vars(fitted))
+    with pytest.warns(UserWarning, match="weights that are all zero"):
+        fitted.partial_fit(X, y, zeros)
+    assert pickle.dumps(vars(fitted)) == before
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_early_stopping_needs_fit(Regressor, small):
+    model = Regressor(early_stopping=True)
+    assert_refused(model, "partial_fit", *small, match="early_stopping")
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_an_unfitted_model_stays_unfitted(Regressor, small):
+    X, y = small
+    model = quick(Regressor)
+    assert_refused(model, "fit", X, damaged(y, np.nan), match="Input y contains")
+    assert_refused(model, "partial_fit", X, damaged(y, np.nan), match="Input y contains")
+    assert_refused(model, "predict", X, match="not fitted")
+    with pytest.raises(AttributeError, match="history_"):
+        model.history_  # noqa: B018
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_a_descent_that_explodes_leaves_the_model_alone(Regressor, small):
+    fitted = quick(Regressor, max_iter=100, standardize=False).fit(*small)
+    fitted.set_params(learning_rate=1e6)
+    assert_refused(fitted, "fit", *small, match="diverged at epoch")
+    fitted.set_params(learning_rate=1e200)
+    for method in ("fit", "partial_fit"):
+        assert_refused(fitted, method, *small, match="diverged at epoch")
+
+
+# Data that is poor but not wrong
+
+
+@pytest.mark.filterwarnings("ignore:R.2 score is not well-defined")
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "epsilon_insensitive"])
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_constant_targets(Regressor, standardize, loss, small):
+    X, _ = small
+    model = Regressor(loss, standardize=standardize)
+    if Regressor is SGDRegressor:
+        model.set_params(learning_rate="auto")
+    model.fit(X, np.full(20, 7.0))
+    assert model.converged_
+    assert_allclose(model.predict(X), 7, atol=0.2)  # within the tube, at least
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("rate", ["auto", 0.05])
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_a_single_row(Regressor, rate, standardize):
+    X, y = np.array([[1.0, -2.0, 0.0]]), np.array([5.0])
+    model = Regressor(learning_rate=rate, standardize=standardize, alpha=0.0).fit(X, y)
+    assert_allclose(model.predict(X), y, rtol=0.05)
+    assert np.isfinite(model.coef_).all()
+    assert np.isfinite(model.partial_fit(X, y).coef_).all()
+
+
+# Interruption
+
+
+@dataclass(frozen=True)
+class Interrupted(Huber):
+    """A loss whose user loses patience after so many slopes."""
+
+    calls = 0
+    patience = 10**9
+
+    def slope(self, p, y):
+        type(self).calls += 1
+        if self.calls > self.patience:
+            raise KeyboardInterrupt
+        return super().slope(p, y)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_an_interrupted_fit_keeps_its_last_whole_epoch(Regressor, shuffle, small, monkeypatch):
+    X, y = small
+    model = quick(Regressor, loss=Interrupted(1.0), max_iter=10, learning_rate=0.02)
+    if Regressor is not BatchGDRegressor:
+        model.set_params(shuffle=shuffle, random_state=0)
+    monkeypatch.setattr(Interrupted, "calls", 0)
+    clone(model).set_params(max_iter=4).fit(X, y)
+    per_epoch = Interrupted.calls
+    clone(model).set_params(max_iter=5).fit(X, y)
+    per_epoch = Interrupted.calls - 2 * per_epoch  # calls in the fifth epoch
+
+    monkeypatch.setattr(Interrupted, "calls", 0)
+    clone(model).set_params(max_iter=4).fit(X, y)
+    monkeypatch.setattr(Interrupted, "patience", Interrupted.calls + per_epoch // 2)
+    monkeypatch.setattr(Interrupted, "calls", 0)
+    stopped = clone(model)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(X, y)
+    monkeypatch.setattr(Interrupted, "patience", 10**9)
+
+    whole = clone(model).set_params(max_iter=4).fit(X, y)
+    assert_array_equal(stopped.coef_, whole.coef_)
+    assert_array_equal(stopped.intercept_, whole.intercept_)
+    assert (stopped.n_iter_, stopped.t_) == (4, whole.t_)
+    assert (stopped.stop_reason_, stopped.converged_) == ("interrupted", False)
+    assert stopped.history_["epoch"].tolist() == [0, 1, 2, 3, 4]
+    # and goes on as if nothing had happened
+    assert_allclose(
+        stopped.partial_fit(X, y).coef_, whole.set_params(max_iter=5).fit(X, y).coef_, rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_an_interruption_by_the_schedule(Regressor, small):
+    X, y = small
+    epoch = {BatchGDRegressor: 1, MiniBatchGDRegressor: 1, SGDRegressor: 20}[Regressor]
+
+    def impatient(t):
+        if np.max(t) > 3 * epoch:
+            raise KeyboardInterrupt
+        return 0.02
+
+    model = quick(Regressor, max_iter=10, learning_rate=impatient)
+    if Regressor is not BatchGDRegressor:
+        model.set_params(shuffle=False)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    whole = clone(model).set_params(max_iter=3, learning_rate=0.02).fit(X, y)
+    assert_array_equal(model.coef_, whole.coef_)
+    assert model.n_iter_ == 3
