@@ -72,6 +72,6 @@ def resolve(parameter, value, registry, base, **flat):
     refuse(
         parameter,
         value,
-        f"one of {listing}, or an object of skgd.{base.__module__.rpartition('.')[2]}",
+        f"one of {listing}, or an object of skgd.{base.__module__.split('.')[1]}",
         nearest(value, list(registry)),
     )

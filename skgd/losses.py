@@ -293,7 +293,17 @@ class EpsilonInsensitive(Loss):
         return weighted_quantile(y, 0.5, weights)
 
     def smoothed(self, width):
-        """Return the loss with its kinks rounded over `width`; see :class:`SmoothedTube`."""
+        """Return the loss with its kinks rounded, as automatic full-batch fits descend on it.
+
+        Parameters
+        ----------
+        width : float
+            Over which the slope turns, in units of y; in (0, inf).
+
+        Returns
+        -------
+        SmoothedTube
+        """
         return SmoothedTube(-1.0, 1.0, self.epsilon, width)
 
 
@@ -367,7 +377,17 @@ class AbsoluteError(Loss):
         return weighted_quantile(y, 0.5, weights)
 
     def smoothed(self, width):
-        """Return the loss with its kink rounded over `width`; see :class:`SmoothedTube`."""
+        """Return the loss with its kink rounded, as automatic full-batch fits descend on it.
+
+        Parameters
+        ----------
+        width : float
+            Over which the slope turns, in units of y; in (0, inf).
+
+        Returns
+        -------
+        SmoothedTube
+        """
         return SmoothedTube(-1.0, 1.0, 0.0, width)
 
 
@@ -416,7 +436,17 @@ class Quantile(Loss):
         return weighted_quantile(y, self.level, weights)
 
     def smoothed(self, width):
-        """Return the loss with its kink rounded over `width`; see :class:`SmoothedTube`."""
+        """Return the loss with its kink rounded, as automatic full-batch fits descend on it.
+
+        Parameters
+        ----------
+        width : float
+            Over which the slope turns, in units of y; in (0, inf).
+
+        Returns
+        -------
+        SmoothedTube
+        """
         return SmoothedTube(-self.level, 1 - self.level, 0.0, width)
 
 

@@ -28,8 +28,10 @@ class KeywordGDRegressor(BaseGDRegressor):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows. Sparse ones are read as CSR and never made dense; an update by plain descent then
+            costs the entries of its rows, but for an l2 penalty with `standardize`, an l1 penalty
+            with `standardize` and an intercept, and other optimizers, which move all features.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -591,8 +593,10 @@ class SGDRegressor(BaseGDRegressor):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows. Sparse ones are read as CSR and never made dense; an update by plain descent then
+            costs the entries of its rows, but for an l2 penalty with `standardize`, an l1 penalty
+            with `standardize` and an intercept, and other optimizers, which move all features.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         coef_init : array-like of shape (n_features,) or (n_outputs, n_features), default=None

@@ -1,0 +1,176 @@
+"""What all schedules share: the run that they serve, their clock, and the check of their rates."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from skgd import _pieces
+from skgd._validation import InvalidParameterError
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a schedule may need to know about the fit it serves.
+
+    Parameters
+    ----------
+    alpha : float
+        Strength of the penalty.
+    updates_per_epoch : int
+        Updates in one pass over the data.
+    max_iter : float
+        Epochs of the run; for a part of a :class:`Join`, of that part.
+    """
+
+    alpha: float = 0.0
+    updates_per_epoch: int = 1
+    max_iter: float = 1
+
+    def length(self, per):
+        """Return the length of the run in updates or in epochs."""
+        return self.max_iter if per == "epoch" else round(self.max_iter * self.updates_per_epoch)
+
+    def clock(self, updates, per):
+        """Return the update or epoch numbers of the given updates."""
+        return 1 + (updates - 1) // self.updates_per_epoch if per == "epoch" else updates
+
+
+@dataclass(frozen=True)
+class Schedule(_pieces.Piece):
+    """Base class of the schedules.
+
+    A subclass defines ``rate(t, run)``; ``t`` is an array of update numbers (or of epoch numbers,
+    where ``per`` is "epoch"), starting at 1, and ``run`` a :class:`Run`. One that does not fit
+    every run says so in ``check(run)``.
+    """
+
+    per = "update"
+
+    def rate(self, t, run):
+        """Return the rates at the times `t`.
+
+        Parameters
+        ----------
+        t : array of shape (m,)
+            Update or epoch numbers, from 1.
+        run : Run
+            The fit that the schedule serves.
+
+        Returns
+        -------
+        array of shape (m,)
+        """
+        raise NotImplementedError(f"{type(self).__name__} needs a method rate(t, run)")
+
+    def check(self, run):
+        """Refuse a run that the schedule does not fit; any will do unless a subclass objects.
+
+        Parameters
+        ----------
+        run : Run
+            The fit that the schedule serves.
+
+        Raises
+        ------
+        ValueError
+            If the schedule makes no sense for it.
+        """
+
+    def rates_at(self, updates, run):
+        """Return the rates at the given updates, whichever clock the schedule reads.
+
+        Parameters
+        ----------
+        updates : array of shape (m,)
+            Update numbers, from 1.
+        run : Run
+            The fit that the schedule serves.
+
+        Returns
+        -------
+        array of shape (m,)
+        """
+        return self.rate(run.clock(updates, self.per), run)
+
+    def resolve(self, *, alpha=0.0, updates_per_epoch=1, max_iter=1):
+        """Return the schedule as a function of the update number alone.
+
+        Parameters
+        ----------
+        alpha : float, default=0.0
+            Strength of the penalty, in [0, inf).
+        updates_per_epoch : int, default=1
+            Updates in one pass over the data, at least 1.
+        max_iter : int, default=1
+            Epochs of the run, at least 1.
+
+        Returns
+        -------
+        callable
+            Takes an array of update numbers (from 1), returns an array of positive rates.
+
+        Raises
+        ------
+        ValueError
+            If the schedule does not fit the run, as where it is longer.
+
+        Examples
+        --------
+        >>> from skgd.schedules import InverseScaling
+        >>> InverseScaling(eta0=0.1, power_t=0.5).resolve()([1, 4, 100])
+        array([0.1 , 0.05, 0.01])
+        """
+        run = Run(alpha, updates_per_epoch, max_iter)
+        self.check(run)
+
+        def rates(t):
+            t = np.asarray(t, dtype=float)
+            return checked_rates(self.rates_at(t, run), t)
+
+        return rates
+
+
+def checked_rates(rates, t):
+    """Return `rates` as an array like `t`, or refuse the first that is not positive and finite."""
+    rates = np.broadcast_to(np.asarray(rates, dtype=float), np.shape(t))
+    bad = ~((rates > 0) & np.isfinite(rates))
+    if np.any(bad):
+        first = np.flatnonzero(bad)[0]
+        raise ValueError(
+            f"A learning rate must be positive and finite; got {np.ravel(rates)[first]} at update "
+            f"t={np.ravel(t)[first]:g}."
+        )
+    return rates
+
+
+def check_length(schedule, name, length, run):
+    """Refuse a part of `schedule` that is longer than the run."""
+    whole = run.length(schedule.per)
+    if length is not None and length > whole:
+        raise InvalidParameterError(
+            f"{type(schedule).__name__} has {name}={length}, which is longer than the run of "
+            f"{whole:g} {schedule.per}s. Lower {name}, or raise max_iter."
+        )
+
+
+def progress(t, length):
+    """Return the share of `length` that has passed at the time `t`: 0 at t = 1, at last 1."""
+    return np.minimum((t - 1) / length, 1)
+
+
+@dataclass(frozen=True)
+class FromCallable(Schedule):
+    """A schedule made of any function ``t -> rate``."""
+
+    function: Callable
+
+    def rate(self, t, run):
+        """Call the function on the array of times, or where it takes none, on each of them."""
+        try:
+            rates = np.asarray(self.function(t), dtype=float)
+        except Exception:
+            rates = None  # not written for arrays; its own error, if any, comes from the scalars
+        if rates is None or rates.shape not in ((), np.shape(t)):
+            rates = np.array([float(self.function(int(moment))) for moment in np.ravel(t)])
+        return rates.reshape(np.shape(t)) if rates.shape else rates
