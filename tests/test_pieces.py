@@ -108,7 +108,7 @@ def test_pieces_of_different_classes_differ_whatever_their_numbers():
 
 @pytest.mark.parametrize("piece", CLASSES, ids=name_of)
 def test_a_piece_is_public_and_its_docstring_tells_its_defaults(piece):
-    module = next(module for module in MODULES if module.__name__ == piece.__module__)
+    module = next(module for module in MODULES if piece.__module__.startswith(module.__name__))
     assert piece.__name__ in module.__all__
     for field in dataclasses.fields(piece):
         default = re.search(r", default=(.*)", documentation(piece, field))[1]
@@ -214,7 +214,7 @@ def test_an_unknown_value_is_refused_with_the_known_names(registry, base, value)
     assert message.startswith("parameter must be one of ")
     assert repr(value) in message
     assert all(repr(name) in message for name in registry)
-    assert f"an object of {base.__module__}" in message
+    assert f"an object of {'.'.join(base.__module__.split('.')[:2])}" in message
 
 
 @pytest.mark.parametrize(("registry", "base"), zip(REGISTRIES, BASES, strict=True))

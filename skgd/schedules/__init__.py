@@ -7,7 +7,8 @@ dataclass deriving from :class:`Schedule`, in the room of its family, plus one l
 """
 
 from skgd.schedules._base import FromCallable as FromCallable
-from skgd.schedules._base import Run, Schedule
+from skgd.schedules._base import Run as Run
+from skgd.schedules._base import Schedule
 from skgd.schedules._composed import REACTIVE as REACTIVE
 from skgd.schedules._composed import Join, LinearWarmup
 from skgd.schedules._decays import (
@@ -35,7 +36,6 @@ __all__ = [
     "PassiveAggressive1",
     "PassiveAggressive2",
     "PolynomialDecay",
-    "Run",
     "Schedule",
     "StepDecay",
     "TimeDecay",
