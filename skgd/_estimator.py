@@ -139,11 +139,6 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
             was.
         """
         first = not hasattr(self, "coef_")
-        if first and self.early_stopping:
-            raise ValueError(
-                "partial_fit does not support early_stopping=True: one epoch cannot be stopped "
-                "early. Call fit, or set early_stopping=False and score the model yourself."
-            )
         return self._attempt("_partial_fit", X, y, sample_weight=sample_weight, first=first)
 
     def predict(self, X):
@@ -231,6 +226,11 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
 
     def _partial_fit(self, X, y, sample_weight, first):
         pieces = plan(self)
+        if first and self.early_stopping:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True: one epoch cannot be stopped "
+                "early. Call fit, or set early_stopping=False and score the model yourself."
+            )
         data = checked_rows(self, X, y, sample_weight, None, reset=first)
         if data is None:
             warnings.warn(

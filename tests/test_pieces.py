@@ -206,7 +206,7 @@ def test_flat_parameters_feed_the_names_that_have_them():
 
 
 @pytest.mark.parametrize(("registry", "base"), zip(REGISTRIES, BASES, strict=True))
-@pytest.mark.parametrize("value", ["nonsense", 3, None, [], object()], ids=repr)
+@pytest.mark.parametrize("value", ["nonsense", 3, None, [], object])
 def test_an_unknown_value_is_refused_with_the_known_names(registry, base, value):
     with pytest.raises(InvalidParameterError) as error:
         _pieces.resolve("parameter", value, registry, base)

@@ -3,6 +3,7 @@
 Each test holds what ours does, and beside it that scikit-learn's does not.
 """
 
+import copy
 import pickle
 import warnings
 
@@ -112,6 +113,55 @@ def test_every_row_moves():
     ours, theirs = (orders(Regressor(random_state=42), 50, 5) for Regressor in (Ours, Theirs))
     assert np.ptp(ours, axis=0).all()
     assert not np.ptp(theirs, axis=0).all()
+
+
+def test_a_seed_gives_one_order_everywhere():
+    expected = [[2, 1, 0, 4, 7, 6, 5, 3], [7, 5, 3, 1, 6, 0, 4, 2]]
+    assert_array_equal(orders(Ours(random_state=0), 8, 2), expected)
+    assert_array_equal(orders(Ours(random_state=np.int64(0)), 8, 2), expected)
+    assert not np.array_equal(orders(Ours(random_state=1), 8, 2), expected)
+
+
+@pytest.mark.parametrize("Regressor", [Ours, Theirs])
+def test_a_generator_goes_on_from_fit_to_fit(Regressor, data):
+    seeded = Regressor(random_state=0, max_iter=2, tol=None).fit(*data).coef_
+    model = Regressor(random_state=np.random.RandomState(0), max_iter=2, tol=None)
+    assert_array_equal(model.fit(*data).coef_, seeded)
+    assert not np.array_equal(model.fit(*data).coef_, seeded)
+
+
+@pytest.mark.parametrize("Regressor", [Ours, Theirs])
+def test_none_is_numpys_own_generator(Regressor, data):
+    found = []
+    for _ in range(2):
+        np.random.seed(0)  # noqa: NPY002
+        found += [Regressor(max_iter=2, tol=None).fit(*data).coef_ for _ in range(2)]
+    assert_array_equal(found[:2], found[2:])
+    assert not np.array_equal(*found[:2])
+
+
+@pytest.mark.parametrize("seed", [0, np.random.RandomState(0), None])
+def test_partial_fit_goes_on_with_the_order(seed, data):
+    if seed is None:
+        np.random.seed(0)  # noqa: NPY002
+    parts = Ours(random_state=copy.deepcopy(seed))
+    for _ in range(4):
+        parts.partial_fit(*data)
+    if seed is None:
+        np.random.seed(0)  # noqa: NPY002
+    whole = Ours(random_state=copy.deepcopy(seed), max_iter=4, tol=None).fit(*data)
+    assert_array_equal(parts.coef_, whole.coef_)
+
+
+def test_the_same_rows_are_held_out(data):
+    X, y = data
+    for seed in (3, np.random.RandomState(3)):
+        split = ShuffleSplit(test_size=0.2, random_state=copy.deepcopy(seed))
+        _, held = next(split.split(X))
+        params = {"early_stopping": True, "random_state": seed, "validation_fraction": 0.2}
+        ours = pair(**params)[0].fit(X, y)
+        best = ours.history_["validation_score"].max()
+        assert ours.score(X[held], y[held]) == pytest.approx(best, abs=1e-12)
 
 
 # 3. Arguments are never written to

@@ -1,18 +1,194 @@
-"""Contract 2: without shuffling, SGDRegressor finds what scikit-learn's finds.
+"""SGDRegressor takes scikit-learn's place: parameters, errors and (contract 2) fitted models.
 
-Under an l1 penalty two numbers of scikit-learn's are not what they are meant to be: its average,
-and the penalty in its stop test (points 10 and 12 of "Coming from scikit-learn"). There the values
-to expect are formed from the models that its own fits go through, one update after the other.
+Without shuffling it finds what scikit-learn's finds. Under an l1 penalty, though, two numbers of
+scikit-learn's are not what they are meant to be: its average, and the penalty in its stop test
+(points 10 and 12 of "Coming from scikit-learn"). There the values to expect are formed from the
+models that its own fits go through, one update after the other.
 """
 
+import inspect
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn import linear_model
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import get_tags
 
 from skgd import SGDRegressor
+
+BOTH = [SGDRegressor, linear_model.SGDRegressor]
+
+#: Older versions let some errors pass, and leave the penalty out of the stop test.
+RECENT = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 9)
+
+
+# Interface
+
+
+def test_the_constructor_begins_with_scikit_learns():
+    ours, theirs = (list(inspect.signature(cls).parameters.values()) for cls in BOTH)
+    assert ours[: len(theirs)] == theirs
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "predict", "score"])
+def test_methods_take_scikit_learns_arguments(method):
+    ours, theirs = (
+        list(inspect.signature(getattr(cls, method)).parameters.values()) for cls in BOTH
+    )
+    assert ours[: len(theirs)] == theirs
+    assert all(further.kind is further.KEYWORD_ONLY for further in ours[len(theirs) :])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_nothing_is_missing(small):
+    X, y = small
+    X = pd.DataFrame(X, columns=["a", "b", "c"])
+    ours, theirs = (cls(max_iter=3).fit(X, y) for cls in BOTH)
+    public = {name for name in dir(theirs) if not name.startswith("_")}
+    assert public - set(dir(ours)) <= {"loss_functions", "C"}  # its own affairs
+    fitted = {name for name in vars(theirs) if name.endswith("_") and not name.startswith("_")}
+    assert fitted >= {"coef_", "intercept_", "n_iter_", "t_", "n_features_in_"}
+    for name in fitted:
+        assert np.shape(getattr(ours, name)) == np.shape(getattr(theirs, name))
+    assert_array_equal(ours.feature_names_in_, theirs.feature_names_in_)
+    assert get_tags(ours).input_tags.sparse
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_coefficients_become_sparse_and_dense_again(small):
+    X, y = small
+    for cls in BOTH:
+        model = cls(penalty="l1", alpha=0.3, max_iter=3, shuffle=False).fit(X, y)
+        coef, predictions = model.coef_, model.predict(X)
+        assert model.sparsify() is model
+        assert model.coef_.format == "csr"
+        assert_allclose(model.predict(X), predictions, rtol=1e-14)
+        assert model.densify() is model
+        assert_array_equal(np.ravel(model.coef_), coef)
+
+
+# Errors
+
+SWITCHED = ["fit_intercept", "shuffle", "early_stopping", "warm_start"]
+BAD_PARAMETERS = [
+    *product(["loss", "penalty", "learning_rate"], ["other", True, ["l2"]]),
+    *product(["loss", "learning_rate"], [None]),
+    *product(SWITCHED, ["yes", 1, None]),
+    *product(["alpha", "epsilon"], [-1e-3, "0.1", None, np.nan, np.inf]),
+    *product(["l1_ratio"], [-0.1, 1.1, "x", np.nan]),
+    *product(["max_iter", "n_iter_no_change"], [0, -3, 1.5, "x", None]),
+    *product(["tol"], [-1e-3, "x", np.nan, np.inf]),
+    *product(["verbose"], [-1, 1.5, "x", None]),
+    *product(["random_state"], [-1, 2**32, 1.5, "x", np.random.default_rng(0), np.random]),
+    *product(["eta0"], [0, -1, "x", None, np.nan, np.inf]),
+    *product(["power_t"], ["x", None, np.nan, np.inf]),
+    *product(["validation_fraction"], [0.0, 1.0, -0.1, "x", None]),
+    *product(["average"], [0, -1, 1.5, "x", None]),
+]
+
+
+def assert_same_error(call, match=None):
+    """Check that both classes raise, and that our error can be caught as theirs."""
+    with pytest.raises((ValueError, TypeError, AttributeError), match=match) as ours:
+        call(SGDRegressor)
+    theirs = None
+    try:
+        call(linear_model.SGDRegressor)
+    except Exception as error:
+        theirs = error
+    assert theirs is not None or not RECENT
+    for kind in (ValueError, TypeError, AttributeError, NotFittedError):
+        assert isinstance(ours.value, kind) or not isinstance(theirs, kind)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(("name", "value"), BAD_PARAMETERS)
+def test_bad_parameters_raise_what_they_do_in_scikit_learn(name, value, method, small):
+    assert_same_error(lambda cls: getattr(cls(**{name: value}), method)(*small), match=name)
+
+
+def bad_calls(X, y):
+    """Return calls that both classes refuse."""
+    nan, weights = np.where(np.arange(X.size).reshape(X.shape) == 7, np.nan, X), np.ones(len(X))
+
+    def known(cls):
+        return cls(max_iter=3, tol=None).fit(X, y)
+
+    return {
+        "optimal without alpha": lambda cls: cls(learning_rate="optimal", alpha=0).fit(X, y),
+        "pa1 with another loss": lambda cls: cls(learning_rate="pa1").fit(X, y),
+        "pa2 with another loss": lambda cls: cls("huber", learning_rate="pa2").fit(X, y),
+        "elasticnet without l1_ratio": lambda cls: cls(penalty="elasticnet", l1_ratio=None).fit(
+            X, y
+        ),
+        "partial_fit with early_stopping": lambda cls: cls(early_stopping=True).partial_fit(X, y),
+        "weights all zero": lambda cls: cls().fit(X, y, sample_weight=0 * weights),
+        "weights too few": lambda cls: cls().fit(X, y, sample_weight=weights[1:]),
+        "weights in a column": lambda cls: cls().fit(X, y, sample_weight=weights[:, None]),
+        "weights nan": lambda cls: cls().fit(X, y, sample_weight=weights * np.nan),
+        "coef_init too long": lambda cls: cls().fit(X, y, coef_init=np.ones(4)),
+        "coef_init of words": lambda cls: cls().fit(X, y, coef_init=["a", "b", "c"]),
+        "intercept_init too long": lambda cls: cls().fit(X, y, intercept_init=np.ones(2)),
+        "intercept_init in two dimensions": lambda cls: cls().fit(X, y, None, np.ones((1, 1))),
+        "warm_start with fewer features": lambda cls: (
+            known(cls).set_params(warm_start=True).fit(X[:, :2], y)
+        ),
+        "nan": lambda cls: cls().fit(nan, y),
+        "infinity": lambda cls: cls().fit(X, y * np.inf),
+        "rows in one dimension": lambda cls: cls().fit(y, y),
+        "rows in three dimensions": lambda cls: cls().fit(X[None], y),
+        "targets too few": lambda cls: cls().fit(X, y[1:]),
+        "no rows": lambda cls: cls().fit(X[:0], y[:0]),
+        "no columns": lambda cls: cls().fit(X[:, :0], y),
+        "complex rows": lambda cls: cls().fit(X + 1j, y),
+        "complex targets": lambda cls: cls().fit(X, y + 1j),
+        "words": lambda cls: cls().fit(np.full(X.shape, "a"), y),
+        "words for targets": lambda cls: cls().fit(X, ["a"] * len(y)),
+        "targets None": lambda cls: cls().fit(X, None),
+        "no targets": lambda cls: cls().fit(X),
+        "targets in three dimensions": lambda cls: cls().fit(X, y.reshape(-1, 2, 2)),
+        "sparse targets": lambda cls: cls().fit(X, sparse.csr_array(y[:, None])),
+        "sparse nan": lambda cls: cls().fit(sparse.csr_array(nan), y),
+        "predict before fit": lambda cls: cls().predict(X),
+        "score before fit": lambda cls: cls().score(X, y),
+        "sparsify before fit": lambda cls: cls().sparsify(),
+        "densify before fit": lambda cls: cls().densify(),
+        "predict with fewer features": lambda cls: known(cls).predict(X[:, :2]),
+        "predict one row": lambda cls: known(cls).predict(X[0]),
+        "predict nan": lambda cls: known(cls).predict(nan),
+        "predict nothing": lambda cls: known(cls).predict(X[:0]),
+        "partial_fit with fewer features": lambda cls: known(cls).partial_fit(X[:, :2], y),
+        "unknown parameter": lambda cls: cls(other=1),
+        "unknown parameter set": lambda cls: cls().set_params(other=1),
+        "unknown nested parameter set": lambda cls: cls().set_params(other__x=1),
+        "penalty by position": lambda cls: cls("huber", "l2"),
+        "validation of one row": lambda cls: cls(early_stopping=True).fit(X[:1], y[:1]),
+        "overflow": lambda cls: cls(learning_rate="constant", eta0=1e300).fit(X, y),
+    }
+
+
+@pytest.mark.parametrize("name", bad_calls(np.ones((4, 3)), np.ones(4)))
+def test_bad_calls_raise_what_they_do_in_scikit_learn(name, small):
+    assert_same_error(bad_calls(*small)[name])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("start", [np.ones((1, 3)), np.ones((3, 1)), [1, 1, 1]])
+def test_starts_of_any_shape_are_taken(start, small):
+    ours, theirs = (
+        cls(shuffle=False, max_iter=2).fit(*small, coef_init=np.array(start), intercept_init=2)
+        for cls in BOTH
+    )
+    assert_allclose(ours.coef_, theirs.coef_, rtol=1e-12)
+    assert_allclose(ours.intercept_, theirs.intercept_, rtol=1e-12)
+
+
+# Models
 
 EPSILON, ALPHA, L1_RATIO, TOL = 0.2, 0.1, 0.4, 0.02
 LOSSES = {  # of a distance from the target
@@ -25,11 +201,6 @@ L1_SHARE = {None: 0, "l2": 0, "l1": 1, "elasticnet": L1_RATIO}
 RATES = [*product(LOSSES, ["constant", "invscaling", "optimal", "adaptive"])]
 RATES += product(["epsilon_insensitive"], ["pa1", "pa2"])
 SHAPES = {"n>32": (35, 3), "n<d": (7, 11), "constant_column": (12, 4), "zero_column": (12, 4)}
-SWITCHES = list(product([False, True], [True, False], ["off", "on", "late"]))
-
-KNOWN_RATES = linear_model.SGDRegressor._parameter_constraints["learning_rate"][0].options
-#: Before 1.9 scikit-learn's stop test left the penalty out.
-STOPS_BY_OBJECTIVE = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 9)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +276,8 @@ def expected(X, y, weights, params, path):
 @pytest.mark.parametrize("penalty", L1_SHARE)
 @pytest.mark.parametrize(("loss", "rate"), RATES)
 def test_scikit_learns_models_are_found(loss, rate, penalty, rows, differences):
-    if rate not in KNOWN_RATES:
+    known = linear_model.SGDRegressor._parameter_constraints["learning_rate"][0]
+    if not known.is_satisfied_by(rate):
         pytest.skip("this scikit-learn has no such learning_rate")
     X, y, sample_weight = rows
     for weighted, fit_intercept in product([False, True], [True, False]):
@@ -123,7 +295,7 @@ def test_scikit_learns_models_are_found(loss, rate, penalty, rows, differences):
             path = visited(X, y, weights, params)
             if rate == "adaptive":  # a path has one rate
                 params["tol"] = None
-        elif penalty and not STOPS_BY_OBJECTIVE:
+        elif penalty and not RECENT:
             params["tol"] = None
         for average in (False, True, len(X) + 3):
             params["average"] = average

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import ShuffleSplit
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
-from skgd.losses import LOSSES, Huber
+from skgd.losses import LOSSES, SquaredError
 from skgd.optimizers import GD, OPTIMIZERS, ElementwiseOptimizer, Momentum, Nesterov
 from skgd.schedules import Constant
 from skgd.stopping import Explosion, GradientTest, Plateau, StopReason
@@ -37,11 +38,20 @@ def largest_eigenvalue(X, alpha=0.0):
     return np.linalg.eigvalsh(rows.T @ rows / len(X) + ridge)[-1]
 
 
+def is_steep(loss):
+    """Tell whether slopes grow with the error, so that a rate can be too high to hold."""
+    return max(abs(loss.slope(p, 1.0)) for p in (-100.0, 100.0)) > 10
+
+
+def stable_rate_in(text):
+    return float(re.search(r"stable rate .* about ([\d.]+)\. ", text)[1])
+
+
 # Divergence
 
 
 @pytest.mark.parametrize("optimizer", STABLE, ids=lambda rule: type(rule).__name__)
-@pytest.mark.parametrize("alpha", [0.0, 0.5])
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
 def test_the_largest_stable_rate_is_where_descent_begins_to_diverge(optimizer, alpha, small):
     X, y = small
     rate = optimizer.largest_stable_rate(largest_eigenvalue(X, alpha))
@@ -67,12 +77,9 @@ def test_the_error_names_epoch_rate_stable_rate_and_ways_out(rate, alpha, optimi
     with pytest.raises(ValueError, match="diverged") as error:
         model.fit(X, y)
     text = str(error.value)
-    found = re.search(
-        r"at epoch (\d+) with learning rate 50\b.* stable rate .* about ([\d.]+)", text
-    )
-    assert 1 <= int(found[1]) <= 10
+    assert 1 <= int(re.search(r"at epoch (\d+) with learning rate 50\b", text)[1]) <= 10
     stable = factor / largest_eigenvalue(X, alpha)
-    assert_allclose(float(found[2].rstrip(".")), stable, rtol=1e-3)
+    assert_allclose(stable_rate_in(text), stable, rtol=1e-3)
     assert "learning_rate='auto'" in text
     assert "standardize=True" in text
 
@@ -83,7 +90,7 @@ def test_standardised_descent_is_not_told_to_standardise(small):
     assert "standardize=True" not in str(error.value)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", [name for name, loss in LOSSES.items() if is_steep(loss())])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_a_rate_that_is_far_too_high_raises_whatever_the_loss(Regressor, loss, small):
     model = fixed(Regressor, loss=loss, learning_rate=1e6, max_iter=20)
@@ -101,8 +108,7 @@ def test_the_stable_rate_of_small_batches(k, small):
     n = len(X)
     smoothness = n * (k - 1) / (k * (n - 1)) * largest_eigenvalue(X)
     smoothness += (n - k) / (k * (n - 1)) * longest
-    found = re.search(r"stable rate .* about ([\d.]+)\. ", str(error.value))
-    assert_allclose(float(found[1]), 2 / smoothness, rtol=1e-3)
+    assert_allclose(stable_rate_in(str(error.value)), 2 / smoothness, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["constant", "invscaling", "adaptive"])
@@ -130,32 +136,38 @@ def test_other_rates_of_sgd_raise(rate, small):
         SGDRegressor(learning_rate=rate, shuffle=False).fit(30 * X, y)
 
 
+@pytest.mark.parametrize("standardize", [True, False])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_automatic_rates_never_explode(Regressor, loss, small):
+def test_automatic_rates_never_explode(Regressor, loss, standardize, small):
     X, y = small
-    model = Regressor(loss, learning_rate="auto", penalty=None, max_iter=30, tol=None)
+    model = Regressor(loss, learning_rate="auto", penalty=None, max_iter=10, tol=None)
+    model.set_params(standardize=standardize, record="objective")
     if Regressor is not BatchGDRegressor:
         model.set_params(random_state=0)
-    for change in (X, 1000 * X, X + 100, 1e-6 * X, X * [1, 1e5, 1e-5]):
+    for change in (1000 * X, X + 100, X * [1, 1e5, 1e-5]):
         fitted = clone(model).fit(change, y)
-        assert fitted.stop_reason_ != "diverged"
+        assert fitted.stop_reason_ == "max_iter"
         assert np.isfinite(fitted.coef_).all()
-        first = "objective" if Regressor is BatchGDRegressor else "running_objective"
-        assert fitted.history_[first][-1] <= fitted.history_[first][0] * (1 + 1e-9)
+        objective = fitted.history_["objective"]
+        if standardize:  # from the best constant, down
+            assert objective[-1] < objective[0]
 
 
-def test_an_automatic_rate_that_exploded_backs_off(small):
-    X, y = small
+@dataclass(frozen=True)
+class Flattered(SquaredError):
+    """Squared error that claims a hundredth of its curvature: its automatic rate is too high."""
 
-    class Flattered(Huber):
-        curvature = 1e-3  # a thousandth of the truth: so the automatic rate is far too high
+    curvature = 0.01
+    quadratic = False
 
-    model = BatchGDRegressor(Flattered(1e6), optimizer="gd", penalty=None).fit(X, y)
-    honest = BatchGDRegressor(penalty=None).fit(X, y)
-    assert_allclose(model.coef_, honest.coef_, rtol=1e-4)
-    rates = model.history_["learning_rate"]
-    assert rates[-1] < rates[1] or rates[-1] < 1e3
+
+def test_an_automatic_rate_that_explodes_backs_off_and_goes_on(small):
+    model = BatchGDRegressor(Flattered(), optimizer="gd", penalty=None).fit(*small)
+    assert_allclose(model.coef_, BatchGDRegressor(penalty=None).fit(*small).coef_, rtol=1e-6)
+    rates = model.history_["learning_rate"][1:]
+    assert model.converged_
+    assert rates[-1] < rates[0]
 
 
 # Convergence
@@ -188,13 +200,17 @@ def test_the_gradient_is_small_against_that_of_the_best_constant(small):
     assert norms[-1] <= 1e-3 * constant < norms[-2]
 
 
-def test_with_tol_zero_batch_goes_on_until_nothing_improves(small):
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"optimizer": "gd", "learning_rate": 0.5}, {"optimizer": "accelerated"}],
+    ids=["auto", "gd", "accelerated"],
+)
+def test_with_tol_zero_batch_goes_on_until_nothing_improves(params, small):
     X, y = small
     exact = np.linalg.lstsq(np.column_stack([X, np.ones(20)]), y, rcond=None)[0]
-    for params in ({}, {"optimizer": "gd", "learning_rate": 0.5}, {"optimizer": "accelerated"}):
-        model = BatchGDRegressor(tol=0, **params).fit(X, y)
-        assert model.stop_reason_ in ("converged", "precision")
-        assert_allclose(model.coef_, exact[:3], rtol=1e-12)
+    model = BatchGDRegressor(tol=0, **params).fit(X, y)
+    assert model.stop_reason_ in ("converged", "precision")
+    assert_allclose(model.coef_, exact[:3], rtol=1e-12)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
@@ -207,12 +223,10 @@ def test_with_tol_none_every_epoch_is_made_in_silence(Regressor, small):
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_epochs_that_run_out_bring_a_warning(Regressor, small):
     model = Regressor(learning_rate=1e-4, max_iter=3, tol=1e-9)
-    with pytest.warns(
-        ConvergenceWarning, match=f"{Regressor.__name__} did not .* max_iter=3"
-    ) as seen:
+    with pytest.warns(ConvergenceWarning, match="did not converge in max_iter=3 epochs") as seen:
         model.fit(*small)
     assert seen[0].filename == __file__  # it points at the line of the user
-    assert "max_iter" in str(seen[0].message)
+    assert str(seen[0].message).startswith(Regressor.__name__)
     assert (model.stop_reason_, model.converged_, model.n_iter_) == ("max_iter", False, 3)
 
 
@@ -290,9 +304,8 @@ def test_rows_are_held_out_by_scikit_learns_split(Regressor, weighted, diabetes)
         early_stopping=True,
         random_state=3,
         validation_fraction=0.2,
-        max_iter=200,
-        tol=1e-3,
-        record="objective",
+        max_iter=30,
+        tol=None,
     ).fit(X, y, sample_weight=weights)
     split = ShuffleSplit(n_splits=1, test_size=0.2, random_state=3)
     train, held = next(split.split(X))
@@ -321,7 +334,7 @@ def test_after_an_early_stop_partial_fit_goes_on_from_the_best(Regressor):
 @pytest.mark.parametrize(
     ("relative", "values", "verdicts"),
     [
-        (False, [10, 9, 8.6, 8.3, 8.1, 7.0], [0, 0, 0, 1, 1, 1]),
+        (False, [10, 9, 8.6, 8.3, 8.1, 7.0], [0, 0, 0, 1, 1, 0]),
         (False, [10, 9.9, 5, 4.9, 4.8], [0, 0, 0, 0, 1]),
         (True, [10, 4, 2.5, 2.2], [0, 0, 1, 1]),
         (True, [1e-9, 4e-10, 3.9e-10, 3.8e-10], [0, 0, 0, 1]),
