@@ -34,7 +34,7 @@ class Piece:
         Parameters
         ----------
         **changes
-            New values by parameter name.
+            New values by parameter name; ``part__parameter`` reaches into a piece held by this one.
 
         Returns
         -------
@@ -42,6 +42,11 @@ class Piece:
             A new object of the same class.
         """
         known = self.get_params()
+        for name in [name for name in changes if "__" in name]:
+            part, _, inner = name.partition("__")
+            if isinstance(known.get(part), Piece):
+                held = changes.get(part, known[part])
+                changes[part] = held.replace(**{inner: changes.pop(name)})
         for name in changes:
             if name not in known:
                 listing = ", ".join(known) or "none"

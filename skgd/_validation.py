@@ -25,10 +25,18 @@ def check_real(name, value, *, low=-math.inf, high=math.inf, closed="left"):
     below = value_is_real(value) and (
         value <= high if closed in ("right", "both") else value < high
     )
-    if not (above and below and math.isfinite(value)):
+    if not (above and below and is_finite(value)):
         left = "[" if closed in ("left", "both") and math.isfinite(low) else "("
         right = "]" if closed in ("right", "both") and math.isfinite(high) else ")"
         refuse(name, value, f"a finite number in {left}{low:g}, {high:g}{right}")
+
+
+def is_finite(value):
+    """Tell whether a number is finite as a float; a large enough integer is not."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def value_is_real(value):

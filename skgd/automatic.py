@@ -30,12 +30,6 @@ SMOOTHING_WIDTHS = (1, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4)
 #: Relative gradient norm at which one such width gives way to the next.
 STAGE_TOL = 1e-3
 
-#: Optimizers whose steps are as long as their rate, whatever the gradient.
-ADAPTIVE = (optimizers.AdaGrad, optimizers.Adam, optimizers.RMSprop)
-
-#: The published default rate of Adam.
-ADAPTIVE_RATE = 1e-3
-
 
 def choose(plan, objective, model, batch_size):
     """Return the optimizer and the schedule that a plan stands for on given data.
@@ -74,8 +68,8 @@ def choose_optimizer(plan, objective, batch_size):
 
 def choose_schedule(optimizer, objective, model, batch_size):
     """Return what ``learning_rate="auto"`` stands for."""
-    if isinstance(optimizer, ADAPTIVE):
-        return schedules.Constant(eta0=ADAPTIVE_RATE * spread(objective))
+    if getattr(optimizer, "default_rate", None) is not None:
+        return schedules.Constant(eta0=optimizer.default_rate * spread(objective))
     if hasattr(objective.loss, "smoothed"):
         return kinked_schedule(objective)
     if batch_size is None:
@@ -136,9 +130,16 @@ def bound(objective):
 
 
 def spread(objective):
-    """Return the typical distance of y from its best constant: a unit for its predictions."""
-    constant = objective.loss.constant(objective.y, objective.weights)
-    return positive(float(np.sqrt(np.mean((objective.y - constant) ** 2))))
+    """Return the typical distance of y from its best constant: a unit for linear predictors.
+
+    Behind a logarithmic link it is the distance relative to that constant.
+    """
+    loss, y = objective.loss, objective.y
+    constant = loss.constant(y, objective.weights)
+    distance = y - loss.mean(constant)
+    if loss.mean(0.0) != 0.0:
+        distance = distance / loss.mean(constant)
+    return positive(float(np.sqrt(np.mean(distance**2))))
 
 
 def positive(number):

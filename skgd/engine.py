@@ -219,6 +219,7 @@ class _Descent:
             task.objective.check_defined(state.theta)
         constant = task.objective.value(task.objective.constant())
         self.explosion = Explosion(max(abs(self.start), abs(constant)), count=state.explosions)
+        self.safe = self.state, self.point  # the last that was not far above the start
         self.best_score, self.best = -np.inf, None
         self.began = perf_counter() - history.last_time
         self.first_epoch = max(history.last_epoch, 0)
@@ -242,7 +243,10 @@ class _Descent:
                 reason = found
                 break
         if self.best is not None:
-            self.state = replace(self.state, theta=self.best.theta, mean=self.best.mean)
+            # The model that was scored is the one to report, whether or not it was an average.
+            self.state = replace(
+                self.state, theta=self.best.theta, mean=self.best.model(self.task.average)
+            )
         if self.explosion.count >= 2:
             reason = StopReason.DIVERGED
         self.state = replace(self.state, explosions=self.explosion.count)
@@ -254,6 +258,8 @@ class _Descent:
         if self.exploded(state, value, number, rate):
             return None
         self.state, self.point = state, point
+        if self.explosion.count == 0:
+            self.safe = state, point
         row = self.remember(self.first_epoch + number, rate, value)
         return self.verdict(row, value)
 
@@ -277,7 +283,8 @@ class _Descent:
         self.task.objective.check_defined(state.theta if finite else self.state.theta)
         if self.task.on_divergence != "back_off":
             raise Diverged(number, rate, self.start, value)
-        self.state = replace(self.state, scale=self.state.scale * BACK_OFF, memory={})
+        state, self.point = self.safe
+        self.state = replace(state, scale=self.state.scale * BACK_OFF, memory={})
         self.explosion.count = 0
         return True
 

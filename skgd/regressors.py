@@ -237,7 +237,7 @@ class BatchGDRegressor(KeywordGDRegressor):
             return Tests(plateau=Plateau(self.tol, self.n_iter_no_change))
         objective = task.objective
         constant = objective.at(objective.constant())
-        gradient = GradientTest(self.tol, objective.distance(constant))
+        gradient = GradientTest(self.tol, objective.distance(constant), abs(constant.value))
         if not isinstance(task.schedule, Adaptive):
             return Tests(gradient=gradient)
         stalls = Plateau(self.tol, self.n_iter_no_change, relative=True)

@@ -67,10 +67,13 @@ class GradientTest:
         The gradient norm that is small enough, relative to `reference`.
     reference : float
         The gradient norm of the best constant model.
+    unit : float
+        Its objective, which the rounding of an objective is relative to.
     """
 
     tol: float
     reference: float
+    unit: float = 0.0
     best_value: float = np.inf
     best_norm: float = np.inf
     flat: int = 0
@@ -80,7 +83,7 @@ class GradientTest:
         """Take in objective and gradient norm of an update; return a reason to stop, or None."""
         if self.small(norm):
             return StopReason.CONVERGED
-        level = abs(value - self.best_value) <= 4 * eps * abs(self.best_value)
+        level = abs(value - self.best_value) <= 4 * eps * max(abs(self.best_value), self.unit)
         self.flat = self.flat + 1 if level and norm >= self.best_norm else 0
         self.best_value = min(self.best_value, value)
         self.best_norm = min(self.best_norm, norm)

@@ -2,6 +2,7 @@
 
 import operator
 import pickle
+import re
 from dataclasses import dataclass
 from functools import partial
 
@@ -50,7 +51,7 @@ def refused_parameter(Regressor, small, match, **params):
 
 # Parameters
 
-NUMBERS = {
+REFUSED = {
     "alpha": [-1, np.nan, np.inf, "1", None, True],
     "l1_ratio": [-0.1, 1.1, np.nan, "1"],
     "max_iter": [0, -1, 1.5, "10", None],
@@ -76,25 +77,25 @@ NUMBERS = {
 }
 
 
-@pytest.mark.parametrize("Regressor", REGRESSORS)
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [(name, value) for name, values in NUMBERS.items() for value in values],
+    ("Regressor", "name", "value"),
+    [
+        (Regressor, name, value)
+        for Regressor in REGRESSORS
+        for name, values in REFUSED.items()
+        for value in values
+        if name in Regressor().get_params()
+    ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_a_value_that_is_not_allowed_is_named(Regressor, name, value, small):
-    if name not in Regressor().get_params():
-        pytest.skip(f"{Regressor.__name__} has no {name}")
     params = {name: value}
     if name == "eta0":
         params["learning_rate"] = "constant"
     if name == "power_t":
         params["learning_rate"] = "invscaling"
-    match = rf"(?s)^{name} must be .+; got .*{'.' if isinstance(value, type) else ''}"
+    match = f"^{name} must be .+; got {re.escape(repr(value))}"
     refused_parameter(Regressor, small, match, **params)
-    with pytest.raises((ValueError, TypeError)) as error:
-        quick(Regressor, **params).fit(*small)
-    assert f"got {value!r}" in str(error.value)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)

@@ -235,3 +235,17 @@ def test_a_class_is_answered_with_how_to_write_an_object(registry, base):
 def test_a_piece_of_another_kind_is_refused():
     with pytest.raises(InvalidParameterError, match="loss must be one of 'squared_error'"):
         _pieces.resolve("loss", optimizers.GD(), losses.LOSSES, losses.Loss)
+
+
+def test_replace_reaches_into_a_held_piece():
+    warm = schedules.LinearWarmup(schedules.Constant(eta0=0.5), length=3)
+    changed = warm.replace(schedule__eta0=0.25, length=4)
+    assert changed == schedules.LinearWarmup(schedules.Constant(eta0=0.25), length=4)
+    assert warm.schedule.eta0 == 0.5
+    with pytest.raises(InvalidParameterError, match="Constant has no parameter 'eta'"):
+        warm.replace(schedule__eta=1.0)
+
+
+def test_an_integer_too_large_for_a_float_is_refused():
+    with pytest.raises(InvalidParameterError, match="eta0 must be a finite number"):
+        schedules.Constant(eta0=10**400)

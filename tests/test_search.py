@@ -175,6 +175,8 @@ def test_frames_through_a_pipeline(Regressor, output, small):
     X, y = small
     kinds = {"pandas": pd.DataFrame, "polars": pl.DataFrame}
     frame = kinds[output](dict(zip("abc", X.T, strict=True)))
+    if not hasattr(StandardScaler().fit(frame), "feature_names_in_"):
+        pytest.skip("this scikit-learn reads no names from such frames")
     pipeline = make_pipeline(StandardScaler(), quick(Regressor)).set_output(transform=output)
     pipeline.fit(frame, y)
     assert pipeline[-1].feature_names_in_.tolist() == ["a", "b", "c"]

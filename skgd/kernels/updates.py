@@ -132,9 +132,9 @@ class Updates:
             slopes = np.minimum(np.maximum(slopes, -LARGEST_SLOPE), LARGEST_SLOPE)
         else:
             squared_norm = batch.squared_norms[0]
-            if squared_norm == 0:
+            if squared_norm == 0 and self.step_rule.passes_over_zeros:
                 self.total += float(losses.sum())
-                return None  # no direction to move in
+                return None
             slopes = np.sign(slopes) * self.step_rule.step(losses, squared_norm) / rate
         if batch.weights is not None:
             losses = (losses.T * batch.weights).T

@@ -13,6 +13,8 @@ class PassiveAggressive(Schedule):
     """Base of the two step rules that choose each step from its own row."""
 
     eta0: float = 1.0
+    #: Whether a row of zeros is passed over, as scikit-learn does.
+    passes_over_zeros = False
 
     def __post_init__(self):
         check_real("eta0", self.eta0, low=0, closed="neither")
@@ -60,6 +62,8 @@ class PassiveAggressive1(PassiveAggressive):
     >>> float(PassiveAggressive1(eta0=1.0).step(2.0, 4.0))
     0.5
     """
+
+    passes_over_zeros = True
 
     def step(self, loss, squared_norm):
         return np.minimum(self.eta0, loss / squared_norm)
