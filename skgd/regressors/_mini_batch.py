@@ -1,0 +1,177 @@
+"""Linear models by mini-batch descent."""
+
+from skgd.engine import Tests
+from skgd.regressors._keyword import KeywordGDRegressor
+from skgd.stopping import Plateau
+
+
+class MiniBatchGDRegressor(KeywordGDRegressor):
+    r"""Linear model fitted by gradient descent on small batches of rows.
+
+    It minimises the objective of :class:`BatchGDRegressor`, but each update looks at `batch_size`
+    rows only: the last batch of an epoch holds the rest. With nothing set the rate follows from the
+    expected smoothness of such batches.
+
+    Parameters
+    ----------
+    loss : str or Loss, default="squared_error"
+        What a prediction costs: "squared_error", "huber", "log_cosh", "absolute_error",
+        "quantile", "epsilon_insensitive", "squared_epsilon_insensitive", "poisson", "gamma", or an
+        object of :mod:`skgd.losses`, such as ``Quantile(level=0.9)``.
+    penalty : {"l2", "l1", "elasticnet"}, None or Penalty, default="l2"
+        What the coefficients cost; a name reads `alpha` and `l1_ratio`.
+    alpha : float, default=0.0
+        Strength of the penalty, in [0, inf).
+    l1_ratio : float, default=0.15
+        Share of the l1 norm in "elasticnet", in [0, 1].
+    fit_intercept : bool, default=True
+        Whether to fit an intercept. It is never penalised.
+    max_iter : int, default=1000
+        Epochs at most.
+    tol : float or None, default=1e-4
+        The fit has converged when the objective's mean over an epoch has not fallen by `tol` times
+        its best value for `n_iter_no_change` epochs; None means `max_iter` epochs.
+    n_iter_no_change : int, default=5
+        Epochs without progress that end the fit or lower an "adaptive" rate.
+    batch_size : int, default=32
+        Rows in an update, at least 1; more than there are means all.
+    epsilon : float, default=0.1
+        Threshold of the huber and the epsilon-insensitive losses, in units of y.
+    learning_rate : float, str, Schedule or callable, default="auto"
+        A number is a constant rate; "auto" follows the data; "constant", "invscaling", "optimal",
+        "adaptive", "time_decay", "step", "exponential", "polynomial", "cosine" and "one_cycle"
+        stand for classes of :mod:`skgd.schedules`, and read `eta0` and `power_t` where these do.
+        Further, an object of that module, or any function of the update number (from 1).
+    eta0 : float or None, default=None
+        First rate of a named schedule; None means 0.01. An error beside rates that do not read it.
+    power_t : float or None, default=None
+        Exponent of "invscaling"; None means 0.25. An error beside rates that do not read it.
+    optimizer : str or Optimizer, default="auto"
+        "gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", or an object of
+        :mod:`skgd.optimizers`; "auto" is "gd".
+    standardize : bool, default=True
+        Whether to descend in centred coordinates of unit variance. The objective, and so the
+        minimiser, stay the same; only the path to it is better conditioned.
+    shuffle : bool, default=True
+        Whether each epoch visits the rows in a fresh random order.
+    average : bool or int, default=False
+        Whether to report the mean of the iterates; a number tells the update that it starts from.
+    early_stopping : bool, default=False
+        Whether to stop when the R² on validation rows has not risen by `tol` for
+        `n_iter_no_change` epochs; the best model is kept.
+    validation_fraction : float, default=0.1
+        Share of the rows held out for early stopping where `fit` is given no `X_val`, in (0, 1).
+    validation_split : splitter, array-like or None, default=None
+        Which rows to hold out instead: the last split of a scikit-learn splitter, such as
+        ``TimeSeriesSplit()`` for a series or ``GroupShuffleSplit()`` for groups (given to `fit`),
+        or the indices of the rows, or a boolean mask.
+    random_state : int, RandomState instance or None, default=None
+        Draws the orders of the rows, and the validation rows.
+    warm_start : bool, default=False
+        Whether `fit` starts from the last coefficients; everything else starts afresh.
+    record : {"running", "objective", "path"} or None, default="running"
+        What `history_` holds: the objective's mean over each epoch as it went; also the exact
+        objective and gradient norm after it, at the cost of one more pass; also the coefficients;
+        or nothing.
+    verbose : bool or int, default=0
+        Whether to print a line an epoch.
+
+    Attributes
+    ----------
+    coef_ : array of shape (n_features,) or (n_outputs, n_features)
+        Coefficients in the units of the data.
+    intercept_ : array of shape (1,) or (n_outputs,)
+        Intercept.
+    n_iter_ : int
+        Epochs of the last call.
+    t_ : int
+        1 + updates made.
+    converged_ : bool
+        Whether the last call ended because there was nothing left to gain.
+    stop_reason_ : str
+        "converged", "early_stopping", "max_iter", "diverged" or "interrupted".
+    history_ : dict of arrays
+        The course of the descent, a row an epoch.
+    loss_, penalty_, schedule_, optimizer_ : objects
+        The pieces that the parameters stood for.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : array of str
+        Names of the features, if X had any.
+
+    See Also
+    --------
+    BatchGDRegressor : Updates on all rows, exact.
+    SGDRegressor : Updates on single rows, as in scikit-learn.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import MiniBatchGDRegressor
+    >>> X, y = load_diabetes(return_X_y=True, scaled=False)
+    >>> model = MiniBatchGDRegressor(random_state=0).fit(X, y)
+    >>> round(model.score(X, y), 2)
+    0.51
+    """
+
+    def __init__(
+        self,
+        loss="squared_error",
+        *,
+        penalty="l2",
+        alpha=0.0,
+        l1_ratio=0.15,
+        fit_intercept=True,
+        max_iter=1000,
+        tol=1e-4,
+        n_iter_no_change=5,
+        batch_size=32,
+        epsilon=0.1,
+        learning_rate="auto",
+        eta0=None,
+        power_t=None,
+        optimizer="auto",
+        standardize=True,
+        shuffle=True,
+        average=False,
+        early_stopping=False,
+        validation_fraction=0.1,
+        validation_split=None,
+        random_state=None,
+        warm_start=False,
+        record="running",
+        verbose=0,
+    ):
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.batch_size = batch_size
+        self.epsilon = epsilon
+        self.learning_rate = learning_rate
+        self.eta0 = eta0
+        self.power_t = power_t
+        self.optimizer = optimizer
+        self.standardize = standardize
+        self.shuffle = shuffle
+        self.average = average
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.validation_split = validation_split
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.record = record
+        self.verbose = verbose
+
+    def _batch_size(self, n_rows):
+        return min(self.batch_size, n_rows)
+
+    def _tests(self, task):
+        if self.tol is None:
+            return Tests()
+        relative = not self.early_stopping
+        return Tests(plateau=Plateau(self.tol, self.n_iter_no_change, relative=relative))
