@@ -1,0 +1,104 @@
+"""Losses of a linear predictor that is the logarithm of the mean."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skgd.losses._base import Loss, refuse_targets
+
+
+@dataclass(frozen=True)
+class Poisson(Loss):
+    r"""Half the deviance of a Poisson variable whose mean is :math:`e^p` (log link).
+
+    .. math:: \ell(p, y) = e^p - y - y\, (p - \log y), \qquad \ell(p, 0) = e^p
+
+    For counts and rates, y at least 0. ``predict`` returns the mean. The curvature, :math:`e^p`,
+    has no bound.
+
+    References
+    ----------
+    P. McCullagh, J. A. Nelder, "Generalized Linear Models", 1989.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgd.losses import Poisson
+    >>> loss, p = Poisson(), np.array([0.0, 1.0])
+    >>> loss.value(p, 2.0).round(3)
+    array([0.386, 0.105])
+    >>> loss.slope(p, 2.0).round(3)
+    array([-1.   ,  0.718])
+    >>> loss.mean(p).round(3)
+    array([1.   , 2.718])
+    """
+
+    def value(self, p, y):
+        # In p - log y, so that a good fit of large counts does not cancel; 0 log 0 is 0.
+        is_zero = 1 - np.sign(y)
+        base = y + is_zero
+        u = p - np.log(base)
+        return base * np.expm1(u) - y * u + is_zero
+
+    def slope(self, p, y):
+        return np.exp(p) - y
+
+    def weight(self, p, y):
+        return np.exp(p)
+
+    def constant(self, y, weights=None):
+        mean = np.average(y, axis=0, weights=weights)
+        # Nothing but zeros calls for a mean of 0, at p = -inf: half a count in all rows instead.
+        return np.log(np.where(mean > 0, mean, 0.5 / len(y)))[()]
+
+    def mean(self, p):
+        return np.exp(p)
+
+    def check_targets(self, y):
+        refuse_targets(self, y, np.asarray(y) >= 0, "y >= 0")
+
+
+@dataclass(frozen=True)
+class Gamma(Loss):
+    r"""Half the deviance of a gamma variable whose mean is :math:`e^p` (log link).
+
+    .. math:: \ell(p, y) = p - \log y + y\, e^{-p} - 1
+
+    For amounts whose spread grows with their mean, y above 0. ``predict`` returns the mean. The
+    curvature, :math:`y\, e^{-p}`, has no bound.
+
+    References
+    ----------
+    P. McCullagh, J. A. Nelder, "Generalized Linear Models", 1989.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgd.losses import Gamma
+    >>> loss, p = Gamma(), np.array([0.0, 1.0])
+    >>> loss.value(p, 2.0).round(3)
+    array([0.307, 0.043])
+    >>> loss.slope(p, 2.0).round(3)
+    array([-1.   ,  0.264])
+    >>> loss.mean(p).round(3)
+    array([1.   , 2.718])
+    """
+
+    def value(self, p, y):
+        u = p - np.log(y)
+        return np.expm1(-u) + u
+
+    def slope(self, p, y):
+        return 1 - y * np.exp(-p)
+
+    def weight(self, p, y):
+        return y * np.exp(-p)
+
+    def constant(self, y, weights=None):
+        return np.log(np.average(y, axis=0, weights=weights))
+
+    def mean(self, p):
+        return np.exp(p)
+
+    def check_targets(self, y):
+        refuse_targets(self, y, np.asarray(y) > 0, "y > 0")
