@@ -7,11 +7,9 @@ batch. A new optimizer is a frozen dataclass plus one line in ``OPTIMIZERS``; th
 it there.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from skgd import _pieces
+from skgd._pieces import Piece, piece
 from skgd._validation import check_real
 
 __all__ = [
@@ -35,12 +33,12 @@ def inner(a, b):
     return np.sum(a * b, axis=-1, keepdims=True)
 
 
-@dataclass(frozen=True)
-class Optimizer(_pieces.Piece):
+@piece
+class Optimizer(Piece):
     """Base class of all optimizers."""
 
 
-@dataclass(frozen=True)
+@piece
 class ElementwiseOptimizer(Optimizer):
     """Base class of the rules that treat each coordinate by itself."""
 
@@ -89,7 +87,7 @@ class ElementwiseOptimizer(Optimizer):
         return None
 
 
-@dataclass(frozen=True)
+@piece
 class GD(ElementwiseOptimizer):
     r"""Plain gradient descent, :math:`\theta \leftarrow \theta - \eta g`.
 
@@ -109,7 +107,7 @@ class GD(ElementwiseOptimizer):
         return 2 / smoothness
 
 
-@dataclass(frozen=True)
+@piece
 class Momentum(ElementwiseOptimizer):
     r"""Polyak's heavy ball, :math:`m \leftarrow \beta m + g,\; \theta \leftarrow \theta - \eta m`.
 
@@ -145,7 +143,7 @@ class Momentum(ElementwiseOptimizer):
         return 2 * (1 + self.momentum) / smoothness
 
 
-@dataclass(frozen=True)
+@piece
 class Nesterov(ElementwiseOptimizer):
     r"""Nesterov's momentum, a heavy ball that looks ahead.
 
@@ -183,7 +181,7 @@ class Nesterov(ElementwiseOptimizer):
         return 2 * (1 + self.momentum) / ((1 + 2 * self.momentum) * smoothness)
 
 
-@dataclass(frozen=True)
+@piece
 class AdaGrad(ElementwiseOptimizer):
     r"""Adaptive gradients: the more a coordinate has moved, the smaller its rate.
 
@@ -221,7 +219,7 @@ class AdaGrad(ElementwiseOptimizer):
         return -own_rate * gradient, own_rate, first, total
 
 
-@dataclass(frozen=True)
+@piece
 class RMSprop(ElementwiseOptimizer):
     r"""Gradients over their root mean square of late, so that all coordinates move alike.
 
@@ -264,7 +262,7 @@ class RMSprop(ElementwiseOptimizer):
         return -own_rate * gradient, own_rate, first, square
 
 
-@dataclass(frozen=True)
+@piece
 class Adam(ElementwiseOptimizer):
     r"""Adaptive moments: every coordinate has a rate of its own.
 
@@ -313,7 +311,7 @@ class Adam(ElementwiseOptimizer):
         return -own_rate * (mean / (1 - self.beta1**t)), own_rate, mean, square
 
 
-@dataclass(frozen=True)
+@piece
 class BatchOptimizer(Optimizer):
     """Base class of the rules that move all coordinates together, by the full gradient.
 
@@ -321,7 +319,7 @@ class BatchOptimizer(Optimizer):
     """
 
 
-@dataclass(frozen=True)
+@piece
 class ConjugateGradient(BatchOptimizer):
     r"""Conjugate gradients: steepest descent that remembers which directions are done with.
 
@@ -363,7 +361,7 @@ class ConjugateGradient(BatchOptimizer):
         return direction
 
 
-@dataclass(frozen=True)
+@piece
 class Accelerated(BatchOptimizer):
     r"""Nesterov's accelerated descent with the momentum k / (k + 3) and restarts.
 
@@ -402,7 +400,7 @@ class Accelerated(BatchOptimizer):
         return landed + k / (k + 3) * moved
 
 
-@dataclass(frozen=True)
+@piece
 class NewtonCG(BatchOptimizer):
     r"""Newton's method, each of whose quadratic models conjugate gradients minimise.
 

@@ -5,18 +5,16 @@ Whatever its class, a penalty lowers to two numbers, the strengths of :math:`\lV
 line in ``PENALTIES``.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from skgd import _pieces
+from skgd._pieces import Piece, piece
 from skgd._validation import check_real
 
 __all__ = ["L1", "L2", "ElasticNet", "Penalty"]
 
 
-@dataclass(frozen=True)
-class Penalty(_pieces.Piece):
+@piece
+class Penalty(Piece):
     r"""Base class of the penalties, :math:`l_1 \lVert w \rVert_1 + \tfrac12 l_2 \lVert w \rVert^2`.
 
     Parameters
@@ -55,7 +53,7 @@ class Penalty(_pieces.Piece):
         return value(coef, self.l1, self.l2)
 
 
-@dataclass(frozen=True)
+@piece
 class L2(Penalty):
     r"""Ridge penalty, :math:`\tfrac{\alpha}{2} \lVert w \rVert^2`.
 
@@ -77,7 +75,7 @@ class L2(Penalty):
         return self.alpha
 
 
-@dataclass(frozen=True)
+@piece
 class L1(Penalty):
     r"""Lasso penalty, :math:`\alpha \lVert w \rVert_1`, which sets coefficients to exactly zero.
 
@@ -99,7 +97,7 @@ class L1(Penalty):
         return self.alpha
 
 
-@dataclass(frozen=True)
+@piece
 class ElasticNet(Penalty):
     r"""Mixture of both, which sets coefficients to zero and shrinks the rest.
 

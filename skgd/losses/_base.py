@@ -1,11 +1,10 @@
 """What all losses share."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
-from skgd import _pieces
+from skgd._pieces import Piece, piece
 from skgd._validation import InvalidParameterError
 
 #: Share of a parabola above the loss that stands in for a second derivative that vanishes. With
@@ -16,8 +15,8 @@ SHARE = 0.03
 TINY = np.finfo(np.float32).tiny
 
 
-@dataclass(frozen=True)
-class Loss(_pieces.Piece):
+@piece
+class Loss(Piece):
     """Base class of the losses, and of your own.
 
     A subclass is a frozen dataclass with two methods, :meth:`value` and :meth:`slope`, written with

@@ -1,14 +1,13 @@
 """Losses with kinks, and what they look like when these are rounded."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from skgd._pieces import piece
 from skgd._validation import check_real
 from skgd.losses._base import SHARE, Loss, weighted_quantile
 
 
-@dataclass(frozen=True)
+@piece
 class EpsilonInsensitive(Loss):
     r"""The absolute error beyond a tube that costs nothing, :math:`\max(0, |p - y| - \epsilon)`.
 
@@ -60,7 +59,7 @@ class EpsilonInsensitive(Loss):
         return SmoothedTube(-1.0, 1.0, self.epsilon, width)
 
 
-@dataclass(frozen=True)
+@piece
 class AbsoluteError(Loss):
     r"""The absolute error, :math:`\ell(p, y) = |p - y|`.
 
@@ -101,7 +100,7 @@ class AbsoluteError(Loss):
         return SmoothedTube(-1.0, 1.0, 0.0, width)
 
 
-@dataclass(frozen=True)
+@piece
 class Quantile(Loss):
     r"""The pinball loss, whose minimiser is a quantile of y.
 
@@ -160,7 +159,7 @@ class Quantile(Loss):
         return SmoothedTube(-self.level, 1 - self.level, 0.0, width)
 
 
-@dataclass(frozen=True)
+@piece
 class SmoothedTube(Loss):
     r"""The Moreau envelope of a piecewise linear loss with a flat tube.
 

@@ -1,13 +1,12 @@
 """Losses of a linear predictor that is the logarithm of the mean."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from skgd._pieces import piece
 from skgd.losses._base import Loss, refuse_targets
 
 
-@dataclass(frozen=True)
+@piece
 class Poisson(Loss):
     r"""Half the deviance of a Poisson variable whose mean is :math:`e^p` (log link).
 
@@ -58,7 +57,7 @@ class Poisson(Loss):
         refuse_targets(self, y, np.asarray(y) >= 0, "y >= 0")
 
 
-@dataclass(frozen=True)
+@piece
 class Gamma(Loss):
     r"""Half the deviance of a gamma variable whose mean is :math:`e^p` (log link).
 

@@ -1,14 +1,13 @@
 """Losses of bounded curvature."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from skgd._pieces import piece
 from skgd._validation import check_real
 from skgd.losses._base import SHARE, TINY, Loss, weighted_quantile
 
 
-@dataclass(frozen=True)
+@piece
 class SquaredError(Loss):
     r"""Half the squared error, :math:`\ell(p, y) = \tfrac12 (p - y)^2`.
 
@@ -38,7 +37,7 @@ class SquaredError(Loss):
         return p - y
 
 
-@dataclass(frozen=True)
+@piece
 class Huber(Loss):
     r"""Squared near the target, linear beyond `epsilon`: outliers pull with bounded force.
 
@@ -89,7 +88,7 @@ class Huber(Loss):
         return weighted_quantile(y, 0.5, weights)
 
 
-@dataclass(frozen=True)
+@piece
 class SquaredEpsilonInsensitive(Loss):
     r"""The squared error beyond a tube that costs nothing, :math:`\max(0, |p - y| - \epsilon)^2`.
 
@@ -132,7 +131,7 @@ class SquaredEpsilonInsensitive(Loss):
         return weighted_quantile(y, 0.5, weights)
 
 
-@dataclass(frozen=True)
+@piece
 class LogCosh(Loss):
     r"""A smooth blend of squared and absolute error, :math:`\ell(p, y) = \log\cosh(p - y)`.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skgd import _pieces
+from skgd._pieces import Piece, piece
 from skgd._validation import InvalidParameterError
 
 
@@ -36,8 +36,8 @@ class Run:
         return 1 + (updates - 1) // self.updates_per_epoch if per == "epoch" else updates
 
 
-@dataclass(frozen=True)
-class Schedule(_pieces.Piece):
+@piece
+class Schedule(Piece):
     """Base class of the schedules.
 
     A subclass defines ``rate(t, run)``; ``t`` is an array of update numbers (or of epoch numbers,
@@ -159,7 +159,7 @@ def progress(t, length):
     return np.minimum((t - 1) / length, 1)
 
 
-@dataclass(frozen=True)
+@piece
 class FromCallable(Schedule):
     """A schedule made of any function ``t -> rate``."""
 

@@ -1,9 +1,10 @@
 """Schedules made of others."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from skgd._pieces import piece
 from skgd._validation import InvalidParameterError, check_choice, check_integer, check_real, refuse
 from skgd.schedules._base import Schedule, check_length, progress
 from skgd.schedules._powers import Adaptive, Constant
@@ -24,7 +25,7 @@ def check_part(name, value):
         )
 
 
-@dataclass(frozen=True)
+@piece
 class LinearWarmup(Schedule):
     r"""The rates of another schedule, held down at first and released along a line.
 
@@ -55,7 +56,7 @@ class LinearWarmup(Schedule):
     array([0.1, 0.2, 0.3, 0.4, 0.5, 0.5])
     """
 
-    schedule: Schedule = Constant()  # noqa: RUF009 - it is immutable
+    schedule: Schedule = Constant()
     length: int = 5
     start_factor: float = 0.1
     per: str = "epoch"
@@ -76,7 +77,7 @@ class LinearWarmup(Schedule):
         return ramp * self.schedule.rates_at(updates, run)
 
 
-@dataclass(frozen=True)
+@piece
 class Join(Schedule):
     r"""One schedule after the other; the clock of each starts at 1 when its turn comes.
 

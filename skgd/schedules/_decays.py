@@ -1,9 +1,8 @@
 """Schedules that fall, or rise and fall, over epochs or over the whole run."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from skgd._pieces import piece
 from skgd._validation import check_choice, check_integer, check_real
 from skgd.schedules._base import Schedule, check_length, progress
 
@@ -16,7 +15,7 @@ def cosine(start, end, share):
     return end + (start - end) * 0.5 * (1 + np.cos(np.pi * share))
 
 
-@dataclass(frozen=True)
+@piece
 class StepDecay(Schedule):
     r"""A constant rate that is lowered at regular intervals.
 
@@ -55,7 +54,7 @@ class StepDecay(Schedule):
         return np.maximum(self.eta0 * self.decay ** ((t - 1) // self.every), TINY)
 
 
-@dataclass(frozen=True)
+@piece
 class ExponentialDecay(Schedule):
     r"""A rate that loses the same share all the time, :math:`\eta_t = \eta_0 \, \gamma^{t - 1}`.
 
@@ -88,7 +87,7 @@ class ExponentialDecay(Schedule):
         return np.maximum(self.eta0 * self.decay ** (t - 1), TINY)
 
 
-@dataclass(frozen=True)
+@piece
 class Decay(Schedule):
     """Base of the schedules that lead from one rate to another and stay there."""
 
@@ -123,7 +122,7 @@ class Decay(Schedule):
         return progress(t, self.length or run.length(self.per))
 
 
-@dataclass(frozen=True)
+@piece
 class PolynomialDecay(Decay):
     r"""A rate that falls along a power of the time left, and then stays; a line by default.
 
@@ -162,7 +161,7 @@ class PolynomialDecay(Decay):
         return self.final + (self.eta0 - self.final) * (1 - self.progress(t, run)) ** self.power
 
 
-@dataclass(frozen=True)
+@piece
 class CosineDecay(Decay):
     r"""A rate that falls along half a wave of a cosine, and then stays.
 
@@ -198,7 +197,7 @@ class CosineDecay(Decay):
         return cosine(self.eta0, self.final, self.progress(t, run))
 
 
-@dataclass(frozen=True)
+@piece
 class OneCycle(Schedule):
     r"""A rate that rises to a peak and then falls far below its start, on half waves of a cosine.
 

@@ -1,15 +1,15 @@
 """Schedules that are powers of time, or as constant as the fit lets them be."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
+from skgd._pieces import piece
 from skgd._validation import InvalidParameterError, check_choice, check_real
 from skgd.schedules._base import Schedule
 
 
-@dataclass(frozen=True)
+@piece
 class Constant(Schedule):
     r"""The same rate for ever, :math:`\eta_t = \eta_0`.
 
@@ -34,7 +34,7 @@ class Constant(Schedule):
         return np.full(np.shape(t), float(self.eta0))
 
 
-@dataclass(frozen=True)
+@piece
 class InverseScaling(Schedule):
     r"""A power of time, :math:`\eta_t = \eta_0 / t^{p}`.
 
@@ -67,7 +67,7 @@ class InverseScaling(Schedule):
         return self.eta0 / t**self.power_t
 
 
-@dataclass(frozen=True)
+@piece
 class Optimal(Schedule):
     r"""Bottou's rate for a penalised objective, :math:`\eta_t = 1 / (\alpha (t_0 + t - 1))`.
 
@@ -98,7 +98,7 @@ class Optimal(Schedule):
         return 1.0 / (run.alpha * (t0 + t - 1))
 
 
-@dataclass(frozen=True)
+@piece
 class Adaptive(Schedule):
     r"""A constant rate that is divided whenever the fit stalls, until it falls below a minimum.
 
@@ -148,7 +148,7 @@ class Adaptive(Schedule):
         return scale / self.factor if self.eta0 * scale > self.minimum else None
 
 
-@dataclass(frozen=True)
+@piece
 class TimeDecay(Schedule):
     r"""The rate of the tutorials, :math:`\eta_t = t_0 / (t + t_1)`.
 

@@ -1,14 +1,13 @@
 """Step rules: rates that the row at hand, or the objective, decides."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from skgd._pieces import piece
 from skgd._validation import check_real
 from skgd.schedules._base import Schedule
 
 
-@dataclass(frozen=True)
+@piece
 class PassiveAggressive(Schedule):
     """Base of the two step rules that choose each step from its own row."""
 
@@ -40,7 +39,7 @@ class PassiveAggressive(Schedule):
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
+@piece
 class PassiveAggressive1(PassiveAggressive):
     r"""PA-I: the smallest step that cancels the row's loss, within a limit.
 
@@ -69,7 +68,7 @@ class PassiveAggressive1(PassiveAggressive):
         return np.minimum(self.eta0, loss / squared_norm)
 
 
-@dataclass(frozen=True)
+@piece
 class PassiveAggressive2(PassiveAggressive):
     r"""PA-II: a damped step towards cancelling the row's loss.
 
@@ -96,7 +95,7 @@ class PassiveAggressive2(PassiveAggressive):
         return loss / (squared_norm + 0.5 / self.eta0)
 
 
-@dataclass(frozen=True)
+@piece
 class LineSearch(Schedule):
     r"""The rate that the objective itself asks for at each update; for full batches.
 
