@@ -23,6 +23,7 @@ from skgd.engine import Diverged, State, Task, descend
 from skgd.gram import Gram, gram_pays
 from skgd.history import History, line
 from skgd.objectives import Expansion, Objective
+from skgd.schedules import Adaptive
 from skgd.stopping import StopReason
 
 
@@ -205,7 +206,13 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
         twin = copy.copy(self)
         if hasattr(twin, "coef_"):
             twin.densify()
-        reason = getattr(twin, method)(*args, **kwargs)
+        # Numbers out of bounds are found out from themselves, already where a task is assembled.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+            reason = getattr(twin, method)(*args, **kwargs)
+        if reason is None:
+            return self
+        if reason is StopReason.INTERRUPTED and twin.n_iter_ == 0 and hasattr(self, "coef_"):
+            raise KeyboardInterrupt("left the model as it was: no epoch was complete")
         vars(self).clear()
         vars(self).update(vars(twin))
         if reason is StopReason.INTERRUPTED:
@@ -249,11 +256,13 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
     def _start(self, data, coef_init, intercept_init):
         """Return the coefficients and the intercept to start from; None stands for the default."""
         outputs = data.y.shape[1:]
+        warm = self.warm_start and hasattr(self, "coef_") and coef_init is None
         if self.warm_start and hasattr(self, "coef_"):
             coef_init = self.coef_ if coef_init is None else coef_init
             intercept_init = self.intercept_ if intercept_init is None else intercept_init
-        coef = checked_start("coef_init", coef_init, (*outputs, data.X.shape[1]))
-        return coef, checked_start("intercept_init", intercept_init, outputs)
+        names = ("coef_init", "intercept_init") if not warm else ("coef_", "intercept_")
+        coef = checked_start(names[0], coef_init, (*outputs, data.X.shape[1]))
+        return coef, checked_start(names[1], intercept_init, outputs)
 
     # Assembly
 
@@ -301,13 +310,16 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
             coef = checked_start("coef_", self.coef_, last.coef.shape)
             intercept = checked_start("intercept_", self.intercept_, last.coef.shape[:-1])
             theta = coordinates.to_inner(coef, intercept, data.X.dtype)
-            state = replace(state, theta=theta, mean=theta.copy())
+            state = replace(state, theta=theta, mean=theta.copy(), reference=0.0)
         else:
             state = replace(
                 state,
                 theta=last.coordinates.moved(state.theta, coordinates),
                 mean=last.coordinates.moved(state.mean, coordinates),
             )
+        if pieces.schedule is None:
+            # What a search remembers of other rows says nothing about these.
+            state = replace(state, memory={})
         return Carried(
             state,
             coordinates,
@@ -348,9 +360,11 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
         stages = automatic.stages(pieces, whole, self._full_batch)
         for objective in stages:
             model = objective if gram is None else Expansion.of_gram(objective, gram)
-            task = self._task(pieces, objective, model, left)
+            task = self._task(pieces, objective, model, left, streaming=max_iter is None)
             tests = self._tests(task)
             tests.plateau = copy.copy(carried.state.plateau) or tests.plateau
+            if max_iter is None and not isinstance(task.schedule, Adaptive):
+                tests.plateau = None  # one epoch on these rows shows no convergence
             tests.early_stopping = self.early_stopping and validation is not None
             tests.validate = validate
             if objective is not stages[-1] and tests.gradient is not None:
@@ -365,10 +379,10 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
                 break
         self._keep(carried, outcome, task, pieces)
         self.n_iter_ = epochs
-        self._warn(outcome, task, partial=max_iter is None)
+        self._warn(outcome, task, pieces)
         return outcome.reason
 
-    def _task(self, pieces, objective, model, max_iter):
+    def _task(self, pieces, objective, model, max_iter, streaming):
         batch_size = self._batch_size(objective.design.n_rows)
         optimizer, schedule = automatic.choose(pieces, objective, model, batch_size)
         return Task(
@@ -384,6 +398,7 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
             average=int(getattr(self, "average", 0)),
             record=self.record,
             on_divergence=self._on_divergence(pieces.schedule),
+            streaming=streaming,
         )
 
     def _validator(self, validation, coordinates, loss):
@@ -410,24 +425,24 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
         self.stop_reason_ = str(outcome.reason)
         self.converged_ = outcome.reason.is_success
 
-    def _warn(self, outcome, task, partial):
+    def _warn(self, outcome, task, pieces):
         """Warn of a fit that did not arrive."""
         if outcome.reason is StopReason.DIVERGED:
             message = (
-                f"{type(self).__name__} diverged: its objective is more than a thousand times that "
-                f"of the start. {automatic.advice(task)}"
+                f"{type(self).__name__} diverged: its objective ended far above that of the start. "
+                f"{automatic.advice(task)}"
             )
-        elif outcome.reason is StopReason.MAX_ITER and self.tol is not None and not partial:
+        elif outcome.reason is StopReason.MAX_ITER and self.tol is not None and not task.streaming:
+            rate = "." if pieces.schedule is None else ", or use learning_rate='auto'."
             message = (
                 f"{type(self).__name__} did not converge in max_iter={self.max_iter} epochs"
-                f"{self._distance_left(outcome, task)}. Increase max_iter or tol, or use "
-                "learning_rate='auto'."
+                f"{self._distance_left(outcome)}. Increase max_iter or tol{rate}"
             )
         else:
             return
         warnings.warn(message, ConvergenceWarning, stacklevel=6)
 
-    def _distance_left(self, outcome, task):
+    def _distance_left(self, outcome):
         if "gradient_norm" in outcome.final:
             return f" (gradient norm {outcome.final['gradient_norm']:.3g})"
         return ""

@@ -76,7 +76,11 @@ def checked_rows(estimator, X, y, sample_weight, groups, reset):
             f"{estimator.coef_.shape}. Give the same number of targets in every call."
         )
     weights = checked_weights("sample_weight", sample_weight, X)
-    data = Data(canonical(X), y.astype(X.dtype, copy=False), weights, checked_groups(groups, X))
+    with np.errstate(over="ignore"):
+        y = y.astype(X.dtype, copy=False)
+    if not np.isfinite(y).all():
+        raise ValueError(f"y has values that are too large for the {X.dtype} of X. Scale y down.")
+    data = Data(canonical(X), y, weights, checked_groups(groups, X))
     if weights is None or weights.all():
         return data
     return data.rows(weights > 0) if weights.any() else None
@@ -178,7 +182,7 @@ def checked_weights(name, weights, X):
             f"{name} has shape {weights.shape}; X has {X.shape[0]} rows: give one number each."
         )
     if (weights < 0).any():
-        raise ValueError(f"{name} must not be negative; got {weights.min()!r}.")
+        raise ValueError(f"{name} must not be negative; got {weights.min():g}.")
     return weights
 
 
@@ -189,7 +193,8 @@ def checked_start(name, value, shape):
     value = check_array(np.atleast_1d(value), ensure_2d=False, dtype=float, input_name=name)
     exact = value.ndim == 1 or value.shape == shape or len(shape) == 1  # a row or a column will do
     if value.size != int(np.prod(shape)) or not exact:
-        raise ValueError(f"{name} has shape {value.shape}, but the model's is {shape}.")
+        expected = shape or (1,)
+        raise ValueError(f"{name} has shape {value.shape}, but the model's is {expected}.")
     return value.reshape(shape)
 
 

@@ -16,6 +16,8 @@ from skgd._validation import (
     refuse,
 )
 
+BOOLS = (bool, np.bool_)
+
 #: What ``eta0`` and ``power_t`` stand for where they may be left out.
 DEFAULT_ETA0, DEFAULT_POWER_T = 0.01, 0.25
 
@@ -75,7 +77,7 @@ def check_simple_parameters(estimator):
     check_random_state(params["random_state"])
     if "shuffle" in params:
         check_bool("shuffle", params["shuffle"])
-    if "average" in params and not isinstance(params["average"], bool):
+    if "average" in params and not isinstance(params["average"], BOOLS):
         check_integer("average", params["average"], low=1)
     if "batch_size" in params:
         check_integer("batch_size", params["batch_size"], low=1)
@@ -83,7 +85,7 @@ def check_simple_parameters(estimator):
 
 def check_verbose(value):
     """Check that `value` is a switch or a level."""
-    if not isinstance(value, bool):
+    if not isinstance(value, BOOLS):
         check_integer("verbose", value, low=0)
 
 

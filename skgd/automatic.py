@@ -8,7 +8,8 @@ Batch, other losses       Newton's method with conjugate gradients; with more th
                           curvature L is unbounded
 Batches of k rows         gradient descent at 1 / (2 L_k sqrt(epoch)), L_k the expected smoothness
 Losses with kinks         the same on smoothed losses of shrinking width (batch);
-                          a rate of spread(y) / (R sqrt(t)), R the largest row norm (k rows)
+                          a rate of spread(y) / (R sqrt(t)), R the largest row norm (k rows),
+                          also for smooth losses of bounded slope while y is far
 Adam and its kin          their published rate, in units of the spread of y
 ========================  =====================================================================
 
@@ -71,7 +72,7 @@ def choose_schedule(optimizer, objective, model, batch_size):
     if getattr(optimizer, "default_rate", None) is not None:
         return schedules.Constant(eta0=optimizer.default_rate * spread(objective))
     if hasattr(objective.loss, "smoothed"):
-        return kinked_schedule(objective)
+        return bounded_schedule(objective)
     if batch_size is None:
         searching = isinstance(optimizer, (optimizers.ConjugateGradient, optimizers.NewtonCG))
         plain = isinstance(optimizer, (optimizers.GD, optimizers.Accelerated))
@@ -80,13 +81,21 @@ def choose_schedule(optimizer, objective, model, batch_size):
         return schedules.Constant(eta0=1 / positive(largest_curvature(model, bound(objective))))
     smoothness = positive(expected_smoothness(objective, bound(objective), batch_size))
     eta0 = damping(optimizer) / (2 * smoothness)
+    if objective.loss.steepest is not None:
+        far = bounded_schedule(objective)
+        if far.eta0 > eta0:
+            return far
     return schedules.InverseScaling(eta0=eta0, power_t=0.5, per="epoch")
 
 
-def kinked_schedule(objective):
-    """Return the classical rate of subgradient descent."""
-    length = math.sqrt(positive(float(objective.design.squared_norms().max())))
-    return schedules.InverseScaling(eta0=spread(objective) / length, power_t=0.5)
+def bounded_schedule(objective):
+    """Return the classical rate of subgradient descent, for losses of bounded slope.
+
+    However far y is, such a loss pulls with its steepest slope only, and steps have to be long.
+    """
+    pull = positive(objective.loss.steepest)
+    pull *= math.sqrt(positive(float(objective.design.squared_norms().max())))
+    return schedules.InverseScaling(eta0=spread(objective) / pull, power_t=0.5)
 
 
 def stages(plan, objective, full_batch):

@@ -124,17 +124,20 @@ class Coordinates:
 
         The metric of a column is its variance plus `ridge`, the l2 strength over the curvature of
         the loss. Without an intercept nothing can absorb a centre, and the columns are scaled only.
+        A column without a metric is constant: its scale is infinite, its inner entries are exactly
+        zero whatever their rounding, and its coefficient stays out of the model.
         """
         spread = moments.variance if fit_intercept else moments.mean_square
         metric = spread + ridge
         center = moments.mean if fit_intercept else np.zeros_like(moments.mean)
-        return cls(center, np.sqrt(np.where(metric > 0, metric, 1.0)))
+        return cls(center, np.sqrt(np.where(metric > 0, metric, np.inf)))
 
     def to_inner(self, coef, intercept, dtype):
         """Return the inner parameters of a model given in the data's own units."""
         coef = np.asarray(coef, dtype=float)
         shifted = np.asarray(intercept, dtype=float).reshape(coef.shape[:-1]) + coef @ self.center
-        return np.concatenate([coef * self.scale, shifted[..., None]], axis=-1).astype(dtype)
+        inner = coef * np.where(np.isfinite(self.scale), self.scale, 0.0)
+        return np.concatenate([inner, shifted[..., None]], axis=-1).astype(dtype)
 
     def to_data(self, theta):
         """Return coefficients and intercept in the data's own units, at the dtype of `theta`."""

@@ -51,6 +51,8 @@ class Task:
         What the history holds.
     on_divergence : {"raise", "back_off", "go_on"}
         What an explosion leads to; "go_on" raises only where numbers cease to be finite.
+    streaming : bool
+        Whether the call is one of many that go on from each other.
     """
 
     objective: Objective
@@ -65,6 +67,7 @@ class Task:
     average: int = 0
     record: str | None = "running"
     on_divergence: str = "raise"
+    streaming: bool = False
 
     @property
     def updates_per_epoch(self):
@@ -98,6 +101,8 @@ class State:
         Progress seen so far.
     explosions : int
         Epochs in a row that ended far above their start.
+    reference : float
+        The objective that an explosion is measured by, from the call that began the descent.
     """
 
     theta: np.ndarray
@@ -112,6 +117,7 @@ class State:
     memory: dict = field(default_factory=dict)
     plateau: Plateau | None = None
     explosions: int = 0
+    reference: float = 0.0
 
     @classmethod
     def at(cls, theta, rng):
@@ -215,16 +221,22 @@ class _Descent:
         )
         self.point = task.model.at(state.theta) if task.batch_size is None else None
         self.start = self.point.value if self.point else task.objective.value(state.theta)
-        if np.isnan(self.start):
+        if not np.isfinite(self.start):
             task.objective.check_defined(state.theta)
-        constant = task.objective.value(task.objective.constant())
-        self.explosion = Explosion(max(abs(self.start), abs(constant)), count=state.explosions)
+            raise ValueError(
+                "The objective is not finite at the start: targets, weights or starting values are "
+                f"too large for {task.objective.y.dtype}. Scale them down."
+            )
+        constant = abs(task.objective.value(task.objective.constant()))
+        # A call that goes on from others is measured by where the first of them began.
+        began = state.reference or abs(self.start)
+        self.explosion = Explosion(max(began, constant), count=state.explosions)
         self.safe = self.state, self.point  # the last that was not far above the start
         self.best_score, self.best = -np.inf, None
         self.began = perf_counter() - history.last_time
         self.first_epoch = max(history.last_epoch, 0)
-        self.final = {}
-        self.expanded_at = np.inf
+        self.final, self.last_value = {}, self.start
+        self.expanded_at = np.inf, self.state, self.point  # the last expansion, and its distance
 
     def run(self):
         """Run the epochs."""
@@ -232,11 +244,14 @@ class _Descent:
             self.remember(0, np.nan, self.start)
         reason, epochs = StopReason.MAX_ITER, 0
         for epochs in range(1, self.task.max_iter + 1):
+            whole = self.state, self.point, self.explosion.count, len(self.history)
             order_state = self.state.rng.bit_generator.state
             try:
                 found = self.epoch(epochs)
             except KeyboardInterrupt:
+                self.state, self.point, self.explosion.count, rows = whole
                 self.state.rng.bit_generator.state = order_state
+                self.history.truncate(rows)
                 reason, epochs = StopReason.INTERRUPTED, epochs - 1
                 break
             if found is not None:
@@ -247,17 +262,32 @@ class _Descent:
             self.state = replace(
                 self.state, theta=self.best.theta, mean=self.best.model(self.task.average)
             )
-        if self.explosion.count >= 2:
+        if self.explosion.count and self.task.on_divergence == "back_off":
+            self.state, self.point = self.safe
+        elif self.far_out(reason):
             reason = StopReason.DIVERGED
-        self.state = replace(self.state, explosions=self.explosion.count)
+            if self.task.on_divergence == "raise":
+                raise Diverged(epochs, self.final["learning_rate"], self.start, self.last_value)
+        self.state = replace(
+            self.state, explosions=self.explosion.count, reference=self.explosion.reference
+        )
         return Outcome(self.state, reason, epochs, self.history, self.final)
+
+    def far_out(self, reason):
+        """Tell whether the descent ends far above its start, though no longer than an epoch ago.
+
+        A stall that is worse than the best constant model is no convergence either.
+        """
+        if reason is StopReason.CONVERGED and self.tests.gradient is None:
+            return self.last_value > 2 * self.explosion.reference
+        return self.explosion.count >= (2 if self.task.streaming else 1)
 
     def epoch(self, number):
         """Run one epoch; return a reason to stop, or None."""
         state, point, rate, value = self.advance()
         if self.exploded(state, value, number, rate):
             return None
-        self.state, self.point = state, point
+        self.state, self.point, self.last_value = state, point, value
         if self.explosion.count == 0:
             self.safe = state, point
         row = self.remember(self.first_epoch + number, rate, value)
@@ -314,11 +344,13 @@ class _Descent:
         if not isinstance(self.task.model, Expansion):
             return True
         point = self.task.objective.at(self.state.theta)
-        norm, last = self.task.objective.distance(point), self.expanded_at
+        norm, (last, state, where) = self.task.objective.distance(point), self.expanded_at
+        if norm > last:  # rounding has led away: the point before was the better one
+            self.state, self.point, norm = state, where, last
         if self.tests.gradient.small(norm) or norm > 0.5 * last:
             self.final["gradient_norm"] = norm
             return True
-        self.expanded_at = norm
+        self.expanded_at = norm, self.state, point
         self.task = replace(self.task, model=self.task.model.around(point))
         self.point, self.state = point, replace(self.state, memory={})
         self.tests.gradient.restart()

@@ -23,6 +23,11 @@ class History:
         for name, column in self.columns.items():
             column.append(row.get(name, np.nan))
 
+    def truncate(self, length):
+        """Forget the rows from `length` on."""
+        for column in self.columns.values():
+            del column[length:]
+
     @property
     def last_epoch(self):
         """Number of the last epoch remembered, -1 if there is none."""

@@ -102,8 +102,8 @@ class Objective:
             at = tuple(np.argwhere(broken)[0])
             raise ValueError(
                 f"{self.loss!r} is not a number in row {at[0]} of the rows trained on: prediction "
-                f"{predictions[at]!r}, target {self.y[at]!r}. Its value and slope must be defined "
-                "for every prediction."
+                f"{float(predictions[at])!r}, target {float(self.y[at])!r}. Its value and slope "
+                "must be defined for every prediction."
             )
 
     def at(self, theta):

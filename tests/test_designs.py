@@ -79,10 +79,14 @@ def test_standard_coordinates_have_a_unit_metric(fit_intercept, ridge, rng):
 
 @pytest.mark.parametrize("value", [0.0, 3.0, 0.1, 1e-8, 123456.789])
 @pytest.mark.parametrize("n", [1, 10, 1000])
-def test_a_constant_column_has_no_variance_and_a_finite_scale(value, n):
-    moments = Moments.of(np.full((n, 1), value))
+def test_a_constant_column_has_no_variance_and_is_exactly_zero(value, n):
+    X = np.full((n, 1), value)
+    moments = Moments.of(X)
     assert_array_equal(moments.variance, 0)
-    assert_array_equal(Coordinates.standard(moments, True, 0.0).scale, 1)
+    coordinates = Coordinates.standard(moments, True, 0.0)
+    assert_array_equal(Design(X, coordinates, True).block(slice(None)), 0)
+    theta = coordinates.to_inner([2.0], 1.0, float)
+    assert_array_equal(theta, [0, 1 + 2 * moments.mean[0]])  # the intercept takes it over
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e6])

@@ -46,6 +46,8 @@ class Loss(Piece):
     curvature = math.inf
     #: Whether the second derivative is the same everywhere, so that a line search is exact.
     quadratic = False
+    #: The largest magnitude of the slope; None where it has no bound.
+    steepest = None
 
     def value(self, p, y):
         """Return the loss of each prediction.

@@ -30,6 +30,7 @@ class EpsilonInsensitive(Loss):
     """
 
     epsilon: float = 0.1
+    steepest = 1.0
 
     def __post_init__(self):
         check_real("epsilon", self.epsilon, low=0)
@@ -75,6 +76,8 @@ class AbsoluteError(Loss):
     >>> loss.slope(p, 0.0).round(3)
     array([-1.,  0.,  1.])
     """
+
+    steepest = 1.0
 
     def value(self, p, y):
         return np.abs(p - y)
@@ -129,6 +132,7 @@ class Quantile(Loss):
     """
 
     level: float = 0.5
+    steepest = 1.0
 
     def __post_init__(self):
         check_real("level", self.level, low=0, high=1, closed="neither")

@@ -68,6 +68,11 @@ class Huber(Loss):
     epsilon: float = 0.1
     curvature = 1.0
 
+    @property
+    def steepest(self):
+        """The largest magnitude of the slope."""
+        return float(self.epsilon)
+
     def __post_init__(self):
         check_real("epsilon", self.epsilon, low=0)
 
@@ -156,6 +161,7 @@ class LogCosh(Loss):
     """
 
     curvature = 1.0
+    steepest = 1.0
 
     def value(self, p, y):
         distance = np.abs(p - y)
