@@ -438,6 +438,12 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
                 f"{type(self).__name__} did not converge in max_iter={self.max_iter} epochs"
                 f"{self._distance_left(outcome)}. Increase max_iter or tol{rate}"
             )
+        elif outcome.reason is StopReason.STALLED:
+            message = (
+                f"{type(self).__name__} stalled far from the minimum"
+                f"{self._distance_left(outcome)}: its steps have become too short to change the "
+                "objective. Use a learning rate that falls more slowly, or learning_rate='auto'."
+            )
         else:
             return
         warnings.warn(message, ConvergenceWarning, stacklevel=6)

@@ -14,11 +14,14 @@ from skgd.kernels.full_batch import run_update
 from skgd.kernels.stochastic import run_epoch
 from skgd.objectives import Expansion, Objective
 from skgd.optimizers import Optimizer
-from skgd.schedules import Adaptive, Schedule
+from skgd.schedules import Adaptive, LineSearch, Schedule
 from skgd.stopping import Explosion, GradientTest, Plateau, StopReason
 
 #: What an automatic rate is multiplied by after an explosion.
 BACK_OFF = 0.25
+
+#: Share of its first rate below which a schedule, not the objective, keeps a descent from moving.
+DEAD = 1e-4
 
 
 @dataclass(frozen=True)
@@ -330,6 +333,8 @@ class _Descent:
             if tests.gradient is not None:
                 eps = np.finfo(self.state.theta.dtype).eps
                 reason = tests.gradient.verdict(value, row["gradient_norm"], eps)
+                if reason is StopReason.PRECISION and self.died_out(row["learning_rate"]):
+                    return StopReason.STALLED
                 if reason is not None and self.confirmed():
                     return reason
             stalled = tests.plateau is not None and tests.plateau.stalled(value)
@@ -355,6 +360,11 @@ class _Descent:
         self.point, self.state = point, replace(self.state, memory={})
         self.tests.gradient.restart()
         return False
+
+    def died_out(self, rate):
+        """Tell whether nothing improves because a schedule has let the rate fall to nothing."""
+        timed = not isinstance(self.task.schedule, LineSearch)
+        return timed and rate < DEAD * self.state.scale * self.rates(np.ones(1))[0]
 
     def after_stall(self):
         """Lower an adaptive rate, or return the reason to stop."""

@@ -11,6 +11,7 @@ class StopReason(StrEnum):
 
     CONVERGED = "converged"
     PRECISION = "precision"
+    STALLED = "stalled"
     EARLY_STOPPING = "early_stopping"
     MAX_ITER = "max_iter"
     DIVERGED = "diverged"

@@ -153,3 +153,11 @@ def test_numpys_booleans_are_booleans(Regressor, linear):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.fit(*linear)
+
+
+def test_steps_that_died_out_are_no_convergence(linear):
+    model = BatchGDRegressor(learning_rate="step", eta0=0.01)
+    with pytest.warns(ConvergenceWarning, match="stalled far from the minimum"):
+        model.fit(*linear)
+    assert model.stop_reason_ == "stalled"
+    assert not model.converged_

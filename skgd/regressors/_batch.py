@@ -92,7 +92,8 @@ class BatchGDRegressor(KeywordGDRegressor):
     converged_ : bool
         Whether the last call ended because there was nothing left to gain.
     stop_reason_ : str
-        "converged", "precision", "early_stopping", "max_iter", "diverged" or "interrupted".
+        "converged", "precision" (nothing improves in floating point), "stalled" (the steps have
+        died out), "early_stopping", "max_iter" or "interrupted".
     history_ : dict of arrays
         The course of the descent, a row an update.
     loss_, penalty_, schedule_, optimizer_ : objects

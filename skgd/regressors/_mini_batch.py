@@ -89,7 +89,8 @@ class MiniBatchGDRegressor(KeywordGDRegressor):
     converged_ : bool
         Whether the last call ended because there was nothing left to gain.
     stop_reason_ : str
-        "converged", "early_stopping", "max_iter", "diverged" or "interrupted".
+        "converged", "early_stopping", "max_iter" or "interrupted"; "diverged" where an automatic
+        rate found no way down.
     history_ : dict of arrays
         The course of the descent, a row an epoch.
     loss_, penalty_, schedule_, optimizer_ : objects
