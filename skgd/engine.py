@@ -267,7 +267,7 @@ class _Descent:
             )
         if self.explosion.count and self.task.on_divergence == "back_off":
             self.state, self.point = self.safe
-        elif self.far_out(reason):
+        elif reason is not StopReason.INTERRUPTED and self.far_out(reason):
             reason = StopReason.DIVERGED
             if self.task.on_divergence == "raise":
                 raise Diverged(epochs, self.final["learning_rate"], self.start, self.last_value)
