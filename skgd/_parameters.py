@@ -195,7 +195,7 @@ def check_together(estimator, made):
             refuse(
                 "learning_rate",
                 estimator.learning_rate,
-                "another rate here",
+                "'auto', a number, a function, or a schedule that needs no line search",
                 "A line search looks at all rows; it is for BatchGDRegressor.",
             )
         if not isinstance(optimizer, (type(None), optimizers.GD, optimizers.BatchOptimizer)):
@@ -209,7 +209,7 @@ def check_together(estimator, made):
         refuse(
             "optimizer",
             estimator.optimizer,
-            "an optimizer for single batches here",
+            f"'auto' or one of {', '.join(map(repr, elementwise_names()))} here",
             "This one needs all rows at once; it is for BatchGDRegressor.",
         )
     if isinstance(optimizer, (optimizers.ConjugateGradient, optimizers.NewtonCG)):
@@ -227,6 +227,12 @@ def check_together(estimator, made):
             )
 
 
+def elementwise_names():
+    """Return the names of the optimizers that serve batches of every size."""
+    kind = optimizers.ElementwiseOptimizer
+    return [name for name, rule in optimizers.OPTIMIZERS.items() if issubclass(rule, kind)]
+
+
 def check_searching(estimator, made):
     """Refuse a rate for an optimizer that finds its own."""
     if not isinstance(made.schedule, (type(None), schedules.LineSearch)):
@@ -239,7 +245,12 @@ def check_searching(estimator, made):
     if isinstance(made.optimizer, optimizers.NewtonCG) and not made.loss.has_weight():
         smoothed = made.schedule is None and hasattr(made.loss, "smoothed")
         if not smoothed:
-            refuse("optimizer", estimator.optimizer, f"another one beside loss={estimator.loss!r}")
+            refuse(
+                "optimizer",
+                estimator.optimizer,
+                f"'auto' or 'accelerated' beside loss={estimator.loss!r}",
+                "Newton's method needs a loss with a method weight(p, y).",
+            )
 
 
 def check_passive_aggressive(estimator, made):
@@ -256,6 +267,6 @@ def check_passive_aggressive(estimator, made):
         refuse(
             "learning_rate",
             estimator.learning_rate,
-            "another rate here",
+            "'auto', a number, a function, or a schedule that is no step rule",
             "pa1 and pa2 choose a step for each row; use SGDRegressor, or batch_size=1.",
         )

@@ -1,6 +1,6 @@
 """When a fit has converged, stalled or exploded."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -78,7 +78,7 @@ class GradientTest:
     best_value: float = np.inf
     best_norm: float = np.inf
     flat: int = 0
-    patience: int = field(default=20)
+    patience: int = 20
 
     def verdict(self, value, norm, eps):
         """Take in objective and gradient norm of an update; return a reason to stop, or None."""

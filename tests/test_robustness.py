@@ -161,3 +161,18 @@ def test_steps_that_died_out_are_no_convergence(linear):
         model.fit(*linear)
     assert model.stop_reason_ == "stalled"
     assert not model.converged_
+
+
+@pytest.mark.parametrize("Regressor", [MiniBatchGDRegressor, SGDRegressor])
+@pytest.mark.parametrize(
+    ("params", "allowed"),
+    [
+        ({"optimizer": "cg"}, "'auto' or one of 'gd', 'momentum'"),
+        ({"learning_rate": "line_search"}, "a schedule that needs no line search"),
+    ],
+)
+def test_what_needs_full_batches_is_refused_with_what_is_allowed(
+    Regressor, params, allowed, linear
+):
+    with pytest.raises(ValueError, match=allowed):
+        Regressor(**params).fit(*linear)
