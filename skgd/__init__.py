@@ -1,14 +1,28 @@
 """Gradient-descent regressors in scikit-learn's manner: batch, mini-batch and stochastic."""
 
 from skgd import losses, optimizers, penalties, schedules
+from skgd.callbacks import EarlyStopping
+from skgd.plotting import (
+    ConvergenceDisplay,
+    DescentPathDisplay,
+    LearningRateDisplay,
+    ScheduleDisplay,
+)
+from skgd.range_test import learning_rate_range_test
 from skgd.regressors import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
     "BatchGDRegressor",
+    "ConvergenceDisplay",
+    "DescentPathDisplay",
+    "EarlyStopping",
+    "LearningRateDisplay",
     "MiniBatchGDRegressor",
     "SGDRegressor",
+    "ScheduleDisplay",
+    "learning_rate_range_test",
     "losses",
     "optimizers",
     "penalties",

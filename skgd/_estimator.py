@@ -7,21 +7,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
-from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd import automatic
+from skgd._callbacks import CallbackSupportMixin, Watch, callbacks_of
+from skgd._doc_links import LinkedToDocs
+from skgd._holder import HoldsPieces
 from skgd._input import checked_rows, checked_start, training_and_validation
 from skgd._parameters import plan
-from skgd._pieces import Piece
-from skgd._validation import InvalidParameterError
 from skgd.designs import Coordinates, Design, Moments
 from skgd.engine import Diverged, State, Task, descend
 from skgd.gram import Gram, gram_pays
-from skgd.history import History, line
+from skgd.history import History
 from skgd.objectives import Expansion, Objective
 from skgd.schedules import Adaptive
 from skgd.stopping import StopReason
@@ -57,7 +58,14 @@ class Carried:
     intercept: np.ndarray = None
 
 
-class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseGDRegressor(
+    CallbackSupportMixin,
+    LinkedToDocs,
+    MultiOutputMixin,
+    RegressorMixin,
+    HoldsPieces,
+    metaclass=ABCMeta,
+):
     """Base of the three regressors; each says how many rows an update has, and what ends a fit."""
 
     _full_batch = False
@@ -75,46 +83,6 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
     @abstractmethod
     def _on_divergence(self, chosen):
         """Return what an explosion leads to; `chosen` is a schedule, None if it was "auto"."""
-
-    def set_params(self, **params):
-        """Set parameters of the estimator, or of the pieces that it holds.
-
-        A piece is immutable: ``learning_rate__eta0=0.1`` puts a changed copy into
-        ``learning_rate`` and leaves the object that was there as it is.
-
-        Parameters
-        ----------
-        **params
-            Values by name; ``piece__parameter`` reaches into a piece. Whole objects are set first.
-
-        Returns
-        -------
-        self
-        """
-        plain = {name: value for name, value in params.items() if "__" not in name}
-        super().set_params(**plain)
-        for name, value in params.items():
-            holder, _, inner = name.partition("__")
-            if inner:
-                super().set_params(
-                    **{holder: self._held_piece(holder, name).replace(**{inner: value})}
-                )
-        return self
-
-    def _held_piece(self, holder, name):
-        known = self.get_params(deep=False)
-        if holder not in known:
-            listing = ", ".join(known)
-            raise InvalidParameterError(
-                f"{name} reaches into {holder!r}, which is no parameter of {type(self).__name__}; "
-                f"it has: {listing}."
-            )
-        if not isinstance(known[holder], Piece):
-            raise InvalidParameterError(
-                f"{name} reaches into an object, but {holder}={known[holder]!r} is none. Give an "
-                f"object for {holder}, or set the flat parameter instead."
-            )
-        return known[holder]
 
     def partial_fit(self, X, y, sample_weight=None):
         """Make one epoch of updates on the given rows, from where the last call ended.
@@ -201,6 +169,21 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
             raise AttributeError(f"{type(self).__name__} has no history_ before it is fitted")
         return self._carried.history.arrays()
 
+    @property
+    def path_(self):
+        """Coefficients along the descent, with ``record="path"``: a dict of 1-D arrays of one length.
+
+        ``update`` counts the updates made; ``coef_0``, …, ``intercept`` are the parameters then, in
+        the units of the data (``coef_0_1``, ``intercept_0`` of several outputs). The start and the
+        last are there, and between them every k-th update, where k doubles as often as the path
+        would grow beyond 4096 points (fewer with more than a thousand coefficients).
+        """
+        if not hasattr(self, "_carried") or self._carried.history.path is None:
+            raise AttributeError(
+                f"{type(self).__name__} has no path_. Fit with record='path' to keep it."
+            )
+        return self._carried.history.path.arrays()
+
     def _attempt(self, method, *args, **kwargs):
         """Run a fitting method on a copy, and keep what came of it only if it succeeds."""
         twin = copy.copy(self)
@@ -229,7 +212,13 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
         start = self._start(training, *start)
         gram = self._gram(training, pieces)
         carried = self._fresh(training, pieces, start, gram)
-        return self._descend(pieces, training, validation, carried, self.max_iter, gram)
+        with callbacks_of(self, X, y, sample_weight) as progress:
+            reason = self._descend(
+                pieces, training, validation, carried, self.max_iter, gram, progress
+            )
+            if progress is not None:
+                progress.finish(vars(self))
+        return reason
 
     def _partial_fit(self, X, y, sample_weight, first):
         pieces = plan(self)
@@ -335,28 +324,32 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
         curvature = pieces.loss.curvature if np.isfinite(pieces.loss.curvature) else 1.0
         return Coordinates.standard(moments, self.fit_intercept, pieces.penalty.l2 / curvature)
 
-    def _objective(self, data, carried, pieces):
-        coordinates, dtype = carried.coordinates, data.X.dtype
+    def _objective(self, data, coordinates, loss, penalty, mean_weight):
         weights = data.weights
         if weights is not None and self._weights_are_relative:
-            weights = weights * (carried.rows / carried.weight)
+            weights = weights / mean_weight
         return Objective(
             design=Design(data.X, coordinates, self.fit_intercept),
             y=data.y,
             weights=weights,
-            loss=pieces.loss,
-            l1=np.append(pieces.penalty.l1 / coordinates.scale, 0.0).astype(dtype),
-            l2=np.append(pieces.penalty.l2 / coordinates.scale**2, 0.0).astype(dtype),
+            loss=loss,
+            l1=np.append(penalty.l1 / coordinates.scale, 0.0).astype(data.X.dtype),
+            l2=np.append(penalty.l2 / coordinates.scale**2, 0.0).astype(data.X.dtype),
         )
 
     # Descent
 
-    def _descend(self, pieces, data, validation, carried, max_iter=None, gram=None):
+    def _descend(self, pieces, data, validation, carried, max_iter=None, gram=None, progress=None):
         """Descend, keep the outcome, and return why it ended; one epoch if `max_iter` is None."""
         validate = validation and self._validator(validation, carried.coordinates, pieces.loss)
-        show = (lambda row: print(line(row))) if self.verbose else None
+        watch = None
+        if self.verbose or progress is not None:
+            watch = Watch(
+                self.verbose, progress, lambda state: self._fitted(carried, state, pieces)
+            )
         left, epochs = max_iter or 1, 0
-        whole = self._objective(data, carried, pieces)
+        mean_weight = carried.weight / carried.rows
+        whole = self._objective(data, carried.coordinates, pieces.loss, pieces.penalty, mean_weight)
         stages = automatic.stages(pieces, whole, self._full_batch)
         for objective in stages:
             model = objective if gram is None else Expansion.of_gram(objective, gram)
@@ -370,7 +363,7 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
             if objective is not stages[-1] and tests.gradient is not None:
                 tests.gradient.tol = max(tests.gradient.tol, automatic.STAGE_TOL)
             try:
-                outcome = descend(task, carried.state, tests, carried.history, show)
+                outcome = descend(task, carried.state, tests, carried.history, watch)
             except Diverged as diverged:
                 raise self._explained(diverged, task) from None
             carried.state = replace(outcome.state, plateau=tests.plateau)
@@ -414,16 +407,31 @@ class BaseGDRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass
 
     def _keep(self, carried, outcome, task, pieces):
         """Set the fitted attributes."""
-        theta = outcome.state.model(task.average)
-        self.coef_, intercept = carried.coordinates.to_data(theta)
-        self.intercept_ = np.atleast_1d(intercept)
-        carried.coef, carried.intercept = self.coef_.copy(), self.intercept_.copy()
-        self._carried = carried
-        self.t_ = outcome.state.t
-        self.loss_, self.penalty_ = pieces.loss, pieces.penalty
+        vars(self).update(self._fitted(carried, outcome.state, pieces))
         self.schedule_, self.optimizer_ = task.schedule, task.optimizer
         self.stop_reason_ = str(outcome.reason)
         self.converged_ = outcome.reason.is_success
+
+    def _fitted(self, carried, state, pieces):
+        """Return the fitted attributes that a state stands for."""
+        theta = state.model(int(getattr(self, "average", 0)))
+        coef, intercept = carried.coordinates.to_data(theta)
+        intercept = np.atleast_1d(intercept)
+        carried = replace(
+            carried,
+            state=state,
+            history=carried.history.copy(),
+            coef=coef.copy(),
+            intercept=intercept.copy(),
+        )
+        return {
+            "coef_": coef,
+            "intercept_": intercept,
+            "t_": state.t,
+            "loss_": pieces.loss,
+            "penalty_": pieces.penalty,
+            "_carried": carried,
+        }
 
     def _warn(self, outcome, task, pieces):
         """Warn of a fit that did not arrive."""

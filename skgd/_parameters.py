@@ -127,6 +127,15 @@ def resolve_schedule(estimator):
     if not estimator._flat_beside_objects:
         refuse_unread(estimator, "eta0")
         refuse_unread(estimator, "power_t")
+    return schedule_of(
+        rate,
+        DEFAULT_ETA0 if estimator.eta0 is None else estimator.eta0,
+        DEFAULT_POWER_T if estimator.power_t is None else estimator.power_t,
+    )
+
+
+def schedule_of(rate, eta0=DEFAULT_ETA0, power_t=DEFAULT_POWER_T):
+    """Return the schedule that a learning rate stands for, or None for "auto"."""
     if isinstance(rate, str) and rate == "auto":
         return None
     if isinstance(rate, Real) and not isinstance(rate, bool):
@@ -146,8 +155,8 @@ def resolve_schedule(estimator):
         rate,
         {"auto": None, **schedules.SCHEDULES},
         schedules.Schedule,
-        eta0=DEFAULT_ETA0 if estimator.eta0 is None else estimator.eta0,
-        power_t=DEFAULT_POWER_T if estimator.power_t is None else estimator.power_t,
+        eta0=eta0,
+        power_t=power_t,
     )
 
 

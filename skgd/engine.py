@@ -14,6 +14,7 @@ from skgd.kernels.full_batch import run_update
 from skgd.kernels.stochastic import run_epoch
 from skgd.objectives import Expansion, Objective
 from skgd.optimizers import Optimizer
+from skgd.path import Path
 from skgd.schedules import Adaptive, LineSearch, Schedule
 from skgd.stopping import Explosion, GradientTest, Plateau, StopReason
 
@@ -183,7 +184,7 @@ class Diverged(ValueError):
         self.epoch, self.rate, self.start, self.value = epoch, rate, start, value
 
 
-def descend(task, state, tests, history, on_epoch=None):
+def descend(task, state, tests, history, watch=None):
     """Descend until a test ends it or the epochs are used up.
 
     Parameters
@@ -196,8 +197,9 @@ def descend(task, state, tests, history, on_epoch=None):
         What ends the descent.
     history : History
         What is appended to.
-    on_epoch : callable, default=None
-        Called with the numbers of each epoch, as a dict.
+    watch : Watch or None, default=None
+        Is told when an epoch begins, by ``begin()``, and when it is over, by ``end(row, state)``,
+        which may ask for an end of the descent.
 
     Returns
     -------
@@ -210,15 +212,15 @@ def descend(task, state, tests, history, on_epoch=None):
     """
     # Where a descent leads out of bounds is found out from its numbers, not from their warnings.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        return _Descent(task, state, tests, history, on_epoch).run()
+        return _Descent(task, state, tests, history, watch).run()
 
 
 class _Descent:
     """One call of :func:`descend`."""
 
-    def __init__(self, task, state, tests, history, on_epoch):
+    def __init__(self, task, state, tests, history, watch):
         self.task, self.state, self.tests = task, state, tests
-        self.history, self.on_epoch = history, on_epoch
+        self.history, self.watch = history, watch
         self.rates = task.schedule.resolve(
             alpha=task.alpha, updates_per_epoch=task.updates_per_epoch, max_iter=task.horizon
         )
@@ -234,7 +236,9 @@ class _Descent:
         # A call that goes on from others is measured by where the first of them began.
         began = state.reference or abs(self.start)
         self.explosion = Explosion(max(began, constant), count=state.explosions)
-        self.safe = self.state, self.point  # the last that was not far above the start
+        self.path = self.started_path() if task.record == "path" else None
+        # The last that was not far above the start; all three are replaced, never changed.
+        self.safe = self.state, self.point, self.path
         self.best_score, self.best = -np.inf, None
         self.began = perf_counter() - history.last_time
         self.first_epoch = max(history.last_epoch, 0)
@@ -247,12 +251,12 @@ class _Descent:
             self.remember(0, np.nan, self.start)
         reason, epochs = StopReason.MAX_ITER, 0
         for epochs in range(1, self.task.max_iter + 1):
-            whole = self.state, self.point, self.explosion.count, len(self.history)
+            whole = self.state, self.point, self.path, self.explosion.count, len(self.history)
             order_state = self.state.rng.bit_generator.state
             try:
                 found = self.epoch(epochs)
             except KeyboardInterrupt:
-                self.state, self.point, self.explosion.count, rows = whole
+                self.state, self.point, self.path, self.explosion.count, rows = whole
                 self.state.rng.bit_generator.state = order_state
                 self.history.truncate(rows)
                 reason, epochs = StopReason.INTERRUPTED, epochs - 1
@@ -266,7 +270,7 @@ class _Descent:
                 self.state, theta=self.best.theta, mean=self.best.model(self.task.average)
             )
         if self.explosion.count and self.task.on_divergence == "back_off":
-            self.state, self.point = self.safe
+            self.state, self.point, self.path = self.safe
         elif reason is not StopReason.INTERRUPTED and self.far_out(reason):
             reason = StopReason.DIVERGED
             if self.task.on_divergence == "raise":
@@ -274,6 +278,7 @@ class _Descent:
         self.state = replace(
             self.state, explosions=self.explosion.count, reference=self.explosion.reference
         )
+        self.history.path = self.path or self.history.path
         return Outcome(self.state, reason, epochs, self.history, self.final)
 
     def far_out(self, reason):
@@ -287,25 +292,61 @@ class _Descent:
 
     def epoch(self, number):
         """Run one epoch; return a reason to stop, or None."""
-        state, point, rate, value = self.advance()
+        if self.watch is not None:
+            self.watch.begin()
+        state, point, path, rate, value = self.advance()
         if self.exploded(state, value, number, rate):
             return None
-        self.state, self.point, self.last_value = state, point, value
+        self.state, self.point, self.path, self.last_value = state, point, path, value
         if self.explosion.count == 0:
-            self.safe = state, point
+            self.safe = state, point, path
         row = self.remember(self.first_epoch + number, rate, value)
-        return self.verdict(row, value)
+        stop = self.watch is not None and self.watch.end(row, self.state)
+        return self.verdict(row, value) or (StopReason.CALLBACK if stop else None)
 
     def advance(self):
-        """Return state, point, last rate and objective after one more epoch."""
+        """Return state, point, path, last rate and objective after one more epoch."""
         task, state = self.task, self.state
+        path = self.path and self.path.copy()
         rates = state.scale * self.rates(state.t + np.arange(task.updates_per_epoch))
         if task.batch_size is None:
             state, point, rate = run_update(task, state, self.point, rates[0])
-            return state, point, rate, point.value
+            if path is not None:
+                path.add(state.t - 1, *self.in_data_units(state))
+            return state, point, path, rate, point.value
         order = state.rng.permutation(task.objective.design.n_rows) if task.shuffle else None
-        state, running = run_epoch(task, state, order, rates)
-        return state, None, rates[-1], running
+        if path is None:
+            state, running = run_epoch(task, state, order, rates)
+        else:
+            state, running = self.run_along(path, order, rates)
+        return state, None, path, rates[-1], running
+
+    def started_path(self):
+        """Return the path of the calls before, or a new one, with the start of this one."""
+        model = self.in_data_units(self.state)
+        path = self.history.path.copy() if self.history.path else Path(model[0].shape)
+        path.begin(self.state.t - 1, *model)
+        return path
+
+    def in_data_units(self, state):
+        """Return the coefficients and the intercept that a state stands for."""
+        model = state.model(self.task.average)
+        return self.task.objective.design.coordinates.to_data(model)
+
+    def run_along(self, path, order, rates):
+        """Do what `run_epoch` does, in stretches that end at the updates that the path keeps."""
+        task, state = self.task, self.state
+        n_rows, size = task.objective.design.n_rows, task.batch_size
+        order = np.arange(n_rows) if order is None else order
+        start, total = 0, 0.0
+        while start < len(rates):
+            stop = min(start + path.until_next(state.t - 1), len(rates))
+            rows = order[start * size : stop * size]
+            part = replace(task, objective=task.objective.rows(rows))
+            state, running = run_epoch(part, state, None, rates[start:stop])
+            path.add(state.t - 1, *self.in_data_units(state))
+            start, total = stop, total + running * len(rows)
+        return state, total / n_rows
 
     def exploded(self, state, value, number, rate):
         """Tell whether an epoch has to be taken back; raise if the task says so."""
@@ -316,7 +357,7 @@ class _Descent:
         self.task.objective.check_defined(state.theta if finite else self.state.theta)
         if self.task.on_divergence != "back_off":
             raise Diverged(number, rate, self.start, value)
-        state, self.point = self.safe
+        state, self.point, self.path = self.safe
         self.state = replace(state, scale=self.state.scale * BACK_OFF, memory={})
         self.explosion.count = 0
         return True
@@ -378,7 +419,7 @@ class _Descent:
         return StopReason.EARLY_STOPPING if early else StopReason.CONVERGED
 
     def remember(self, epoch, rate, value):
-        """Put an epoch into the history and show it; return its numbers."""
+        """Put an epoch into the history; return its numbers."""
         task = self.task
         model = self.state.model(task.average)
         row = {"epoch": epoch, "learning_rate": float(rate), "time": perf_counter() - self.began}
@@ -393,18 +434,6 @@ class _Descent:
         if self.tests.validate is not None:
             row["validation_score"] = self.tests.validate(model)
         self.final = dict(row)
-        if task.record == "path":
-            row |= named_parameters(*task.objective.design.coordinates.to_data(model))
         if task.record is not None:
             self.history.append(**row)
-        if self.on_epoch is not None and epoch > self.first_epoch:
-            self.on_epoch(row)
         return row
-
-
-def named_parameters(coef, intercept):
-    """Return the parameters one by one: ``coef_0``, …, ``intercept``; ``coef_0_1`` of output 0."""
-    named = {f"coef_{'_'.join(map(str, at))}": float(coef[at]) for at in np.ndindex(coef.shape)}
-    if intercept.ndim == 0:
-        return named | {"intercept": float(intercept)}
-    return named | {f"intercept_{k}": float(value) for k, value in enumerate(intercept)}

@@ -2,15 +2,19 @@
 
 import numpy as np
 
+from skgd._validation import nearest
+
 
 class History:
     """Rows of numbers, one an epoch, kept as columns of equal length.
 
-    Row 0 describes the starting point, every later row the model after its epoch.
+    Row 0 describes the starting point, every later row the model after its epoch. The path, if one
+    is kept, stands beside them: it has rows of its own.
     """
 
     def __init__(self):
         self.columns = {}
+        self.path = None
 
     def __len__(self):
         return len(self.columns.get("epoch", ()))
@@ -42,11 +46,51 @@ class History:
         """Return a history that can be appended to without changing this one."""
         twin = History()
         twin.columns = {name: list(column) for name, column in self.columns.items()}
+        twin.path = self.path and self.path.copy()
         return twin
 
     def arrays(self):
         """Return the columns as a dict of 1-D arrays."""
         return {name: np.array(column) for name, column in self.columns.items()}
+
+
+#: What to do about a column that a history lacks.
+REMEDIES = {
+    "objective": "Fit with record='objective'.",
+    "gradient_norm": "Fit with record='objective'.",
+    "validation_score": "Give fit validation rows, as X_val and y_val, or set early_stopping=True.",
+}
+
+
+def column(history, name):
+    """Return a column of a history, or say what would have recorded it.
+
+    Parameters
+    ----------
+    history : dict of arrays
+        A fitted model's ``history_``.
+    name : str
+        The column.
+
+    Returns
+    -------
+    array of shape (n_rows,)
+
+    Raises
+    ------
+    ValueError
+        If the history has no such column.
+    """
+    if len(history) == 0:
+        raise ValueError(
+            "The history is empty: with record=None a fit remembers nothing. Fit with "
+            "record='running'."
+        )
+    if name not in history:
+        listing = ", ".join(map(repr, history))
+        remedy = REMEDIES.get(name, nearest(name, list(history)))
+        raise ValueError(f"The history has no column {name!r}; it has: {listing}. {remedy}")
+    return np.asarray(history[name], dtype=float)
 
 
 def line(row):
@@ -60,5 +104,5 @@ def line(row):
         ("learning_rate", "rate"),
     ]:
         if name in row:
-            parts.append(f"{label} {row[name]:.6g}")
+            parts.append(f"{label} {row[name]:<11.6g}")
     return "  ".join(parts) + f"  time {row['time']:.2f} s"

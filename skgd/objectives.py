@@ -65,6 +65,12 @@ class Objective:
         """Whether the smooth part is quadratic, so that line searches are exact."""
         return self.loss.quadratic
 
+    def rows(self, index):
+        """Return the objective on some of the rows alone, with their factors as they are."""
+        weights = None if self.weights is None else self.weights[index]
+        design = replace(self.design, X=self.design.X[index])
+        return replace(self, design=design, y=self.y[index], weights=weights)
+
     def weighted(self, rows):
         """Return `rows`, of shape (n,) or (n, k), times the factors of the rows over n."""
         factors = 1.0 if self.weights is None else self.weights
@@ -87,9 +93,10 @@ class Objective:
 
     def value(self, theta):
         """Return the objective at `theta`."""
-        return self._value(self.design.predict(theta), theta)
+        return self.value_of(self.design.predict(theta), theta)
 
-    def _value(self, predictions, theta):
+    def value_of(self, predictions, theta):
+        """Return the objective at `theta`, whose predictions are known."""
         losses = self.loss.value(predictions, self.y)
         return float(np.sum(self.weighted(losses), dtype=float)) + self.penalty(theta)
 
@@ -111,7 +118,7 @@ class Objective:
         predictions = self.design.predict(theta)
         slopes = self.weighted(self.loss.slope(predictions, self.y))
         gradient = self.design.gradient(slopes) + self.l2 * theta
-        return Point(theta, self._value(predictions, theta), gradient)
+        return Point(theta, self.value_of(predictions, theta), gradient)
 
     def distance(self, point):
         """Return the norm of the smallest subgradient at `point`: zero at the minimum."""

@@ -13,6 +13,7 @@ class StopReason(StrEnum):
     PRECISION = "precision"
     STALLED = "stalled"
     EARLY_STOPPING = "early_stopping"
+    CALLBACK = "callback"
     MAX_ITER = "max_iter"
     DIVERGED = "diverged"
     INTERRUPTED = "interrupted"

@@ -1,0 +1,8 @@
+"""Pictures of descents; matplotlib is imported where something is drawn, not here."""
+
+from skgd.plotting.convergence import ConvergenceDisplay
+from skgd.plotting.descent_path import DescentPathDisplay
+from skgd.plotting.learning_rate import LearningRateDisplay
+from skgd.plotting.schedule import ScheduleDisplay
+
+__all__ = ["ConvergenceDisplay", "DescentPathDisplay", "LearningRateDisplay", "ScheduleDisplay"]
