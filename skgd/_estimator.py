@@ -171,7 +171,7 @@ class BaseGDRegressor(
 
     @property
     def path_(self):
-        """Coefficients along the descent, with ``record="path"``: a dict of 1-D arrays of one length.
+        """Coefficients along the descent, with ``record="path"``: a dict of equal 1-D arrays.
 
         ``update`` counts the updates made; ``coef_0``, …, ``intercept`` are the parameters then, in
         the units of the data (``coef_0_1``, ``intercept_0`` of several outputs). The start and the

@@ -82,13 +82,6 @@ def test_full_batch_descent_is_the_formula(task, small):
     assert_allclose(run(task).state.theta, theta, rtol=1e-13)
 
 
-def test_every_epoch_is_shown(task):
-    seen = []
-    outcome = run(task, on_epoch=seen.append)
-    assert [row["epoch"] for row in seen] == [1, 2, 3]
-    assert outcome.history.arrays()["objective"][1:].tolist() == [row["objective"] for row in seen]
-
-
 def test_a_small_gradient_ends_it(task):
     tests = Exits(gradient=GradientTest(tol=0.5, reference=1.0))
     outcome = run(replace(task, max_iter=1000), tests=tests)
@@ -138,11 +131,32 @@ def test_an_explosion_may_go_on(task):
         run(replace(task, max_iter=10_000))
 
 
-def test_an_interruption_keeps_the_last_whole_epoch(task):
-    def impatient(row):
-        if row["epoch"] == 2:
-            raise KeyboardInterrupt
+class Onlooker:
+    """Looks on until the second epoch, then raises or asks for an end."""
 
-    outcome = run(replace(task, max_iter=10), on_epoch=impatient)
+    def __init__(self, error=None):
+        self.error, self.begun, self.seen = error, 0, []
+
+    def begin(self):
+        self.begun += 1
+
+    def end(self, row, state):
+        if row["epoch"] == 2 and self.error:
+            raise self.error
+        self.seen.append((row["epoch"], state.t))
+        return row["epoch"] == 2
+
+
+@pytest.mark.parametrize(("batch_size", "updates"), [(None, 1), (7, 3)])
+def test_an_onlooker_sees_each_epoch_and_may_end_the_descent(batch_size, updates, task):
+    onlooker = Onlooker()
+    outcome = run(replace(task, max_iter=10, batch_size=batch_size), watch=onlooker)
+    assert (outcome.reason, outcome.epochs) == (StopReason.CALLBACK, 2)
+    assert onlooker.begun == 2
+    assert onlooker.seen == [(1, 1 + updates), (2, 1 + 2 * updates)]
+
+
+def test_an_interruption_keeps_the_last_whole_epoch(task):
+    outcome = run(replace(task, max_iter=10), watch=Onlooker(KeyboardInterrupt))
     assert outcome.reason is StopReason.INTERRUPTED
     assert len(outcome.history) == outcome.state.t

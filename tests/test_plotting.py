@@ -1,0 +1,503 @@
+"""The Displays: what they draw, and what they say where they cannot. Structure, not pixels."""
+
+import builtins
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skgd import (
+    BatchGDRegressor,
+    ConvergenceDisplay,
+    DescentPathDisplay,
+    LearningRateDisplay,
+    MiniBatchGDRegressor,
+    ScheduleDisplay,
+    SGDRegressor,
+    learning_rate_range_test,
+    schedules,
+)
+from skgd.plotting._common import thinned
+from skgd.plotting.descent_path import drawn
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt  # noqa: E402
+
+REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+def quick(Regressor, **params):
+    defaults = {"tol": None, "max_iter": 6, "learning_rate": 0.05, "record": "path"}
+    if Regressor is not BatchGDRegressor:
+        defaults |= {"random_state": 0}
+    return Regressor(**defaults | params)
+
+
+def rendered(display):
+    """Draw for real, so that a formatter or a layout that fails is found; return the Display."""
+    display.figure_.canvas.draw()
+    return display
+
+
+def labels(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+# Convergence
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_the_curves_of_a_fit(Regressor, small):
+    X, y = small
+    model = quick(Regressor).fit(X, y, X_val=X[:9], y_val=y[:9])
+    display = rendered(ConvergenceDisplay.from_estimator(model))
+    assert [ax.get_ylabel() for ax in display.axes_] == ["objective", "validation score (R²)"]
+    assert {ax.get_xlabel() for ax in display.axes_} == {"epoch"}
+    assert display.ax_ is display.axes_[0]
+    for column, (line,) in display.lines_.items():
+        assert_array_equal(line.get_xdata(), model.history_["epoch"])
+        assert_array_equal(line.get_ydata(), model.history_[column])
+    best = model.history_["validation_score"].argmax()
+    for ax, column in zip(display.axes_, display.lines_, strict=True):
+        star = ax.lines[-1]
+        assert star.get_xdata() == best
+        assert star.get_ydata() == model.history_[column][best]
+        assert labels(ax) == [Regressor.__name__, f"best: epoch {best}"]
+
+
+def test_the_best_epoch_without_scores_is_that_of_the_least_objective(small):
+    model = quick(SGDRegressor, learning_rate=0.3, max_iter=30).fit(*small)
+    (ax,) = ConvergenceDisplay.from_estimator(model).axes_
+    assert ax.lines[-1].get_xdata() == model.history_["objective"].argmin()
+    (ax,) = ConvergenceDisplay.from_estimator(model, mark_best=False).axes_
+    assert len(ax.lines) == 1
+
+
+def test_several_fits_share_the_panels(small):
+    models = {R.__name__: quick(R, record="running").fit(*small) for R in REGRESSORS}
+    display = rendered(ConvergenceDisplay.from_estimator(models, columns="objective"))
+    names = ["BatchGDRegressor", "MiniBatchGDRegressor (running)", "SGDRegressor (running)"]
+    assert labels(display.ax_) == [*names, "best"]
+    colours = [line.get_color() for line in display.lines_["objective"]]
+    assert len(set(colours)) == 3
+    two = [quick(SGDRegressor).fit(*small) for _ in range(2)]
+    display = ConvergenceDisplay.from_estimator(two)
+    assert labels(display.ax_)[:2] == ["SGDRegressor 1", "SGDRegressor 2"]
+    assert labels(ConvergenceDisplay.from_estimator(two, names=["a", "b"]).ax_)[:2] == ["a", "b"]
+    with pytest.raises(ValueError, match="names has 1 entries"):
+        ConvergenceDisplay.from_estimator(two, names=["a"])
+
+
+def test_any_column_into_axes_of_ones_own(small):
+    model = quick(MiniBatchGDRegressor).fit(*small)
+    figure, axes = plt.subplots(2)
+    display = ConvergenceDisplay.from_estimator(
+        model, columns=["gradient_norm", "learning_rate"], ax=axes, x="time"
+    )
+    assert display.figure_ is figure
+    assert display.axes_.tolist() == axes.tolist()
+    assert [ax.get_ylabel() for ax in axes] == ["norm of the gradient", "learning rate"]
+    assert axes[0].get_xlabel() == "time (s)"
+    assert_array_equal(display.lines_["gradient_norm"][0].get_xdata(), model.history_["time"])
+    scored = quick(SGDRegressor).fit(*small, X_val=small[0], y_val=small[1])
+    assert list(ConvergenceDisplay.from_estimator(scored, ax=axes[0]).lines_) == ["objective"]
+    with pytest.raises(ValueError, match="ax has 2 Axes, but there are 1 columns"):
+        ConvergenceDisplay.from_estimator(model, columns="objective", ax=axes)
+
+
+def test_logarithmic_axes_where_they_help(small):
+    X, y = small
+    model = quick(BatchGDRegressor, optimizer="gd", max_iter=400).fit(X, y, X_val=X, y_val=y)
+    columns = ["objective", "gradient_norm", "validation_score"]
+    display = rendered(ConvergenceDisplay.from_estimator(model, columns=columns))
+    assert [ax.get_yscale() for ax in display.axes_][1:] == ["log", "linear"]
+    assert {ax.get_xscale() for ax in display.axes_} == {"symlog"}
+    assert display.ax_.get_xlim()[0] == 0
+    short = quick(BatchGDRegressor).fit(X, y)
+    display = ConvergenceDisplay.from_estimator(short)
+    assert display.ax_.get_xscale() == "linear"
+    display = ConvergenceDisplay.from_estimator(short, xscale="log", yscale="log")
+    assert (display.ax_.get_xscale(), display.ax_.get_yscale()) == ("symlog", "log")
+
+
+def test_the_objective_above_the_least(small):
+    models = [quick(R, max_iter=30).fit(*small) for R in REGRESSORS]
+    display = ConvergenceDisplay.from_estimator(models, above="best")
+    assert display.ax_.get_ylabel() == "objective above the least"
+    least = min(model.history_["objective"].min() for model in models)
+    for model, line in zip(models, display.lines_["objective"], strict=True):
+        expected = model.history_["objective"] - least
+        expected[expected == 0] = np.nan
+        assert_array_equal(line.get_ydata(), expected)
+    display = ConvergenceDisplay.from_estimator(models[0], above=0.25)
+    assert display.ax_.get_ylabel() == "objective above 0.25"
+
+
+@pytest.mark.parametrize("make", [dict, pd.DataFrame], ids=["dict", "frame"])
+def test_histories_alone(make, small):
+    history = make(quick(SGDRegressor).fit(*small).history_)
+    for given in (history, [history], {"mine": history}):
+        display = ConvergenceDisplay.from_history(given, columns="objective")
+        assert_array_equal(display.lines_["objective"][0].get_ydata(), history["objective"])
+    assert labels(display.ax_)[0] == "mine"
+    display = ConvergenceDisplay.from_history({"objective": np.array([3.0, 2.0])}, names="plain")
+    assert_array_equal(display.lines_["objective"][0].get_xdata(), [0, 1])
+    assert labels(display.ax_)[0] == "plain"
+
+
+def test_inside_a_pipeline_and_a_search(small):
+    pipeline = make_pipeline(StandardScaler(), quick(SGDRegressor)).fit(*small)
+    search = GridSearchCV(pipeline, {"sgdregressor__alpha": [0.0, 0.1]}, cv=2).fit(*small)
+    display = ConvergenceDisplay.from_estimator({"pipeline": pipeline, "search": search})
+    best = search.best_estimator_[-1].history_["objective"]
+    assert_array_equal(display.lines_["objective"][1].get_ydata(), best)
+
+
+def test_what_convergence_refuses(small):
+    model = quick(SGDRegressor, record="running").fit(*small)
+    for Display in (ConvergenceDisplay, ScheduleDisplay):
+        with pytest.raises(NotFittedError):
+            Display.from_estimator(SGDRegressor())
+        with pytest.raises(TypeError, match="needs a regressor of skgd"):
+            Display.from_estimator(StandardScaler().fit(*small))
+    for column, remedy in [
+        ("gradient_norm", "record='objective'"),
+        ("validation_score", "X_val"),
+        ("learning_rat", "Did you mean 'learning_rate'"),
+    ]:
+        with pytest.raises(ValueError, match=f"no column '{column}'.*it has: 'epoch'.*{remedy}"):
+            ConvergenceDisplay.from_estimator(model, columns=column)
+    with pytest.raises(ValueError, match="no column 'hour'"):
+        ConvergenceDisplay.from_estimator(model, x="hour")
+    with pytest.raises(ValueError, match="record='running'"):
+        ConvergenceDisplay.from_estimator(quick(SGDRegressor, record=None).fit(*small))
+
+
+# Descent paths
+
+
+@pytest.mark.parametrize("kind", ["contour", "surface"])
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_the_path_of_a_fit_on_its_objective(Regressor, kind, diabetes):
+    X, y = diabetes
+    X = X[:, [2, 3]]
+    model = quick(Regressor, standardize=True).fit(X, y)
+    display = rendered(DescentPathDisplay.from_estimator(model, X, y, kind=kind))
+    (line,) = display.lines_
+    path = model.path_
+    assert_array_equal(
+        line.get_data()[0] if kind == "contour" else line.get_data_3d()[0], path["coef_0"]
+    )
+    assert display.ax_.get_xlabel() == "coefficient 0"
+    assert display.ax_.get_ylabel() == "coefficient 1"
+    assert display.ax_.get_title() == "intercept as fitted"
+    assert labels(display.ax_) == [Regressor.__name__]
+    assert hasattr(display.ax_, "get_zlabel") == (kind == "surface")
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "absolute_error"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("convert", [np.asarray, csr_array], ids=["dense", "sparse"])
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_the_surface_is_the_objective(Regressor, convert, weighted, loss, penalty, small):
+    X, y = small
+    weights = np.arange(1.0, 21) if weighted else None
+    alpha, share = 0.3, {"l2": 0.0, "l1": 1.0, "elasticnet": 0.15}[penalty]
+    model = quick(Regressor, loss=loss, penalty=penalty, alpha=alpha, learning_rate=0.002)
+    model.fit(convert(X), y, sample_weight=weights)
+    display = DescentPathDisplay.from_estimator(
+        model, convert(X), y, sample_weight=weights, coefs=(1, "intercept"), resolution=4
+    )
+    s = np.ones(20) if weights is None else weights
+    s = s if Regressor is SGDRegressor else s / s.mean()
+    x, b, z = display.grid()
+    for column, coef in enumerate(x):
+        for row, intercept in enumerate(b):
+            w = model.coef_.copy()
+            w[1] = coef
+            losses = model.loss_.value(X @ w + intercept, y)
+            norm = share * np.abs(w).sum() + (1 - share) / 2 * (w**2).sum()
+            assert_allclose(z[row, column], np.mean(s * losses) + alpha * norm, rtol=1e-10)
+
+
+def test_the_two_largest_coefficients_are_taken_and_named(diabetes):
+    X, y = diabetes
+    names = [f"f{i}" for i in range(10)]
+    model = quick(BatchGDRegressor, max_iter=50).fit(pd.DataFrame(X, columns=names), y)
+    display = DescentPathDisplay.from_estimator(model, pd.DataFrame(X, columns=names), y)
+    first, second = np.sort(np.argsort(-np.abs(model.coef_))[:2])
+    assert display.ax_.get_xlabel() == f"coefficient of f{first}"
+    assert display.ax_.get_ylabel() == f"coefficient of f{second}"
+    assert display.ax_.get_title() == "two largest of 10 coefficients, the others as fitted"
+    display = DescentPathDisplay.from_estimator(
+        model, pd.DataFrame(X, columns=names), y, coefs=("f7", "intercept")
+    )
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == (
+        "coefficient of f7",
+        "intercept",
+    )
+    assert display.ax_.get_title() == "two of 10 coefficients, the others as fitted"
+    assert_array_equal(display.lines_[0].get_xdata(), model.path_["coef_7"])
+
+
+def test_a_single_feature_is_drawn_with_the_intercept(small):
+    X, y = small
+    model = quick(SGDRegressor).fit(X[:, :1], y)
+    display = DescentPathDisplay.from_estimator(model, X[:, :1], y)
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("coefficient 0", "intercept")
+    assert display.ax_.get_title() == ""
+    alone = quick(SGDRegressor, fit_intercept=False).fit(X[:, :1], y)
+    with pytest.raises(ValueError, match="single parameter"):
+        DescentPathDisplay.from_estimator(alone, X[:, :1], y)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_one_of_several_outputs(loss, small):
+    X, y = small
+    Y = np.column_stack([y, 3 * y])
+    model = quick(MiniBatchGDRegressor, loss=loss).fit(X, Y)
+    display = DescentPathDisplay.from_estimator(model, X, Y, output=1, coefs=(0, 2))
+    assert_array_equal(display.lines_[0].get_xdata(), model.path_["coef_1_0"])
+    coef = model.coef_.copy()
+    coef[1, 0], coef[1, 2] = display.xlim[0], display.ylim[1]
+    expected = model.loss_.value(X @ coef.T + model.intercept_, Y).sum(axis=1).mean()
+    assert_allclose(display.grid()[2][-1, 0], expected, rtol=1e-10)
+    with pytest.raises(ValueError, match="output must be less than 2"):
+        DescentPathDisplay.from_estimator(model, X, Y, output=2)
+
+
+def test_many_rows_are_sampled_where_there_is_no_closed_form():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30_000, 2))
+    y = X @ [1.0, 2.0] + rng.standard_t(3, 30_000)
+    for loss in ("squared_error", "huber"):
+        model = BatchGDRegressor(loss, record="path").fit(X, y)
+        display = DescentPathDisplay.from_estimator(model, X, y, resolution=5)
+        assert (display.function.objective.design.n_rows == 30_000) == (loss == "squared_error")
+        whole = model.loss_.value(X @ model.coef_ + model.intercept_, y).mean()
+        assert_allclose(display.function(model.coef_[None]), whole, rtol=0.03)
+
+
+def test_several_fits_on_one_surface(small):
+    models = [quick(R).fit(*small) for R in REGRESSORS]
+    display = rendered(DescentPathDisplay.from_estimator(models, *small, coefs=(0, 1)))
+    assert labels(display.ax_) == [R.__name__ for R in REGRESSORS]
+    low, high = display.xlim
+    for model in models:
+        assert np.all((low < model.path_["coef_0"]) & (model.path_["coef_0"] < high))
+    X, y = small
+    other = quick(SGDRegressor).fit(X[:, :2], y)
+    with pytest.raises(ValueError, match=r"SGDRegressor has coefficients of shape \(2,\)"):
+        DescentPathDisplay.from_estimator([models[0], other], X, y)
+
+
+def rosenbrock(p):
+    return (1 - p[0]) ** 2 + 100 * (p[1] - p[0] ** 2) ** 2
+
+
+def test_any_function_and_plain_points():
+    paths = {"one": np.array([[-1.0, 1], [0, 0], [1, 1]]), "two": [[0, 2], [0, np.nan], [1, 1]]}
+    display = rendered(DescentPathDisplay.from_function(rosenbrock, paths, gradient=True))
+    assert labels(display.ax_) == ["one", "two"]
+    assert_array_equal(display.lines_[0].get_xdata(), [-1, 0, 1])
+    assert_array_equal(display.lines_[1].get_ydata(), [2, 1])  # the point that is none is left out
+    x, y, z = display.grid()
+    assert_allclose(z[3, 5], rosenbrock([x[5], y[3]]))
+    display = DescentPathDisplay.from_function(rosenbrock, np.array(paths["one"]))
+    assert labels(display.ax_) == ["path"]
+    display = DescentPathDisplay.from_function(rosenbrock, xlim=(-2, 2), ylim=(-1, 3))
+    assert display.lines_ == []
+    assert display.ax_.get_legend() is None
+    assert display.ax_.get_xlim() == (-2, 2)
+
+
+def test_the_arrows_point_downhill():
+    def bowl(p):
+        return 3 * p[0] ** 2 + p[1] ** 2
+
+    display = DescentPathDisplay.from_function(
+        bowl, xlim=(-1, 1), ylim=(-2, 2), gradient=True, resolution=161
+    )
+    arrows = display.arrows_
+    downhill = -np.stack([6 * arrows.X, 2 * arrows.Y])
+    drawn = np.stack([arrows.U, arrows.V])
+    norms = np.linalg.norm(downhill, axis=0) * np.linalg.norm(drawn, axis=0)
+    cosines = (downhill * drawn).sum(axis=0) / norms
+    inner = (np.abs(arrows.X) > 0.1) & (np.abs(arrows.Y) > 0.1)
+    assert np.all(cosines[inner] > 0.999)
+    assert DescentPathDisplay.from_function(bowl, xlim=(-1, 1), ylim=(-1, 1)).arrows_ is None
+
+
+def test_a_surface_in_axes_of_ones_own():
+    figure, ax = plt.subplots(subplot_kw={"projection": "3d"})
+    options = {"xlim": (-2, 2), "ylim": (-1, 3), "kind": "surface"}
+    display = DescentPathDisplay.from_function(rosenbrock, [[[0.0, 0], [1, 1]]], ax=ax, **options)
+    assert (display.ax_, display.figure_) == (ax, figure)
+    assert_allclose(display.lines_[0].get_data_3d()[2], [1, 0])
+    with pytest.raises(ValueError, match="three-dimensional Axes"):
+        DescentPathDisplay.from_function(rosenbrock, ax=plt.subplots()[1], **options)
+    with pytest.raises(ValueError, match="kind='contour'"):
+        DescentPathDisplay.from_function(rosenbrock, gradient=True, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"coefs": (0, 0)}, "two different"),
+        ({"coefs": (0, 3)}, "less than 3"),
+        ({"coefs": 1}, "a pair of"),
+        ({"coefs": (0, 1, 2)}, "a pair of"),
+        ({"coefs": ("a", 1)}, "the numbers 0 to 2"),
+        ({"resolution": 1}, "resolution must be"),
+        ({"kind": "surfaces"}, "Did you mean 'surface'"),
+        ({"levels": 1}, "levels must be"),
+        ({"xlim": (1, 0)}, r"xlim must be a pair \(low, high\)"),
+        ({"sample_weight": np.zeros(20)}, "zero for every row"),
+    ],
+)
+def test_what_a_descent_path_refuses(options, message, small):
+    model = quick(SGDRegressor).fit(*small)
+    with pytest.raises(ValueError, match=message):
+        DescentPathDisplay.from_estimator(model, *small, **options)
+
+
+def test_what_a_descent_path_needs(small):
+    with pytest.raises(NotFittedError):
+        DescentPathDisplay.from_estimator(quick(SGDRegressor), *small)
+    with pytest.raises(ValueError, match="record='path'"):
+        DescentPathDisplay.from_estimator(quick(SGDRegressor, record=None).fit(*small), *small)
+    with pytest.raises(ValueError, match="Give xlim, or paths"):
+        DescentPathDisplay.from_function(rosenbrock)
+    with pytest.raises(ValueError, match=r"shape \(m, 2\)"):
+        DescentPathDisplay.from_function(rosenbrock, np.zeros((3, 3)))
+    with pytest.raises(ValueError, match="no finite point"):
+        DescentPathDisplay.from_function(rosenbrock, np.full((3, 2), np.nan))
+    with pytest.raises(ValueError, match="no finite value"):
+        DescentPathDisplay.from_function(lambda p: np.nan, xlim=(0, 1), ylim=(0, 1))
+
+
+# Learning rates and schedules
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_a_range_test_as_a_picture(Regressor, small):
+    found = learning_rate_range_test(Regressor(), *small)
+    display = rendered(LearningRateDisplay.from_estimator(Regressor(), *small))
+    assert display.found.suggestion == found.suggestion
+    finite = np.isfinite(found.objective)
+    assert_array_equal(display.line_.get_xdata(), found.learning_rate)
+    assert_array_equal(display.line_.get_ydata()[finite], found.objective[finite])
+    assert display.ax_.get_xscale() == "log"
+    marked = [line.get_xdata()[0] for line in display.ax_.lines[2:]]
+    assert marked == [found.suggestion, found.largest_stable]
+    texts = labels(display.ax_)
+    assert texts[2] == f"suggestion {found.suggestion:.3g}"
+    assert texts[3] == f"largest stable {found.largest_stable:.3g}"
+    assert_array_equal(
+        LearningRateDisplay(found).plot().line_.get_ydata(), display.line_.get_ydata()
+    )
+
+
+def test_schedules_over_time():
+    rates = {"cosine": schedules.CosineDecay(eta0=0.1), "half": lambda t: 0.5 / t, "flat": 0.1}
+    display = rendered(ScheduleDisplay.from_schedule(rates, max_iter=10, updates_per_epoch=4))
+    assert labels(display.ax_) == ["cosine", "half", "flat"]
+    cosine = rates["cosine"].resolve(max_iter=10, updates_per_epoch=4)(np.arange(1, 41))
+    assert_array_equal(display.lines_[0].get_ydata(), cosine)
+    assert_array_equal(display.lines_[0].get_xdata(), np.arange(1, 41) / 4)
+    assert display.ax_.get_yscale() == "log"
+    display = ScheduleDisplay.from_schedule([schedules.StepDecay(), "step", "adaptive"])
+    assert labels(display.ax_) == ["StepDecay 1", "StepDecay 2", "Adaptive"]
+
+
+@pytest.mark.parametrize("name", [n for n in schedules.SCHEDULES if n not in ("pa1", "pa2")])
+def test_every_registered_schedule_has_a_picture(name):
+    if name == "line_search":
+        with pytest.raises(
+            ValueError, match="follows from the time alone.*columns='learning_rate'"
+        ):
+            ScheduleDisplay.from_schedule(name)
+        return
+    assert len(ScheduleDisplay.from_schedule(name, alpha=0.1).lines_[0].get_xdata()) == 50
+
+
+def test_the_schedule_of_a_fit(small):
+    model = quick(MiniBatchGDRegressor, learning_rate="auto", batch_size=6).fit(*small)
+    display = ScheduleDisplay.from_estimator(model)
+    rates = display.lines_[0].get_ydata()
+    assert_allclose(rates[3::4], model.history_["learning_rate"][1:])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"schedule": "auto"}, "follows from the time alone"),
+        ({"schedule": "cosin"}, "Did you mean 'cosine'"),
+        ({"schedule": -1.0}, "learning_rate must be"),
+        ({"schedule": lambda t: -t}, "positive and finite"),
+        ({"schedule": 0.1, "max_iter": 0}, "max_iter must be"),
+        ({"schedule": 0.1, "updates_per_epoch": 0}, "updates_per_epoch must be"),
+    ],
+)
+def test_what_a_schedule_display_refuses(options, message):
+    with pytest.raises(ValueError, match=message):
+        ScheduleDisplay.from_schedule(**options)
+
+
+# What all share
+
+
+def test_long_curves_are_thinned_and_keep_their_extremes():
+    rng = np.random.default_rng(0)
+    y = rng.standard_normal(1_000_000)
+    y[123_456], y[654_321], y[77] = 50, -50, np.nan
+    x, kept = thinned(np.arange(len(y)), y)
+    assert len(x) <= 4400
+    assert np.nanmax(kept) == 50
+    assert np.nanmin(kept) == -50
+    assert (x[0], x[-1]) == (0, 999_999)
+    assert np.all(np.diff(x) > 0)
+    assert_array_equal(x[:100], np.arange(100))
+    path = rng.standard_normal((1_000_000, 2))
+    few = drawn(path)
+    assert len(few) <= 4001
+    assert_array_equal(few[[0, -1]], path[[0, -1]])
+
+
+def test_without_matplotlib_an_error_says_how_to_get_it(small, monkeypatch):
+    model = quick(SGDRegressor).fit(*small)
+    found = learning_rate_range_test(model, *small)
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name.partition(".")[0] == "matplotlib":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(builtins, "__import__", without)
+    for draw in (
+        lambda: ConvergenceDisplay.from_estimator(model),
+        lambda: DescentPathDisplay.from_estimator(model, *small),
+        lambda: LearningRateDisplay(found).plot(),
+        lambda: ScheduleDisplay.from_schedule(0.1),
+    ):
+        with pytest.raises(ImportError, match=r"pip install 'skgd\[plot\]'"):
+            draw()
