@@ -176,7 +176,7 @@ class BaseGDRegressor(
         ``update`` counts the updates made; ``coef_0``, …, ``intercept`` are the parameters then, in
         the units of the data (``coef_0_1``, ``intercept_0`` of several outputs). The start and the
         last are there, and between them every k-th update, where k doubles as often as the path
-        would grow beyond 4096 points (fewer with more than a thousand coefficients).
+        would grow beyond 2048 points (fewer with more than two thousand coefficients).
         """
         if not hasattr(self, "_carried") or self._carried.history.path is None:
             raise AttributeError(

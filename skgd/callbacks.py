@@ -31,14 +31,14 @@ class EarlyStopping:
 
     Examples
     --------
-    >>> from sklearn.datasets import load_diabetes
-    >>> from sklearn.utils.fixes import parse_version, sp_version
-    >>> from skgd import EarlyStopping, MiniBatchGDRegressor
-    >>> X, y = load_diabetes(return_X_y=True)
-    >>> stop = EarlyStopping(monitor=lambda model: model.score(X[:100], y[:100]), patience=3)
-    >>> model = MiniBatchGDRegressor(random_state=0).set_callbacks(stop)  # doctest: +SKIP
-    >>> model.fit(X[100:], y[100:]).stop_reason_  # doctest: +SKIP
-    'callback'
+    >>> from skgd import EarlyStopping
+    >>> EarlyStopping(patience=3)
+    EarlyStopping(monitor='validation_score', patience=3, tol=0.0001)
+
+    With scikit-learn 1.9 or newer::
+
+        model = MiniBatchGDRegressor().set_callbacks(EarlyStopping(patience=3))
+        model.fit(X, y, X_val=X_val, y_val=y_val)
     """
 
     def __init__(self, monitor="validation_score", *, patience=5, tol=1e-4):

@@ -3,7 +3,7 @@
 import numpy as np
 
 #: Points that a path keeps at most, and numbers in them all together.
-MOST_POINTS, MOST_NUMBERS = 4096, 2**22
+MOST_POINTS, MOST_NUMBERS = 2048, 2**22
 
 #: Points that are kept however many coefficients there are.
 FEWEST_POINTS = 16

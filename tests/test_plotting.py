@@ -429,9 +429,7 @@ def test_schedules_over_time():
 @pytest.mark.parametrize("name", [n for n in schedules.SCHEDULES if n not in ("pa1", "pa2")])
 def test_every_registered_schedule_has_a_picture(name):
     if name == "line_search":
-        with pytest.raises(
-            ValueError, match="follows from the time alone.*columns='learning_rate'"
-        ):
+        with pytest.raises(ValueError, match="columns='learning_rate'"):
             ScheduleDisplay.from_schedule(name)
         return
     assert len(ScheduleDisplay.from_schedule(name, alpha=0.1).lines_[0].get_xdata()) == 50

@@ -3,8 +3,8 @@ Learning-rate schedules
 =======================
 
 What each schedule does over a run of 50 epochs with 20 updates each. A schedule is a
-closed form of the update number, or of the epoch; :meth:`~skgd.schedules.Schedule.resolve`
-turns it into a function that can be plotted.
+closed form of the update number, or of the epoch; :class:`~skgd.ScheduleDisplay`
+draws it over a run.
 """
 
 # %%
@@ -15,9 +15,8 @@ turns it into a function that can be plotted.
 import sys
 
 import matplotlib.pyplot as plt
-import numpy as np
 
-from skgd import schedules
+from skgd import ScheduleDisplay, schedules
 
 EPOCHS, UPDATES = 50, 20
 panels = {
@@ -48,19 +47,14 @@ panels = {
     },
 }
 
-updates = np.arange(1, EPOCHS * UPDATES + 1)
-colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"]  # Okabe and Ito
-styles = ["-", "--", "-.", ":"]
 figure, axes = plt.subplots(2, 2, figsize=(9, 6), layout="constrained", sharex=True, sharey=True)
 for ax, (title, family) in zip(axes.flat, panels.items(), strict=True):
-    for (name, schedule), colour, style in zip(family.items(), colours, styles, strict=False):
-        rate = schedule.resolve(updates_per_epoch=UPDATES, max_iter=EPOCHS)
-        ax.plot(updates / UPDATES, rate(updates), style, color=colour, label=name)
-    ax.set(title=title, yscale="log", ylim=(1e-4, 0.2))
-    ax.grid(alpha=0.3)
+    ScheduleDisplay.from_schedule(
+        family, max_iter=EPOCHS, updates_per_epoch=UPDATES, ax=ax, yscale="log"
+    )
+    ax.set(title=title, ylim=(1e-4, 0.2))
     ax.legend(loc="lower left", fontsize="small")
-figure.supxlabel("epoch")
-figure.supylabel("learning rate")
+    ax.label_outer()
 
 # %%
 # In a fit

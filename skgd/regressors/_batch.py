@@ -75,7 +75,7 @@ class BatchGDRegressor(KeywordGDRegressor):
         Whether `fit` starts from the last coefficients; everything else starts afresh.
     record : {"running", "objective", "path"} or None, default="running"
         What `history_` holds: for full batches the objective and the norm of the gradient at any
-        rate; with "path" the coefficients as well, with None nothing.
+        rate; with "path" there is `path_` besides, with None nothing.
     verbose : bool or int, default=0
         Whether to print a line an update.
 
@@ -93,9 +93,11 @@ class BatchGDRegressor(KeywordGDRegressor):
         Whether the last call ended because there was nothing left to gain.
     stop_reason_ : str
         "converged", "precision" (nothing improves in floating point), "stalled" (the steps have
-        died out), "early_stopping", "max_iter" or "interrupted".
+        died out), "early_stopping", "callback", "max_iter" or "interrupted".
     history_ : dict of arrays
         The course of the descent, a row an update.
+    path_ : dict of arrays
+        The coefficients along the way, with ``record="path"``.
     loss_, penalty_, schedule_, optimizer_ : objects
         The pieces that the parameters stood for.
     n_features_in_ : int

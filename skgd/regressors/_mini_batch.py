@@ -71,8 +71,8 @@ class MiniBatchGDRegressor(KeywordGDRegressor):
         Whether `fit` starts from the last coefficients; everything else starts afresh.
     record : {"running", "objective", "path"} or None, default="running"
         What `history_` holds: the objective's mean over each epoch as it went; also the exact
-        objective and gradient norm after it, at the cost of one more pass; also the coefficients;
-        or nothing.
+        objective and gradient norm after it, at the cost of one more pass; with "path" `path_`
+        besides; or nothing.
     verbose : bool or int, default=0
         Whether to print a line an epoch.
 
@@ -89,10 +89,12 @@ class MiniBatchGDRegressor(KeywordGDRegressor):
     converged_ : bool
         Whether the last call ended because there was nothing left to gain.
     stop_reason_ : str
-        "converged", "early_stopping", "max_iter" or "interrupted"; "diverged" where an automatic
-        rate found no way down.
+        "converged", "early_stopping", "callback", "max_iter" or "interrupted"; "diverged" where an
+        automatic rate found no way down.
     history_ : dict of arrays
         The course of the descent, a row an epoch.
+    path_ : dict of arrays
+        The coefficients along the way, with ``record="path"``.
     loss_, penalty_, schedule_, optimizer_ : objects
         The pieces that the parameters stood for.
     n_features_in_ : int

@@ -72,8 +72,8 @@ class SGDRegressor(BaseGDRegressor):
         (given to `fit`), or the indices of the rows, or a boolean mask.
     record : {"running", "objective", "path"} or None, default="running"
         What `history_` holds: the objective's mean over each epoch as it went; also the exact
-        objective and gradient norm after it, at the cost of one more pass; also the coefficients;
-        or nothing.
+        objective and gradient norm after it, at the cost of one more pass; with "path" `path_`
+        besides; or nothing.
 
     Attributes
     ----------
@@ -88,9 +88,11 @@ class SGDRegressor(BaseGDRegressor):
     converged_ : bool
         Whether the last call ended because there was nothing left to gain.
     stop_reason_ : str
-        "converged", "early_stopping", "max_iter", "diverged" or "interrupted".
+        "converged", "early_stopping", "callback", "max_iter", "diverged" or "interrupted".
     history_ : dict of arrays
         The course of the descent, a row an epoch.
+    path_ : dict of arrays
+        The coefficients along the way, with ``record="path"``.
     loss_, penalty_, schedule_, optimizer_ : objects
         The pieces that the parameters stood for.
     n_features_in_ : int
