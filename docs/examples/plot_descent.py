@@ -39,7 +39,7 @@ models = {
 for model in models.values():
     model.fit(X_train, y_train, X_val=X_val, y_val=y_val)
 convergence = ConvergenceDisplay.from_estimator(models)
-convergence.figure_.suptitle("Three ways down on the diabetes data")
+title = convergence.figure_.suptitle("Three ways down on the diabetes data")
 
 # %%
 # Numbers instead of a picture: ``pandas.DataFrame(model.history_)``.
@@ -66,12 +66,12 @@ paths = {
 }
 for model in paths.values():
     model.fit(Z, centred)
-DescentPathDisplay.from_estimator(paths, Z, centred, gradient=True)
+display = DescentPathDisplay.from_estimator(paths, Z, centred, gradient=True)
 
 # %%
 # The arrows show the direction of steepest descent. The same from the side:
 
-DescentPathDisplay.from_estimator(paths, Z, centred, kind="surface", colorbar=False)
+display = DescentPathDisplay.from_estimator(paths, Z, centred, kind="surface", colorbar=False)
 
 # %%
 # Of a model with more features the two of the largest coefficients are drawn, or those that
@@ -81,7 +81,7 @@ model = BatchGDRegressor(
     "huber", epsilon=5.0, optimizer="gd", max_iter=200, tol=None, record="path"
 )
 model.fit(X, y)
-DescentPathDisplay.from_estimator(model, X, y, coefs=("bmi", "intercept"))
+display = DescentPathDisplay.from_estimator(model, X, y, coefs=("bmi", "intercept"))
 
 # %%
 # Too large a rate
@@ -104,7 +104,7 @@ def descent(rate, momentum=0.0, updates=40):
     return np.array(points)
 
 
-DescentPathDisplay.from_function(
+display = DescentPathDisplay.from_function(
     valley,
     {
         "0.3 / L": descent(0.015),

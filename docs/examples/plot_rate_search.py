@@ -83,7 +83,7 @@ candidates = [
     schedules.CosineDecay(0.05),
     schedules.OneCycle(0.05),
 ]
-ScheduleDisplay.from_schedule(candidates, max_iter=20, updates_per_epoch=11)
+over_time = ScheduleDisplay.from_schedule(candidates, max_iter=20, updates_per_epoch=11)
 
 # %%
 # Successive halving spends most of its time on the promising ones: it gives all of them few epochs
