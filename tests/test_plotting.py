@@ -103,6 +103,16 @@ def test_several_fits_share_the_panels(small):
         ConvergenceDisplay.from_estimator(two, names=["a"])
 
 
+def test_a_fit_has_one_colour_in_all_panels(small):
+    X, y = small
+    plain = quick(BatchGDRegressor).fit(X, y)
+    scored = quick(SGDRegressor).fit(X, y, X_val=X, y_val=y)
+    display = ConvergenceDisplay.from_estimator([plain, scored])
+    (line,) = display.lines_["validation_score"]
+    assert line.get_color() == display.lines_["objective"][1].get_color()
+    assert line.get_color() != display.lines_["objective"][0].get_color()
+
+
 def test_any_column_into_axes_of_ones_own(small):
     model = quick(MiniBatchGDRegressor).fit(*small)
     figure, axes = plt.subplots(2)
@@ -151,7 +161,7 @@ def test_the_objective_above_the_least(small):
 @pytest.mark.parametrize("make", [dict, pd.DataFrame], ids=["dict", "frame"])
 def test_histories_alone(make, small):
     history = make(quick(SGDRegressor).fit(*small).history_)
-    for given in (history, [history], {"mine": history}):
+    for given in (history, [history], dict(history), {"mine": history}):
         display = ConvergenceDisplay.from_history(given, columns="objective")
         assert_array_equal(display.lines_["objective"][0].get_ydata(), history["objective"])
     assert labels(display.ax_)[0] == "mine"
@@ -289,7 +299,9 @@ def test_many_rows_are_sampled_where_there_is_no_closed_form():
     for loss in ("squared_error", "huber"):
         model = BatchGDRegressor(loss, record="path").fit(X, y)
         display = DescentPathDisplay.from_estimator(model, X, y, resolution=5)
-        assert (display.function.objective.design.n_rows == 30_000) == (loss == "squared_error")
+        sampled = loss != "squared_error"
+        assert (display.function.objective.design.n_rows == 30_000) != sampled
+        assert ("10000 rows drawn at random" in display.ax_.get_title()) == sampled
         whole = model.loss_.value(X @ model.coef_ + model.intercept_, y).mean()
         assert_allclose(display.function(model.coef_[None]), whole, rtol=0.03)
 

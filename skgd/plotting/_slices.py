@@ -49,6 +49,7 @@ class Slice:
         if not objective.quadratic and len(data) > MOST_ROWS:
             rows = np.random.default_rng(0).choice(len(data), MOST_ROWS, replace=False)
             objective = objective.rows(np.sort(rows))
+            self.note = ", ".join(filter(None, [self.note, f"{MOST_ROWS} rows drawn at random"]))
         self.objective = objective
         intercept = np.asarray(model._carried.intercept, dtype=float).reshape(coef.shape[:-1])
         self.theta = np.concatenate([coef, intercept[..., None]], axis=-1)

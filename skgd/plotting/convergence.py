@@ -99,7 +99,7 @@ class ConvergenceDisplay:
         Parameters
         ----------
         history : dict of arrays, DataFrame, or list or dict of these
-            Columns of one length, ``epoch`` (or ``iteration``) among them, as in ``history_``.
+            Columns of one length, as in ``history_``; without ``epoch``, rows are counted from 0.
         names : str or list of str, default=None
             Names for the legend.
         columns : str or list of str, default=None
@@ -113,13 +113,14 @@ class ConvergenceDisplay:
         -------
         ConvergenceDisplay
         """
-        single = not isinstance(history, (list, tuple)) and not (
-            isinstance(history, Mapping) and all(hasattr(h, "keys") for h in history.values())
+        several = isinstance(history, (list, tuple)) or (
+            isinstance(history, Mapping) and all(map(is_table, history.values()))
         )
-        histories = named([history] if single else history, names or ("fit" if single else None))
-        return cls({name: {key: h[key] for key in h} for name, h in histories.items()}).plot(
-            ax, columns=columns, **plot_params
-        )
+        named_tables = named(history if several else [history], names, name_of=lambda table: "fit")
+        histories = {
+            name: {key: table[key] for key in table} for name, table in named_tables.items()
+        }
+        return cls(histories).plot(ax, columns=columns, **plot_params)
 
     def plot(
         self,
@@ -172,9 +173,9 @@ class ConvergenceDisplay:
             self.lines_[name] = [
                 panel.plot(
                     *thinned(curve.x, curve.y),
-                    **merged({"label": curve.label, **style(i)}, line_kw),
+                    **merged({"label": curve.label, **style(curve.number)}, line_kw),
                 )[0]
-                for i, curve in enumerate(curves)
+                for curve in curves
             ]
             scale(panel, name, curves, x, xscale, yscale)
             panel.set(xlabel=LABELS.get(x, x), ylabel=label_of(name, above))
@@ -194,12 +195,9 @@ class ConvergenceDisplay:
 
     def _curves(self, name, x, above):
         """Return the curves of a column: of the fits that have it, if any has."""
-        having = {
-            label: history
-            for label, history in self.histories.items()
-            if name != "validation_score" or name in history
-        }
-        curves = [curve(*fit, name, x) for fit in (having or self.histories).items()]
+        fits = [(number, *fit) for number, fit in enumerate(self.histories.items())]
+        having = [fit for fit in fits if name != "validation_score" or name in fit[-1]]
+        curves = [curve(*fit, name, x) for fit in having or fits]
         if above is None or not name.endswith("objective"):
             return curves
         least = min(np.nanmin(c.y) for c in curves) if above == "best" else above
@@ -207,23 +205,29 @@ class ConvergenceDisplay:
         return [c._replace(y=np.where(c.y > least, c.y - least, np.nan)) for c in curves]
 
 
-class Curve(NamedTuple):
-    """One column of one history: label, places, values, and the row of the best epoch or None."""
+def is_table(thing):
+    """Tell a table of columns from a column, which may be an array or a Series."""
+    return hasattr(thing, "keys") and not hasattr(thing, "dtype")
 
+
+class Curve(NamedTuple):
+    """One column of one history: number and label of the fit, places, values, best row or None."""
+
+    number: int
     label: str
     x: np.ndarray
     y: np.ndarray
     best: int | None
 
 
-def curve(label, history, name, x):
+def curve(number, label, history, name, x):
     """Return the curve of a column; the running objective stands in for one not recorded."""
     if name == "objective" and name not in history and "running_objective" in history:
         name, label = "running_objective", f"{label} (running)"
     values = column(history, name)
     counted = x == "epoch" and x not in history
     places = np.arange(len(values)) if counted else column(history, x)
-    return Curve(label, places, values, best_row(history))
+    return Curve(number, label, places, values, best_row(history))
 
 
 def best_row(history):
@@ -276,16 +280,19 @@ def scale(panel, name, curves, x, xscale, yscale):
 
 def mark(panel, curves, lines, x):
     """Mark the best epoch of each curve."""
-    best = "best" if len(curves) > 1 else f"best: {LABELS.get(x, x)} {{:.4g}}"
-    for number, (shown, line) in enumerate(zip(curves, lines, strict=True)):
-        if shown.best is None or not np.isfinite(shown.y[shown.best]):
-            continue
+    pairs = [
+        (shown, line)
+        for shown, line in zip(curves, lines, strict=True)
+        if shown.best is not None and np.isfinite(shown.y[shown.best])
+    ]
+    for number, (shown, line) in enumerate(pairs):
         at = shown.x[shown.best]
+        label = "best" if len(curves) > 1 else f"best: {LABELS.get(x, x)} {at:.4g}"
         panel.plot(
             at,
             shown.y[shown.best],
             color=line.get_color(),
-            label=best.format(at) if number == 0 else None,
+            label=label if number == 0 else None,  # one entry of the legend for all
             linestyle="none",
             marker="*",
             markeredgecolor="white",
