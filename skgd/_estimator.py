@@ -407,7 +407,7 @@ class BaseGDRegressor(
 
     def _keep(self, carried, outcome, task, pieces):
         """Set the fitted attributes."""
-        vars(self).update(self._fitted(carried, outcome.state, pieces))
+        vars(self).update(self._fitted(carried, carried.state, pieces))
         self.schedule_, self.optimizer_ = task.schedule, task.optimizer
         self.stop_reason_ = str(outcome.reason)
         self.converged_ = outcome.reason.is_success

@@ -89,11 +89,11 @@ def test_the_history_sums_over_the_outputs(Regressor, small, targets):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_the_history_names_the_coefficients_of_every_output(Regressor, small, targets):
+def test_the_path_names_the_coefficients_of_every_output(Regressor, small, targets):
     X, _ = small
     model = explicit(Regressor, record="path").fit(X, targets)
-    assert model.history_["coef_2_1"][-1] == pytest.approx(model.coef_[2, 1], rel=1e-12)
-    assert model.history_["intercept_0"][-1] == pytest.approx(model.intercept_[0], rel=1e-12)
+    assert model.path_["coef_2_1"][-1] == pytest.approx(model.coef_[2, 1], rel=1e-12)
+    assert model.path_["intercept_0"][-1] == pytest.approx(model.intercept_[0], rel=1e-12)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -283,7 +283,9 @@ def test_the_best_model_is_returned(Regressor, average, small):
     assert (model.stop_reason_, model.converged_) == ("early_stopping", True)
     score = r2_score(validation["y_val"], model.predict(validation["X_val"]))
     assert_allclose(score, history["validation_score"][best], rtol=1e-12)
-    assert_allclose(model.coef_, [history[f"coef_{j}"][best] for j in range(3)], rtol=1e-12)
+    path = model.path_
+    (row,) = np.flatnonzero(path["update"] == best * (path["update"][-1] / history["epoch"][-1]))
+    assert_allclose(model.coef_, [path[f"coef_{j}"][row] for j in range(3)], rtol=1e-12)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
