@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import OptimizeResult
 from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -246,6 +247,21 @@ def test_the_surface_is_the_objective(Regressor, convert, weighted, loss, penalt
             assert_allclose(z[row, column], np.mean(s * losses) + alpha * norm, rtol=1e-10)
 
 
+@pytest.mark.parametrize("wrap", [lambda model: model, lambda model: search_over(model)])
+def test_rows_go_through_the_pipeline(wrap, diabetes):
+    X, y = diabetes
+    model = quick(BatchGDRegressor, learning_rate=0.1, max_iter=200)
+    model = wrap(make_pipeline(StandardScaler(), model)).fit(X, y)
+    display = DescentPathDisplay.from_estimator(model, X, y)
+    (path,) = display.paths.values()
+    last = getattr(model, "best_estimator_", model)[-1]
+    assert_allclose(display.function(path[-1:]), last.history_["objective"][-1], rtol=1e-9)
+
+
+def search_over(pipeline):
+    return GridSearchCV(pipeline, {"batchgdregressor__alpha": [0.0, 0.1]}, cv=2)
+
+
 def test_the_two_largest_coefficients_are_taken_and_named(diabetes):
     X, y = diabetes
     names = [f"f{i}" for i in range(10)]
@@ -337,6 +353,37 @@ def test_any_function_and_plain_points():
     assert display.lines_ == []
     assert display.ax_.get_legend() is None
     assert display.ax_.get_xlim() == (-2, 2)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, y: x**2 + 4 * y**2,
+        lambda p: p[0] ** 2 + 4 * p[1] ** 2,
+        lambda p, *args: p[0] ** 2 + 4 * p[1] ** 2,
+        lambda p, scale=4: p[0] ** 2 + scale * p[1] ** 2,
+    ],
+)
+def test_a_function_of_a_point_or_of_two_numbers(function):
+    display = DescentPathDisplay.from_function(function, xlim=(-1, 1), ylim=(-2, 2))
+    x, y, z = display.grid()
+    assert_allclose(z, x**2 + 4 * y[:, None] ** 2)
+
+
+def test_a_ufunc():
+    _, y, z = DescentPathDisplay.from_function(np.hypot, xlim=(-1, 1), ylim=(1, 2)).grid()
+    assert_allclose(z[:, 0], np.hypot(-1, y))
+
+
+@pytest.mark.parametrize(
+    "wrap", [np.array, list, tuple, lambda p: OptimizeResult(history={"x": p})]
+)
+def test_a_single_path_in_every_guise(wrap):
+    path = [[-1.0, 1.0], [0.0, 0.0], [1.0, 1.0]]
+    for given in (wrap(path), [wrap(path)], {"path": wrap(path)}):
+        display = DescentPathDisplay.from_function(rosenbrock, given)
+        assert list(display.paths) == ["path"]
+        assert_array_equal(display.paths["path"], path)
 
 
 def test_the_arrows_point_downhill():

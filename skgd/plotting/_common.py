@@ -95,6 +95,16 @@ def descender(estimator):
     return inner
 
 
+def rows_of(estimator, X):
+    """Return rows as the regressor in an estimator, a pipeline or a search sees them."""
+    if hasattr(estimator, "best_estimator_"):
+        return rows_of(estimator.best_estimator_, X)
+    if hasattr(estimator, "steps"):
+        rows = estimator[:-1].transform(X) if len(estimator.steps) > 1 else X
+        return rows_of(estimator.steps[-1][1], rows)
+    return X
+
+
 def thinned(x, y, most=MOST_DRAWN):
     """Return points of a curve that look like all: least and largest value of each stretch.
 

@@ -1,9 +1,21 @@
 """The way down: contours or a surface of a function of two variables, with paths on it."""
 
+import inspect
+from collections.abc import Mapping
+
 import numpy as np
 
 from skgd._validation import check_choice, check_integer
-from skgd.plotting._common import COLOURS, MOST_DRAWN, axes_or_new, descender, merged, named, pyplot
+from skgd.plotting._common import (
+    COLOURS,
+    MOST_DRAWN,
+    axes_or_new,
+    descender,
+    merged,
+    named,
+    pyplot,
+    rows_of,
+)
 from skgd.plotting._slices import Slice, label, path_of
 
 #: Points up to which a path shows each of its updates.
@@ -109,9 +121,11 @@ class DescentPathDisplay:
         Parameters
         ----------
         estimator : estimator, list or dict of estimators
-            Regressors of skgd, fitted with ``record="path"``, on the same features.
+            Regressors of skgd, fitted with ``record="path"``, on the same features, or pipelines or
+            searches that end in one.
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            The rows that they were fitted to. For a pipeline take the last step, and its rows.
+            The rows that they were fitted to; the (first) pipeline transforms them, and the
+            coefficients are those of its last step.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         coefs : pair of int or str, default=None
@@ -145,15 +159,16 @@ class DescentPathDisplay:
             If a model has kept no path, has a single parameter, or has other features than the
             first.
         """
-        models = {name: descender(model) for name, model in named(estimator, names).items()}
-        first = next(iter(models.values()))
+        given = named(estimator, names)
+        models = {name: descender(model) for name, model in given.items()}
+        first, rows = next(iter(models.values())), rows_of(next(iter(given.values())), X)
         for name, model in models.items():
             if model._carried.coef.shape != first._carried.coef.shape:
                 raise ValueError(
                     f"{name} has coefficients of shape {model._carried.coef.shape}, and the first "
                     f"model of shape {first._carried.coef.shape}. One picture shows one space."
                 )
-        function = Slice(first, X, y, sample_weight, coefs, output)
+        function = Slice(first, rows, y, sample_weight, coefs, output)
         paths = {name: path_of(model, function.pair, output) for name, model in models.items()}
         return cls(
             function,
@@ -186,9 +201,9 @@ class DescentPathDisplay:
         ----------
         function : callable
             Takes a point, an array of shape (2,), and returns a number, as for
-            ``scipy.optimize.minimize``.
-        paths : array of shape (m, 2), or list or dict of these, default=None
-            Points in the order of each descent.
+            ``scipy.optimize.minimize``; or takes two numbers.
+        paths : array-like of shape (m, 2), result, or list or dict of these, default=None
+            Points in the order of each descent; of a result, those of its ``history["x"]``.
         names : str or list of str, default=None
             Names for the legend.
         xlim, ylim : pair of float, default=None
@@ -219,13 +234,8 @@ class DescentPathDisplay:
         >>> len(display.lines_[0].get_xdata())
         20
         """
-        if paths is None:
-            paths = {}
-        elif not hasattr(paths, "keys"):
-            single = np.ndim(paths) == 2 if not isinstance(paths, (list, tuple)) else False
-            several = [paths] if single else list(paths)
-            paths = named(several, names, name_of=lambda path: "path")
-        paths = {name: checked_path(name, path) for name, path in paths.items()}
+        paths = {name: checked_path(name, path) for name, path in named_paths(paths, names).items()}
+        function = of_a_point(function)
 
         def values(points):
             with np.errstate(all="ignore"):
@@ -379,8 +389,44 @@ class DescentPathDisplay:
         return line
 
 
+def of_a_point(function):
+    """Return a function of a point, also where it takes two numbers."""
+    if isinstance(function, np.ufunc):
+        separate = function.nin == 2
+    else:
+        separate = required_arguments(function) == 2
+    return (lambda point: function(*point)) if separate else function
+
+
+def required_arguments(function):
+    """Return how many positional arguments a function asks for; 1 if it does not say."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return 1
+    positional = [p for p in parameters if p.kind <= p.POSITIONAL_OR_KEYWORD]
+    return sum(p.default is p.empty for p in positional)
+
+
+def named_paths(paths, names):
+    """Return paths by name: from a mapping, several in a sequence, or a single one."""
+    if paths is None:
+        return {}
+    several = isinstance(paths, (list, tuple)) and not is_table(paths)
+    if (not several and not isinstance(paths, Mapping)) or hasattr(paths, "history"):
+        paths = [paths]  # a result is a mapping, too
+    return named(paths, names, name_of=lambda path: "path")
+
+
+def is_table(rows):
+    """Tell whether a sequence is a single path, a row a point."""
+    return len(rows) > 0 and all(np.ndim(row) == 1 for row in rows)
+
+
 def checked_path(name, path):
     """Return a path as an array of its finite points, or refuse it."""
+    if hasattr(path, "history"):
+        path = path.history["x"]
     path = np.asarray(path, dtype=float)
     if path.ndim != 2 or path.shape[1] != 2:
         raise ValueError(
