@@ -26,7 +26,7 @@ from skgd import (
     schedules,
 )
 from skgd.plotting._common import thinned
-from skgd.plotting.descent_path import drawn
+from skgd.plotting._paths import drawn
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
