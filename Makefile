@@ -37,7 +37,7 @@ coverage: $(VENV)/installed-test  ## Run the tests and show the lines they miss
 	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS) --numprocesses=0
 	@$(BIN)/coverage report
 
-examples: $(VENV)/installed-plot  ## Run the scripts of the gallery
+examples: $(VENV)/installed-examples  ## Run the scripts of the gallery
 	@for script in docs/examples/plot_*.py; do \
 	  echo "$$script"; MPLBACKEND=Agg $(BIN)/python "$$script" || exit 1; \
 	done
