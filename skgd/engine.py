@@ -5,13 +5,14 @@ that surrounds an epoch stands here once.
 """
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from time import perf_counter
 
 import numpy as np
 
 from skgd.history import History
 from skgd.kernels.full_batch import run_update
-from skgd.kernels.stochastic import run_epoch
+from skgd.kernels.stochastic import executor
 from skgd.objectives import Expansion, Objective
 from skgd.optimizers import Optimizer
 from skgd.path import Path
@@ -77,6 +78,11 @@ class Task:
     def updates_per_epoch(self):
         """Updates in one pass over the rows."""
         return 1 if self.batch_size is None else -(-self.objective.design.n_rows // self.batch_size)
+
+    @cached_property
+    def run_epoch(self):
+        """What runs epochs of stochastic updates; see :func:`skgd.kernels.stochastic.executor`."""
+        return executor(self)
 
 
 @dataclass
@@ -316,7 +322,7 @@ class _Descent:
             return state, point, path, rate, point.value
         order = state.rng.permutation(task.objective.design.n_rows) if task.shuffle else None
         if path is None:
-            state, running = run_epoch(task, state, order, rates)
+            state, running = task.run_epoch(state, order, rates)
         else:
             state, running = self.run_along(path, order, rates)
         return state, None, path, rates[-1], running
@@ -343,7 +349,7 @@ class _Descent:
             stop = min(start + path.until_next(state.t - 1), len(rates))
             rows = order[start * size : stop * size]
             part = replace(task, objective=task.objective.rows(rows))
-            state, running = run_epoch(part, state, None, rates[start:stop])
+            state, running = part.run_epoch(state, None, rates[start:stop])
             path.add(state.t - 1, *self.in_data_units(state))
             start, total = stop, total + running * len(rows)
         return state, total / n_rows

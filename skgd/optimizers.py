@@ -44,6 +44,8 @@ class ElementwiseOptimizer(Optimizer):
 
     #: The published default rate of a rule whose steps do not scale with the gradient, else None.
     default_rate = None
+    #: Whether the rule remembers anything from one update to the next.
+    remembers = True
 
     def update(self, gradient, first, second, rate, t):
         """Return the step and what to remember.
@@ -99,6 +101,8 @@ class GD(ElementwiseOptimizer):
     >>> GD().update(2.0, 0.0, 0.0, rate=0.1, t=1)[0]
     -0.2
     """
+
+    remembers = False
 
     def update(self, gradient, first, second, rate, t):  # noqa: D102 - documented by the base class
         return -rate * gradient, rate, first, second

@@ -169,7 +169,7 @@ def shrink_cumulatively(coef, owed, paid):
     """
     positive = np.maximum(coef - (owed + paid), 0)
     negative = np.minimum(coef + (owed - paid), 0)
-    return np.where(coef > 0, positive, np.where(coef < 0, negative, coef))
+    return (coef > 0) * positive + (coef < 0) * negative
 
 
 #: Penalties by the names that estimators accept.

@@ -1,30 +1,84 @@
-"""One epoch of updates, each on a few rows: the NumPy executor."""
+"""Epochs of updates, each on a few rows: by compiled loops if they can be had, or by NumPy."""
+
+import warnings
+from functools import cache
+from importlib.util import find_spec
 
 from skgd.kernels import blocked, lazy, updates
+from skgd.schedules import PassiveAggressive
+
+#: Classes of pieces that Numba could not compile: they are not tried again.
+not_compilable = set()
 
 
-def run_epoch(task, state, order, rates):
-    """Return the state after one pass over the rows, and the objective's mean along the way.
+def executor(task):
+    """Return what runs the epochs of a task.
 
     Parameters
     ----------
     task : Task
         What to descend on, and how.
-    state : State
-        Where to start; it is not changed.
-    order : array of shape (n,) or None
-        The rows in the order of their visits; None means as they stand.
-    rates : array
-        The learning rate of each update.
 
     Returns
     -------
-    state : State
-        Where the updates led.
-    running_objective : float
-        Mean over the rows of the objective just before each row's update.
+    callable
+        ``run_epoch(state, order, rates) -> (state, running_objective)``. It takes where to start
+        (which is not changed), the rows in the order of their visits (None means as they stand) and
+        the learning rate of each update, and returns where the updates led, and the mean over the
+        rows of the objective just before each row's update.
     """
-    if lazy.applies(task):
-        return lazy.run_epoch(task, state, order, rates)
-    done = blocked.run_epoch(task, state, order, rates) if blocked.applies(task, rates) else None
-    return done or updates.run_epoch(task, state, order, rates)
+    pieces = {type(task.objective.loss), type(task.optimizer)}
+    # The step rules of single rows, and sparse rows of whose columns an update touches few, are
+    # NumPy's.
+    if isinstance(task.schedule, PassiveAggressive) or lazy.applies(task):
+        return numpy_executor(task)
+    if not_compilable & pieces or not compiles():
+        return numpy_executor(task)
+    from skgd.kernels.compiled.epoch import CompiledEpochs  # takes a third of a second, once
+    from skgd.kernels.compiled.jit import NotCompilableError
+
+    try:
+        return CompiledEpochs(task)
+    except NotCompilableError as error:
+        own = {piece for piece in pieces if piece.__module__.partition(".")[0] != "skgd"}
+        not_compilable.update(own or pieces)
+        names = " and ".join(sorted(piece.__name__ for piece in own or pieces))
+        reason = str(error).strip().splitlines()[-1]
+        warnings.warn(
+            f"Numba could not compile {names}; such fits run on NumPy, which is slower. {reason}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return numpy_executor(task)
+
+
+def numpy_executor(task):
+    """Return what runs the epochs of a task by NumPy; see :func:`executor`."""
+
+    def run_epoch(state, order, rates):
+        if lazy.applies(task):
+            return lazy.run_epoch(task, state, order, rates)
+        if blocked.applies(task, rates):
+            done = blocked.run_epoch(task, state, order, rates)
+            if done is not None:
+                return done
+        return updates.run_epoch(task, state, order, rates)
+
+    return run_epoch
+
+
+@cache
+def compiles():
+    """Tell whether Numba is there and switched on (``NUMBA_DISABLE_JIT=1`` switches it off)."""
+    if find_spec("numba") is None:
+        return False
+    try:
+        import numba
+    except ImportError as error:  # it does not know this NumPy, say
+        warnings.warn(
+            f"Numba cannot be imported, so that fits run on NumPy: {error}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return False
+    return not numba.config.DISABLE_JIT

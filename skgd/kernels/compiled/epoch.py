@@ -1,0 +1,77 @@
+"""Epochs by compiled loops: from tasks and states to what the loops take, and back."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from skgd.kernels.compiled.formulas import is_built_in, record
+from skgd.kernels.compiled.rows import frozen, rows_of
+from skgd.kernels.compiled.updates import (
+    Manner,
+    Penalty,
+    Pieces,
+    Targets,
+    Walk,
+    run_per_batch,
+    run_per_sample,
+)
+
+
+class CompiledEpochs:
+    """The epochs of a task, by compiled loops.
+
+    Parameters
+    ----------
+    task : Task
+        What to descend on, and how.
+
+    Raises
+    ------
+    NotCompilableError
+        If Numba cannot compile a piece of the user's own.
+    """
+
+    def __init__(self, task):
+        objective, optimizer = task.objective, task.optimizer
+        design, dtype = objective.design, objective.y.dtype
+        self.n_rows, self.no_order = design.n_rows, frozen(np.empty(0, dtype=np.intp))
+        weights = np.empty(0, dtype) if objective.weights is None else objective.weights
+        y = objective.y.reshape(design.n_rows, -1)
+        self.fixed = rows_of(design), Targets(frozen(y), frozen(weights.astype(dtype, copy=False)))
+        self.rules = (
+            Pieces(record(objective.loss), record(optimizer)),
+            Penalty(
+                strengths(objective.l1, dtype) if objective.l1.any() else None,
+                strengths(objective.l2, dtype),
+            ),
+        )
+        self.manner = Manner(task.batch_size, design.fit_intercept, int(task.average))
+        kernel = run_per_sample
+        if task.batch_size > 1 or design.sparse:
+            kernel = run_per_batch
+        walk = Walk(*(np.zeros((1, 1), dtype) for _ in Walk._fields))
+        sample = *self.fixed, self.no_order, frozen(np.ones(1)), *self.rules, walk, self.manner
+        keep = is_built_in(objective.loss) and is_built_in(optimizer)
+        self.run = kernel.compiled((*sample, 0, 1.0), keep)
+
+    def __call__(self, state, order, rates):
+        """Do what :func:`skgd.kernels.stochastic.executor` says."""
+        shape = state.theta.shape
+        walk = Walk(
+            *(
+                np.array(getattr(state, name).reshape(-1, shape[-1]), order="C")
+                for name in Walk._fields
+            )
+        )
+        order = self.no_order if order is None else frozen(order)
+        total, t = self.run(
+            *self.fixed, order, frozen(rates), *self.rules, walk, self.manner, 0, float(state.t)
+        )
+        moved = {name: part.reshape(shape) for name, part in walk._asdict().items()}
+        return replace(state, **moved, t=int(t)), total / self.n_rows
+
+
+def strengths(penalty, dtype):
+    """Return the strengths of the coefficients: a number where they are all the same."""
+    coef = penalty[:-1].astype(dtype)
+    return coef[0] if np.all(coef == coef[0]) else frozen(coef)

@@ -1,0 +1,90 @@
+"""How loops are compiled, and where their machine code is kept."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from numba import njit, typeof
+from numba.core.errors import NumbaError, UnsupportedBytecodeError
+
+#: Sums may be reordered and fused. The full flag would make ``isfinite(nan)`` true.
+FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
+
+#: Decorator of the functions that kernels are made of.
+inline = njit(fastmath=FASTMATH, nogil=True)
+
+
+class NotCompilableError(TypeError):
+    """A piece of the user's own cannot be compiled."""
+
+
+class Kernel:
+    """A compiled epoch, for every combination of argument types that it is called with.
+
+    Machine code for the pieces of this package is kept on disk, beside the code or in the user's
+    cache directory, for the next process. An edited formula must never find the machine code of the
+    old one, and Numba looks at the kernel's own file only: so the kernel's qualified name, by which
+    its cache is filed, ends in a hash of all sources. Code for pieces of the user's own is not
+    kept: reading it back needs their modules.
+
+    Parameters
+    ----------
+    function : callable
+        The loops.
+    """
+
+    def __init__(self, function):
+        self.function = function
+        self.dispatchers = {}
+
+    def compiled(self, arguments, keep):
+        """Return the machine code for arguments of these types.
+
+        Parameters
+        ----------
+        arguments : tuple
+            What the code will be called with; later calls must have the same types.
+        keep : bool
+            Whether the code is read from disk and kept there.
+
+        Returns
+        -------
+        callable
+
+        Raises
+        ------
+        NotCompilableError
+            If Numba cannot compile a piece.
+        """
+        try:
+            signature = tuple(map(typeof, arguments))
+            if keep:
+                try:
+                    return self._compiled(signature, cached=True)
+                except (NumbaError, UnsupportedBytecodeError):
+                    raise
+                except Exception:  # no place to write, a damaged index, a full disk, …
+                    pass
+            return self._compiled(signature, cached=False)
+        except (NumbaError, UnsupportedBytecodeError) as error:
+            raise NotCompilableError(str(error)) from error
+
+    def _compiled(self, signature, cached):
+        dispatcher = self.dispatchers.get(cached)
+        if dispatcher is None:
+            if cached:
+                self.function.__qualname__ = f"{self.function.__name__}_{digest()}"
+            dispatcher = njit(fastmath=FASTMATH, nogil=True, cache=cached)(self.function)
+            self.dispatchers[cached] = dispatcher
+        if signature not in dispatcher.overloads:
+            dispatcher.compile(signature)
+        return dispatcher.get_overload(signature)
+
+
+@cache
+def digest():
+    """Return a short hash of the package's sources."""
+    root = Path(__file__).parents[2]
+    sources = sorted(root.rglob("*.py"))
+    text = b"".join(str(path.relative_to(root)).encode() + path.read_bytes() for path in sources)
+    return hashlib.sha256(text).hexdigest()[:16]

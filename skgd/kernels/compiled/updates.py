@@ -1,0 +1,279 @@
+"""Updates on a few rows each, as loops: what :mod:`skgd.kernels.updates` does with arrays."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from skgd.kernels.compiled.formulas import shrink, slope, update, value
+from skgd.kernels.compiled.jit import FASTMATH, Kernel, inline
+from skgd.kernels.compiled.rows import AHEAD, accumulate, dot, entry, offset, prefetch, settle
+from skgd.kernels.limits import LARGEST_SLOPE
+
+
+class Targets(NamedTuple):
+    """What belongs to each row; arrays of length 0 stand for what is not there."""
+
+    y: np.ndarray
+    weights: np.ndarray
+
+
+class Pieces(NamedTuple):
+    """Records of loss and optimizer."""
+
+    loss: tuple
+    optimizer: tuple
+
+
+class Penalty(NamedTuple):
+    """Strengths: a number, or one a coefficient where these differ; None for no l1 penalty."""
+
+    l1: float | np.ndarray | None
+    l2: float | np.ndarray
+
+
+class Walk(NamedTuple):
+    """The arrays that updates move, each with one row an output."""
+
+    theta: np.ndarray
+    mean: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    owed: np.ndarray
+    paid: np.ndarray
+
+
+class Manner(NamedTuple):
+    """How an epoch runs."""
+
+    batch_size: int
+    fit_intercept: bool
+    average: int
+
+
+def strength(penalty, j):
+    """Return the strength for a coefficient."""
+
+
+@overload(strength, jit_options={"fastmath": FASTMATH})
+def _strength(penalty, j):
+    if isinstance(penalty, types.Array):
+        return lambda penalty, j: penalty[j]
+    return lambda penalty, j: penalty
+
+
+def size(penalty, j, w):
+    """Return the penalty of a coefficient."""
+
+
+@overload(size, jit_options={"fastmath": FASTMATH})
+def _size(penalty, j, w):
+    if isinstance(penalty.types[0], types.NoneType):
+        return lambda penalty, j, w: strength(penalty.l2, j) * (w * w)
+    return lambda penalty, j, w: (
+        2 * strength(penalty.l1, j) * abs(w) + strength(penalty.l2, j) * (w * w)
+    )
+
+
+def shrunk(penalty, walk, o, j, landed, own_rate):
+    """Return a coefficient after it has paid what it owes of an l1 penalty."""
+
+
+@inline
+def _pay(penalty, walk, o, j, landed, own_rate):
+    owed = walk.owed[o, j] + strength(penalty.l1, j) * own_rate
+    paid = walk.paid[o, j]
+    left = shrink(landed, owed, paid)
+    walk.owed[o, j] = owed
+    walk.paid[o, j] = paid + (left - landed)
+    return left
+
+
+@overload(shrunk, jit_options={"fastmath": FASTMATH})
+def _shrunk(penalty, walk, o, j, landed, own_rate):
+    if isinstance(penalty.types[0], types.NoneType):
+        return lambda penalty, walk, o, j, landed, own_rate: landed
+    return lambda penalty, walk, o, j, landed, own_rate: _pay(penalty, walk, o, j, landed, own_rate)
+
+
+def remember(optimizer, walk, o, j, first, second):
+    """Put what an update is to remember of a coordinate into its place."""
+
+
+@overload(remember, jit_options={"fastmath": FASTMATH})
+def _remember(optimizer, walk, o, j, first, second):
+    if not optimizer.instance_class.piece.remembers:
+        return lambda optimizer, walk, o, j, first, second: None
+
+    def store(optimizer, walk, o, j, first, second):
+        walk.first[o, j] = first
+        walk.second[o, j] = second
+
+    return store
+
+
+def recall(optimizer, memory, o, j):
+    """Return what is remembered of a coordinate."""
+
+
+@overload(recall, jit_options={"fastmath": FASTMATH})
+def _recall(optimizer, memory, o, j):
+    if not optimizer.instance_class.piece.remembers:
+        return lambda optimizer, memory, o, j: memory.dtype.type(0)
+    return lambda optimizer, memory, o, j: memory[o, j]
+
+
+@inline
+def moved(optimizer, walk, o, j, gradient, rate, t):
+    """Return where a smooth step takes a coordinate, and its own rate."""
+    change, own_rate, first, second = update(
+        optimizer,
+        gradient,
+        recall(optimizer, walk.first, o, j),
+        recall(optimizer, walk.second, o, j),
+        rate,
+        t,
+    )
+    remember(optimizer, walk, o, j, first, second)
+    return walk.theta[o, j] + change, own_rate
+
+
+@inline
+def take_into_mean(walk, number):
+    """Take the iterate into the mean, as the one with this number."""
+    share = walk.theta.dtype.type(1 / number)
+    for o in range(walk.theta.shape[0]):
+        for j in range(walk.theta.shape[1]):
+            walk.mean[o, j] += (walk.theta[o, j] - walk.mean[o, j]) * share
+
+
+@inline
+def slope_of(pieces, p, y):
+    """Return the slope at a prediction, within bounds."""
+    return min(max(slope(pieces.loss, p, y), -LARGEST_SLOPE), LARGEST_SLOPE)
+
+
+@inline
+def weight_of(targets, i):
+    """Return the weight of a row."""
+    return targets.weights[i] if targets.weights.size else targets.y.dtype.type(1)
+
+
+def per_sample(rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
+    """Run some updates on one dense row each.
+
+    Parameters
+    ----------
+    rows, targets, pieces, penalty, walk, manner : records
+        See their classes; `walk` is changed.
+    order : array
+        The rows in the order of their visits; of length 0 for the order in which they stand.
+    rates : array
+        The learning rates of these updates.
+    start : int
+        The visit that comes first.
+    t : float
+        The number of the first update.
+
+    Returns
+    -------
+    total : float
+        Sum of the objectives just before the updates.
+    t : int
+        The number of the next update.
+    """
+    theta, y, weights = walk.theta, targets.y, targets.weights
+    n_outputs, d = theta.shape[0], theta.shape[1] - 1
+    total = 0.0
+    for number in range(len(rates)):
+        visit = start + number
+        i = visit
+        if order.size:
+            i = order[visit]
+            if visit + AHEAD < len(order):
+                prefetch(rows, order[visit + AHEAD])
+        rate = theta.dtype.type(rates[number])
+        limit = theta.dtype.type(1 / rates[number])
+        weight = weights[i] if weights.size else theta.dtype.type(1)
+        for o in range(n_outputs):
+            product, doubled = theta.dtype.type(0), theta.dtype.type(0)
+            for j in range(d):
+                product += entry(rows, i, j) * theta[o, j]
+                doubled += size(penalty, j, theta[o, j])
+            p = product + theta[o, d]
+            total += weight * value(pieces.loss, p, y[i, o]) + doubled / 2
+            g = theta.dtype.type(weight * slope_of(pieces, p, y[i, o]))
+            for j in range(d):
+                pull = min(strength(penalty.l2, j), limit) * theta[o, j]
+                landed, own_rate = moved(
+                    pieces.optimizer, walk, o, j, g * entry(rows, i, j) + pull, rate, t
+                )
+                theta[o, j] = shrunk(penalty, walk, o, j, landed, own_rate)
+            g = g if manner.fit_intercept else theta.dtype.type(0)
+            theta[o, d] = moved(pieces.optimizer, walk, o, d, g, rate, t)[0]
+        if 0 < manner.average <= t:
+            take_into_mean(walk, t - manner.average + 1)
+        t += 1
+    return total, t
+
+
+def per_batch(rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
+    """Do what :func:`per_sample` does, for rows of any kind and any number of them in an update.
+
+    `start` is the first visit of the first batch.
+    """
+    theta, y, weights = walk.theta, targets.y, targets.weights
+    n_outputs, d, n_rows = theta.shape[0], theta.shape[1] - 1, len(targets.y)
+    gradient = np.zeros_like(theta)
+    slopes = np.empty(n_outputs, theta.dtype)
+    offsets = np.empty(n_outputs, theta.dtype)
+    total = 0.0
+    for number in range(len(rates)):
+        first = start + number * manner.batch_size
+        stop = min(first + manner.batch_size, n_rows)
+        rate = theta.dtype.type(rates[number])
+        limit = theta.dtype.type(1 / rates[number])
+        share = theta.dtype.type(1 / (stop - first))
+        for o in range(n_outputs):
+            offsets[o] = offset(rows, theta, o) + theta[o, d]
+        for visit in range(first, stop):
+            i = visit
+            if order.size:
+                i = order[visit]
+                if visit + AHEAD < n_rows:
+                    prefetch(rows, order[visit + AHEAD])
+            weight = weights[i] if weights.size else theta.dtype.type(1)
+            loss = theta.dtype.type(0)
+            for o in range(n_outputs):
+                p = dot(rows, i, theta, o) + offsets[o]
+                loss += value(pieces.loss, p, y[i, o])
+                slopes[o] = slope_of(pieces, p, y[i, o])
+            total += weight * loss
+            for o in range(n_outputs):
+                g = theta.dtype.type(weight * slopes[o] * share)
+                accumulate(rows, i, g, gradient, o)
+                gradient[o, d] += g
+        for o in range(n_outputs):
+            settle(rows, gradient[o, d], gradient, o)
+            doubled = theta.dtype.type(0)
+            for j in range(d):
+                w = theta[o, j]
+                doubled += size(penalty, j, w)
+                pull = min(strength(penalty.l2, j), limit) * w
+                landed, own_rate = moved(
+                    pieces.optimizer, walk, o, j, gradient[o, j] + pull, rate, t
+                )
+                theta[o, j] = shrunk(penalty, walk, o, j, landed, own_rate)
+                gradient[o, j] = 0
+            total += (stop - first) * doubled / 2
+            g = gradient[o, d] if manner.fit_intercept else theta.dtype.type(0)
+            theta[o, d] = moved(pieces.optimizer, walk, o, d, g, rate, t)[0]
+            gradient[o, d] = 0
+        if 0 < manner.average <= t:
+            take_into_mean(walk, t - manner.average + 1)
+        t += 1
+    return total, t
+
+
+run_per_sample, run_per_batch = Kernel(per_sample), Kernel(per_batch)

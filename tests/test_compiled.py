@@ -1,0 +1,214 @@
+"""Compiled loops do what NumPy does, for every piece and every kind of rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+pytest.importorskip("numba")
+
+from skgd import MiniBatchGDRegressor, SGDRegressor, losses, optimizers
+from skgd.designs import Coordinates, Design
+from skgd.engine import State, Task
+from skgd.kernels import stochastic
+from skgd.kernels.compiled.epoch import CompiledEpochs
+from skgd.objectives import Objective
+from skgd.schedules import Constant
+
+PARTS = ["theta", "mean", "first", "second", "owed", "paid"]
+
+
+def make_task(
+    *,
+    loss=None,
+    optimizer=None,
+    batch_size=1,
+    kind="dense",
+    standard=False,
+    l1=0.0,
+    l2=0.01,
+    weighted=False,
+    n_outputs=None,
+    average=0,
+    fit_intercept=True,
+    dtype=np.float64,
+):
+    """A task of 50 rows and 7 columns, some of whose entries are zero."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 7)) * (rng.random((50, 7)) < 0.6)
+    y = rng.gamma(2.0, size=(50, n_outputs) if n_outputs else 50)
+    center, scale = np.zeros(7), np.ones(7)
+    if standard:
+        center, scale = X.mean(axis=0) * fit_intercept, X.std(axis=0)
+        scale[3] = np.inf  # a constant column
+    X, y = X.astype(dtype), y.astype(dtype)
+    X = csr_array(X) if kind == "sparse" else X
+    design = Design(X, Coordinates(center, scale), fit_intercept)
+    strength = np.append(1 / scale, 0.0)
+    objective = Objective(
+        design=design,
+        y=y,
+        weights=rng.random(50).astype(dtype) if weighted else None,
+        loss=loss or losses.SquaredError(),
+        l1=(l1 * strength).astype(dtype),
+        l2=(l2 * strength**2).astype(dtype),
+    )
+    return Task(
+        objective,
+        optimizer or optimizers.GD(),
+        Constant(0.02),
+        batch_size,
+        max_iter=1,
+        horizon=1,
+        average=average,
+    )
+
+
+def check_equal(task, tolerance=1e-10, shuffled=True):
+    """Two epochs lead both executors to the same state and the same objective."""
+    rng = np.random.default_rng(1)
+    shape = (*task.objective.y.shape[1:], 8)
+    start = rng.normal(size=shape).astype(task.objective.y.dtype) * 0.1
+    if not task.objective.design.fit_intercept:
+        start[..., -1] = 0
+    states = [State.at(start.copy(), None) for _ in range(2)]
+    runs = stochastic.numpy_executor(task), CompiledEpochs(task)
+    for epoch in range(2):
+        order = rng.permutation(50) if shuffled else None
+        rates = 0.02 / (1 + epoch + np.arange(task.updates_per_epoch)) ** 0.3
+        with np.errstate(all="ignore"):  # as the engine runs them
+            results = [run(state, order, rates) for run, state in zip(runs, states, strict=True)]
+        states = [state for state, _ in results]
+        np.testing.assert_allclose(results[0][1], results[1][1], rtol=tolerance)
+        assert states[0].t == states[1].t
+        for part in PARTS:
+            ours, theirs = getattr(states[1], part), getattr(states[0], part)
+            assert ours.dtype == theirs.dtype
+            np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance, err_msg=part)
+
+
+ELEMENTWISE = [
+    rule()
+    for rule in optimizers.OPTIMIZERS.values()
+    if issubclass(rule, optimizers.ElementwiseOptimizer)
+]
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("loss", [loss() for loss in losses.LOSSES.values()], ids=str)
+def test_every_loss(loss, kind):
+    for batch_size in (1, 8):
+        check_equal(make_task(loss=loss, kind=kind, batch_size=batch_size))
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("optimizer", ELEMENTWISE, ids=str)
+def test_every_optimizer(optimizer, kind):
+    for batch_size in (1, 8):
+        for l1 in (0.0, 0.3):
+            check_equal(
+                make_task(optimizer=optimizer, kind=kind, batch_size=batch_size, l1=l1, average=20)
+            )
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("batch_size", [1, 8, 50])
+@pytest.mark.parametrize("standard", [False, True])
+@pytest.mark.parametrize("l1", [0.0, 0.3])
+def test_every_manner(kind, batch_size, standard, l1):
+    task = dict(kind=kind, batch_size=batch_size, standard=standard, l1=l1)
+    check_equal(make_task(**task, weighted=True, average=1), shuffled=False)
+    check_equal(make_task(**task, n_outputs=3, average=9))
+    check_equal(make_task(**task, fit_intercept=False, l2=0.0))
+    check_equal(make_task(**task, l2=1e4))
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_single_precision(kind, batch_size):
+    check_equal(make_task(kind=kind, batch_size=batch_size, dtype=np.float32), tolerance=2e-4)
+
+
+def test_diverging_steps_are_clipped_alike():
+    task = make_task(batch_size=8)
+    state = State.at(np.full(8, 1e13), None)
+    rates = np.full(task.updates_per_epoch, 1e-3)
+    theirs, _ = stochastic.numpy_executor(task)(state, None, rates)
+    ours, _ = CompiledEpochs(task)(state, None, rates)
+    np.testing.assert_allclose(ours.theta, theirs.theta, rtol=1e-10)
+
+
+def test_a_state_is_not_changed():
+    task = make_task(average=1)
+    state = State.at(np.zeros(8), None)
+    CompiledEpochs(task)(state, None, np.full(50, 0.1))
+    assert not state.theta.any()
+    assert not state.mean.any()
+
+
+@dataclass(frozen=True)
+class Huber(losses.Loss):
+    """Not ours, though it is called so: half the squared error."""
+
+    epsilon: float = 0.1
+
+    def value(self, p, y):
+        return 0.5 * (p - y) ** 2
+
+    def slope(self, p, y):
+        return p - y
+
+
+def test_a_loss_of_ones_own_is_compiled_and_not_mistaken_for_ours():
+    check_equal(make_task(loss=losses.Huber()))
+    check_equal(make_task(loss=Huber()))
+
+    @dataclass(frozen=True)
+    class Huber2(losses.Loss):
+        epsilon: float = 0.1
+
+        def value(self, p, y):
+            return np.abs(p - y)
+
+        def slope(self, p, y):
+            return np.sign(p - y)
+
+    Huber2.__name__ = Huber2.__qualname__ = "Huber"
+    check_equal(make_task(loss=Huber2()))
+
+
+@dataclass(frozen=True)
+class Unusual(losses.Loss):
+    """What Numba does not compile."""
+
+    def value(self, p, y):
+        return np.asarray([*map(abs, np.atleast_1d(p - y))]).reshape(np.shape(p - y))
+
+    def slope(self, p, y):
+        return np.vectorize(lambda r: float(np.sign(r)))(p - y)
+
+
+def test_a_loss_that_numba_cannot_compile_runs_on_numpy_after_one_warning():
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    model = MiniBatchGDRegressor(loss=Unusual(), learning_rate=0.1, max_iter=3, tol=None)
+    with pytest.warns(RuntimeWarning, match="could not compile Unusual"):
+        model.fit(X, X[:, 0])
+    model.fit(X, X[:, 0])  # warnings are errors: it comes once
+    same = MiniBatchGDRegressor(loss="absolute_error", learning_rate=0.1, max_iter=3, tol=None)
+    # batch orders differ without a seed; the loss is the same one
+    seeded = model.set_params(random_state=0).fit(X, X[:, 0])
+    np.testing.assert_allclose(seeded.coef_, same.set_params(random_state=0).fit(X, X[:, 0]).coef_)
+
+
+def test_read_only_and_fortran_ordered_rows(tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 3)), rng.normal(size=40)
+    expected = SGDRegressor(random_state=0, max_iter=3, tol=None).fit(X, y).coef_
+    frozen = X.copy()
+    frozen.flags.writeable = False
+    path = tmp_path / "X.npy"
+    np.save(path, X)
+    for rows in (frozen, np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2], np.load(path, "r")):
+        model = SGDRegressor(random_state=0, max_iter=3, tol=None).fit(rows, y)
+        np.testing.assert_allclose(model.coef_, expected, rtol=1e-12)
