@@ -374,6 +374,7 @@ class Interrupted(Huber):
         return super().slope(p, y)
 
 
+@pytest.mark.filterwarnings("ignore:Numba could not compile Interrupted")
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_an_interrupted_fit_keeps_its_last_whole_epoch(Regressor, shuffle, small, monkeypatch):

@@ -41,7 +41,7 @@ class Broken(Own):
     """A loss that is not a number where the target is 7."""
 
     def value(self, p, y):
-        return super().value(p, y) + np.where(y == 7, np.nan, 0)
+        return (p - y) ** 2 / 2 + np.where(y == 7, np.nan, 0)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class BreaksLater(Own):
     """A loss that is not a number once a prediction is positive."""
 
     def value(self, p, y):
-        return super().value(p, y) + np.where(p > 0, np.nan, 0)
+        return (p - y) ** 2 / 2 + np.where(p > 0, np.nan, 0)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)

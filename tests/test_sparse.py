@@ -12,7 +12,7 @@ from sklearn import linear_model
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.designs import Coordinates, Design, Moments
-from skgd.kernels import lazy, lazy_blocks, updates
+from skgd.kernels import lazy, lazy_blocks, newton, updates
 from skgd.losses import LOSSES
 from skgd.optimizers import OPTIMIZERS, ElementwiseOptimizer
 from skgd.penalties import PENALTIES
@@ -124,7 +124,9 @@ def test_sparse_is_dense_for_passive_aggressive_steps(rule, standardize, data):
 @pytest.mark.parametrize("penalty", [None, *PENALTIES])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_sparse_is_dense_for_every_optimizer(Regressor, optimizer, penalty, data):
+def test_sparse_is_dense_for_every_optimizer(Regressor, optimizer, penalty, data, monkeypatch):
+    # Conjugate gradients that are cut short amplify rounding; at the end of their way they do not.
+    monkeypatch.setattr(newton, "FORCING", 1e-12)
     rule = OPTIMIZERS[optimizer]()
     if not isinstance(rule, ElementwiseOptimizer) and Regressor is not BatchGDRegressor:
         pytest.skip("needs full batches")

@@ -43,9 +43,8 @@ def executor(task):
         own = {piece for piece in pieces if piece.__module__.partition(".")[0] != "skgd"}
         not_compilable.update(own or pieces)
         names = " and ".join(sorted(piece.__name__ for piece in own or pieces))
-        reason = str(error).strip().splitlines()[-1]
         warnings.warn(
-            f"Numba could not compile {names}; such fits run on NumPy, which is slower. {reason}",
+            f"Numba could not compile {names}; such fits run on NumPy, which is slower. {error}",
             RuntimeWarning,
             stacklevel=2,
         )

@@ -126,7 +126,9 @@ class Schedule(Piece):
 
         def rates(t):
             t = np.asarray(t, dtype=float)
-            return checked_rates(self.rates_at(t, run), t)
+            # NumPy's powers of arrays and of single numbers may differ in the last bit.
+            some = np.atleast_1d(t)
+            return checked_rates(self.rates_at(some, run), some).reshape(t.shape)
 
         return rates
 

@@ -1,6 +1,7 @@
 """How loops are compiled, and where their machine code is kept."""
 
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
@@ -67,7 +68,7 @@ class Kernel:
                     pass
             return self._compiled(signature, cached=False)
         except (NumbaError, UnsupportedBytecodeError) as error:
-            raise NotCompilableError(str(error)) from error
+            raise NotCompilableError(reason(error)) from error
 
     def _compiled(self, signature, cached):
         dispatcher = self.dispatchers.get(cached)
@@ -79,6 +80,12 @@ class Kernel:
         if signature not in dispatcher.overloads:
             dispatcher.compile(signature)
         return dispatcher.get_overload(signature)
+
+
+def reason(error):
+    """Return the line of Numba's message that says what it did not like."""
+    found = re.search(r"^(.+)\n\s*\n\s*File ", str(error), re.MULTILINE)
+    return found[1].strip() if found else str(error).strip().splitlines()[-1]
 
 
 @cache
