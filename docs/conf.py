@@ -14,6 +14,8 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
@@ -22,9 +24,34 @@ default_role = "literal"  # docstrings name parameters in single backticks
 
 html_title = f"skgd {version}"
 html_theme = "pydata_sphinx_theme"
-html_theme_options = {"footer_end": [], "show_prev_next": False}
+html_theme_options = {
+    "footer_end": [],
+    "header_links_before_dropdown": 6,
+    "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo.svg", "text": project},
+    "navbar_persistent": ["search-button"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
+    "show_prev_next": False,
+}
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_favicon = "_static/logo.svg"
 html_show_sourcelink = False
-html_sidebars = {"getting_started": [], "design": [], "changelog": []}
+# Pages that have no others beside them.
+html_sidebars = {
+    page: []
+    for page in (
+        "benchmarks",
+        "changelog",
+        "choosing",
+        "design",
+        "getting_started",
+        "user_guide/coming_from_sklearn",
+    )
+}
+
+# What the button copies: the input, ready to run.
+copybutton_prompt_text = r">>> |\.\.\. "
+copybutton_prompt_is_regexp = True
 
 # The class template lists the members itself.
 numpydoc_show_class_members = False
@@ -47,6 +74,7 @@ myst_heading_anchors = 3
 
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
+    "within_subsection_order": "FileNameSortKey",
     "gallery_dirs": "auto_examples",
     "abort_on_example_error": True,
     "download_all_examples": False,

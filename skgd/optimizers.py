@@ -35,12 +35,40 @@ def inner(a, b):
 
 @piece
 class Optimizer(Piece):
-    """Base class of all optimizers."""
+    """Base class of all optimizers.
+
+    Examples
+    --------
+    >>> from skgd import optimizers
+    >>> isinstance(optimizers.Adam(), optimizers.Optimizer)
+    True
+    >>> optimizers.Adam(beta1=0.8) == optimizers.Adam(beta1=0.8)  # pieces compare by their numbers
+    True
+    """
 
 
 @piece
 class ElementwiseOptimizer(Optimizer):
-    """Base class of the rules that treat each coordinate by itself."""
+    """Base class of the rules that treat each coordinate by itself.
+
+    A rule of your own is a frozen dataclass with a method :meth:`update`.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> from skgd import BatchGDRegressor, optimizers
+    >>> @dataclass(frozen=True)
+    ... class SignDescent(optimizers.ElementwiseOptimizer):
+    ...     def update(self, gradient, first, second, rate, t):
+    ...         return -rate * np.sign(gradient), rate, first, second
+    >>> X, y = np.arange(6.0)[:, None], 2 * np.arange(6.0)
+    >>> model = BatchGDRegressor(
+    ...     optimizer=SignDescent(), learning_rate=lambda t: 0.5 / t, standardize=False, tol=None
+    ... )
+    >>> model.set_params(max_iter=500).fit(X, y).coef_.round(1)
+    array([2.])
+    """
 
     #: The published default rate of a rule whose steps do not scale with the gradient, else None.
     default_rate = None
@@ -320,6 +348,18 @@ class BatchOptimizer(Optimizer):
     """Base class of the rules that move all coordinates together, by the full gradient.
 
     ``memory`` is a dict that the rule fills as it likes; it is empty at the start of a fit.
+
+    Examples
+    --------
+    They need all rows at once, which small batches do not have:
+
+    >>> from skgd import MiniBatchGDRegressor, optimizers
+    >>> isinstance(optimizers.ConjugateGradient(), optimizers.BatchOptimizer)
+    True
+    >>> MiniBatchGDRegressor(optimizer="cg").fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])
+    Traceback (most recent call last):
+        ...
+    skgd._validation.InvalidParameterError: ...
     """
 
 
@@ -338,6 +378,15 @@ class ConjugateGradient(BatchOptimizer):
     References
     ----------
     J. Nocedal, S. J. Wright, "Numerical Optimization", 2006, chapter 5.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import BatchGDRegressor
+    >>> X, y = load_diabetes(return_X_y=True, scaled=False)
+    >>> model = BatchGDRegressor(optimizer="cg").fit(X, y)
+    >>> model.n_iter_ <= X.shape[1] + 1, model.stop_reason_
+    (True, 'converged')
     """
 
     def direction(self, gradient, memory):
@@ -379,6 +428,15 @@ class Accelerated(BatchOptimizer):
     ----------
     A. Beck, M. Teboulle, "A Fast Iterative Shrinkage-Thresholding Algorithm", 2009.
     B. O'Donoghue, E. Candès, "Adaptive Restart for Accelerated Gradient Schemes", 2015.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import BatchGDRegressor
+    >>> X, y = load_diabetes(return_X_y=True, scaled=False)
+    >>> model = BatchGDRegressor(penalty="l1", alpha=5.0, optimizer="accelerated").fit(X, y)
+    >>> int((model.coef_ == 0).sum()), model.stop_reason_
+    (3, 'converged')
     """
 
     def extrapolate(self, here, landed, memory):
@@ -419,6 +477,15 @@ class NewtonCG(BatchOptimizer):
     References
     ----------
     J. Nocedal, S. J. Wright, "Numerical Optimization", 2006, chapter 7.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import BatchGDRegressor
+    >>> X, y = load_diabetes(return_X_y=True, scaled=False)
+    >>> model = BatchGDRegressor("huber", epsilon=10.0, optimizer="newton_cg").fit(X, y)
+    >>> model.n_iter_ < 20, model.stop_reason_
+    (True, 'converged')
     """
 
 

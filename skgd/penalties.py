@@ -21,6 +21,19 @@ class Penalty(Piece):
     ----------
     alpha : float, default=0.0001
         Strength of the penalty, in [0, inf).
+
+    Examples
+    --------
+    A penalty of your own says what it amounts to, in two numbers:
+
+    >>> from dataclasses import dataclass
+    >>> from skgd.penalties import Penalty
+    >>> @dataclass(frozen=True)
+    ... class Halves(Penalty):
+    ...     l1 = property(lambda self: self.alpha / 2)
+    ...     l2 = property(lambda self: self.alpha / 2)
+    >>> Halves(alpha=1.0).value([3.0, -4.0])
+    9.75
     """
 
     alpha: float = 1e-4

@@ -41,6 +41,17 @@ class RangeTest:
         The largest rate at which the objective did not rise.
     suggestion : float
         The rate of the least objective among those up to half the largest stable one.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skgd import SGDRegressor, learning_rate_range_test
+    >>> X, y = [[-1.0], [0.0], [1.0], [2.0]], [-1.0, 1.0, 1.0, 3.0]
+    >>> found = learning_rate_range_test(SGDRegressor(random_state=0), X, y)
+    >>> found.suggestion <= found.largest_stable / 2
+    True
+    >>> list(pd.DataFrame(found.curve))
+    ['learning_rate', 'objective']
     """
 
     learning_rate: np.ndarray = field(repr=False)

@@ -43,6 +43,21 @@ class Schedule(Piece):
     A subclass defines ``rate(t, run)``; ``t`` is an array of update numbers (or of epoch numbers,
     where ``per`` is "epoch"), starting at 1, and ``run`` a :class:`Run`. One that does not fit
     every run says so in ``check(run)``.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> from skgd.schedules import Schedule
+    >>> @dataclass(frozen=True)
+    ... class Triangles(Schedule):
+    ...     peak: float = 0.1
+    ...     period: int = 10
+    ...     def rate(self, t, run):
+    ...         return self.peak * (0.1 + np.abs((t / self.period) % 2 - 1))
+    >>> rate = Triangles().resolve()
+    >>> rate(np.array([5, 10, 15, 20])).round(3)
+    array([0.06, 0.01, 0.06, 0.11])
     """
 
     per = "update"

@@ -115,6 +115,18 @@ class LineSearch(Schedule):
     ----------
     L. Armijo, "Minimization of functions having Lipschitz continuous first partial derivatives",
     1966.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import BatchGDRegressor
+    >>> X, y = load_diabetes(return_X_y=True, scaled=False)
+    >>> model = BatchGDRegressor(learning_rate="line_search", optimizer="gd").fit(X, y)
+    >>> model.stop_reason_
+    'converged'
+    >>> rates = model.history_["learning_rate"][1:]  # a step takes what it can get
+    >>> bool(rates.max() > 2 * rates.min())
+    True
     """
 
     decrease: float = 1e-4
