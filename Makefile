@@ -16,7 +16,7 @@ export PIP_NO_INPUT := 1
 .DELETE_ON_ERROR:
 # Two targets must not install into one environment at once.
 .NOTPARALLEL:
-.PHONY: help demo test test-oldest coverage examples bench lint docs clean
+.PHONY: help demo test test-oldest coverage examples bench lint docs docs-test clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -52,9 +52,14 @@ lint: $(VENV)/installed-lint  ## Check the code's style and its formatting
 	@$(BIN)/ruff format --check .
 
 docs: $(VENV)/installed-docs  ## Build the documentation in docs/_build/html
-	@rm -rf docs/generated  # or pages of what is gone would stay
+	@rm -rf docs/generated docs/_build/html  # or pages of what is gone would stay
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+docs-test: $(VENV)/installed-docs-test  ## Open what `make docs` built in Chromium: links, pictures, formulas
+	@test -f docs/_build/html/index.html || $(MAKE) --no-print-directory docs
+	@$(call chromium)
+	@$(BIN)/python -m pytest --quiet --numprocesses=0 docs/test_site.py
 
 clean:  ## Delete all that the other targets made
 	rm -rf $(VENV) $(OLDEST) build dist skgd.egg-info .pytest_cache .ruff_cache .coverage htmlcov \
@@ -99,4 +104,15 @@ $(OLDEST)/installed-test: pyproject.toml setup.cfg $(OLDEST)/created
 define require
 $(1) -c "import sys; sys.exit(not sys.version_info[:2] $(2) tuple(map(int, '$(MIN_PYTHON)'.split('.'))))" \
   2>/dev/null || { echo "Needs Python $(2) $(MIN_PYTHON), and $(1) is not: say make $(3)=/path/to/python"; exit 1; }
+endef
+
+# Stop, with advice, unless there is a browser; root on Debian and its kin gets one.
+define chromium
+command -v chromium chromium-browser google-chrome >/dev/null \
+  || { test "$$(id -u)" = 0 && apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+       apt-get -qq install -y --no-install-recommends chromium; } >/dev/null \
+  || $(BIN)/python -c "import os; from playwright.sync_api import sync_playwright; \
+       p = sync_playwright().start(); found = os.path.exists(p.chromium.executable_path); \
+       p.stop(); raise SystemExit(not found)" \
+  || { echo "Needs Chromium: install the package chromium, or say $(BIN)/playwright install chromium"; exit 1; }
 endef

@@ -32,6 +32,8 @@ html_theme_options = {
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "show_prev_next": False,
 }
+html_context = {"default_mode": "auto"}
+html_use_index = html_domain_indices = False  # the API page is better ordered
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/logo.svg"
