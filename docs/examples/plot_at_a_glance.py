@@ -74,6 +74,6 @@ contours.set_title("Which way the coefficients take")
 contours.get_legend().remove()  # the colours are those of the curves
 
 if len(sys.argv) > 1:
-    figure.savefig(sys.argv[1], dpi=150)
+    figure.savefig(sys.argv[1], dpi=100)
 else:
     plt.show()
