@@ -25,7 +25,7 @@ from skgd.gram import Gram, gram_pays
 from skgd.history import History
 from skgd.objectives import Expansion, Objective
 from skgd.schedules import Adaptive
-from skgd.stopping import StopReason
+from skgd.stopping import Progress, StopReason
 
 
 @dataclass
@@ -350,34 +350,38 @@ class BaseGDRegressor(
         left, epochs = max_iter or 1, 0
         mean_weight = carried.weight / carried.rows
         whole = self._objective(data, carried.coordinates, pieces.loss, pieces.penalty, mean_weight)
-        stages = automatic.stages(pieces, whole, self._full_batch)
+        streaming = max_iter is None
+        batch_size = self._batch_size(whole.design.n_rows)
+        stages = automatic.stages(pieces, whole, batch_size, streaming)
         for objective in stages:
             model = objective if gram is None else Expansion.of_gram(objective, gram)
-            task = self._task(pieces, objective, model, left, streaming=max_iter is None)
+            task = self._task(pieces, objective, model, left, streaming)
             tests = self._tests(task)
             tests.plateau = copy.copy(carried.state.plateau) or tests.plateau
             if max_iter is None and not isinstance(task.schedule, Adaptive):
                 tests.plateau = None  # one epoch on these rows shows no convergence
             tests.early_stopping = self.early_stopping and validation is not None
             tests.validate = validate
-            if objective is not stages[-1] and tests.gradient is not None:
-                tests.gradient.tol = max(tests.gradient.tol, automatic.STAGE_TOL)
+            if objective is not stages[-1]:
+                tests.hurry(automatic.STAGE_TOL)
             try:
                 outcome = descend(task, carried.state, tests, carried.history, watch)
             except Diverged as diverged:
                 raise self._explained(diverged, task) from None
             carried.state = replace(outcome.state, plateau=tests.plateau)
             epochs, left = epochs + outcome.epochs, left - outcome.epochs
+            if objective is not stages[-1]:
+                carried.state.plateau = None
             if left <= 0 or outcome.reason not in (StopReason.CONVERGED, StopReason.PRECISION):
                 break
         self._keep(carried, outcome, task, pieces)
         self.n_iter_ = epochs
-        self._warn(outcome, task, pieces)
+        self._warn(outcome, task, pieces, tests)
         return outcome.reason
 
     def _task(self, pieces, objective, model, max_iter, streaming):
         batch_size = self._batch_size(objective.design.n_rows)
-        optimizer, schedule = automatic.choose(pieces, objective, model, batch_size)
+        optimizer, schedule = automatic.choose(pieces, objective, model, batch_size, streaming)
         return Task(
             objective=objective,
             model=model,
@@ -433,7 +437,7 @@ class BaseGDRegressor(
             "_carried": carried,
         }
 
-    def _warn(self, outcome, task, pieces):
+    def _warn(self, outcome, task, pieces, tests):
         """Warn of a fit that did not arrive."""
         if outcome.reason is StopReason.DIVERGED:
             message = (
@@ -444,22 +448,17 @@ class BaseGDRegressor(
             rate = "." if pieces.schedule is None else ", or use learning_rate='auto'."
             message = (
                 f"{type(self).__name__} did not converge in max_iter={self.max_iter} epochs"
-                f"{self._distance_left(outcome)}. Increase max_iter or tol{rate}"
+                f"{distance_left(outcome, tests)}. Increase max_iter or tol{rate}"
             )
         elif outcome.reason is StopReason.STALLED:
             message = (
                 f"{type(self).__name__} stalled far from the minimum"
-                f"{self._distance_left(outcome)}: its steps have become too short to change the "
+                f"{distance_left(outcome, tests)}: its steps have become too short to change the "
                 "objective. Use a learning rate that falls more slowly, or learning_rate='auto'."
             )
         else:
             return
         warnings.warn(message, ConvergenceWarning, stacklevel=6)
-
-    def _distance_left(self, outcome):
-        if "gradient_norm" in outcome.final:
-            return f" (gradient norm {outcome.final['gradient_norm']:.3g})"
-        return ""
 
     def _explained(self, diverged, task):
         """Return the error that tells a user about a divergence."""
@@ -477,3 +476,20 @@ class BaseGDRegressor(
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def distance_left(outcome, tests):
+    """Return how far from the minimum a descent ended, in brackets, as far as that is known."""
+    if tests.gradient is not None and "gradient_norm" in outcome.final:
+        norm = outcome.final["gradient_norm"]
+        share = norm / tests.gradient.reference if tests.gradient.reference > 0 else 0
+        return (
+            f": the gradient norm is {norm:.3g}, {share:.1e} of that of the best constant model, "
+            f"and tol={tests.gradient.tol:g} is asked for"
+        )
+    if isinstance(tests.plateau, Progress) and np.isfinite(tests.plateau.left):
+        left, value = tests.plateau.left, float(np.sum(tests.plateau.best))
+        return f": its objective, {value:.4g}, is expected to fall by about {left:.2g} more"
+    if tests.plateau is not None and not tests.early_stopping:
+        return f": its objective, {float(tests.plateau.best):.4g}, is still falling"
+    return ""

@@ -6,10 +6,12 @@ Batch, squared error      conjugate gradients with exact line search; with an l1
 Batch, other losses       Newton's method with conjugate gradients; with more than a thousand
                           features accelerated descent at 1 / L, or backtracking where the
                           curvature L is unbounded
-Batches of k rows         gradient descent at 1 / (2 L_k sqrt(epoch)), L_k the expected smoothness
-Losses with kinks         the same on smoothed losses of shrinking width (batch);
-                          a rate of spread(y) / (R sqrt(t)), R the largest row norm (k rows),
-                          also for smooth losses of bounded slope while y is far
+Batches of k rows         variance-reduced descent around snapshots, whose steps the objective
+                          combines (:mod:`skgd.kernels.snapshot`)
+Losses with kinks         the same on smoothed losses of shrinking width
+Batches of k rows, in     gradient descent at 1 / (2 L_k sqrt(epoch)), L_k the expected smoothness;
+streams, with momentum    for losses of bounded slope while y is far, spread(y) / (R sqrt(t)), R the
+                          largest row norm
 Adam and its kin          their published rate, in units of the spread of y
 ========================  =====================================================================
 
@@ -32,7 +34,7 @@ SMOOTHING_WIDTHS = (1, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4)
 STAGE_TOL = 1e-3
 
 
-def choose(plan, objective, model, batch_size):
+def choose(plan, objective, model, batch_size, streaming=False):
     """Return the optimizer and the schedule that a plan stands for on given data.
 
     Parameters
@@ -45,14 +47,29 @@ def choose(plan, objective, model, batch_size):
         What full batches see of it.
     batch_size : int or None
         Rows in an update; None means the full batch.
+    streaming : bool, default=False
+        Whether the rows are a part of what there is to see.
 
     Returns
     -------
     optimizer : Optimizer
     schedule : Schedule
     """
+    if snapshots_serve(plan, objective, batch_size) and not streaming:
+        return optimizers.Snapshot(), schedules.LineSearch()
     optimizer = plan.optimizer or choose_optimizer(plan, objective, batch_size)
     return optimizer, plan.schedule or choose_schedule(optimizer, objective, model, batch_size)
+
+
+def snapshots_serve(plan, objective, batch_size):
+    """Tell whether small batches descend around snapshots: all is automatic, or plain descent is.
+
+    A loss has to say how it bends.
+    """
+    loss = objective.loss
+    known = loss.has_weight() or math.isfinite(loss.curvature) or hasattr(loss, "smoothed")
+    plain = isinstance(plan.optimizer, (type(None), optimizers.GD))
+    return batch_size is not None and plan.schedule is None and plain and known
 
 
 def choose_optimizer(plan, objective, batch_size):
@@ -98,16 +115,18 @@ def bounded_schedule(objective):
     return schedules.InverseScaling(eta0=spread(objective) / pull, power_t=0.5)
 
 
-def stages(plan, objective, full_batch):
+def stages(plan, objective, batch_size, streaming):
     """Return the objectives to descend on, one after the other.
 
-    It is the given one, but for an automatic full-batch descent on a loss with kinks, which are
-    rounded at first over a wide range and then over narrower ones.
+    It is the given one, but for an automatic fit of a loss with kinks, which are rounded at first
+    over a wide range and then over narrower ones.
     """
     automatic = plan.schedule is None and isinstance(
         plan.optimizer, (type(None), optimizers.Accelerated, optimizers.NewtonCG)
     )
-    if not (full_batch and automatic and hasattr(objective.loss, "smoothed")):
+    if batch_size is not None:
+        automatic = snapshots_serve(plan, objective, batch_size) and not streaming
+    if not (automatic and hasattr(objective.loss, "smoothed")):
         return [objective]
     unit = spread(objective)
     return [

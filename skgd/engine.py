@@ -14,7 +14,7 @@ from skgd.history import History
 from skgd.kernels.full_batch import run_update
 from skgd.kernels.stochastic import executor
 from skgd.objectives import Expansion, Objective
-from skgd.optimizers import Optimizer
+from skgd.optimizers import Optimizer, Snapshot
 from skgd.path import Path
 from skgd.schedules import Adaptive, LineSearch, Schedule
 from skgd.stopping import Explosion, GradientTest, Plateau, StopReason
@@ -159,6 +159,13 @@ class Tests:
     gradient: GradientTest | None = None
     validate: object = None
     early_stopping: bool = False
+
+    def hurry(self, tol):
+        """Let a descent that only prepares another one end early, at this relative distance."""
+        if self.gradient is not None:
+            self.gradient.tol = max(self.gradient.tol, tol)
+        elif self.plateau is not None:
+            self.plateau.tol, self.plateau.patience = max(self.plateau.tol, tol), 1
 
 
 @dataclass
@@ -321,8 +328,10 @@ class _Descent:
                 path.add(state.t - 1, *self.in_data_units(state))
             return state, point, path, rate, point.value
         order = state.rng.permutation(task.objective.design.n_rows) if task.shuffle else None
-        if path is None:
+        if path is None or isinstance(task.optimizer, Snapshot):
             state, running = task.run_epoch(state, order, rates)
+            if path is not None:  # the way to a proposal is none of models
+                path.add(state.t - 1, *self.in_data_units(state))
         else:
             state, running = self.run_along(path, order, rates)
         return state, None, path, rates[-1], running
@@ -384,6 +393,7 @@ class _Descent:
                     return StopReason.STALLED
                 if reason is not None and self.confirmed():
                     return reason
+            value = getattr(self.task.run_epoch, "values", value) if tests.plateau else value
             stalled = tests.plateau is not None and tests.plateau.stalled(value)
         return self.after_stall() if stalled else None
 

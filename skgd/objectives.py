@@ -71,6 +71,21 @@ class Objective:
         design = replace(self.design, X=self.design.X[index])
         return replace(self, design=design, y=self.y[index], weights=weights)
 
+    def outputs(self):
+        """Return the objectives of the single outputs."""
+        if self.y.ndim == 1:
+            return [self]
+        return [replace(self, y=np.ascontiguousarray(y)) for y in self.y.T]
+
+    def curvatures(self, predictions):
+        """Return the weighted curvature of the loss at each prediction, or a bound on it."""
+        curvatures = self.loss.curvature
+        if self.loss.has_weight():
+            curvatures = self.loss.weight(predictions, self.y)
+        if self.weights is not None:
+            curvatures = (self.weights * np.transpose(curvatures)).T
+        return np.broadcast_to(curvatures, predictions.shape).astype(self.y.dtype, copy=False)
+
     def weighted(self, rows):
         """Return `rows`, of shape (n,) or (n, k), times the factors of the rows over n."""
         factors = 1.0 if self.weights is None else self.weights

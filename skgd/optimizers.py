@@ -25,6 +25,7 @@ __all__ = [
     "NewtonCG",
     "Optimizer",
     "RMSprop",
+    "Snapshot",
 ]
 
 
@@ -486,6 +487,28 @@ class NewtonCG(BatchOptimizer):
     >>> model = BatchGDRegressor("huber", epsilon=10.0, optimizer="newton_cg").fit(X, y)
     >>> model.n_iter_ < 20, model.stop_reason_
     (True, 'converged')
+    """
+
+
+@piece
+class Snapshot(Optimizer):
+    r"""Variance-reduced descent around a snapshot, whose steps the objective itself combines.
+
+    It is what ``learning_rate="auto"`` stands for in fits by small batches. An epoch of updates
+
+    .. math:: \delta \leftarrow \delta - \eta \Bigl( g + \frac{1}{|B|} \sum_{i \in B}
+              q_i \tilde x_i \tilde x_i^\top \delta \Bigr)
+
+    with the exact gradient g at the snapshot and the weights q of the loss proposes a step. It is
+    combined with the gradient and the last few steps such that the quadratic model of the objective
+    is least, and shortened until the objective falls.
+
+    References
+    ----------
+    R. Johnson, T. Zhang, "Accelerating Stochastic Gradient Descent using Predictive Variance
+    Reduction", NeurIPS 2013.
+    G. Narkiss, M. Zibulevsky, "Sequential Subspace Optimization Method for Large-Scale
+    Unconstrained Problems", 2005.
     """
 
 

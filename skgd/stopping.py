@@ -5,6 +5,9 @@ from enum import StrEnum
 
 import numpy as np
 
+#: What a fall of zero is replaced by where something is divided by it.
+TINY = np.finfo(float).tiny
+
 
 class StopReason(StrEnum):
     """Why a fit ended."""
@@ -57,6 +60,51 @@ class Plateau:
     def restart(self):
         """Begin to count anew, with the best value kept."""
         self.count = 0
+
+
+@dataclass
+class Progress:
+    """Counts epochs in a row after which hardly any fall of the objective is to be expected.
+
+    Falls are expected to go on as a geometric series, with the ratio of the last two.
+
+    Parameters
+    ----------
+    tol : float
+        The fall that does not matter, relative to the objective.
+    patience : int
+        Epochs in a row that end the descent.
+    unit : float or array
+        The objective of the best constant model, of each output: a millionth of it is the smallest
+        objective that `tol` is relative to.
+    """
+
+    tol: float
+    patience: int
+    unit: float
+    best: float = np.inf
+    fall: float = np.inf
+    left: float = np.nan
+    count: int = 0
+
+    def stalled(self, value):
+        """Take in the objective, of each output; tell whether the descent has ended."""
+        fall = np.maximum(self.best - value, 0)
+        # Before there are two falls, any fall may be to come.
+        ratio = np.where(np.isfinite(self.fall), fall / np.maximum(self.fall, TINY), 0.97)
+        ratio = np.clip(ratio, 0.1, 0.97)
+        expected = fall * ratio / (1 - ratio)
+        arrived = np.all(expected <= self.tol * np.maximum(np.abs(value), 1e-6 * self.unit))
+        self.count = self.count + 1 if arrived else 0
+        self.best, self.fall = np.minimum(self.best, value), fall
+        self.left = float(np.sum(expected))
+        return self.count >= self.patience
+
+
+def progress(objective, tol, patience):
+    """Return the test of the objectives that its outputs have at snapshots."""
+    unit = [part.value(part.constant()) for part in objective.outputs()]
+    return Progress(tol, patience, np.abs(unit))
 
 
 @dataclass

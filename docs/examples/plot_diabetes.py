@@ -114,8 +114,8 @@ print(f"Best: learning_rate={best!r}\n")
 # ``history_`` keeps the objective after every epoch; ``record="objective"`` asks
 # the two stochastic ones for the exact value too. Without a penalty all share one
 # minimum, so the figure shows how far above it each still is. After ten epochs all
-# are within about a percent. The rest of the way is a narrow valley: conjugate
-# gradient, the default of ``BatchGDRegressor``, is the one that crosses it.
+# are within about a percent. The rest of the way is a narrow valley, which the automatic
+# descents cross: conjugate gradient, and mini-batches whose steps are combined.
 
 minimum = np.mean((exact.predict(scaled_X) - y) ** 2) / 2
 descents = {

@@ -4,7 +4,9 @@ import warnings
 from functools import cache
 from importlib.util import find_spec
 
-from skgd.kernels import blocked, lazy, updates
+from skgd.kernels import blocked, lazy, proposals, updates
+from skgd.kernels.snapshot import SnapshotEpochs
+from skgd.optimizers import Snapshot
 from skgd.schedules import PassiveAggressive
 
 #: Classes of pieces that Numba could not compile: they are not tried again.
@@ -27,6 +29,8 @@ def executor(task):
         the learning rate of each update, and returns where the updates led, and the mean over the
         rows of the objective just before each row's update.
     """
+    if isinstance(task.optimizer, Snapshot):
+        return SnapshotEpochs(task, proposer())
     pieces = {type(task.objective.loss), type(task.optimizer)}
     # The step rules of single rows, and sparse rows of whose columns an update touches few, are
     # NumPy's.
@@ -49,6 +53,15 @@ def executor(task):
             stacklevel=2,
         )
         return numpy_executor(task)
+
+
+def proposer():
+    """Return what makes the proposals of :class:`~skgd.kernels.snapshot.SnapshotEpochs`."""
+    if not compiles():
+        return proposals.propose
+    from skgd.kernels.compiled.proposals import propose  # as above
+
+    return propose
 
 
 def numpy_executor(task):

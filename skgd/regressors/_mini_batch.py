@@ -1,16 +1,17 @@
 """Linear models by mini-batch descent."""
 
 from skgd.engine import Tests
+from skgd.optimizers import Snapshot
 from skgd.regressors._keyword import KeywordGDRegressor
-from skgd.stopping import Plateau
+from skgd.stopping import Plateau, progress
 
 
 class MiniBatchGDRegressor(KeywordGDRegressor):
     r"""Linear model fitted by gradient descent on small batches of rows.
 
     It minimises the objective of :class:`BatchGDRegressor`, but each update looks at `batch_size`
-    rows only: the last batch of an epoch holds the rest. With nothing set the rate follows from the
-    expected smoothness of such batches.
+    rows only: the last batch of an epoch holds the rest. With nothing set an epoch proposes a step,
+    which the objective combines with the last few, so that it never rises.
 
     Parameters
     ----------
@@ -30,7 +31,8 @@ class MiniBatchGDRegressor(KeywordGDRegressor):
         Epochs at most.
     tol : float or None, default=1e-4
         The fit has converged when the objective's mean over an epoch has not fallen by `tol` times
-        its best value for `n_iter_no_change` epochs; None means `max_iter` epochs.
+        its best value for `n_iter_no_change` epochs, or under "auto", when it is not expected to
+        fall by that any more; None means `max_iter` epochs.
     n_iter_no_change : int, default=5
         Epochs without progress that end the fit or lower an "adaptive" rate.
     batch_size : int, default=32
@@ -38,7 +40,8 @@ class MiniBatchGDRegressor(KeywordGDRegressor):
     epsilon : float, default=0.1
         Threshold of the huber and the epsilon-insensitive losses, in units of y.
     learning_rate : float, str, Schedule or callable, default="auto"
-        A number is a constant rate; "auto" follows the data; "constant", "invscaling", "optimal",
+        A number is a constant rate; "auto" needs none (:class:`~skgd.optimizers.Snapshot`);
+        "constant", "invscaling", "optimal",
         "adaptive", "time_decay", "step", "exponential", "polynomial", "cosine" and "one_cycle"
         stand for classes of :mod:`skgd.schedules`, and read `eta0` and `power_t` where these do.
         Further, an object of that module, or any function of the update number (from 1).
@@ -48,7 +51,7 @@ class MiniBatchGDRegressor(KeywordGDRegressor):
         Exponent of "invscaling"; None means 0.25. An error beside rates that do not read it.
     optimizer : str or Optimizer, default="auto"
         "gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", or an object of
-        :mod:`skgd.optimizers`; "auto" is "gd".
+        :mod:`skgd.optimizers`; "auto" is "gd", and with an automatic rate variance-reduced.
     standardize : bool, default=True
         Whether to descend in centred coordinates of unit variance. The objective, and so the
         minimiser, stay the same; only the path to it is better conditioned.
@@ -56,6 +59,7 @@ class MiniBatchGDRegressor(KeywordGDRegressor):
         Whether each epoch visits the rows in a fresh random order.
     average : bool or int, default=False
         Whether to report the mean of the iterates; a number tells the update that it starts from.
+        The steps of "auto" are combined already, and their mean is the last.
     early_stopping : bool, default=False
         Whether to stop when the R² on validation rows has not risen by `tol` for
         `n_iter_no_change` epochs; the best model is kept.
@@ -70,7 +74,8 @@ class MiniBatchGDRegressor(KeywordGDRegressor):
     warm_start : bool, default=False
         Whether `fit` starts from the last coefficients; everything else starts afresh.
     record : {"running", "objective", "path"} or None, default="running"
-        What `history_` holds: the objective's mean over each epoch as it went; also the exact
+        What `history_` holds: the objective's mean over each epoch as it went (under "auto" the
+        objective after it); also the exact
         objective and gradient norm after it, at the cost of one more pass; with "path" `path_`
         besides; or nothing.
     verbose : bool or int, default=0
@@ -176,5 +181,7 @@ class MiniBatchGDRegressor(KeywordGDRegressor):
     def _tests(self, task):
         if self.tol is None:
             return Tests()
+        if isinstance(task.optimizer, Snapshot) and not self.early_stopping:
+            return Tests(plateau=progress(task.objective, self.tol, self.n_iter_no_change))
         relative = not self.early_stopping
         return Tests(plateau=Plateau(self.tol, self.n_iter_no_change, relative=relative))

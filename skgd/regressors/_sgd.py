@@ -2,7 +2,8 @@
 
 from skgd._estimator import BaseGDRegressor
 from skgd.engine import Tests
-from skgd.stopping import Plateau
+from skgd.optimizers import Snapshot
+from skgd.stopping import Plateau, progress
 
 
 class SGDRegressor(BaseGDRegressor):
@@ -32,7 +33,8 @@ class SGDRegressor(BaseGDRegressor):
         Epochs at most.
     tol : float or None, default=1e-3
         The fit has converged when the objective's mean over an epoch has not fallen by `tol` (in
-        its own units) for `n_iter_no_change` epochs; None means `max_iter` epochs.
+        its own units) for `n_iter_no_change` epochs, or under "auto", when it is not expected to
+        fall by `tol` times its value any more; None means `max_iter` epochs.
     shuffle : bool, default=True
         Whether each epoch visits the rows in a fresh random order.
     verbose : bool or int, default=0
@@ -43,8 +45,9 @@ class SGDRegressor(BaseGDRegressor):
         Draws the orders of the rows, and the validation rows.
     learning_rate : float, str, Schedule or callable, default="invscaling"
         "constant", "invscaling", "optimal", "adaptive", "pa1" and "pa2" are scikit-learn's, and
-        read `eta0` and `power_t`. Further, a number (a constant rate), "auto", an object of
-        :mod:`skgd.schedules`, or any function of the update number (from 1).
+        read `eta0` and `power_t`. Further, a number (a constant rate), an object of
+        :mod:`skgd.schedules`, any function of the update number (from 1), or "auto", which needs no
+        rate (:class:`~skgd.optimizers.Snapshot`).
     eta0 : float, default=0.01
         First rate of a named schedule, in (0, inf).
     power_t : float, default=0.25
@@ -239,4 +242,6 @@ class SGDRegressor(BaseGDRegressor):
     def _tests(self, task):
         if self.tol is None:
             return Tests()
+        if isinstance(task.optimizer, Snapshot) and not self.early_stopping:
+            return Tests(plateau=progress(task.objective, self.tol, self.n_iter_no_change))
         return Tests(plateau=Plateau(self.tol, self.n_iter_no_change))

@@ -1,0 +1,234 @@
+r"""Epochs around a snapshot: stochastic descent proposes, the objective itself disposes.
+
+Around the last good point, the snapshot, the objective has a quadratic model: its gradient is
+exact, and every row contributes its curvature. An epoch of stochastic updates on that model
+(:mod:`skgd.kernels.proposals`) leads to a proposal. The model is then minimised exactly over the
+directions of the proposal, of the gradient and of the last few steps, whose predictions are known,
+and the step is shortened until the objective falls. So the objective never rises, whatever the
+rate, and where single rows say little, as on nearly dependent columns, what is left are conjugate
+gradients.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skgd import penalties
+from skgd.kernels import proposals
+from skgd.objectives import Objective, Point
+
+#: Steps that are remembered.
+MEMORY = 6
+
+#: Rows whose curvature exceeds so many times the mean count as this, in proposals.
+HEAVIEST = 2.0
+
+#: Eigenvalues below this share of the largest are taken for zero.
+RANK = 1e-11
+
+#: Rows, and iterations, that the largest curvature is estimated from.
+SAMPLE, ITERATIONS = 2048, 10
+
+#: The rate of proposals, in units of the largest that is stable for certain.
+CAUTION = 0.5
+
+#: Halvings of a step at most.
+HALVINGS = 30
+
+
+class SnapshotEpochs:
+    """The epochs of a task; see :func:`skgd.kernels.stochastic.executor`.
+
+    Parameters
+    ----------
+    task : Task
+        What to descend on, and how.
+    propose : callable
+        :func:`skgd.kernels.proposals.propose`, or what does the same faster.
+    """
+
+    def __init__(self, task, propose):
+        objective = task.objective
+        self.theta = None
+        self.updates = task.updates_per_epoch
+        norms = objective.design.squared_norms()
+        batch_size = max(task.batch_size, smallest_batch(objective.design))
+        self.courses = [Course(part, norms, batch_size, propose) for part in objective.outputs()]
+
+    def __call__(self, state, order, rates):
+        """Run one epoch; return the state after it, and its objective."""
+        thetas = state.theta.reshape(-1, state.theta.shape[-1])
+        if state.theta is not self.theta:
+            for course, theta in zip(self.courses, thetas, strict=True):
+                course.begin(theta)
+        for course in self.courses:
+            course.advance(order, rates[0])
+        points = [course.point for course in self.courses]
+        self.values = np.array([point.value for point in points])
+        self.theta = np.stack([point.theta for point in points]).reshape(state.theta.shape)
+        state = replace(state, theta=self.theta, mean=self.theta, t=state.t + self.updates)
+        return state, float(self.values.sum())
+
+
+def smallest_batch(design):
+    """Return the rows that an update has at least.
+
+    With sparse rows an update costs all features, and rows enough to make up for it.
+    """
+    if not design.sparse:
+        return 1
+    n, d = design.X.shape
+    return max(2, -(-n * d // max(design.X.nnz, 1)))
+
+
+@dataclass
+class Step:
+    """A step taken, and what it does to the predictions."""
+
+    delta: np.ndarray
+    along: np.ndarray
+
+
+class Course:
+    """The descent of one output.
+
+    Parameters
+    ----------
+    objective : Objective
+        What to descend on.
+    norms : array of shape (n,)
+        Squared norms of the inner rows.
+    batch_size : int
+        Rows in an update.
+    propose : callable
+        Makes the proposals.
+    """
+
+    def __init__(self, objective: Objective, norms, batch_size, propose):
+        self.objective, self.norms = objective, norms
+        self.batch_size, self.propose = batch_size, propose
+        self.steps = []
+        self.sample = None
+
+    def begin(self, theta):
+        """Make a point the snapshot, and forget the steps that led to others."""
+        self.steps = []
+        self.arrive(theta, np.array(self.objective.design.predict(theta)))
+
+    def arrive(self, theta, predictions, value=None):
+        """Make a point with known predictions the snapshot."""
+        objective = self.objective
+        slopes = objective.weighted(objective.loss.slope(predictions, objective.y))
+        gradient = objective.design.gradient(slopes) + objective.l2 * theta
+        value = objective.value_of(predictions, theta) if value is None else value
+        self.point, self.predictions = Point(theta, value, gradient), predictions
+
+    def advance(self, order, rate):
+        """Make one epoch."""
+        model = self.model()
+        if not model.gradient.any():
+            return
+        fresh = [-model.gradient]
+        capped = self.capped(model)
+        rate = CAUTION * rate / max(self.smoothness(capped), np.finfo(float).tiny)
+        proposal = self.propose(capped, order, self.batch_size, rate)
+        if np.isfinite(proposal).all() and model.gradient @ proposal < 0:
+            fresh.append(proposal)
+        along = self.objective.design.predict(np.stack(fresh)).T
+        steps = [*self.steps, *map(Step, fresh, along)]
+        steps = [step for step in steps if not step.delta[model.free == 0].any()]
+        self.take(combined(model, steps), model)
+
+    def model(self):
+        """Return the quadratic model around the snapshot; an l1 penalty is linear in it."""
+        objective, theta, gradient = self.objective, self.point.theta, self.point.gradient
+        held = penalties.shrink(gradient, objective.l1)
+        gradient = np.where(theta != 0, gradient + objective.l1 * np.sign(theta), held)
+        free = (theta != 0) | (held != 0)
+        free[:-1] &= np.isfinite(objective.design.coordinates.scale)
+        free[-1] = objective.design.fit_intercept
+        free, curvatures = free.astype(theta.dtype), objective.curvatures(self.predictions)
+        return proposals.Model(objective.design, gradient * free, curvatures, objective.l2, free)
+
+    def capped(self, model):
+        """Return a model in which no row weighs much more than the others."""
+        weights = model.curvatures * self.norms
+        most = HEAVIEST * weights.mean()
+        share = np.minimum(1, most / np.maximum(weights, np.finfo(weights.dtype).tiny))
+        return model._replace(curvatures=(model.curvatures * share).astype(model.l2.dtype))
+
+    def smoothness(self, model):
+        """Return the expected smoothness of batches; see :mod:`skgd.smoothness`."""
+        n, k = len(self.norms), min(self.batch_size, len(self.norms))
+        heaviest = float((model.curvatures * self.norms).max())
+        if k == 1 or n == 1:
+            return heaviest
+        share = (n - k) / (k * (n - 1))
+        return share * heaviest + (1 - share) * self.largest_curvature(model)
+
+    def largest_curvature(self, model):
+        """Return the largest curvature of a model, nearly, from a sample of its rows."""
+        if self.sample is None:
+            stride = -(-len(self.norms) // SAMPLE)
+            self.sample = slice(None, None, stride), model.design.block(slice(None, None, stride))
+        here, rows = self.sample
+        curvatures = model.curvatures[here]
+        vector, largest = np.random.default_rng(0).standard_normal(len(model.l2) - 1), 0.0
+        for _ in range(ITERATIONS):
+            norm = np.linalg.norm(vector)
+            if norm == 0:
+                break
+            vector = (vector / norm).astype(model.l2.dtype)
+            image = (curvatures * (rows @ vector)) @ rows / len(rows)
+            largest, vector = float(vector @ image), image
+        return max(largest, float(curvatures.mean()))  # the intercept has a curvature, too
+
+    def take(self, step, model):
+        """Take a step, or as much of it as makes the objective fall."""
+        objective, here = self.objective, self.point
+        rounding = 4 * np.finfo(here.theta.dtype).eps * abs(here.value)
+        share = 1.0
+        for _ in range(HALVINGS):
+            theta = here.theta + share * step.delta
+            predictions = self.predictions + share * step.along
+            if objective.l1.any():
+                theta, predictions = self.in_orthant(theta, predictions, model)
+            value = objective.value_of(predictions, theta)
+            if value <= here.value + rounding:
+                break
+            share /= 2
+        else:
+            return
+        self.steps = [*self.steps, Step(theta - here.theta, predictions - self.predictions)]
+        self.steps = self.steps[-MEMORY:]
+        self.arrive(theta, predictions, value)
+
+    def in_orthant(self, theta, predictions, model):
+        """Return a point, and its predictions, without the coefficients that changed their sign."""
+        orthant = np.where(self.point.theta != 0, self.point.theta, -model.gradient)
+        crossed = (theta * orthant < 0) & (self.objective.l1 > 0)
+        if not crossed.any():
+            return theta, predictions
+        theta = np.where(crossed, 0, theta)
+        return theta, np.array(self.objective.design.predict(theta))
+
+
+def combined(model, steps):
+    """Return the step that minimises a model over the span of some steps."""
+    deltas = np.stack([step.delta for step in steps]).astype(float)
+    along = np.stack([step.along for step in steps]).astype(float)
+    hess = (along * model.curvatures) @ along.T / along.shape[1] + (deltas * model.l2) @ deltas.T
+    slopes = deltas @ model.gradient
+    shares = pseudo_solution(hess, -slopes)
+    dtype = model.gradient.dtype
+    return Step((shares @ deltas).astype(dtype), (shares @ along).astype(dtype))
+
+
+def pseudo_solution(matrix, right):
+    """Return the least solution of a positive semidefinite system, of units of its own."""
+    diagonal = np.diag(matrix)
+    scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, np.inf))
+    values, vectors = np.linalg.eigh(matrix * np.outer(scale, scale))
+    kept = values > RANK * values[-1]
+    inverse = np.where(kept, 1 / np.where(kept, values, 1), 0)
+    return scale * (vectors @ (inverse * (vectors.T @ (scale * right))))
