@@ -119,7 +119,7 @@ class MiniBatchGDRegressor(KeywordGDRegressor):
     >>> X, y = load_diabetes(return_X_y=True, scaled=False)
     >>> model = MiniBatchGDRegressor(random_state=0).fit(X, y)
     >>> round(model.score(X, y), 2)
-    0.51
+    0.52
     """
 
     def __init__(
