@@ -1,5 +1,7 @@
 """How Sphinx builds the documentation."""
 
+import re
+
 from skgd import __version__
 
 project = "skgd"
@@ -20,6 +22,7 @@ extensions = [
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "examples"]
+toc_object_entries_show_parents = "hide"
 default_role = "literal"  # docstrings name parameters in single backticks
 
 html_title = f"skgd {version}"
@@ -91,6 +94,12 @@ def skip_member(app, what, name, obj, skip, options):
     return True if inherited else skip
 
 
+def keep_initials(app, what, name, obj, options, lines):
+    """Let references that begin with an author's initial be paragraphs, not items of a list."""
+    lines[:] = re.sub(r"(?m)^([A-Z]\. )", r"\n\\\1", "\n".join(lines)).split("\n")
+
+
 def setup(app):
     """Connect the hooks."""
+    app.connect("autodoc-process-docstring", keep_initials, priority=900)  # after numpydoc
     app.connect("autodoc-skip-member", skip_member)

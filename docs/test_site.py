@@ -205,6 +205,10 @@ def test_every_link_leads_somewhere(browser, seen):
     assert dead_links(browser, seen) == []
 
 
+def test_no_page_is_wider_than_its_window(seen):
+    assert [name for name, page in seen.pages.items() if page["overflow"] > 0] == []
+
+
 def test_pages_fit_a_telephone(browser, site):
     """Wide tables, code and formulas scroll by themselves; the page does not."""
     seen = walk_some(browser, site, ["index.html", "choosing.html", "benchmarks.html", "api.html"])
