@@ -352,15 +352,13 @@ class _Descent:
         """Do what `run_epoch` does, in stretches that end at the updates that the path keeps."""
         task, state = self.task, self.state
         n_rows, size = task.objective.design.n_rows, task.batch_size
-        order = np.arange(n_rows) if order is None else order
         start, total = 0, 0.0
         while start < len(rates):
             stop = min(start + path.until_next(state.t - 1), len(rates))
-            rows = order[start * size : stop * size]
-            part = replace(task, objective=task.objective.rows(rows))
-            state, running = part.run_epoch(state, None, rates[start:stop])
+            state, running = task.run_epoch(state, order, rates[start:stop], start * size)
             path.add(state.t - 1, *self.in_data_units(state))
-            start, total = stop, total + running * len(rows)
+            total += running * (min(stop * size, n_rows) - start * size)
+            start = stop
         return state, total / n_rows
 
     def exploded(self, state, value, number, rate):

@@ -1,6 +1,7 @@
 """Epochs of updates, each on a few rows: by compiled loops if they can be had, or by NumPy."""
 
 import warnings
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 
@@ -24,10 +25,11 @@ def executor(task):
     Returns
     -------
     callable
-        ``run_epoch(state, order, rates) -> (state, running_objective)``. It takes where to start
-        (which is not changed), the rows in the order of their visits (None means as they stand) and
-        the learning rate of each update, and returns where the updates led, and the mean over the
-        rows of the objective just before each row's update.
+        ``run_epoch(state, order, rates, start=0) -> (state, running_objective)``. It takes where to
+        start (which is not changed), the rows in the order of their visits (None means as they
+        stand), the learning rate of each update and the visit that comes first, and returns where
+        the updates led, and the mean over the rows visited of the objective just before each row's
+        update. Fewer rates than the epoch has updates run a stretch of it.
     """
     if isinstance(task.optimizer, Snapshot):
         return SnapshotEpochs(task, proposer())
@@ -67,7 +69,12 @@ def proposer():
 def numpy_executor(task):
     """Return what runs the epochs of a task by NumPy; see :func:`executor`."""
 
-    def run_epoch(state, order, rates):
+    def run_epoch(state, order, rates, start=0):
+        if len(rates) < task.updates_per_epoch:
+            visits = slice(start, start + len(rates) * task.batch_size)
+            rows = visits if order is None else order[visits]
+            part = replace(task, objective=task.objective.rows(rows))
+            return numpy_executor(part)(state, None, rates)
         if lazy.applies(task):
             return lazy.run_epoch(task, state, order, rates)
         if blocked.applies(task, rates):

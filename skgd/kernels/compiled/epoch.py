@@ -54,7 +54,7 @@ class CompiledEpochs:
         keep = is_built_in(objective.loss) and is_built_in(optimizer)
         self.run = kernel.compiled((*sample, 0, 1.0), keep)
 
-    def __call__(self, state, order, rates):
+    def __call__(self, state, order, rates, start=0):
         """Do what :func:`skgd.kernels.stochastic.executor` says."""
         shape = state.theta.shape
         walk = Walk(
@@ -65,10 +65,11 @@ class CompiledEpochs:
         )
         order = self.no_order if order is None else frozen(order)
         total, t = self.run(
-            *self.fixed, order, frozen(rates), *self.rules, walk, self.manner, 0, float(state.t)
+            *self.fixed, order, frozen(rates), *self.rules, walk, self.manner, start, float(state.t)
         )
         moved = {name: part.reshape(shape) for name, part in walk._asdict().items()}
-        return replace(state, **moved, t=int(t)), total / self.n_rows
+        visited = min(len(rates) * self.manner.batch_size, self.n_rows - start)
+        return replace(state, **moved, t=int(t)), total / visited
 
 
 def strengths(penalty, dtype):
