@@ -47,9 +47,10 @@ bench: $(VENV)/installed-test  ## Measure skgd beside its peers (takes many minu
 	  echo "$$script"; $(BIN)/python "$$script" || exit 1; \
 	done
 
-lint: $(VENV)/installed-lint  ## Check the code's style and its formatting
+lint: $(VENV)/installed-lint  ## Check the code's style, its formatting and its types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
 
 docs: $(VENV)/installed-docs  ## Build the documentation in docs/_build/html
 	@rm -rf docs/generated docs/_build/html  # or pages of what is gone would stay
@@ -62,7 +63,7 @@ docs-test: $(VENV)/installed-docs-test  ## Open what `make docs` built in Chromi
 	@$(BIN)/python -m pytest --quiet --numprocesses=0 docs/test_site.py
 
 clean:  ## Delete all that the other targets made
-	rm -rf $(VENV) $(OLDEST) build dist skgd.egg-info .pytest_cache .ruff_cache .coverage htmlcov \
+	rm -rf $(VENV) $(OLDEST) build dist skgd.egg-info .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov \
 	  demo docs/_build docs/auto_examples docs/generated
 	find . -name __pycache__ -type d -exec rm -rf {} +
 
@@ -81,7 +82,7 @@ $(OLDEST)/created:
 	@touch $@
 
 $(VENV)/installed-lint: pyproject.toml $(VENV)/created
-	@echo "Installing the linter (once)"
+	@echo "Installing the linters (once)"
 	@$(BIN)/python $(PIP_INSTALL) --group lint
 	@touch $@
 

@@ -74,6 +74,8 @@ numpydoc_validation_checks = {
 autosummary_ignore_module_all = False
 autosummary_imported_members = True
 
+autodoc_typehints = "none"  # the docstrings say more than the annotations
+
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 

@@ -1,9 +1,12 @@
 """What the three regressors share: checking input, assembling a task, keeping what came of it."""
 
+from __future__ import annotations
+
 import copy
 import warnings
 from abc import ABCMeta, abstractmethod
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
@@ -26,6 +29,9 @@ from skgd.history import History
 from skgd.objectives import Expansion, Objective
 from skgd.schedules import Adaptive
 from skgd.stopping import Progress, StopReason
+
+if TYPE_CHECKING:
+    from skgd._typing import Array, ArrayLike, Rows
 
 
 @dataclass
@@ -54,8 +60,8 @@ class Carried:
     weight: float
     rows: int
     history: History
-    coef: np.ndarray = None
-    intercept: np.ndarray = None
+    coef: np.ndarray | None = None
+    intercept: np.ndarray | None = None
 
 
 class BaseGDRegressor(
@@ -67,6 +73,15 @@ class BaseGDRegressor(
     metaclass=ABCMeta,
 ):
     """Base of the three regressors; each says how many rows an update has, and what ends a fit."""
+
+    coef_: Any
+    intercept_: Array
+    n_iter_: int
+    t_: int
+    converged_: bool
+    stop_reason_: str
+    n_features_in_: int
+    feature_names_in_: Array
 
     _full_batch = False
     _flat_beside_objects = False  # whether flat parameters may stand unread beside objects
@@ -84,7 +99,7 @@ class BaseGDRegressor(
     def _on_divergence(self, chosen):
         """Return what an explosion leads to; `chosen` is a schedule, None if it was "auto"."""
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Make one epoch of updates on the given rows, from where the last call ended.
 
         Parameters
@@ -110,7 +125,7 @@ class BaseGDRegressor(
         first = not hasattr(self, "coef_")
         return self._attempt("_partial_fit", X, y, sample_weight=sample_weight, first=first)
 
-    def predict(self, X):
+    def predict(self, X: Rows) -> Array:
         """Predict targets.
 
         Parameters
@@ -124,15 +139,17 @@ class BaseGDRegressor(
             Predictions, of the dtype of the coefficients where X has it too.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        products = X @ self.coef_.T
+        rows = validate_data(
+            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
+        )
+        products = rows @ self.coef_.T
         if issparse(self.coef_):
             products = products.toarray() if issparse(products) else products
-            products = products.reshape(X.shape[0], *self._carried.coef.shape[:-1])
+            products = products.reshape(rows.shape[0], *self._carried.coef.shape[:-1])
         intercept = self.intercept_[0] if products.ndim == 1 else self.intercept_
         return self.loss_.mean(products + intercept)
 
-    def sparsify(self):
+    def sparsify(self) -> Self:
         """Convert ``coef_`` to a sparse matrix, which saves memory where most of it is zero.
 
         Returns
@@ -144,7 +161,7 @@ class BaseGDRegressor(
         self.coef_ = csr_matrix(self.coef_)
         return self
 
-    def densify(self):
+    def densify(self) -> Self:
         """Convert ``coef_`` back to an array; fitting does so by itself.
 
         Returns
@@ -158,7 +175,7 @@ class BaseGDRegressor(
         return self
 
     @property
-    def history_(self):
+    def history_(self) -> dict[str, Array]:
         """Course of the descent: a dict of 1-D arrays of one length.
 
         Row 0 is the starting point, then one row an epoch for the model after it: ``epoch``,
@@ -170,7 +187,7 @@ class BaseGDRegressor(
         return self._carried.history.arrays()
 
     @property
-    def path_(self):
+    def path_(self) -> dict[str, Array]:
         """Coefficients along the descent, with ``record="path"``: a dict of equal 1-D arrays.
 
         ``update`` counts the updates made; ``coef_0``, …, ``intercept`` are the parameters then, in

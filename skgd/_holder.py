@@ -1,5 +1,7 @@
 """Estimators that hold pieces: parameters that reach into them."""
 
+from typing import Any, Self
+
 from sklearn.base import BaseEstimator
 
 from skgd._pieces import Piece
@@ -9,7 +11,7 @@ from skgd._validation import InvalidParameterError
 class HoldsPieces(BaseEstimator):
     """Base of estimators whose parameters may be pieces."""
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters of the estimator, or of the pieces that it holds.
 
         A piece is immutable: ``learning_rate__eta0=0.1`` puts a changed copy into

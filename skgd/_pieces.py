@@ -7,7 +7,7 @@ hash, repr and pickle come free, and it speaks enough of scikit-learn's paramete
 
 import dataclasses
 import inspect
-from typing import dataclass_transform
+from typing import Any, Self, dataclass_transform
 
 from skgd._validation import InvalidParameterError, nearest, refuse
 
@@ -25,19 +25,19 @@ def piece(cls):
 class Piece:
     """Base of all pieces; subclasses are frozen dataclasses."""
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
         return self.get_params() == other.get_params()
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((type(self), *self.get_params().values()))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         params = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())
         return f"{type(self).__qualname__}({params})"
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the piece's parameters by name, as scikit-learn's estimators do.
 
         Parameters
@@ -49,9 +49,9 @@ class Piece:
         -------
         dict
         """
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
 
-    def replace(self, **changes):
+    def replace(self, **changes: Any) -> Self:
         """Return a copy of the piece with some parameters changed; the piece itself stays.
 
         Parameters
@@ -77,7 +77,7 @@ class Piece:
                     f"{type(self).__name__} has no parameter {name!r}; it has: {listing}. "
                     + nearest(name, list(known))
                 )
-        return dataclasses.replace(self, **changes)
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
 
     def __sklearn_clone__(self):
         return self  # immutable, so that a clone may share it

@@ -1,5 +1,8 @@
 """Callbacks for scikit-learn's ``set_callbacks``, beside those that scikit-learn brings."""
 
+from collections.abc import Callable
+from typing import Any
+
 from skgd._validation import check_integer, check_real, refuse
 from skgd.history import column
 from skgd.stopping import Plateau
@@ -41,25 +44,31 @@ class EarlyStopping:
         model.fit(X, y, X_val=X_val, y_val=y_val)
     """
 
-    def __init__(self, monitor="validation_score", *, patience=5, tol=1e-4):
+    def __init__(
+        self,
+        monitor: str | Callable[[Any], float] = "validation_score",
+        *,
+        patience: int = 5,
+        tol: float = 1e-4,
+    ) -> None:
         if not (isinstance(monitor, str) or callable(monitor)):
             refuse("monitor", monitor, "a column of history_, or a function of the model")
         check_integer("patience", patience, low=1)
         check_real("tol", tol, low=0)
         self.monitor, self.patience, self.tol = monitor, patience, tol
-        self._plateaus = {}  # of the fits under way
+        self._plateaus: dict[Any, Plateau] = {}  # of the fits under way
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(monitor={self.monitor!r}, patience={self.patience!r}, "
             f"tol={self.tol!r})"
         )
 
     @property
-    def _rises(self):
+    def _rises(self) -> bool:
         return callable(self.monitor) or self.monitor == "validation_score"
 
-    def setup(self, estimator, context):
+    def setup(self, estimator: Any, context: Any) -> None:
         """Begin to count for a fit.
 
         Parameters
@@ -81,7 +90,7 @@ class EarlyStopping:
             )
         self._plateaus[estimator] = Plateau(self.tol, self.patience, relative=not self._rises)
 
-    def teardown(self, estimator, context):
+    def teardown(self, estimator: Any, context: Any) -> None:
         """Forget a fit that is over.
 
         Parameters
@@ -93,7 +102,7 @@ class EarlyStopping:
         """
         self._plateaus.pop(estimator, None)
 
-    def on_fit_task_begin(self, estimator, context):
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
         """Do nothing.
 
         Parameters
@@ -104,7 +113,9 @@ class EarlyStopping:
             The fit, or an epoch of it.
         """
 
-    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+    def on_fit_task_end(
+        self, estimator: Any, context: Any, *, fitted_estimator: Any = None
+    ) -> bool:
         """Tell whether the fit should end, after an epoch.
 
         Parameters

@@ -7,6 +7,8 @@ batch. A new optimizer is a frozen dataclass plus one line in ``OPTIMIZERS``; th
 it there.
 """
 
+from typing import Any, ClassVar
+
 import numpy as np
 
 from skgd._pieces import Piece, piece
@@ -72,11 +74,11 @@ class ElementwiseOptimizer(Optimizer):
     """
 
     #: The published default rate of a rule whose steps do not scale with the gradient, else None.
-    default_rate = None
+    default_rate: ClassVar[float | None] = None
     #: Whether the rule remembers anything from one update to the next.
     remembers = True
 
-    def update(self, gradient, first, second, rate, t):
+    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:
         """Return the step and what to remember.
 
         Parameters
@@ -103,7 +105,7 @@ class ElementwiseOptimizer(Optimizer):
             f"{type(self).__name__} needs a method update(gradient, first, second, rate, t)"
         )
 
-    def largest_stable_rate(self, smoothness):
+    def largest_stable_rate(self, smoothness: float) -> float | None:
         """Return the rate at which descent on a quadratic stops converging, None if unknown.
 
         Parameters
@@ -133,10 +135,10 @@ class GD(ElementwiseOptimizer):
 
     remembers = False
 
-    def update(self, gradient, first, second, rate, t):  # noqa: D102 - documented by the base class
+    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:  # noqa: D102 - documented by the base class
         return -rate * gradient, rate, first, second
 
-    def largest_stable_rate(self, smoothness):  # noqa: D102
+    def largest_stable_rate(self, smoothness: float) -> float | None:  # noqa: D102
         return 2 / smoothness
 
 
@@ -165,14 +167,14 @@ class Momentum(ElementwiseOptimizer):
 
     momentum: float = 0.9
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("momentum", self.momentum, low=0, high=1)
 
-    def update(self, gradient, first, second, rate, t):  # noqa: D102
+    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:  # noqa: D102
         velocity = self.momentum * first + gradient
         return -rate * velocity, rate, velocity, second
 
-    def largest_stable_rate(self, smoothness):  # noqa: D102
+    def largest_stable_rate(self, smoothness: float) -> float | None:  # noqa: D102
         return 2 * (1 + self.momentum) / smoothness
 
 
@@ -203,14 +205,14 @@ class Nesterov(ElementwiseOptimizer):
 
     momentum: float = 0.9
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("momentum", self.momentum, low=0, high=1)
 
-    def update(self, gradient, first, second, rate, t):  # noqa: D102
+    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:  # noqa: D102
         velocity = self.momentum * first + gradient
         return -rate * (gradient + self.momentum * velocity), rate, velocity, second
 
-    def largest_stable_rate(self, smoothness):  # noqa: D102
+    def largest_stable_rate(self, smoothness: float) -> float | None:  # noqa: D102
         return 2 * (1 + self.momentum) / ((1 + 2 * self.momentum) * smoothness)
 
 
@@ -243,10 +245,10 @@ class AdaGrad(ElementwiseOptimizer):
     epsilon: float = 1e-10
     default_rate = 0.01
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("epsilon", self.epsilon, low=0, closed="neither")
 
-    def update(self, gradient, first, second, rate, t):  # noqa: D102
+    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:  # noqa: D102
         total = second + gradient * gradient
         own_rate = rate * np.sign(total) / (np.sqrt(total) + self.epsilon)
         return -own_rate * gradient, own_rate, first, total
@@ -285,11 +287,11 @@ class RMSprop(ElementwiseOptimizer):
     epsilon: float = 1e-8
     default_rate = 0.001
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("decay", self.decay, low=0, high=1)
         check_real("epsilon", self.epsilon, low=0, closed="neither")
 
-    def update(self, gradient, first, second, rate, t):  # noqa: D102
+    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:  # noqa: D102
         square = self.decay * second + (1 - self.decay) * gradient * gradient
         own_rate = rate * np.sign(square) / (np.sqrt(square) + self.epsilon)
         return -own_rate * gradient, own_rate, first, square
@@ -331,12 +333,12 @@ class Adam(ElementwiseOptimizer):
     epsilon: float = 1e-8
     default_rate = 0.001
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("beta1", self.beta1, low=0, high=1)
         check_real("beta2", self.beta2, low=0, high=1)
         check_real("epsilon", self.epsilon, low=0, closed="neither")
 
-    def update(self, gradient, first, second, rate, t):  # noqa: D102
+    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:  # noqa: D102
         mean = self.beta1 * first + (1 - self.beta1) * gradient
         square = self.beta2 * second + (1 - self.beta2) * gradient * gradient
         spread = np.sqrt(square / (1 - self.beta2**t)) + self.epsilon
@@ -390,7 +392,7 @@ class ConjugateGradient(BatchOptimizer):
     (True, 'converged')
     """
 
-    def direction(self, gradient, memory):
+    def direction(self, gradient: Any, memory: dict[str, Any]) -> Any:
         """Return the next direction of descent and remember it.
 
         Parameters
@@ -440,7 +442,7 @@ class Accelerated(BatchOptimizer):
     (3, 'converged')
     """
 
-    def extrapolate(self, here, landed, memory):
+    def extrapolate(self, here: Any, landed: Any, memory: dict[str, Any]) -> Any:
         """Return where the next step starts from.
 
         Parameters

@@ -5,6 +5,8 @@ Whatever its class, a penalty lowers to two numbers, the strengths of :math:`\lV
 line in ``PENALTIES``.
 """
 
+from typing import Any
+
 import numpy as np
 
 from skgd._pieces import Piece, piece
@@ -38,20 +40,20 @@ class Penalty(Piece):
 
     alpha: float = 1e-4
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("alpha", self.alpha, low=0)
 
     @property
-    def l1(self):
+    def l1(self) -> float:
         """Strength of the l1 norm."""
         return 0.0
 
     @property
-    def l2(self):
+    def l2(self) -> float:
         """Strength of half the squared l2 norm."""
         return 0.0
 
-    def value(self, coef):
+    def value(self, coef: Any) -> float:
         """Return the penalty of `coef`.
 
         Parameters
@@ -83,7 +85,7 @@ class L2(Penalty):
     """
 
     @property
-    def l2(self):
+    def l2(self) -> float:
         """Strength of half the squared l2 norm."""
         return self.alpha
 
@@ -105,7 +107,7 @@ class L1(Penalty):
     """
 
     @property
-    def l1(self):
+    def l1(self) -> float:
         """Strength of the l1 norm."""
         return self.alpha
 
@@ -132,17 +134,17 @@ class ElasticNet(Penalty):
 
     l1_ratio: float = 0.15
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         check_real("l1_ratio", self.l1_ratio, low=0, high=1, closed="both")
 
     @property
-    def l1(self):
+    def l1(self) -> float:
         """Strength of the l1 norm."""
         return self.alpha * self.l1_ratio
 
     @property
-    def l2(self):
+    def l2(self) -> float:
         """Strength of half the squared l2 norm."""
         return self.alpha * (1 - self.l1_ratio)
 

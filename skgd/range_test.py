@@ -1,6 +1,9 @@
 """A search for the learning rate: short fits over a range of rates."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
@@ -8,6 +11,9 @@ from sklearn.utils import indexable
 
 from skgd._callbacks import without_callbacks
 from skgd._validation import check_integer, refuse
+
+if TYPE_CHECKING:
+    from skgd._typing import ArrayLike, Rows
 
 #: Rates are tried at steps of this factor, from `SLOWEST` times the largest stable one to twice it.
 STEP, SLOWEST = 2**0.5, 2.0**-12
@@ -61,12 +67,20 @@ class RangeTest:
     suggestion: float
 
     @property
-    def curve(self):
+    def curve(self) -> dict[str, np.ndarray]:
         """Rates and objectives as a dict of arrays, from which pandas makes a table."""
         return {"learning_rate": self.learning_rate, "objective": self.objective}
 
 
-def learning_rate_range_test(estimator, X, y, *, sample_weight=None, rates=None, max_iter=None):
+def learning_rate_range_test(
+    estimator: Any,
+    X: Rows,
+    y: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    rates: ArrayLike | None = None,
+    max_iter: int | None = None,
+) -> RangeTest:
     """Fit for a few epochs at each of many learning rates, and suggest one.
 
     Each trial is a fit of its own, from zero, at a constant rate; loss, penalty, optimizer, batch
@@ -127,18 +141,18 @@ def learning_rate_range_test(estimator, X, y, *, sample_weight=None, rates=None,
     if rates is None:
         largest = trials.largest_stable()
         count = round(np.log(2 / SLOWEST) / np.log(STEP))
-        rates = largest * 2 * STEP ** np.arange(-count, 1.0)
+        tried = largest * 2 * STEP ** np.arange(-count, 1.0)
     else:
-        rates = checked_rates(rates)
+        tried = checked_rates(rates)
         largest = None
-    objectives = np.array([trials.objective(rate) for rate in rates])
+    objectives = np.array([trials.objective(rate) for rate in tried])
     if largest is None:
-        largest = largest_of(rates, objectives, trials.start)
-    stable = rates <= SAFE * largest * EXACTNESS
+        largest = largest_of(tried, objectives, trials.start)
+    stable = tried <= SAFE * largest * EXACTNESS
     if not stable.any():
-        stable = rates <= largest
+        stable = tried <= largest
     best = np.flatnonzero(stable)[np.argmin(objectives[stable])]
-    return RangeTest(rates, objectives, trials.start, float(largest), float(rates[best]))
+    return RangeTest(tried, objectives, trials.start, float(largest), float(tried[best]))
 
 
 def checked_rates(rates):

@@ -11,7 +11,7 @@ from skgd.optimizers import Snapshot
 from skgd.schedules import PassiveAggressive
 
 #: Classes of pieces that Numba could not compile: they are not tried again.
-not_compilable = set()
+not_compilable: set[type] = set()
 
 
 def executor(task):

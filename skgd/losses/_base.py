@@ -1,6 +1,7 @@
 """What all losses share."""
 
 import math
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -47,9 +48,9 @@ class Loss(Piece):
     #: Whether the second derivative is the same everywhere, so that a line search is exact.
     quadratic = False
     #: The largest magnitude of the slope; None where it has no bound.
-    steepest = None
+    steepest: ClassVar[float | None] = None
 
-    def value(self, p, y):
+    def value(self, p: Any, y: Any) -> Any:
         """Return the loss of each prediction.
 
         Parameters
@@ -66,7 +67,7 @@ class Loss(Piece):
         """
         raise NotImplementedError(f"{type(self).__name__} needs a method value(p, y)")
 
-    def slope(self, p, y):
+    def slope(self, p: Any, y: Any) -> Any:
         """Return the derivative of the loss in ``p``; at a kink, a subgradient.
 
         Parameters
@@ -83,7 +84,7 @@ class Loss(Piece):
         """
         raise NotImplementedError(f"{type(self).__name__} needs a method slope(p, y)")
 
-    def weight(self, p, y):
+    def weight(self, p: Any, y: Any) -> Any:
         """Return the curvature of the loss at each prediction, or somewhat more.
 
         :class:`~skgd.optimizers.NewtonCG` builds its quadratic models on it. It is the second
@@ -106,11 +107,11 @@ class Loss(Piece):
         raise NotImplementedError(f"{type(self).__name__} has no method weight(p, y)")
 
     @classmethod
-    def has_weight(cls):
+    def has_weight(cls) -> bool:
         """Tell whether the class defines :meth:`weight`."""
         return cls.weight is not Loss.weight
 
-    def constant(self, y, weights=None):
+    def constant(self, y: Any, weights: Any = None) -> Any:
         """Return a good constant prediction for `y`, where an automatic fit starts.
 
         Parameters
@@ -126,7 +127,7 @@ class Loss(Piece):
         """
         return np.average(y, axis=0, weights=weights)
 
-    def mean(self, p):
+    def mean(self, p: Any) -> Any:
         """Return what ``predict`` returns for the linear predictor `p`: `p` itself, without a link.
 
         Parameters
@@ -141,7 +142,7 @@ class Loss(Piece):
         """
         return p
 
-    def check_targets(self, y):
+    def check_targets(self, y: Any) -> None:
         """Refuse targets for which the loss makes no sense; any will do unless a subclass objects.
 
         Parameters

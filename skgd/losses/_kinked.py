@@ -1,5 +1,7 @@
 """Losses with kinks, and what they look like when these are rounded."""
 
+from typing import Any
+
 import numpy as np
 
 from skgd._pieces import piece
@@ -32,20 +34,20 @@ class EpsilonInsensitive(Loss):
     epsilon: float = 0.1
     steepest = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("epsilon", self.epsilon, low=0)
 
-    def value(self, p, y):
+    def value(self, p: Any, y: Any) -> Any:
         return np.maximum(np.abs(p - y) - self.epsilon, 0)
 
-    def slope(self, p, y):
+    def slope(self, p: Any, y: Any) -> Any:
         r = p - y
         return np.sign(r) * np.sign(np.maximum(np.abs(r) - self.epsilon, 0))
 
-    def constant(self, y, weights=None):
+    def constant(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, 0.5, weights)
 
-    def smoothed(self, width):
+    def smoothed(self, width: float) -> Loss:
         """Return the loss with its kinks rounded, as automatic full-batch fits descend on it.
 
         Parameters
@@ -79,16 +81,16 @@ class AbsoluteError(Loss):
 
     steepest = 1.0
 
-    def value(self, p, y):
+    def value(self, p: Any, y: Any) -> Any:
         return np.abs(p - y)
 
-    def slope(self, p, y):
+    def slope(self, p: Any, y: Any) -> Any:
         return np.sign(p - y)
 
-    def constant(self, y, weights=None):
+    def constant(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, 0.5, weights)
 
-    def smoothed(self, width):
+    def smoothed(self, width: float) -> Loss:
         """Return the loss with its kink rounded, as automatic full-batch fits descend on it.
 
         Parameters
@@ -134,21 +136,21 @@ class Quantile(Loss):
     level: float = 0.5
     steepest = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("level", self.level, low=0, high=1, closed="neither")
 
-    def value(self, p, y):
+    def value(self, p: Any, y: Any) -> Any:
         r = p - y
         return np.maximum((1 - self.level) * r, -self.level * r)
 
-    def slope(self, p, y):
+    def slope(self, p: Any, y: Any) -> Any:
         side = np.sign(p - y)
         return 0.5 * side + (0.5 - self.level) * np.abs(side)
 
-    def constant(self, y, weights=None):
+    def constant(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, self.level, weights)
 
-    def smoothed(self, width):
+    def smoothed(self, width: float) -> Loss:
         """Return the loss with its kink rounded, as automatic full-batch fits descend on it.
 
         Parameters
@@ -183,22 +185,22 @@ class SmoothedTube(Loss):
     width: float
 
     @property
-    def curvature(self):
+    def curvature(self) -> float:  # type: ignore[override]  # it follows from a parameter
         """The largest second derivative, one over the width."""
         return 1.0 / self.width
 
-    def value(self, p, y):
+    def value(self, p: Any, y: Any) -> Any:
         r = p - y
         s = self.slope(p, y)
         return s * r - self.epsilon * np.abs(s) - 0.5 * self.width * s**2
 
-    def slope(self, p, y):
+    def slope(self, p: Any, y: Any) -> Any:
         r = p - y
         above = np.minimum(np.maximum((r - self.epsilon) / self.width, 0), self.upper)
         below = np.maximum(np.minimum((r + self.epsilon) / self.width, 0), self.lower)
         return above + below
 
-    def weight(self, p, y):
+    def weight(self, p: Any, y: Any) -> Any:
         r = np.asarray(p - y)
         above, below = r - self.epsilon, r + self.epsilon
         rounded = (above > 0) & (above < self.upper * self.width)
@@ -208,5 +210,5 @@ class SmoothedTube(Loss):
         floor = floor - self.lower / np.maximum(np.abs(below), self.width)
         return np.maximum(np.asarray(rounded, dtype=r.dtype) / self.width, 0.5 * SHARE * floor)
 
-    def constant(self, y, weights=None):
+    def constant(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, self.lower / (self.lower - self.upper), weights)

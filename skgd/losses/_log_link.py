@@ -1,5 +1,7 @@
 """Losses of a linear predictor that is the logarithm of the mean."""
 
+from typing import Any
+
 import numpy as np
 
 from skgd._pieces import piece
@@ -32,28 +34,28 @@ class Poisson(Loss):
     array([1.   , 2.718])
     """
 
-    def value(self, p, y):
+    def value(self, p: Any, y: Any) -> Any:
         # In p - log y, so that a good fit of large counts does not cancel; 0 log 0 is 0.
         is_zero = 1 - np.sign(y)
         base = y + is_zero
         u = p - np.log(base)
         return base * np.expm1(u) - y * u + is_zero
 
-    def slope(self, p, y):
+    def slope(self, p: Any, y: Any) -> Any:
         return np.exp(p) - y
 
-    def weight(self, p, y):
+    def weight(self, p: Any, y: Any) -> Any:
         return np.exp(p)
 
-    def constant(self, y, weights=None):
+    def constant(self, y: Any, weights: Any = None) -> Any:
         mean = np.average(y, axis=0, weights=weights)
         # Nothing but zeros calls for a mean of 0, at p = -inf: half a count in all rows instead.
         return np.log(np.where(mean > 0, mean, 0.5 / len(y)))[()]
 
-    def mean(self, p):
+    def mean(self, p: Any) -> Any:
         return np.exp(p)
 
-    def check_targets(self, y):
+    def check_targets(self, y: Any) -> None:
         refuse_targets(self, y, np.asarray(y) >= 0, "y >= 0")
 
 
@@ -83,21 +85,21 @@ class Gamma(Loss):
     array([1.   , 2.718])
     """
 
-    def value(self, p, y):
+    def value(self, p: Any, y: Any) -> Any:
         u = p - np.log(y)
         return np.expm1(-u) + u
 
-    def slope(self, p, y):
+    def slope(self, p: Any, y: Any) -> Any:
         return 1 - y * np.exp(-p)
 
-    def weight(self, p, y):
+    def weight(self, p: Any, y: Any) -> Any:
         return y * np.exp(-p)
 
-    def constant(self, y, weights=None):
+    def constant(self, y: Any, weights: Any = None) -> Any:
         return np.log(np.average(y, axis=0, weights=weights))
 
-    def mean(self, p):
+    def mean(self, p: Any) -> Any:
         return np.exp(p)
 
-    def check_targets(self, y):
+    def check_targets(self, y: Any) -> None:
         refuse_targets(self, y, np.asarray(y) > 0, "y > 0")

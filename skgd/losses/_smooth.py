@@ -1,5 +1,7 @@
 """Losses of bounded curvature."""
 
+from typing import Any
+
 import numpy as np
 
 from skgd._pieces import piece
@@ -27,13 +29,13 @@ class SquaredError(Loss):
     curvature = 1.0
     quadratic = True
 
-    def weight(self, p, y):
+    def weight(self, p: Any, y: Any) -> Any:
         return np.ones_like(p - y)
 
-    def value(self, p, y):
+    def value(self, p: Any, y: Any) -> Any:
         return 0.5 * (p - y) ** 2
 
-    def slope(self, p, y):
+    def slope(self, p: Any, y: Any) -> Any:
         return p - y
 
 
@@ -69,27 +71,27 @@ class Huber(Loss):
     curvature = 1.0
 
     @property
-    def steepest(self):
+    def steepest(self) -> float:  # type: ignore[override]  # it follows from a parameter
         """The largest magnitude of the slope."""
         return float(self.epsilon)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("epsilon", self.epsilon, low=0)
 
-    def value(self, p, y):
+    def value(self, p: Any, y: Any) -> Any:
         distance = np.abs(p - y)
         near = np.minimum(distance, self.epsilon)
         return near * (distance - 0.5 * near)
 
-    def slope(self, p, y):
+    def slope(self, p: Any, y: Any) -> Any:
         return np.minimum(np.maximum(p - y, -self.epsilon), self.epsilon)
 
-    def weight(self, p, y):
+    def weight(self, p: Any, y: Any) -> Any:
         distance = np.maximum(np.abs(p - y), TINY)
         inside = np.asarray(distance <= self.epsilon, dtype=distance.dtype)
         return np.maximum(inside, SHARE * np.minimum(1, self.epsilon / distance))
 
-    def constant(self, y, weights=None):
+    def constant(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, 0.5, weights)
 
 
@@ -118,21 +120,21 @@ class SquaredEpsilonInsensitive(Loss):
     epsilon: float = 0.1
     curvature = 2.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("epsilon", self.epsilon, low=0)
 
-    def value(self, p, y):
+    def value(self, p: Any, y: Any) -> Any:
         return np.maximum(np.abs(p - y) - self.epsilon, 0) ** 2
 
-    def slope(self, p, y):
+    def slope(self, p: Any, y: Any) -> Any:
         r = p - y
         return 2 * np.sign(r) * np.maximum(np.abs(r) - self.epsilon, 0)
 
-    def weight(self, p, y):
+    def weight(self, p: Any, y: Any) -> Any:
         outside = np.sign(np.maximum(np.abs(p - y) - self.epsilon, 0))
         return 2 * np.maximum(outside, SHARE)
 
-    def constant(self, y, weights=None):
+    def constant(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, 0.5, weights)
 
 
@@ -163,20 +165,20 @@ class LogCosh(Loss):
     curvature = 1.0
     steepest = 1.0
 
-    def value(self, p, y):
+    def value(self, p: Any, y: Any) -> Any:
         distance = np.abs(p - y)
         # log cosh itself up to 1, exact for tiny errors; beyond, its growth, which cannot overflow.
         near = np.minimum(distance, 1)
         growth = np.log1p(np.exp(-2 * distance)) - np.log1p(np.exp(-2 * near))
         return np.log1p(2 * np.sinh(0.5 * near) ** 2) + (distance - near) + growth
 
-    def slope(self, p, y):
+    def slope(self, p: Any, y: Any) -> Any:
         return np.tanh(p - y)
 
-    def weight(self, p, y):
+    def weight(self, p: Any, y: Any) -> Any:
         distance = np.maximum(np.abs(p - y), TINY)
         slope = np.tanh(distance)
         return np.maximum(1 - slope**2, SHARE * slope / distance)
 
-    def constant(self, y, weights=None):
+    def constant(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, 0.5, weights)

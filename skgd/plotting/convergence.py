@@ -1,7 +1,9 @@
 """The course of fits: objective, validation score, gradient norm and rate over the epochs."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -19,6 +21,10 @@ LABELS = {
 
 #: Epochs from which a logarithmic axis shows the beginning better.
 MANY_EPOCHS = 100
+
+
+if TYPE_CHECKING:
+    from skgd._typing import Names, Options
 
 
 class ConvergenceDisplay:
@@ -57,11 +63,19 @@ class ConvergenceDisplay:
     ['objective', 'norm of the gradient']
     """
 
-    def __init__(self, histories):
+    def __init__(self, histories: dict[str, Any]) -> None:
         self.histories = histories
 
     @classmethod
-    def from_estimator(cls, estimator, *, names=None, columns=None, ax=None, **plot_params):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        names: Names = None,
+        columns: Names = None,
+        ax: Any = None,
+        **plot_params: Any,
+    ) -> Self:
         """Draw what fitted models remember of their course.
 
         Parameters
@@ -93,7 +107,15 @@ class ConvergenceDisplay:
         return cls(histories).plot(ax, columns=columns, **plot_params)
 
     @classmethod
-    def from_history(cls, history, *, names=None, columns=None, ax=None, **plot_params):
+    def from_history(
+        cls,
+        history: Any,
+        *,
+        names: Names = None,
+        columns: Names = None,
+        ax: Any = None,
+        **plot_params: Any,
+    ) -> Self:
         """Draw histories.
 
         Parameters
@@ -124,16 +146,16 @@ class ConvergenceDisplay:
 
     def plot(
         self,
-        ax=None,
+        ax: Any = None,
         *,
-        columns=None,
-        x="epoch",
-        above=None,
-        xscale=None,
-        yscale=None,
-        mark_best=True,
-        line_kw=None,
-    ):
+        columns: Names = None,
+        x: str = "epoch",
+        above: float | str | None = None,
+        xscale: str | None = None,
+        yscale: str | None = None,
+        mark_best: bool = True,
+        line_kw: Options = None,
+    ) -> Self:
         """Draw the histories.
 
         Parameters

@@ -1,5 +1,10 @@
 """The way down: contours or a surface of a function of two variables, with paths on it."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 
 from skgd._validation import check_choice, check_integer
@@ -23,6 +28,10 @@ ARROWS, ARROW_LENGTH = 16, 0.7
 
 #: The lowest contour above the least value, as a share of the whole height.
 LOWEST_LEVEL = 1e-4
+
+
+if TYPE_CHECKING:
+    from skgd._typing import Array, ArrayLike, Names, Options, Rows
 
 
 class DescentPathDisplay:
@@ -95,20 +104,20 @@ class DescentPathDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Any,
+        X: Rows,
+        y: ArrayLike,
         *,
-        coefs=None,
-        output=0,
-        sample_weight=None,
-        names=None,
-        xlim=None,
-        ylim=None,
-        resolution=81,
-        ax=None,
-        **plot_params,
-    ):
+        coefs: tuple[int | str, int | str] | None = None,
+        output: int = 0,
+        sample_weight: ArrayLike | None = None,
+        names: Names = None,
+        xlim: tuple[float, float] | None = None,
+        ylim: tuple[float, float] | None = None,
+        resolution: int = 81,
+        ax: Any = None,
+        **plot_params: Any,
+    ) -> Self:
         """Draw the objective over two coefficients, and the ways that fits took.
 
         The objective is that of the first model, with its loss and penalty, and with all other
@@ -182,16 +191,16 @@ class DescentPathDisplay:
     @classmethod
     def from_function(
         cls,
-        function,
-        paths=None,
+        function: Callable[..., Any],
+        paths: Any = None,
         *,
-        names=None,
-        xlim=None,
-        ylim=None,
-        resolution=81,
-        ax=None,
-        **plot_params,
-    ):
+        names: Names = None,
+        xlim: tuple[float, float] | None = None,
+        ylim: tuple[float, float] | None = None,
+        resolution: int = 81,
+        ax: Any = None,
+        **plot_params: Any,
+    ) -> Self:
         """Draw any function of two variables, and paths of points on it.
 
         Parameters
@@ -248,15 +257,15 @@ class DescentPathDisplay:
 
     def plot(
         self,
-        ax=None,
+        ax: Any = None,
         *,
-        kind="contour",
-        gradient=False,
-        levels=20,
-        cmap="Blues_r",
-        colorbar=True,
-        line_kw=None,
-    ):
+        kind: str = "contour",
+        gradient: bool = False,
+        levels: int = 20,
+        cmap: Any = "Blues_r",
+        colorbar: bool = True,
+        line_kw: Options = None,
+    ) -> Self:
         """Draw the function and the paths.
 
         Parameters
@@ -307,7 +316,7 @@ class DescentPathDisplay:
             self.ax_.legend()
         return self
 
-    def grid(self):
+    def grid(self) -> tuple[Array, Array, Array]:
         """Return the grid and the values on it: arrays of shape (r,), (r,) and (r, r).
 
         Returns
@@ -322,8 +331,8 @@ class DescentPathDisplay:
         ValueError
             If it has none anywhere.
         """
-        x = np.linspace(*self.xlim, self.resolution)
-        y = np.linspace(*self.ylim, self.resolution)
+        x = np.linspace(self.xlim[0], self.xlim[1], self.resolution)
+        y = np.linspace(self.ylim[0], self.ylim[1], self.resolution)
         points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
         z = np.asarray(self.function(points), dtype=float).reshape(len(y), len(x))
         z = np.where(np.isfinite(z), z, np.nan)

@@ -1,9 +1,16 @@
 """A search for the learning rate as a picture."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
 
 from skgd.plotting._common import COLOURS, axes_or_new, merged
-from skgd.range_test import learning_rate_range_test
+from skgd.range_test import RangeTest, learning_rate_range_test
+
+if TYPE_CHECKING:
+    from skgd._typing import ArrayLike, Options, Rows
 
 
 class LearningRateDisplay:
@@ -35,22 +42,22 @@ class LearningRateDisplay:
     True
     """
 
-    def __init__(self, found):
+    def __init__(self, found: RangeTest) -> None:
         self.found = found
 
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Any,
+        X: Rows,
+        y: ArrayLike,
         *,
-        sample_weight=None,
-        rates=None,
-        max_iter=None,
-        ax=None,
-        **plot_params,
-    ):
+        sample_weight: ArrayLike | None = None,
+        rates: ArrayLike | None = None,
+        max_iter: int | None = None,
+        ax: Any = None,
+        **plot_params: Any,
+    ) -> Self:
         """Run :func:`learning_rate_range_test` and draw what it finds.
 
         Parameters
@@ -82,7 +89,7 @@ class LearningRateDisplay:
         )
         return cls(found).plot(ax, **plot_params)
 
-    def plot(self, ax=None, *, line_kw=None):
+    def plot(self, ax: Any = None, *, line_kw: Options = None) -> Self:
         """Draw the curve, with the start, the largest stable rate and the suggested one.
 
         Parameters

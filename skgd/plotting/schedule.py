@@ -1,6 +1,9 @@
 """Learning-rate schedules over time."""
 
+from __future__ import annotations
+
 from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -8,6 +11,9 @@ from skgd import schedules
 from skgd._parameters import schedule_of
 from skgd._validation import check_integer, check_real, refuse
 from skgd.plotting._common import axes_or_new, descender, merged, named, style, thinned, wide
+
+if TYPE_CHECKING:
+    from skgd._typing import Names, Options
 
 
 class ScheduleDisplay:
@@ -40,21 +46,21 @@ class ScheduleDisplay:
     ['CosineDecay(eta0=0.1)', 'InverseScaling', 'function']
     """
 
-    def __init__(self, curves):
+    def __init__(self, curves: dict[str, Any]) -> None:
         self.curves = curves
 
     @classmethod
     def from_schedule(
         cls,
-        schedule,
+        schedule: Any,
         *,
-        names=None,
-        max_iter=50,
-        updates_per_epoch=1,
-        alpha=0.0,
-        ax=None,
-        **plot_params,
-    ):
+        names: Names = None,
+        max_iter: int = 50,
+        updates_per_epoch: int = 1,
+        alpha: float = 0.0,
+        ax: Any = None,
+        **plot_params: Any,
+    ) -> Self:
         """Draw schedules over a run.
 
         Parameters
@@ -96,7 +102,9 @@ class ScheduleDisplay:
         return cls(curves).plot(ax, **plot_params)
 
     @classmethod
-    def from_estimator(cls, estimator, *, names=None, ax=None, **plot_params):
+    def from_estimator(
+        cls, estimator: Any, *, names: Names = None, ax: Any = None, **plot_params: Any
+    ) -> Self:
         """Draw the schedules that fitted models followed, "auto" ones included.
 
         Parameters
@@ -127,7 +135,7 @@ class ScheduleDisplay:
             curves[name] = updates / per_epoch, rates(updates)
         return cls(curves).plot(ax, **plot_params)
 
-    def plot(self, ax=None, *, yscale=None, line_kw=None):
+    def plot(self, ax: Any = None, *, yscale: str | None = None, line_kw: Options = None) -> Self:
         """Draw the rates.
 
         Parameters

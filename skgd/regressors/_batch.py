@@ -1,9 +1,16 @@
 """Linear models by full-batch descent."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from skgd.engine import Tests
 from skgd.regressors._keyword import KeywordGDRegressor
 from skgd.schedules import Adaptive
 from skgd.stopping import GradientTest, Plateau
+
+if TYPE_CHECKING:
+    from skgd._typing import LossLike, OptimizerLike, PenaltyLike, RandomState, RateLike
 
 
 class BatchGDRegressor(KeywordGDRegressor):
@@ -124,29 +131,29 @@ class BatchGDRegressor(KeywordGDRegressor):
 
     def __init__(
         self,
-        loss="squared_error",
+        loss: LossLike = "squared_error",
         *,
-        penalty="l2",
-        alpha=0.0,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        max_iter=10_000,
-        tol=1e-10,
-        n_iter_no_change=5,
-        epsilon=0.1,
-        learning_rate="auto",
-        eta0=None,
-        power_t=None,
-        optimizer="auto",
-        standardize=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        validation_split=None,
-        random_state=None,
-        warm_start=False,
-        record="running",
-        verbose=0,
-    ):
+        penalty: PenaltyLike = "l2",
+        alpha: float = 0.0,
+        l1_ratio: float = 0.15,
+        fit_intercept: bool = True,
+        max_iter: int = 10_000,
+        tol: float | None = 1e-10,
+        n_iter_no_change: int = 5,
+        epsilon: float = 0.1,
+        learning_rate: RateLike = "auto",
+        eta0: float | None = None,
+        power_t: float | None = None,
+        optimizer: OptimizerLike = "auto",
+        standardize: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        validation_split: Any = None,
+        random_state: RandomState = None,
+        warm_start: bool = False,
+        record: str | None = "running",
+        verbose: bool | int = 0,
+    ) -> None:
         self.loss = loss
         self.penalty = penalty
         self.alpha = alpha

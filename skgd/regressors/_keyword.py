@@ -1,6 +1,13 @@
 """The manner of `fit` that full-batch and mini-batch descent share."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
 from skgd._estimator import BaseGDRegressor
+
+if TYPE_CHECKING:
+    from skgd._typing import ArrayLike, Rows
 
 
 class KeywordGDRegressor(BaseGDRegressor):
@@ -8,17 +15,17 @@ class KeywordGDRegressor(BaseGDRegressor):
 
     def fit(
         self,
-        X,
-        y,
+        X: Rows,
+        y: ArrayLike,
         *,
-        sample_weight=None,
-        coef_init=None,
-        intercept_init=None,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        groups=None,
-    ):
+        sample_weight: ArrayLike | None = None,
+        coef_init: ArrayLike | None = None,
+        intercept_init: ArrayLike | None = None,
+        X_val: Rows | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Fit the model.
 
         Parameters

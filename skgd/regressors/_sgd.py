@@ -1,9 +1,24 @@
 """Linear models by per-sample descent, as scikit-learn's SGDRegressor fits them."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 from skgd._estimator import BaseGDRegressor
 from skgd.engine import Tests
 from skgd.optimizers import Snapshot
 from skgd.stopping import Plateau, progress
+
+if TYPE_CHECKING:
+    from skgd._typing import (
+        ArrayLike,
+        LossLike,
+        OptimizerLike,
+        PenaltyLike,
+        RandomState,
+        RateLike,
+        Rows,
+    )
 
 
 class SGDRegressor(BaseGDRegressor):
@@ -125,31 +140,31 @@ class SGDRegressor(BaseGDRegressor):
 
     def __init__(
         self,
-        loss="squared_error",
+        loss: LossLike = "squared_error",
         *,
-        penalty="l2",
-        alpha=0.0001,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        max_iter=1000,
-        tol=1e-3,
-        shuffle=True,
-        verbose=0,
-        epsilon=0.1,
-        random_state=None,
-        learning_rate="invscaling",
-        eta0=0.01,
-        power_t=0.25,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        warm_start=False,
-        average=False,
-        optimizer="gd",
-        standardize=False,
-        validation_split=None,
-        record="running",
-    ):
+        penalty: PenaltyLike = "l2",
+        alpha: float = 0.0001,
+        l1_ratio: float = 0.15,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float | None = 1e-3,
+        shuffle: bool = True,
+        verbose: bool | int = 0,
+        epsilon: float = 0.1,
+        random_state: RandomState = None,
+        learning_rate: RateLike = "invscaling",
+        eta0: float = 0.01,
+        power_t: float = 0.25,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        warm_start: bool = False,
+        average: bool | int = False,
+        optimizer: OptimizerLike = "gd",
+        standardize: bool = False,
+        validation_split: Any = None,
+        record: str | None = "running",
+    ) -> None:
         self.loss = loss
         self.penalty = penalty
         self.alpha = alpha
@@ -176,17 +191,17 @@ class SGDRegressor(BaseGDRegressor):
 
     def fit(
         self,
-        X,
-        y,
-        coef_init=None,
-        intercept_init=None,
-        sample_weight=None,
+        X: Rows,
+        y: ArrayLike,
+        coef_init: ArrayLike | None = None,
+        intercept_init: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        groups=None,
-    ):
+        X_val: Rows | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Fit the model.
 
         Parameters

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,11 +28,11 @@ class Run:
     updates_per_epoch: int = 1
     max_iter: float = 1
 
-    def length(self, per):
+    def length(self, per: str) -> float:
         """Return the length of the run in updates or in epochs."""
         return self.max_iter if per == "epoch" else round(self.max_iter * self.updates_per_epoch)
 
-    def clock(self, updates, per):
+    def clock(self, updates: Any, per: str) -> Any:
         """Return the update or epoch numbers of the given updates."""
         return 1 + (updates - 1) // self.updates_per_epoch if per == "epoch" else updates
 
@@ -62,7 +63,7 @@ class Schedule(Piece):
 
     per = "update"
 
-    def rate(self, t, run):
+    def rate(self, t: Any, run: Run) -> Any:
         """Return the rates at the times `t`.
 
         Parameters
@@ -78,7 +79,7 @@ class Schedule(Piece):
         """
         raise NotImplementedError(f"{type(self).__name__} needs a method rate(t, run)")
 
-    def check(self, run):
+    def check(self, run: Run) -> None:
         """Refuse a run that the schedule does not fit; any will do unless a subclass objects.
 
         Parameters
@@ -92,7 +93,7 @@ class Schedule(Piece):
             If the schedule makes no sense for it.
         """
 
-    def rates_at(self, updates, run):
+    def rates_at(self, updates: Any, run: Run) -> Any:
         """Return the rates at the given updates, whichever clock the schedule reads.
 
         Parameters
@@ -108,7 +109,9 @@ class Schedule(Piece):
         """
         return self.rate(run.clock(updates, self.per), run)
 
-    def resolve(self, *, alpha=0.0, updates_per_epoch=1, max_iter=1):
+    def resolve(
+        self, *, alpha: float = 0.0, updates_per_epoch: int = 1, max_iter: int = 1
+    ) -> Callable[[Any], Any]:
         """Return the schedule as a function of the update number alone.
 
         Parameters
@@ -182,7 +185,7 @@ class FromCallable(Schedule):
 
     function: Callable
 
-    def rate(self, t, run):
+    def rate(self, t: Any, run: Run) -> Any:
         """Call the function on the array of times, or where it takes none, on each of them."""
         try:
             rates = np.asarray(self.function(t), dtype=float)

@@ -1,12 +1,13 @@
 """Schedules made of others."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from skgd._pieces import piece
 from skgd._validation import InvalidParameterError, check_choice, check_integer, check_real, refuse
-from skgd.schedules._base import Schedule, check_length, progress
+from skgd.schedules._base import Run, Schedule, check_length, progress
 from skgd.schedules._powers import Adaptive, Constant
 from skgd.schedules._rules import LineSearch, PassiveAggressive
 
@@ -61,17 +62,17 @@ class LinearWarmup(Schedule):
     start_factor: float = 0.1
     per: str = "epoch"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_part("schedule", self.schedule)
         check_integer("length", self.length, low=1)
         check_real("start_factor", self.start_factor, low=0, high=1, closed="right")
         check_choice("per", self.per, ["update", "epoch"])
 
-    def check(self, run):
+    def check(self, run: Run) -> None:
         check_length(self, "length", self.length, run)
         self.schedule.check(run)
 
-    def rates_at(self, updates, run):
+    def rates_at(self, updates: Any, run: Run) -> Any:
         share = progress(run.clock(updates, self.per), self.length)
         ramp = self.start_factor + (1 - self.start_factor) * share
         return ramp * self.schedule.rates_at(updates, run)
@@ -105,7 +106,7 @@ class Join(Schedule):
     at: tuple = ()
     per: str = "epoch"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("schedules", "at"):
             value = getattr(self, name)
             if not isinstance(value, (tuple, list)):
@@ -120,7 +121,7 @@ class Join(Schedule):
             refuse("at", self.at, f"one shorter than schedules, which has {len(self.schedules)}")
         check_choice("per", self.per, ["update", "epoch"])
 
-    def check(self, run):
+    def check(self, run: Run) -> None:
         whole = run.length(self.per)
         if self.at and self.at[-1] >= whole:
             raise InvalidParameterError(
@@ -130,7 +131,7 @@ class Join(Schedule):
         for part, _, turn in self._turns(run):
             part.check(turn)
 
-    def rates_at(self, updates, run):
+    def rates_at(self, updates: Any, run: Run) -> Any:
         rates = np.empty(np.shape(updates))
         turns = list(self._turns(run))
         turn_of = np.searchsorted([begin for _, begin, _ in turns], updates) - 1

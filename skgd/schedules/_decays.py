@@ -1,10 +1,12 @@
 """Schedules that fall, or rise and fall, over epochs or over the whole run."""
 
+from typing import Any
+
 import numpy as np
 
 from skgd._pieces import piece
 from skgd._validation import check_choice, check_integer, check_real
-from skgd.schedules._base import Schedule, check_length, progress
+from skgd.schedules._base import Run, Schedule, check_length, progress
 
 #: What a rate that decays for ever does not fall below, so that it stays positive.
 TINY = float(np.finfo(float).tiny)
@@ -44,13 +46,13 @@ class StepDecay(Schedule):
     every: int = 10
     per: str = "epoch"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("eta0", self.eta0, low=0, closed="neither")
         check_real("decay", self.decay, low=0, high=1, closed="right")
         check_integer("every", self.every, low=1)
         check_choice("per", self.per, ["update", "epoch"])
 
-    def rate(self, t, run):
+    def rate(self, t: Any, run: Run) -> Any:
         return np.maximum(self.eta0 * self.decay ** ((t - 1) // self.every), TINY)
 
 
@@ -78,12 +80,12 @@ class ExponentialDecay(Schedule):
     decay: float = 0.95
     per: str = "epoch"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("eta0", self.eta0, low=0, closed="neither")
         check_real("decay", self.decay, low=0, high=1, closed="right")
         check_choice("per", self.per, ["update", "epoch"])
 
-    def rate(self, t, run):
+    def rate(self, t: Any, run: Run) -> Any:
         return np.maximum(self.eta0 * self.decay ** (t - 1), TINY)
 
 
@@ -94,17 +96,21 @@ class Decay(Schedule):
     eta0: float = 0.01
     final: float = 1e-4
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("eta0", self.eta0, low=0, closed="neither")
         check_real("final", self.final, low=0, closed="neither")
-        if self.length is not None:
-            check_integer("length", self.length, low=1)
+        if self._steps is not None:
+            check_integer("length", self._steps, low=1)
         check_choice("per", self.per, ["update", "epoch"])
 
-    def check(self, run):
-        check_length(self, "length", self.length, run)
+    @property
+    def _steps(self) -> int | None:
+        return self.length  # type: ignore[attr-defined]  # a field of each subclass
 
-    def progress(self, t, run):
+    def check(self, run: Run) -> None:
+        check_length(self, "length", self._steps, run)
+
+    def progress(self, t: Any, run: Run) -> Any:
         """Return the share of the way that lies behind.
 
         Parameters
@@ -119,7 +125,7 @@ class Decay(Schedule):
         array of shape (m,)
             Shares from 0 to 1.
         """
-        return progress(t, self.length or run.length(self.per))
+        return progress(t, self._steps or run.length(self.per))
 
 
 @piece
@@ -153,11 +159,11 @@ class PolynomialDecay(Decay):
     length: int | None = None
     per: str = "epoch"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         check_real("power", self.power, low=0, closed="neither")
 
-    def rate(self, t, run):
+    def rate(self, t: Any, run: Run) -> Any:
         return self.final + (self.eta0 - self.final) * (1 - self.progress(t, run)) ** self.power
 
 
@@ -193,7 +199,7 @@ class CosineDecay(Decay):
     length: int | None = None
     per: str = "epoch"
 
-    def rate(self, t, run):
+    def rate(self, t: Any, run: Run) -> Any:
         return cosine(self.eta0, self.final, self.progress(t, run))
 
 
@@ -240,7 +246,7 @@ class OneCycle(Schedule):
     length: int | None = None
     per: str = "update"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("peak", self.peak, low=0, closed="neither")
         check_real("warm_fraction", self.warm_fraction, low=0, high=1, closed="neither")
         check_real("start_divisor", self.start_divisor, low=1)
@@ -249,10 +255,10 @@ class OneCycle(Schedule):
             check_integer("length", self.length, low=1)
         check_choice("per", self.per, ["update", "epoch"])
 
-    def check(self, run):
+    def check(self, run: Run) -> None:
         check_length(self, "length", self.length, run)
 
-    def rate(self, t, run):
+    def rate(self, t: Any, run: Run) -> Any:
         length = self.length or run.length(self.per)
         top = self.warm_fraction * length  # the time of the peak; t = length ends the cycle
         start = self.peak / self.start_divisor

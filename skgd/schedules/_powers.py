@@ -1,12 +1,13 @@
 """Schedules that are powers of time, or as constant as the fit lets them be."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from skgd._pieces import piece
 from skgd._validation import InvalidParameterError, check_choice, check_real
-from skgd.schedules._base import Schedule
+from skgd.schedules._base import Run, Schedule
 
 
 @piece
@@ -27,10 +28,10 @@ class Constant(Schedule):
 
     eta0: float = 0.01
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("eta0", self.eta0, low=0, closed="neither")
 
-    def rate(self, t, run):
+    def rate(self, t: Any, run: Run) -> Any:
         return np.full(np.shape(t), float(self.eta0))
 
 
@@ -58,12 +59,12 @@ class InverseScaling(Schedule):
     power_t: float = 0.25
     per: str = "update"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("eta0", self.eta0, low=0, closed="neither")
         check_real("power_t", self.power_t)
         check_choice("per", self.per, ["update", "epoch"])
 
-    def rate(self, t, run):
+    def rate(self, t: Any, run: Run) -> Any:
         return self.eta0 / t**self.power_t
 
 
@@ -85,14 +86,14 @@ class Optimal(Schedule):
     array([10., 5.])
     """
 
-    def check(self, run):
+    def check(self, run: Run) -> None:
         if run.alpha <= 0:
             raise InvalidParameterError(
                 "learning_rate='optimal' divides by alpha and needs alpha > 0; "
                 f"got alpha={run.alpha!r}. Set alpha, or choose another learning_rate."
             )
 
-    def rate(self, t, run):
+    def rate(self, t: Any, run: Run) -> Any:
         typical_weight = math.sqrt(1.0 / math.sqrt(run.alpha))
         t0 = 1.0 / (typical_weight * run.alpha)
         return 1.0 / (run.alpha * (t0 + t - 1))
@@ -125,15 +126,15 @@ class Adaptive(Schedule):
     factor: float = 5.0
     minimum: float = 1e-6
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("eta0", self.eta0, low=0, closed="neither")
         check_real("factor", self.factor, low=1, closed="neither")
         check_real("minimum", self.minimum, low=0)
 
-    def rate(self, t, run):
+    def rate(self, t: Any, run: Run) -> Any:
         return np.full(np.shape(t), float(self.eta0))
 
-    def after_stall(self, scale):
+    def after_stall(self, scale: float) -> float | None:
         """Return what the rates are multiplied by from now on, or None where the fit should end.
 
         Parameters
@@ -172,10 +173,10 @@ class TimeDecay(Schedule):
     t1: float = 50.0
     per: str = "update"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("t0", self.t0, low=0, closed="neither")
         check_real("t1", self.t1, low=0)
         check_choice("per", self.per, ["update", "epoch"])
 
-    def rate(self, t, run):
+    def rate(self, t: Any, run: Run) -> Any:
         return self.t0 / (t + self.t1)

@@ -1,10 +1,12 @@
 """Step rules: rates that the row at hand, or the objective, decides."""
 
+from typing import Any
+
 import numpy as np
 
 from skgd._pieces import piece
 from skgd._validation import check_real
-from skgd.schedules._base import Schedule
+from skgd.schedules._base import Run, Schedule
 
 
 @piece
@@ -15,13 +17,13 @@ class PassiveAggressive(Schedule):
     #: Whether a row of zeros is passed over, as scikit-learn does.
     passes_over_zeros = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("eta0", self.eta0, low=0, closed="neither")
 
-    def rate(self, t, run):
+    def rate(self, t: Any, run: Run) -> Any:
         return np.full(np.shape(t), float(self.eta0))
 
-    def step(self, loss, squared_norm):
+    def step(self, loss: Any, squared_norm: Any) -> Any:
         """Return the length of the step, in multiples of the row.
 
         Parameters
@@ -64,7 +66,7 @@ class PassiveAggressive1(PassiveAggressive):
 
     passes_over_zeros = True
 
-    def step(self, loss, squared_norm):
+    def step(self, loss: Any, squared_norm: Any) -> Any:
         return np.minimum(self.eta0, loss / squared_norm)
 
 
@@ -91,7 +93,7 @@ class PassiveAggressive2(PassiveAggressive):
     0.5
     """
 
-    def step(self, loss, squared_norm):
+    def step(self, loss: Any, squared_norm: Any) -> Any:
         return loss / (squared_norm + 0.5 / self.eta0)
 
 
@@ -132,9 +134,9 @@ class LineSearch(Schedule):
     decrease: float = 1e-4
     shrink: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_real("decrease", self.decrease, low=0, high=0.5, closed="right")
         check_real("shrink", self.shrink, low=0, high=1, closed="neither")
 
-    def rate(self, t, run):
+    def rate(self, t: Any, run: Run) -> Any:
         return np.ones(np.shape(t))
