@@ -6,6 +6,7 @@ PYTEST_ARGS ?= --numprocesses=auto
 
 VENV := .venv
 OLDEST := .venv-oldest
+WHEEL := .venv-wheel
 BIN := $(VENV)/bin
 PIP_INSTALL := -m pip --quiet --quiet install
 
@@ -16,7 +17,8 @@ export PIP_NO_INPUT := 1
 .DELETE_ON_ERROR:
 # Two targets must not install into one environment at once.
 .NOTPARALLEL:
-.PHONY: help demo test test-oldest coverage examples bench lint docs docs-test clean
+.PHONY: help demo test test-oldest test-matrix test-wheel hunt coverage mutants examples bench lint \
+  docs docs-test clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -33,9 +35,36 @@ test-oldest: $(OLDEST)/installed-test  ## Run the tests with the oldest versions
 	  platform.python_version(), '/ NumPy', numpy.__version__, '/ scikit-learn', sklearn.__version__)"
 	@$(OLDEST)/bin/python -m pytest $(PYTEST_ARGS)
 
+test-matrix:  ## Run the tests on every Python here, with the oldest and the newest dependencies
+	@PYTEST_ARGS="$(PYTEST_ARGS)" .ci/matrix
+
+WHEEL_TESTS ?= tests/test_package.py tests/test_public.py tests/test_search.py tests/test_stopping.py
+
+test-wheel:  ## Build what would be published, and test it in an empty environment
+	@$(call require,$(PYTHON),>=,PYTHON)
+	@rm -rf dist build $(WHEEL) && $(PYTHON) -m venv $(WHEEL)
+	@$(WHEEL)/bin/python $(PIP_INSTALL) build
+	@$(WHEEL)/bin/python -m build > $(WHEEL)/build.log || { cat $(WHEEL)/build.log; exit 1; }
+	@mkdir -p build/wheel && cp -r pyproject.toml tests build/wheel
+	@$(WHEEL)/bin/python $(PIP_INSTALL) dist/*.whl
+	@cd build/wheel && ../../$(WHEEL)/bin/python -W error -c "import skgd; \
+	  model = skgd.BatchGDRegressor().fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]); \
+	  print('skgd', skgd.__version__, 'from', skgd.__file__); \
+	  assert 'site-packages' in skgd.__file__ and abs(model.coef_[0] - 2) < 1e-9"
+	@$(WHEEL)/bin/python $(PIP_INSTALL) "$$(ls dist/*.whl)[test]"
+	@cd build/wheel && ../../$(WHEEL)/bin/python -m pytest $(PYTEST_ARGS) $(WHEEL_TESTS)
+
+hunt: $(VENV)/installed-test  ## Try the contracts on thousands of new made-up tables
+	@HYPOTHESIS_PROFILE=hunt $(BIN)/python -m pytest $(PYTEST_ARGS) tests/test_contracts.py tests/test_faults.py
+
 coverage: $(VENV)/installed-test  ## Run the tests and show the lines they miss
 	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS) --numprocesses=0
 	@$(BIN)/coverage report
+
+mutants: $(VENV)/installed-test  ## Change the code of the pieces and the engine: do the tests notice?
+	@$(BIN)/python $(PIP_INSTALL) --group mutation
+	@NUMBA_DISABLE_JIT=1 $(BIN)/mutmut run
+	@$(BIN)/mutmut results
 
 examples: $(VENV)/installed-examples  ## Run the scripts of the gallery
 	@for script in docs/examples/plot_*.py; do \
@@ -63,7 +92,8 @@ docs-test: $(VENV)/installed-docs-test  ## Open what `make docs` built in Chromi
 	@$(BIN)/python -m pytest --quiet --numprocesses=0 docs/test_site.py
 
 clean:  ## Delete all that the other targets made
-	rm -rf $(VENV) $(OLDEST) build dist skgd.egg-info .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov \
+	rm -rf $(VENV) $(OLDEST) $(WHEEL) .venv-matrix build dist mutants skgd.egg-info .hypothesis \
+	  .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov \
 	  demo docs/_build docs/auto_examples docs/generated
 	find . -name __pycache__ -type d -exec rm -rf {} +
 

@@ -213,8 +213,7 @@ class BaseGDRegressor(
             return self
         if reason is StopReason.INTERRUPTED and twin.n_iter_ == 0 and hasattr(self, "coef_"):
             raise KeyboardInterrupt("left the model as it was: no epoch was complete")
-        vars(self).clear()
-        vars(self).update(vars(twin))
+        self.__dict__ = vars(twin)  # at once: an interrupt finds either all or nothing
         if reason is StopReason.INTERRUPTED:
             raise KeyboardInterrupt(f"stored the model as it was after epoch {self.n_iter_}")
         return self

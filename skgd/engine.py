@@ -12,6 +12,7 @@ import numpy as np
 
 from skgd.history import History
 from skgd.kernels.full_batch import run_update
+from skgd.kernels.limits import LARGEST_SLOPE
 from skgd.kernels.stochastic import executor
 from skgd.objectives import Expansion, Objective
 from skgd.optimizers import Optimizer, Snapshot
@@ -78,6 +79,11 @@ class Task:
     def updates_per_epoch(self):
         """Updates in one pass over the rows."""
         return 1 if self.batch_size is None else -(-self.objective.design.n_rows // self.batch_size)
+
+    @property
+    def largest_slope(self):
+        """The magnitude that stochastic updates clip slopes to."""
+        return LARGEST_SLOPE if self.on_divergence == "go_on" else np.inf
 
     @cached_property
     def run_epoch(self):

@@ -1,8 +1,16 @@
 """Data that many tests share."""
 
+import os
+
 import numpy as np
 import pytest
+from hypothesis import settings
 from sklearn.datasets import load_diabetes
+
+# The same examples each time, or, by `make hunt`, many that nobody has tried.
+settings.register_profile("quick", max_examples=30, deadline=None, derandomize=True, database=None)
+settings.register_profile("hunt", max_examples=1500, deadline=None, database=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Compiled loops do what NumPy does, for every piece and every kind of rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -131,12 +131,16 @@ def test_single_precision(kind, batch_size):
 
 
 def test_diverging_steps_are_clipped_alike():
-    task = make_task(batch_size=8)
     state = State.at(np.full(8, 1e13), None)
-    rates = np.full(task.updates_per_epoch, 1e-3)
-    theirs, _ = stochastic.numpy_executor(task)(state, None, rates)
-    ours, _ = CompiledEpochs(task)(state, None, rates)
-    np.testing.assert_allclose(ours.theta, theirs.theta, rtol=1e-10)
+    landed = []
+    for on_divergence in ("go_on", "raise"):  # clipped, free
+        task = replace(make_task(batch_size=8), on_divergence=on_divergence)
+        rates = np.full(task.updates_per_epoch, 1e-3)
+        theirs, _ = stochastic.numpy_executor(task)(state, None, rates)
+        ours, _ = CompiledEpochs(task)(state, None, rates)
+        np.testing.assert_allclose(ours.theta, theirs.theta, rtol=1e-10)
+        landed.append(ours.theta)
+    assert np.all(landed[0] > landed[1])
 
 
 def test_a_state_is_not_changed():

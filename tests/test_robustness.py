@@ -84,6 +84,16 @@ def test_losses_of_bounded_slope_arrive_however_far_y_is(loss, unit, linear):
     assert model.score(X, unit * y) > 0.998
 
 
+@pytest.mark.parametrize("rate", ["auto", 0.05])
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_targets_of_any_size_are_learned(Regressor, rate, linear):
+    X, y = linear
+    params = {} if Regressor is BatchGDRegressor else {"random_state": 0}
+    for unit in (1e15, 1e100):
+        model = Regressor(learning_rate=rate, standardize=True, **params).fit(X, unit * y)
+        assert model.score(X, unit * y) > 0.99
+
+
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_one_epoch_of_a_stream_is_no_convergence(Regressor, linear):
     X, y = linear

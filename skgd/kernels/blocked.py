@@ -17,7 +17,6 @@ from dataclasses import replace
 import numpy as np
 from scipy.linalg import get_blas_funcs
 
-from skgd.kernels.limits import LARGEST_SLOPE
 from skgd.optimizers import GD
 from skgd.schedules import PassiveAggressive
 
@@ -57,7 +56,7 @@ def run_epoch(task, state, order, rates):
         here = slice(start, stop) if order is None else order[start:stop]
         weights = np.ones(stop - start) if objective.weights is None else objective.weights[here]
         walk.over(objective.design.block(here), targets[here], weights, rates[start:stop])
-        if not walk.largest < LARGEST_SLOPE:
+        if not walk.largest < task.largest_slope:
             return None
     shape = state.theta.shape
     theta = np.concatenate([walk.coef, walk.intercept[:, None]], axis=1).reshape(shape)

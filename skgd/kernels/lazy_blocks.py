@@ -7,7 +7,6 @@ block of updates solve a triangular system, and only the columns that its rows m
 import numpy as np
 from scipy.linalg import get_blas_funcs
 
-from skgd.kernels.limits import LARGEST_SLOPE
 from skgd.schedules import PassiveAggressive
 
 #: Rows in a block.
@@ -58,6 +57,7 @@ def make(lazy, batch):
     residuals = _residuals(
         (gram * (before[:, None] / after) + fit_intercept) * steps,
         before[:, None] * along + intercept - y,
+        lazy.moved.largest_slope,
     )
     moves = steps[:, None] * residuals
     lazy.moved.total += 0.5 * float(np.sum(weights[:, None] * residuals**2))
@@ -79,10 +79,10 @@ def make(lazy, batch):
     lazy.land(columns, start, landed, moves.sum(axis=0), count)
 
 
-def _residuals(system, right):
+def _residuals(system, right, largest):
     """Solve the system, of which only what is below the diagonal counts; the diagonal is 1."""
     solve = get_blas_funcs("trsm", (system, right))
     residuals = solve(1.0, system.T, right, trans_a=1, diag=1)
-    if not np.max(np.abs(residuals)) < LARGEST_SLOPE:
+    if not np.max(np.abs(residuals)) < largest:
         raise SlopeTooLarge
     return residuals

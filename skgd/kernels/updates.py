@@ -7,7 +7,6 @@ import numpy as np
 
 from skgd import penalties
 from skgd.designs import CHUNK, SparseRows
-from skgd.kernels.limits import LARGEST_SLOPE
 from skgd.schedules import PassiveAggressive
 
 
@@ -93,6 +92,7 @@ class Updates:
         self.first, self.second = state.first, state.second
         self.owed, self.paid = state.owed.copy(), state.paid.copy()
         self.gradient = np.empty_like(self.theta)
+        self.largest_slope = task.largest_slope
         self.t = state.t
         self.total = 0.0
 
@@ -129,7 +129,7 @@ class Updates:
         losses = self.loss.value(predictions, batch.y)
         slopes = self.loss.slope(predictions, batch.y)
         if self.step_rule is None:
-            slopes = np.minimum(np.maximum(slopes, -LARGEST_SLOPE), LARGEST_SLOPE)
+            slopes = np.minimum(np.maximum(slopes, -self.largest_slope), self.largest_slope)
         else:
             squared_norm = batch.squared_norms[0]
             if squared_norm == 0 and self.step_rule.passes_over_zeros:

@@ -85,17 +85,17 @@ class DescentPathDisplay:
 
     def __init__(
         self,
-        function,
-        paths,
+        function: Callable[..., Any],
+        paths: dict[str, Any],
         *,
-        xlim,
-        ylim,
-        xlabel="x",
-        ylabel="y",
-        zlabel="f(x, y)",
-        title="",
-        resolution=81,
-    ):
+        xlim: tuple[float, float],
+        ylim: tuple[float, float],
+        xlabel: str = "x",
+        ylabel: str = "y",
+        zlabel: str = "f(x, y)",
+        title: str = "",
+        resolution: int = 81,
+    ) -> None:
         self.function, self.paths = function, paths
         self.xlim, self.ylim = xlim, ylim
         self.xlabel, self.ylabel, self.zlabel, self.title = xlabel, ylabel, zlabel, title

@@ -45,7 +45,9 @@ class CompiledEpochs:
                 strengths(objective.l2, dtype),
             ),
         )
-        self.manner = Manner(task.batch_size, design.fit_intercept, int(task.average))
+        self.manner = Manner(
+            task.batch_size, design.fit_intercept, int(task.average), float(task.largest_slope)
+        )
         kernel = run_per_sample
         if task.batch_size > 1 or design.sparse:
             kernel = run_per_batch

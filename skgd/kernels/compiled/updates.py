@@ -9,7 +9,6 @@ from numba.extending import overload
 from skgd.kernels.compiled.formulas import shrink, slope, update, value
 from skgd.kernels.compiled.jit import FASTMATH, Kernel, inline
 from skgd.kernels.compiled.rows import AHEAD, accumulate, dot, entry, offset, prefetch, settle
-from skgd.kernels.limits import LARGEST_SLOPE
 
 
 class Targets(NamedTuple):
@@ -50,6 +49,7 @@ class Manner(NamedTuple):
     batch_size: int
     fit_intercept: bool
     average: int
+    largest_slope: float
 
 
 def strength(penalty, j):
@@ -149,9 +149,9 @@ def take_into_mean(walk, number):
 
 
 @inline
-def slope_of(pieces, p, y):
+def slope_of(pieces, manner, p, y):
     """Return the slope at a prediction, within bounds."""
-    return min(max(slope(pieces.loss, p, y), -LARGEST_SLOPE), LARGEST_SLOPE)
+    return min(max(slope(pieces.loss, p, y), -manner.largest_slope), manner.largest_slope)
 
 
 @inline
@@ -203,7 +203,7 @@ def per_sample(rows, targets, order, rates, pieces, penalty, walk, manner, start
                 doubled += size(penalty, j, theta[o, j])
             p = product + theta[o, d]
             total += weight * value(pieces.loss, p, y[i, o]) + doubled / 2
-            g = theta.dtype.type(weight * slope_of(pieces, p, y[i, o]))
+            g = theta.dtype.type(weight * slope_of(pieces, manner, p, y[i, o]))
             for j in range(d):
                 pull = min(strength(penalty.l2, j), limit) * theta[o, j]
                 landed, own_rate = moved(
@@ -248,7 +248,7 @@ def per_batch(rows, targets, order, rates, pieces, penalty, walk, manner, start,
             for o in range(n_outputs):
                 p = dot(rows, i, theta, o) + offsets[o]
                 loss += value(pieces.loss, p, y[i, o])
-                slopes[o] = slope_of(pieces, p, y[i, o])
+                slopes[o] = slope_of(pieces, manner, p, y[i, o])
             total += weight * loss
             for o in range(n_outputs):
                 g = theta.dtype.type(weight * slopes[o] * share)
