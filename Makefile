@@ -44,7 +44,7 @@ test-wheel:  ## Build what would be published, and test it in an empty environme
 	@$(call require,$(PYTHON),>=,PYTHON)
 	@rm -rf dist build $(WHEEL) && $(PYTHON) -m venv $(WHEEL)
 	@$(WHEEL)/bin/python $(PIP_INSTALL) build
-	@$(WHEEL)/bin/python -m build > $(WHEEL)/build.log || { cat $(WHEEL)/build.log; exit 1; }
+	@$(WHEEL)/bin/python -m build > $(WHEEL)/build.log 2>&1 || { cat $(WHEEL)/build.log; exit 1; }
 	@mkdir -p build/wheel && cp -r pyproject.toml tests build/wheel
 	@$(WHEEL)/bin/python $(PIP_INSTALL) dist/*.whl
 	@cd build/wheel && ../../$(WHEEL)/bin/python -W error -c "import skgd; \
