@@ -58,7 +58,9 @@ hunt: $(VENV)/installed-test  ## Try the contracts on thousands of new made-up t
 	@HYPOTHESIS_PROFILE=hunt $(BIN)/python -m pytest $(PYTEST_ARGS) tests/test_contracts.py tests/test_faults.py
 
 coverage: $(VENV)/installed-test  ## Run the tests and show the lines they miss
-	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS) --numprocesses=0
+	@$(BIN)/coverage erase
+	@NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
 mutants: $(VENV)/installed-test  ## Change the code of the pieces and the engine: do the tests notice?

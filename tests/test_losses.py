@@ -189,6 +189,40 @@ def test_values_worked_by_hand(loss, residual, value, slope):
     assert_allclose(loss.slope(residual + 4.0, 4.0), slope, rtol=1e-14, atol=1e-16)
 
 
+@pytest.mark.parametrize(
+    ("loss", "residual", "weight"),
+    [
+        (losses.SquaredError(), -3, 1),
+        (losses.Huber(0.5), 0.5, 1),
+        (losses.Huber(0.5), -2, 0.03 * 0.5 / 2),  # 3 % of the parabola that touches it there
+        (losses.SquaredEpsilonInsensitive(0.5), -0.7, 2),
+        (losses.SquaredEpsilonInsensitive(0.5), 0.3, 0.06),
+        (losses.LogCosh(), 0.5, 1 - np.tanh(0.5) ** 2),
+        (losses.LogCosh(), -30, 0.001),
+        (losses.Quantile(0.75).smoothed(0.1), 0.02, 10),  # round up to 0.25 * 0.1
+        (losses.Quantile(0.75).smoothed(0.1), -0.07, 10),  # and down to -0.75 * 0.1
+        (losses.Quantile(0.75).smoothed(0.1), 0.026, 0.015 * (2.5 + 7.5)),
+        (losses.Quantile(0.75).smoothed(0.1), -0.076, 0.015 * (2.5 + 7.5)),
+        (losses.Quantile(0.75).smoothed(0.1), 2, 0.015 * (0.125 + 0.375)),
+        (losses.EpsilonInsensitive(1.0).smoothed(0.1), 0, 0.015 * 2),
+        (losses.EpsilonInsensitive(1.0).smoothed(0.1), 1.05, 10),
+        (losses.EpsilonInsensitive(1.0).smoothed(0.1), -3, 0.015 * (0.25 + 0.5)),
+        (losses.EpsilonInsensitive(1.0).smoothed(4.0), 1.05, 0.25),
+        (losses.EpsilonInsensitive(1.0).smoothed(4.0), 2.0, 0.25),
+        (losses.EpsilonInsensitive(1.0).smoothed(4.0), -4.5, 0.25),
+    ],
+    ids=repr,
+)
+def test_weights_worked_by_hand(loss, residual, weight):
+    assert_allclose(loss.weight(residual + 4.0, 4.0), weight, rtol=1e-9)
+    assert_allclose(loss.weight(np.array([residual]), np.zeros(1)), [weight], rtol=1e-9)
+
+
+def test_log_cosh_is_exact_on_both_sides_of_where_its_formula_changes():
+    r = np.array([0.999, 1.0, 1.5, 1.999, 2.5])
+    assert_allclose(losses.LogCosh().value(r, 0), np.log(np.cosh(r)), rtol=1e-14)
+
+
 # Extremes
 
 

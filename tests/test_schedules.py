@@ -370,6 +370,11 @@ def test_a_warmup_needs_a_schedule_that_depends_on_the_time_alone(part):
         LinearWarmup(part)
 
 
+def test_a_number_is_answered_with_how_to_write_it():
+    with pytest.raises(InvalidParameterError, match=r"For a number, write Constant\(number\)\.$"):
+        LinearWarmup(0.1)
+
+
 @pytest.mark.parametrize(("per", "at"), [("epoch", 6), ("update", 18)])
 def test_a_join_whose_last_part_never_begins_is_refused(per, at):
     join = Join([Constant(), TimeDecay()], at=[at], per=per)
@@ -402,6 +407,25 @@ def test_a_function_may_be_made_for_arrays_or_for_single_times(function):
 
 def test_a_function_may_return_the_same_number_always():
     assert_array_equal(FromCallable(lambda t: 0.2).resolve()([1, 2, 3]), [0.2, 0.2, 0.2])
+    rates = FromCallable(lambda t: 2).resolve()([1, 2, 3])
+    assert (rates.dtype, rates.tolist()) == (float, [2, 2, 2])
+
+
+def test_a_function_made_for_arrays_is_called_once():
+    calls = []
+    rates = FromCallable(lambda t: calls.append(t) or 1 / t).resolve()
+    assert_array_equal(rates([1, 2, 4]), [1, 0.5, 0.25])
+    assert len(calls) == 1
+
+
+def test_nothing_said_of_the_run_means_one_epoch_of_one_update_without_a_penalty():
+    length_one = schedules.CosineDecay(0.1, final=0.001).resolve()
+    assert_array_equal(
+        length_one([1, 2, 3]),
+        schedules.CosineDecay(0.1, final=0.001, length=1).resolve()([1, 2, 3]),
+    )
+    with pytest.raises(ValueError, match="alpha=0"):
+        schedules.Optimal().resolve()
 
 
 def test_an_error_in_a_function_is_shown_as_it_is():
