@@ -38,7 +38,7 @@ test-oldest: $(OLDEST)/installed-test  ## Run the tests with the oldest versions
 test-matrix:  ## Run the tests on every Python here, with the oldest and the newest dependencies
 	@PYTEST_ARGS="$(PYTEST_ARGS)" .ci/matrix
 
-WHEEL_TESTS ?= tests/test_package.py tests/test_public.py tests/test_search.py tests/test_stopping.py
+WHEEL_TESTS ?= tests/test_package.py tests/test_public.py tests/test_stopping.py
 
 test-wheel:  ## Build what would be published, and test it in an empty environment
 	@$(call require,$(PYTHON),>=,PYTHON)
