@@ -16,6 +16,9 @@ from skgd.kernels.compiled.epoch import CompiledEpochs
 from skgd.objectives import Objective
 from skgd.schedules import Constant
 
+if not stochastic.compiles():
+    pytest.skip("Numba is switched off", allow_module_level=True)
+
 PARTS = ["theta", "mean", "first", "second", "owed", "paid"]
 
 

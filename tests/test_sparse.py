@@ -447,15 +447,15 @@ def test_updates_may_be_cut_into_any_parts(
         assert_agree(made(Regressor, shuffle=False, **params), (X, targets))
 
 
-@pytest.mark.parametrize("scale", [10, 1000])
-def test_divergence_is_that_of_dense_rows(scale, data):
-    """The greater scale has slopes that are clipped."""
+@pytest.mark.parametrize(("scale", "epoch"), [(10, 2), (1000, 1)])
+def test_divergence_is_that_of_dense_rows(scale, epoch, data):
+    """The greater scale has slopes that are clipped under scikit-learn's schedules."""
     X, y = data[0] * scale, data[1]
     fits = []
     for rows in (X, sparse.csr_array(X)):
         model = SGDRegressor(shuffle=False, max_iter=20)
         assert model.fit(rows, y).stop_reason_ == "diverged"
-        with pytest.raises(ValueError, match=r"diverged at epoch 2 with learning rate 0\.1"):
+        with pytest.raises(ValueError, match=rf"diverged at epoch {epoch} with learning rate 0\.1"):
             SGDRegressor(learning_rate=0.1, shuffle=False).fit(rows, y)
         fits.append(model.set_params(max_iter=1).fit(rows, y))
     assert_allclose(fits[1].coef_, fits[0].coef_, rtol=1e-6)

@@ -313,7 +313,8 @@ class DescentPathDisplay:
         self.ax_.set(xlabel=self.xlabel, ylabel=self.ylabel, xlim=self.xlim, ylim=self.ylim)
         self.ax_.set_title(self.title, fontsize="medium")
         if self.paths:
-            self.ax_.legend()
+            # Of a surface the best place takes long to find.
+            self.ax_.legend(loc="best" if kind == "contour" else "upper left")
         return self
 
     def grid(self) -> tuple[Array, Array, Array]:

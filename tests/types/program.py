@@ -41,7 +41,7 @@ class Cubed(losses.Loss):
 
 
 X, y = np.ones((5, 2)), np.ones(5)
-batch = BatchGDRegressor(losses.Huber(epsilon=0.5), penalty="l1", alpha=0.1)
+batch = BatchGDRegressor(losses.Huber(epsilon=0.5), penalty="l1", alpha=0.1, record="path")
 assert_type(batch.fit(X, y, sample_weight=[1.0] * 5), BatchGDRegressor)
 small = MiniBatchGDRegressor(Cubed(), optimizer=optimizers.Adam(), batch_size=8)
 assert_type(small.partial_fit(X, y), MiniBatchGDRegressor)
