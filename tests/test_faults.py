@@ -32,6 +32,9 @@ from skgd import (
 )
 from skgd.kernels import stochastic
 
+#: The files of the package, for what is traced in them.
+PACKAGE = str(Path(skgd.__file__).parent / "*")
+
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
 
 
@@ -246,7 +249,8 @@ def test_a_thousand_calls_leave_no_more_than_they_record(Regressor, record, smal
             for _ in range(400):
                 model.partial_fit(X, y)
             gc.collect()
-            sizes.append(tracemalloc.get_traced_memory()[0])
+            ours = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, PACKAGE)])
+            sizes.append(sum(trace.size for trace in ours.traces))
     finally:
         tracemalloc.stop()
     # A number of a column takes 32 bytes, and its place 8; points of the path are bounded.
