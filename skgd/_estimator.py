@@ -507,5 +507,5 @@ def distance_left(outcome, tests):
         left, value = tests.plateau.left, float(np.sum(tests.plateau.best))
         return f": its objective, {value:.4g}, is expected to fall by about {left:.2g} more"
     if tests.plateau is not None and not tests.early_stopping:
-        return f": its objective, {float(tests.plateau.best):.4g}, is still falling"
+        return f": its objective, {float(np.sum(tests.plateau.best)):.4g}, is still falling"
     return ""

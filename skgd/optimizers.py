@@ -511,6 +511,14 @@ class Snapshot(Optimizer):
     Reduction", NeurIPS 2013.
     G. Narkiss, M. Zibulevsky, "Sequential Subspace Optimization Method for Large-Scale
     Unconstrained Problems", 2005.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import MiniBatchGDRegressor
+    >>> X, y = load_diabetes(return_X_y=True, scaled=False)
+    >>> MiniBatchGDRegressor(random_state=0).fit(X, y).optimizer_
+    Snapshot()
     """
 
 

@@ -107,7 +107,7 @@ class Course:
     def __init__(self, objective: Objective, norms, batch_size, propose):
         self.objective, self.norms = objective, norms
         self.batch_size, self.propose = batch_size, propose
-        self.steps = []
+        self.steps: list[np.ndarray] = []
         self.sample = None
 
     def begin(self, theta):
