@@ -515,10 +515,10 @@ class Snapshot(Optimizer):
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
-    >>> from skgd import MiniBatchGDRegressor
+    >>> from skgd import MiniBatchGDRegressor, optimizers
     >>> X, y = load_diabetes(return_X_y=True, scaled=False)
-    >>> MiniBatchGDRegressor(random_state=0).fit(X, y).optimizer_
-    Snapshot()
+    >>> MiniBatchGDRegressor(random_state=0).fit(X, y).optimizer_ == optimizers.Snapshot()
+    True
     """
 
 
