@@ -1,9 +1,11 @@
 """When gradient descent, and when not: scikit-learn's exact models and ours on the same questions.
 
-Run ``python benchmarks/choosing.py``; it takes a minute or two. The objectives reached stand beside
-the times, as shares of what the best constant model leaves.
+Run ``python benchmarks/choosing.py``, which takes a minute or two, or with words that a question's
+name contains, such as ``python benchmarks/choosing.py large lasso``. The objectives reached stand
+beside the times, as shares of what the best constant model leaves.
 """
 
+import sys
 import warnings
 
 import numpy as np
@@ -99,15 +101,25 @@ def report(title, X, y, loss, alpha, models):
         print(f"  {name:31} {1e3 * seconds:10.1f} ms   above the best {above:8.1e}")
 
 
+QUESTIONS = {
+    "squared error, small": lambda: squared(442, 10),
+    "squared error, medium": lambda: squared(10_000, 20),
+    "squared error, large": lambda: squared(100_000, 100),
+    "squared error, many features": lambda: squared(3_000, 1_500),
+    "squared error, few rows": lambda: squared(200, 5_000),
+    "lasso": lambda: lasso(20_000, 100),
+    "quantile": lambda: quantile(5_000, 20),
+    "counts": lambda: poisson(100_000, 50),
+}
+
+
 def main():
-    """Print the table."""
+    """Print the table, or its parts whose names contain the words given."""
     print(machine())
     warnings.simplefilter("ignore")
-    for n, d in ((442, 10), (10_000, 20), (100_000, 100), (3_000, 1_500), (200, 5_000)):
-        report("squared error", *squared(n, d))
-    report("lasso", *lasso(20_000, 100))
-    report("quantile", *quantile(5_000, 20))
-    report("counts", *poisson(100_000, 50))
+    for title, question in QUESTIONS.items():
+        if any(word in title for word in sys.argv[1:] or [""]):
+            report(title, *question())
 
 
 if __name__ == "__main__":
