@@ -1,0 +1,92 @@
+"""
+Losses and what they fit
+========================
+
+What each loss charges for an error, how hard it pulls, and what that does to a line through data
+with outliers.
+"""
+
+# %%
+# The price of an error
+# ---------------------
+# Left, the losses of a prediction p at the target y; right, their slopes, which are the force with
+# which a row pulls at the model. Squared error pulls the harder the further off a row is. Under the
+# other losses of the first row of panels no row pulls harder than some bound. Those of the second
+# are not even, or leave small errors alone.
+
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from skgd import BatchGDRegressor, losses
+
+# Okabe and Ito's colours, which the colour-blind tell apart too.
+colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"]
+families = {
+    "even": [
+        losses.SquaredError(),
+        losses.Huber(epsilon=1.0),
+        losses.LogCosh(),
+        losses.AbsoluteError(),
+    ],
+    "lopsided, or with a tube": [
+        losses.Quantile(level=0.9),
+        losses.EpsilonInsensitive(epsilon=1.0),
+        losses.SquaredEpsilonInsensitive(epsilon=1.0),
+    ],
+}
+p = np.linspace(-3, 3, 601)
+figure, axes = plt.subplots(2, 2, figsize=(9, 6.5), layout="constrained")
+for (title, family), (left, right) in zip(families.items(), axes, strict=True):
+    for loss, colour, style in zip(family, colours, ["-", "--", "-.", ":"], strict=False):
+        left.plot(p, loss.value(p, 0.0), style, color=colour, label=repr(loss))
+        right.plot(p, loss.slope(p, 0.0), style, color=colour)
+    left.set(title=title, ylabel="loss", ylim=(0, 4))
+    right.set(title="slope", ylim=(-3, 3))
+    left.legend(fontsize="small")
+    for ax in (left, right):
+        ax.set_xlabel("p − y")
+        ax.grid(alpha=0.3)
+
+# %%
+# A line through outliers
+# -----------------------
+# A tenth of the targets are far too large. The mean follows them; Huber's compromise and the median
+# do not.
+
+rng = np.random.default_rng(0)
+x = np.sort(rng.uniform(0, 10, 200))
+y = 1 + 0.5 * x + rng.normal(scale=0.5, size=200)
+y += (rng.random(200) < 0.1) * rng.uniform(5, 12, 200)
+X = x[:, None]
+
+
+def scatter():
+    _, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
+    ax.plot(x, y, ".", color="0.6")
+    ax.set(xlabel="x", ylabel="y")
+    ax.grid(alpha=0.3)
+    return ax
+
+
+ax = scatter()
+for loss, colour in zip(families["even"][::-1], colours[::-1], strict=True):
+    ax.plot(x, BatchGDRegressor(loss).fit(X, y).predict(X), color=colour, label=repr(loss))
+ax.plot(x, 1 + 0.5 * x, "k:", label="the truth")
+legend = ax.legend(fontsize="small")
+
+# %%
+# A quantile is a loss, too: nine in ten targets lie below the line of level 0.9.
+
+ax = scatter()
+for level, colour in zip((0.1, 0.5, 0.9), colours, strict=False):
+    model = BatchGDRegressor(losses.Quantile(level)).fit(X, y)
+    below = np.mean(y <= model.predict(X))
+    ax.plot(x, model.predict(X), color=colour, label=f"level {level}: {below:.0%} lie below")
+legend = ax.legend(fontsize="small")
+
+if len(sys.argv) > 1:
+    figure.savefig(sys.argv[1], dpi=100)
+else:
+    plt.show()
