@@ -2,6 +2,7 @@
 
 from skgd import losses, optimizers, penalties, schedules
 from skgd.callbacks import EarlyStopping
+from skgd.minimization import approx_gradient, check_gradient, maximize, minimize
 from skgd.plotting import (
     ConvergenceDisplay,
     DescentPathDisplay,
@@ -22,8 +23,12 @@ __all__ = [
     "MiniBatchGDRegressor",
     "SGDRegressor",
     "ScheduleDisplay",
+    "approx_gradient",
+    "check_gradient",
     "learning_rate_range_test",
     "losses",
+    "maximize",
+    "minimize",
     "optimizers",
     "penalties",
     "schedules",

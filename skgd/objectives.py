@@ -8,6 +8,7 @@ called the gradient here is theirs.
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +17,7 @@ from skgd.designs import Design
 from skgd.losses import Loss
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """A point with all that is known there.
 
     Parameters

@@ -31,8 +31,14 @@ __all__ = [
 ]
 
 
+#: Keeps quotients of squares finite, in single precision, too.
+TINY = float(np.finfo(np.float32).tiny)
+
+
 def inner(a, b):
-    """Return the inner product of each output's parameters, of shape (1,) or (k, 1)."""
+    """Return the inner product of each output's parameters: a number, or of shape (k, 1)."""
+    if a.ndim == 1:
+        return a.dot(b)
     return np.sum(a * b, axis=-1, keepdims=True)
 
 
@@ -406,14 +412,15 @@ class ConjugateGradient(BatchOptimizer):
         -------
         array of the same shape
         """
+        square = inner(gradient, gradient)
         direction = -gradient
         if memory:
-            last = memory["gradient"]
-            tiny = np.finfo(gradient.dtype).tiny
-            beta = inner(gradient, gradient - last) / np.maximum(inner(last, last), tiny)
-            conjugate = direction + np.maximum(beta, 0) * memory["direction"]
-            direction = np.where(inner(conjugate, gradient) < 0, conjugate, direction)
-        memory["gradient"], memory["direction"] = gradient, direction
+            last = memory["direction"]
+            fresh = inner(gradient, gradient - memory["gradient"])
+            beta = fresh * (fresh > 0) / (memory["square"] + TINY)
+            # Where the conjugate direction would not lead down, the gradient's does.
+            direction += beta * (beta * inner(last, gradient) < square) * last
+        memory["gradient"], memory["direction"], memory["square"] = gradient, direction, square
         return direction
 
 

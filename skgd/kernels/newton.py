@@ -1,7 +1,5 @@
 """One step of Newton's method, whose quadratic model descent itself minimises."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from skgd.kernels.line_search import exact_rate, proximal_step
@@ -38,7 +36,7 @@ def newton_step(task, point):
 
 def output(point, k):
     """Return the point of output k alone; its value is not needed."""
-    return replace(point, theta=point.theta[k], gradient=point.gradient[k], value=0.0)
+    return point._replace(theta=point.theta[k], gradient=point.gradient[k], value=0.0)
 
 
 def model_of(objective, point, weights):

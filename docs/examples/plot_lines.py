@@ -1,0 +1,241 @@
+"""
+A straight line, in many ways
+=============================
+
+Tutorials fit lines: by all rows at once, by small batches, one row at a time, and against the
+normal equation. Here are their systems, by the regressors of skgd and by :func:`skgd.minimize`.
+Their slope is often that of the mean of squared errors, twice that of skgd's loss, which is half of
+it; so skgd's rate is twice theirs.
+"""
+
+# %%
+# Until every partial derivative is small
+# ---------------------------------------
+# Twenty points, a rate of 0.01, and an end where no partial derivative of the cost is above 1e-5.
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import SGDRegressor as PeerSGDRegressor
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import skgd
+from skgd import (
+    BatchGDRegressor,
+    ConvergenceDisplay,
+    DescentPathDisplay,
+    MiniBatchGDRegressor,
+    SGDRegressor,
+)
+from skgd.schedules import TimeDecay
+
+x = np.arange(1.0, 21)
+y = np.array([3, 4, 5, 5, 2, 4, 7, 8, 11, 8, 12, 11, 13, 13, 16, 17, 18, 17, 19, 21.0])
+
+
+def cost(theta, x, y):
+    return 0.5 * np.mean((theta[0] + theta[1] * x - y) ** 2)
+
+
+def cost_slope(theta, x, y):
+    error = theta[0] + theta[1] * x - y
+    return np.array([error.mean(), (error * x).mean()])
+
+
+result = skgd.minimize(cost, [1.0, 1.0], (x, y), jac=cost_slope, learning_rate=0.01, gtol=1e-5)
+print(f"{result.nit} steps to {result.x}, cost {result.fun:.5f}")
+display = DescentPathDisplay.from_function(
+    lambda theta: cost(theta, x, y), result, names="4035 steps", xlim=(0, 1.2), ylim=(0.8, 1.2)
+)
+display.ax_.set(xlabel="intercept", ylabel="slope")
+
+# %%
+# Three ways to feed data
+# -----------------------
+# y = 30x + 7 for x from −50 to 49, at the tutorials' rate of 0.001. All rows make the slope at once
+# and the intercept slowly; small batches and single rows take many steps in a pass.
+
+X = np.arange(-50.0, 50)[:, None]
+target = 30 * X[:, 0] + 7
+common = {"standardize": False, "tol": None, "record": "objective"}
+models = {
+    "all rows": BatchGDRegressor(learning_rate=0.002, optimizer="gd", max_iter=1001, **common),
+    "batches of 10": MiniBatchGDRegressor(
+        batch_size=10, learning_rate=0.002, max_iter=1001, random_state=0, **common
+    ),
+    "row by row": SGDRegressor(
+        penalty=None, learning_rate=0.001, max_iter=1001, shuffle=False, **common
+    ),
+}
+figure, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
+for name, model in models.items():
+    model.fit(X, target)
+    print(f"{name:13}: y = {model.coef_[0]:.8f} x + {model.intercept_[0]:.8f}")
+    ax.loglog(1 + model.history_["epoch"], model.history_["objective"] + 1e-30, label=name)
+ax.set(xlabel="1 + pass", ylabel="half the mean squared error")
+legend = ax.legend()
+
+# %%
+# Against the normal equation
+# ---------------------------
+# y = 4 + 3x and noise. A rate of 0.1 ends where the normal equation does, 0.01 has not arrived
+# after 1000 steps, and 0.5 diverges, which skgd says, with the largest rate that would have been
+# stable.
+
+rng = np.random.RandomState(42)
+X = 2 * rng.rand(100, 1)
+y = 4 + 3 * X[:, 0] + rng.randn(100)
+exact = LinearRegression().fit(X, y)
+plain = {"optimizer": "gd", "standardize": False, "tol": None}
+
+figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained", sharey=True)
+for ax, rate in zip(axes, (0.02, 0.1, 0.5), strict=True):
+    ax.plot(X, y, ".", color="0.7")
+    for steps in range(1, 11):
+        try:
+            model = BatchGDRegressor(learning_rate=2 * rate, max_iter=steps, **plain).fit(X, y)
+        except ValueError:
+            break
+        ends = np.array([[0.0], [2.0]])
+        ax.plot(ends, model.predict(ends), color="C0", alpha=0.1 + 0.09 * steps)
+    ax.plot(ends, exact.predict(ends), "--", color="C1")
+    ax.set(xlabel="x", title=f"rate {rate}, ten steps", ylim=(0, 15))
+
+# %%
+
+for rate in (0.01, 0.1, 0.25, 0.5):
+    try:
+        model = BatchGDRegressor(learning_rate=2 * rate, max_iter=1000, **plain).fit(X, y)
+        off = max(abs(model.coef_ - exact.coef_)[0], abs(model.intercept_[0] - exact.intercept_))
+        print(f"rate {rate:4}: {off:.0e} from the normal equation")
+    except ValueError as error:
+        print(f"rate {rate:4}: {error}")
+
+# %%
+# Stochastic descent wants a rate that falls, such as t0 / (t + t1); a grid search finds a constant
+# one for full batches; and scikit-learn's own SGDRegressor ends near by, too.
+
+search = GridSearchCV(
+    BatchGDRegressor(max_iter=1000, **plain), {"learning_rate": [0.002, 0.02, 0.2, 0.5]}
+)
+contestants = {
+    "t0 / (t + t1)": SGDRegressor(
+        penalty=None, learning_rate=TimeDecay(t0=10, t1=50), max_iter=50, tol=None, random_state=0
+    ),
+    "scikit-learn": PeerSGDRegressor(penalty=None, eta0=0.1, max_iter=50, tol=None, random_state=0),
+    "grid search": search,
+}
+figure, ax = plt.subplots(figsize=(7, 3), layout="constrained")
+for row, model in enumerate(contestants.values()):
+    model.fit(X, y)
+    fitted = getattr(model, "best_estimator_", model)
+    ax.plot(fitted.coef_[0], row, "o", color="C0")
+    ax.plot(fitted.intercept_[0], row, "s", color="C1")
+ax.axvline(exact.coef_[0], color="C0", label="slope by the normal equation")
+ax.axvline(exact.intercept_, color="C1", label="intercept by the normal equation")
+ax.set_yticks(range(3), list(contestants))
+ax.margins(y=0.3)
+legend = ax.legend(loc="upper center", fontsize="small")
+
+# %%
+# Batch, mini-batch, stochastic
+# -----------------------------
+# On one data set, with the paths of their coefficients.
+
+rng = np.random.RandomState(42)
+X = 2 * rng.rand(100, 1)
+y = 4 + 3 * X[:, 0] + 0.5 * rng.randn(100)
+kept = {"tol": None, "record": "path", "standardize": False}
+three = {
+    "batch": BatchGDRegressor(learning_rate=0.2, optimizer="gd", max_iter=100, **kept),
+    "mini-batch": MiniBatchGDRegressor(
+        batch_size=10, learning_rate=0.05, max_iter=30, random_state=0, **kept
+    ),
+    "stochastic": SGDRegressor(
+        penalty=None, learning_rate=0.05, max_iter=5, random_state=0, **kept
+    ),
+}
+for model in three.values():
+    model.fit(X, y)
+display = DescentPathDisplay.from_estimator(three, X, y)
+
+# %%
+# A class with a history
+# ----------------------
+# Two features; the loss before each of 500 steps is in ``history_``.
+
+rng = np.random.RandomState(42)
+X = rng.randn(100, 2)
+y = 3 * X[:, 0] - 2 * X[:, 1] + 5 + 0.5 * rng.randn(100)
+model = BatchGDRegressor(learning_rate=0.2, max_iter=500, **plain).fit(X, y)
+loss = 2 * model.history_["objective"][:500]
+print(f"weights {model.coef_}, bias {model.intercept_[0]:.8f}")
+figure, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
+ax.loglog(1 + np.arange(500), loss, label=f"from {loss[0]:.4f} to {loss[-1]:.4f}")
+ax.set(xlabel="step", ylabel="mean squared error")
+legend = ax.legend()
+
+# %%
+# The optimizers
+# --------------
+# Plain descent for the textbook and for streams; momentum for narrow valleys; RMSprop for features
+# of unequal scale; Adam for both. All four get there.
+
+rates = {"gd": 0.2, "momentum": 0.02, "rmsprop": 0.05, "adam": 0.2}
+fits = {
+    name: BatchGDRegressor(
+        optimizer=name, learning_rate=rate, standardize=False, max_iter=200, tol=None
+    ).fit(X, y)
+    for name, rate in rates.items()
+}
+display = ConvergenceDisplay.from_estimator(fits)
+
+# %%
+# Behind a scaler
+# ---------------
+# Five features with true weights 1 to 5: the same pipeline with scikit-learn's SGDRegressor and
+# ours.
+
+rng = np.random.RandomState(42)
+X = rng.randn(1000, 5)
+y = X @ np.arange(1.0, 6) + 0.5 * rng.randn(1000)
+figure, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
+for shift, (name, peer) in zip(
+    (-0.2, 0.2), {"scikit-learn": PeerSGDRegressor, "skgd": SGDRegressor}.items(), strict=True
+):
+    pipeline = make_pipeline(StandardScaler(), peer(random_state=42)).fit(X, y)
+    ax.bar(np.arange(5) + shift, pipeline[-1].coef_, 0.4, label=name)
+ax.set(xlabel="feature", ylabel="coefficient")
+legend = ax.legend()
+
+# %%
+# The best so far
+# ---------------
+# With ``batch_size`` :func:`skgd.minimize` descends on any sum of costs, row by row here. A pass
+# that brings no improvement lowers the rate by a tenth, one that does restores it; the best point
+# is returned.
+
+rng = np.random.RandomState(0)
+x = np.arange(101.0)
+y = 3 * x + rng.uniform(-10, 20, 101)
+result = skgd.minimize(
+    cost,
+    [0.0, 0.0],
+    (x, y),
+    jac=cost_slope,
+    batch_size=1,
+    learning_rate=1e-4,
+    max_iter=300,
+    random_state=0,
+)
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+left.plot(x, y, ".", color="0.6")
+left.plot(x, result.x[0] + result.x[1] * x, label=f"{result.x[0]:.1f} + {result.x[1]:.2f} x")
+left.legend()
+right.semilogy(result.history["learning_rate"], ".-")
+right.set(xlabel="pass", ylabel="rate")
+
+if __name__ == "__main__":
+    plt.show()
