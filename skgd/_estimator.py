@@ -23,7 +23,7 @@ from skgd._holder import HoldsPieces
 from skgd._input import checked_rows, checked_start, training_and_validation
 from skgd._parameters import plan
 from skgd.designs import Coordinates, Design, Moments
-from skgd.engine import Diverged, State, Task, descend
+from skgd.engine import Diverged, Seen, State, Task, descend
 from skgd.gram import Gram, gram_pays
 from skgd.history import History
 from skgd.objectives import Expansion, Objective
@@ -315,7 +315,7 @@ class BaseGDRegressor(
             coef = checked_start("coef_", self.coef_, last.coef.shape)
             intercept = checked_start("intercept_", self.intercept_, last.coef.shape[:-1])
             theta = coordinates.to_inner(coef, intercept, data.X.dtype)
-            state = replace(state, theta=theta, mean=theta.copy(), reference=0.0)
+            state = replace(state, theta=theta, mean=theta.copy(), memory={}, reference=0.0)
         else:
             state = replace(
                 state,
@@ -323,8 +323,10 @@ class BaseGDRegressor(
                 mean=last.coordinates.moved(state.mean, coordinates),
             )
         if pieces.schedule is None:
-            # What a search remembers of other rows says nothing about these.
-            state = replace(state, memory={})
+            # What a search remembers of other rows says nothing about these, and a stream may
+            # drift: how far off these rows are is seen from them alone.
+            memory = {} if self._full_batch else state.memory
+            state = replace(state, memory=memory, reference=0.0)
         return Carried(
             state,
             coordinates,
@@ -372,6 +374,10 @@ class BaseGDRegressor(
         for objective in stages:
             model = objective if gram is None else Expansion.of_gram(objective, gram)
             task = self._task(pieces, objective, model, left, streaming)
+            if streaming:
+                before = max(carried.weight - data.total_weight, 0)
+                unit = mean_weight if self._weights_are_relative else 1.0
+                task = replace(task, seen=Seen(before, mean_weight, unit))
             tests = self._tests(task)
             tests.plateau = copy.copy(carried.state.plateau) or tests.plateau
             if max_iter is None and not isinstance(task.schedule, Adaptive):

@@ -8,10 +8,13 @@ Batch, other losses       Newton's method with conjugate gradients; with more th
                           curvature L is unbounded
 Batches of k rows         variance-reduced descent around snapshots, whose steps the objective
                           combines (:mod:`skgd.kernels.snapshot`)
+Streams of small batches  squared error of up to 256 features: conjugate gradients on the second
+                          moments of all rows so far (:mod:`skgd.kernels.recursive`); else implicit
+                          steps on single rows, averaged (:mod:`skgd.kernels.stream`)
 Losses with kinks         the same on smoothed losses of shrinking width
-Batches of k rows, in     gradient descent at 1 / (2 L_k sqrt(epoch)), L_k the expected smoothness;
-streams, with momentum    for losses of bounded slope while y is far, spread(y) / (R sqrt(t)), R the
-                          largest row norm
+Momentum and Nesterov     for batches of k rows 1 / (2 L_k sqrt(epoch)), L_k the expected
+                          smoothness; for losses of bounded slope while y is far,
+                          spread(y) / (R sqrt(t)), R the largest row norm
 Adam and its kin          their published rate, in units of the spread of y
 ========================  =====================================================================
 
@@ -29,6 +32,9 @@ from skgd.smoothness import expected_smoothness, largest_curvature
 
 #: Widths over which the kinks of a loss are rounded, in units of the spread of y.
 SMOOTHING_WIDTHS = (1, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4)
+
+#: Parameters up to which a stream keeps second moments.
+LARGEST_STREAM = 257
 
 #: Relative gradient norm at which one such width gives way to the next.
 STAGE_TOL = 1e-3
@@ -55,21 +61,38 @@ def choose(plan, objective, model, batch_size, streaming=False):
     optimizer : Optimizer
     schedule : Schedule
     """
-    if snapshots_serve(plan, objective, batch_size) and not streaming:
+    if streaming and hands_off(plan, batch_size):
+        return choose_for_stream(objective)
+    if snapshots_serve(plan, objective, batch_size):
         return optimizers.Snapshot(), schedules.LineSearch()
     optimizer = plan.optimizer or choose_optimizer(plan, objective, batch_size)
     return optimizer, plan.schedule or choose_schedule(optimizer, objective, model, batch_size)
 
 
-def snapshots_serve(plan, objective, batch_size):
-    """Tell whether small batches descend around snapshots: all is automatic, or plain descent is.
+def choose_for_stream(objective):
+    """Return the optimizer and the schedule of a stream of small batches."""
+    if objective.loss.quadratic and len(objective.l2) <= LARGEST_STREAM:
+        return choose_optimizer_of_quadratic(objective), schedules.LineSearch()
+    return optimizers.Implicit(), schedules.Constant(eta0=1.0)
 
-    A loss has to say how it bends.
-    """
+
+def choose_optimizer_of_quadratic(objective):
+    """Return what descends on second moments."""
+    smooth = not objective.l1.any()
+    return optimizers.ConjugateGradient() if smooth else optimizers.Accelerated()
+
+
+def snapshots_serve(plan, objective, batch_size):
+    """Tell whether small batches descend around snapshots: the loss has to say how it bends."""
     loss = objective.loss
     known = loss.has_weight() or math.isfinite(loss.curvature) or hasattr(loss, "smoothed")
+    return known and hands_off(plan, batch_size)
+
+
+def hands_off(plan, batch_size):
+    """Tell whether the updates of small batches are ours to choose: no rate and no rule is set."""
     plain = isinstance(plan.optimizer, (type(None), optimizers.GD))
-    return batch_size is not None and plan.schedule is None and plain and known
+    return batch_size is not None and plan.schedule is None and plain
 
 
 def choose_optimizer(plan, objective, batch_size):
@@ -78,8 +101,7 @@ def choose_optimizer(plan, objective, batch_size):
     if explicit or batch_size is not None:
         return optimizers.GD()
     if objective.loss.quadratic:
-        smooth = not objective.l1.any()
-        return optimizers.ConjugateGradient() if smooth else optimizers.Accelerated()
+        return choose_optimizer_of_quadratic(objective)
     modelled = objective.loss.has_weight() and len(objective.l2) <= LARGEST_GRAM
     return optimizers.NewtonCG() if modelled else optimizers.Accelerated()
 

@@ -324,6 +324,13 @@ class SparseRows:
         product[..., columns] += slopes @ entries
         return product
 
+    def toarray(self):
+        """Return the rows as a dense array."""
+        columns, entries = self.stored
+        rows = np.tile(-self.shift, (len(self), 1))
+        rows[:, columns] += entries.toarray() if issparse(entries) else entries
+        return rows
+
     def squared_norms(self):
         """Return the squared norms of the rows; exactly zero where rounding alone is left."""
         columns, entries = self.stored

@@ -28,6 +28,25 @@ DEAD = 1e-4
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What a stream has seen.
+
+    Parameters
+    ----------
+    weight : float
+        Total weight of the rows before this call.
+    mean_weight : float
+        Mean weight of all rows so far.
+    unit : float
+        What the weights of the objective were divided by.
+    """
+
+    weight: float
+    mean_weight: float
+    unit: float
+
+
+@dataclass(frozen=True)
 class Task:
     """What to descend on, and how: fixed during a call.
 
@@ -59,6 +78,8 @@ class Task:
         What an explosion leads to; "go_on" raises only where numbers cease to be finite.
     streaming : bool
         Whether the call is one of many that go on from each other.
+    seen : Seen or None
+        What the calls before have seen, of a stream.
     """
 
     objective: Objective
@@ -74,6 +95,7 @@ class Task:
     record: str | None = "running"
     on_divergence: str = "raise"
     streaming: bool = False
+    seen: Seen | None = None
 
     @property
     def updates_per_epoch(self):
@@ -119,6 +141,8 @@ class State:
         Epochs in a row that ended far above their start.
     reference : float
         The objective that an explosion is measured by, from the call that began the descent.
+    averaged : bool
+        Whether the update rule itself averages, and the average is the model.
     """
 
     theta: np.ndarray
@@ -134,6 +158,7 @@ class State:
     plateau: Plateau | None = None
     explosions: int = 0
     reference: float = 0.0
+    averaged: bool = False
 
     @classmethod
     def at(cls, theta, rng):
@@ -142,7 +167,7 @@ class State:
 
     def model(self, average):
         """Return the parameters to report: the average once there is one."""
-        return self.mean if 0 < average <= self.t - 1 else self.theta
+        return self.mean if self.averaged or 0 < average <= self.t - 1 else self.theta
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import issparse
 
 from skgd.designs import CHUNK, Moments
 
@@ -45,7 +46,7 @@ class Gram:
     def of(cls, X, y, weights=None):
         """Return the moments of the rows of `X` and `y`, at float64."""
         n, d = X.shape
-        shift = X[:CHUNK].mean(axis=0, dtype=float)
+        shift = dense(X[:CHUNK]).mean(axis=0, dtype=float)
         y_shift = y[:CHUNK].mean(axis=0, dtype=float)
         count, total, y_total = 0.0, np.zeros(d), np.zeros(y.shape[1:])
         squares, cross, y_squares = (
@@ -55,7 +56,7 @@ class Gram:
         )
         for start in range(0, n, CHUNK):
             here = slice(start, start + CHUNK)
-            rows, targets = X[here] - shift, y[here] - y_shift
+            rows, targets = dense(X[here]) - shift, y[here] - y_shift
             root = np.ones(len(rows))
             if weights is not None:
                 root = np.sqrt(weights[here], dtype=float)
@@ -75,6 +76,21 @@ class Gram:
             y_shift + y_moved,
             cross / count - np.multiply.outer(moved, y_moved),
             y_squares / count - y_moved**2,
+        )
+
+    def merged(self, other):
+        """Return the moments of both sets of rows together; see :class:`~skgd.designs.Moments`."""
+        count = self.count + other.count
+        mine, its = self.count / count, other.count / count
+        shift, y_shift = other.mean - self.mean, other.y_mean - self.y_mean
+        both = mine * its
+        return Gram(
+            count,
+            self.mean + its * shift,
+            mine * self.covariance + its * other.covariance + both * np.outer(shift, shift),
+            self.y_mean + its * y_shift,
+            mine * self.cross + its * other.cross + both * np.multiply.outer(shift, y_shift),
+            mine * self.y_variance + its * other.y_variance + both * y_shift**2,
         )
 
     @property
@@ -104,6 +120,11 @@ class Gram:
     def value(self, intercept):
         """Return half the mean squared error of a constant model, summed over the outputs."""
         return 0.5 * float(np.sum(self.y_variance + (intercept - self.y_mean) ** 2))
+
+
+def dense(rows):
+    """Return a few rows as a dense array."""
+    return rows.toarray() if issparse(rows) else rows
 
 
 def gram_pays(n_rows, n_features):

@@ -22,6 +22,7 @@ __all__ = [
     "BatchOptimizer",
     "ConjugateGradient",
     "ElementwiseOptimizer",
+    "Implicit",
     "Momentum",
     "Nesterov",
     "NewtonCG",
@@ -526,6 +527,26 @@ class Snapshot(Optimizer):
     >>> X, y = load_diabetes(return_X_y=True, scaled=False)
     >>> MiniBatchGDRegressor(random_state=0).fit(X, y).optimizer_ == optimizers.Snapshot()
     True
+    """
+
+
+@piece
+class Implicit(Optimizer):
+    r"""Implicit steps on single rows, whose average is the model.
+
+    It is what ``learning_rate="auto"`` stands for in ``partial_fit`` by small batches. A step takes
+    its slope from where it lands,
+
+    .. math:: \theta' = \theta - \eta\, \ell'(\tilde x^\top \theta', y)\, \tilde x, \qquad
+              \eta = \frac{1}{R\, \kappa \sqrt{1 + t / (10 (d + 1))}}
+
+    with R the mean squared norm of the rows seen, weighted by itself, and :math:`\kappa` their
+    typical curvature: it cannot overshoot, whatever the next row is.
+
+    References
+    ----------
+    P. Toulis, E. M. Airoldi, "Asymptotic and Finite-Sample Properties of Estimators Based on
+    Stochastic Gradients", 2017.
     """
 
 

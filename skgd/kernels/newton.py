@@ -45,10 +45,10 @@ def model_of(objective, point, weights):
     return Expansion(objective, point, hess.astype(point.theta.dtype))
 
 
-def minimised(model):
+def minimised(model, forcing=FORCING):
     """Return nearly the minimiser of a model, and how far the model falls."""
     start = point = model.at(model.base.theta)
-    enough = FORCING * model.distance(start)
+    enough = forcing * model.distance(start)
     step = accelerated_steps(model) if model.l1.any() else conjugate_steps(model)
     for _ in range(INNER_STEPS):
         point = model.at(step(point))

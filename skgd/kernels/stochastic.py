@@ -5,9 +5,9 @@ from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 
-from skgd.kernels import blocked, lazy, proposals, updates
+from skgd.kernels import blocked, lazy, proposals, recursive, stream, updates
 from skgd.kernels.snapshot import SnapshotEpochs
-from skgd.optimizers import Snapshot
+from skgd.optimizers import BatchOptimizer, Implicit, Snapshot
 from skgd.schedules import PassiveAggressive
 
 #: Classes of pieces that Numba could not compile: they are not tried again.
@@ -33,6 +33,10 @@ def executor(task):
     """
     if isinstance(task.optimizer, Snapshot):
         return SnapshotEpochs(task, proposer())
+    if isinstance(task.optimizer, BatchOptimizer):
+        return lambda state, order, rates: recursive.run_epoch(task, state)
+    if isinstance(task.optimizer, Implicit):
+        return stream_executor(task)
     pieces = {type(task.objective.loss), type(task.optimizer)}
     # The step rules of single rows, and sparse rows of whose columns an update touches few, are
     # NumPy's.
@@ -55,6 +59,24 @@ def executor(task):
             stacklevel=2,
         )
         return numpy_executor(task)
+
+
+def stream_executor(task):
+    """Return what learns the rows of a stream one after the other."""
+
+    def run_epoch(state, order, rates):
+        return stream.run_epoch(walk, task, state, rates)
+
+    loss = task.objective.loss
+    walk = stream.walker(type(loss).value, type(loss).slope)
+    if compiles() and is_built_in(loss):
+        from skgd.kernels.compiled.stream import walk  # as above
+    return run_epoch
+
+
+def is_built_in(piece):
+    """Tell whether a piece comes with this package."""
+    return type(piece).__module__.partition(".")[0] == "skgd"
 
 
 def proposer():
