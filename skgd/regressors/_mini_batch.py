@@ -18,7 +18,8 @@ class MiniBatchGDRegressor(KeywordGDRegressor):
 
     It minimises the objective of :class:`BatchGDRegressor`, but each update looks at `batch_size`
     rows only: the last batch of an epoch holds the rest. With nothing set an epoch proposes a step,
-    which the objective combines with the last few, so that it never rises.
+    which the objective combines with the last few, so that it never rises; ``partial_fit`` descends
+    on the second moments of all rows so far, or for other losses than squared error row by row.
 
     Parameters
     ----------
