@@ -547,6 +547,14 @@ class Implicit(Optimizer):
     ----------
     P. Toulis, E. M. Airoldi, "Asymptotic and Finite-Sample Properties of Estimators Based on
     Stochastic Gradients", 2017.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import MiniBatchGDRegressor
+    >>> X, y = load_diabetes(return_X_y=True, scaled=False)
+    >>> MiniBatchGDRegressor("huber").partial_fit(X, y).optimizer_
+    Implicit()
     """
 
 
