@@ -422,7 +422,8 @@ class _Descent:
                     return StopReason.STALLED
                 if reason is not None and self.confirmed():
                     return reason
-            value = getattr(self.task.run_epoch, "values", value) if tests.plateau else value
+            if isinstance(self.task.optimizer, Snapshot):
+                value = self.task.run_epoch.values  # of each output
             stalled = tests.plateau is not None and tests.plateau.stalled(value)
         return self.after_stall() if stalled else None
 
