@@ -124,7 +124,7 @@ def test_other_losses_are_learned_row_by_row(loss, kind):
     best = BatchGDRegressor(piece).fit(X, y)
     span = piece.value(np.median(y), y).mean()
     for model in regressors(loss=piece):
-        learn(model, X, y, passes=20)
+        learn(model, X, y, passes=5)
         assert isinstance(model.optimizer_, Implicit)
         excess = piece.value(model.predict(X), y).mean() - piece.value(best.predict(X), y).mean()
         assert excess < 2e-2 * span
@@ -135,7 +135,7 @@ def test_outliers_do_no_harm_to_a_robust_stream():
     best = LinearRegression().fit(X, y).score(X, y)
     far = np.where(np.arange(len(y)) % 100 == 50, -1e9, y)
     for model in regressors(loss=Huber(1.0)):
-        assert learn(model, X, far, passes=5).score(X, y) > best - 0.02
+        assert learn(model, X, far, passes=2).score(X, y) > best - 0.02
 
 
 @pytest.mark.skipif(not compiles(), reason="Numba is not there")
