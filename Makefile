@@ -30,10 +30,11 @@ demo: $(VENV)/installed-plot  ## Fit real data with the three regressors, save t
 test: $(VENV)/installed-test  ## Run the tests and every documented example
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-oldest: $(OLDEST)/installed-test  ## Run the tests with the oldest versions that pyproject.toml declares
+test-oldest: $(OLDEST)/installed-test  ## Run the tests with the oldest versions declared, first without Numba
 	@$(OLDEST)/bin/python -c "import platform, numpy, sklearn; print('Python', \
 	  platform.python_version(), '/ NumPy', numpy.__version__, '/ scikit-learn', sklearn.__version__)"
-	@$(OLDEST)/bin/python -m pytest $(PYTEST_ARGS)
+	@NUMBA_DISABLE_JIT=1 $(OLDEST)/bin/python -m pytest $(PYTEST_ARGS)
+	@$(OLDEST)/bin/python -m pytest $(PYTEST_ARGS) tests/test_compiled.py
 
 test-matrix:  ## Run the tests on every Python here, with the oldest and the newest dependencies
 	@PYTEST_ARGS="$(PYTEST_ARGS)" .ci/matrix
@@ -128,7 +129,8 @@ $(OLDEST)/installed-test: pyproject.toml setup.cfg $(OLDEST)/created
 	@echo "Installing skgd[test] with its oldest dependencies (once)"
 	@$(OLDEST)/bin/python -c "import tomllib; \
 	  project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-	  print(*project['dependencies'], sep='\n')" > $(OLDEST)/bounds.txt
+	  print(*project['dependencies'], *project['optional-dependencies']['fast'], sep='\n')" \
+	  > $(OLDEST)/bounds.txt
 	@sed 's/>=/==/' $(OLDEST)/bounds.txt > $(OLDEST)/constraints.txt
 	@$(OLDEST)/bin/python $(PIP_INSTALL) --constraint $(OLDEST)/constraints.txt --editable ".[test]"
 	@touch $@

@@ -1,6 +1,7 @@
 """Gradient-descent regressors in scikit-learn's manner: batch, mini-batch and stochastic."""
 
 from skgd import losses, optimizers, penalties, schedules
+from skgd._versions import show_versions
 from skgd.callbacks import EarlyStopping
 from skgd.minimization import approx_gradient, check_gradient, maximize, minimize
 from skgd.plotting import (
@@ -32,4 +33,5 @@ __all__ = [
     "optimizers",
     "penalties",
     "schedules",
+    "show_versions",
 ]

@@ -10,10 +10,11 @@ from time import perf_counter
 
 import numpy as np
 
+from skgd.designs import CHUNK
 from skgd.history import History
 from skgd.kernels.full_batch import run_update
 from skgd.kernels.limits import LARGEST_SLOPE
-from skgd.kernels.stochastic import executor
+from skgd.kernels.stochastic import executor, row_order
 from skgd.objectives import Expansion, Objective
 from skgd.optimizers import Optimizer, Snapshot
 from skgd.path import Path
@@ -352,13 +353,13 @@ class _Descent:
         """Return state, point, path, last rate and objective after one more epoch."""
         task, state = self.task, self.state
         path = self.path and self.path.copy()
-        rates = state.scale * self.rates(state.t + np.arange(task.updates_per_epoch))
+        rates = self.table(state)
         if task.batch_size is None:
             state, point, rate = run_update(task, state, self.point, rates[0])
             if path is not None:
                 path.add(state.t - 1, *self.in_data_units(state))
             return state, point, path, rate, point.value
-        order = state.rng.permutation(task.objective.design.n_rows) if task.shuffle else None
+        order = row_order(state.rng, task.objective.design.n_rows) if task.shuffle else None
         if path is None or isinstance(task.optimizer, Snapshot):
             state, running = task.run_epoch(state, order, rates)
             if path is not None:  # the way to a proposal is none of models
@@ -366,6 +367,14 @@ class _Descent:
         else:
             state, running = self.run_along(path, order, rates)
         return state, None, path, rates[-1], running
+
+    def table(self, state):
+        """Return the rates of the next epoch's updates, found in chunks that stay in the cache."""
+        table = np.empty(self.task.updates_per_epoch)
+        for start in range(0, len(table), CHUNK):
+            some = table[start : start + CHUNK]
+            some[:] = self.rates(state.t + start + np.arange(len(some)))
+        return table if state.scale == 1 else state.scale * table
 
     def started_path(self):
         """Return the path of the calls before, or a new one, with the start of this one."""

@@ -1,5 +1,10 @@
 """Compiled loops do what NumPy does, for every piece and every kind of rows."""
 
+import os
+import shutil
+import subprocess
+import sys
+import tracemalloc
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -219,3 +224,118 @@ def test_read_only_and_fortran_ordered_rows(tmp_path):
     for rows in (frozen, np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2], np.load(path, "r")):
         model = SGDRegressor(random_state=0, max_iter=3, tol=None).fit(rows, y)
         np.testing.assert_allclose(model.coef_, expected, rtol=1e-12)
+
+
+# Row orders
+
+
+@pytest.mark.parametrize("drawn", [0, 1])
+def test_rows_are_shuffled_as_numpy_does_and_the_generator_left_alike(drawn):
+    theirs, ours = np.random.default_rng(7), np.random.default_rng(7)
+    for rng in (theirs, ours):
+        rng.integers(5, size=drawn, dtype=np.uint32)  # half a word is left over
+    for n_rows in (stochastic.FEWEST_TO_SHUFFLE, 5000, 70_001):
+        np.testing.assert_array_equal(
+            stochastic.row_order(ours, n_rows), theirs.permutation(n_rows)
+        )
+        assert ours.bit_generator.state == theirs.bit_generator.state
+
+
+def test_orders_of_other_generators_are_numpys():
+    ours, theirs = (np.random.Generator(np.random.MT19937(3)) for _ in range(2))
+    np.testing.assert_array_equal(stochastic.row_order(ours, 5000), theirs.permutation(5000))
+
+
+def test_both_executors_visit_the_rows_in_the_same_order(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(5000, 2))
+    params = {"max_iter": 2, "tol": None, "random_state": 0}
+    compiled = SGDRegressor(**params).fit(X, X[:, 0])
+    monkeypatch.setattr(stochastic, "compiles", lambda: False)
+    assert_same(compiled, SGDRegressor(**params).fit(X, X[:, 0]))
+
+
+def assert_same(one, other):
+    np.testing.assert_allclose(one.coef_, other.coef_, rtol=1e-10)
+    np.testing.assert_allclose(one.intercept_, other.intercept_, rtol=1e-10)
+
+
+# Memory
+
+
+@pytest.mark.parametrize("batch_size", [1, 32])
+def test_a_fit_makes_no_copy_of_the_rows(batch_size):
+    X, y = np.ones((20_000, 100)), np.ones(20_000)
+    model = MiniBatchGDRegressor(
+        batch_size=batch_size, learning_rate=1e-3, standardize=False, max_iter=2, tol=None
+    ).fit(X[:100], y[:100])
+    tracemalloc.start()
+    try:
+        model.fit(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    chunk, numbers_a_row = 4096, 8
+    assert peak < 8 * (chunk * 100 + numbers_a_row * len(X)) < X.nbytes / 2
+
+
+# Machine code on disk
+
+PROGRAM = """
+import numpy as np, skgd, sys
+from skgd.kernels.compiled import updates
+X = np.random.default_rng(0).normal(size=(30, 2))
+model = skgd.SGDRegressor(loss="huber", max_iter=2, tol=None, shuffle=False).fit(X, X[:, 0])
+dispatcher = updates.run_per_sample.dispatchers.get(True)
+print(*model.coef_, sum(dispatcher.stats.cache_hits.values()) if dispatcher else "none")
+"""
+
+
+def run_program(package, cache, home=None):
+    """Run the program with a package and a cache; return its coefficients and its cache hits."""
+    env = os.environ | {"PYTHONPATH": str(package), "PYTHONWARNINGS": "error"}
+    env |= {"NUMBA_CACHE_DIR": str(cache)} if cache else {}
+    env |= {"HOME": str(home), "XDG_CACHE_HOME": str(home)} if home else {}
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=package)
+    assert not done.returncode, done.stderr
+    *coef, hits = done.stdout.split()
+    return [float(number) for number in coef], hits
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A copy of the package, whose formulas may be edited."""
+    root = os.path.dirname(os.path.dirname(stochastic.__file__))
+    copy = tmp_path / "here"
+    shutil.copytree(root, copy / "skgd", ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+def test_machine_code_is_kept_and_never_stale(package, tmp_path):
+    cache = tmp_path / "cache"
+    first, hits = run_program(package, cache)
+    assert hits == "0"
+    assert run_program(package, cache) == (first, "1")
+
+    # an edited formula, in the same place, as another version installed there would have
+    source = package / "skgd" / "losses" / "_smooth.py"
+    text = source.read_text()
+    clipped = "np.minimum(np.maximum(p - y, -self.epsilon), self.epsilon)"
+    assert clipped in text
+    source.write_text(text.replace(clipped, f"2 * {clipped}"))
+    edited, hits = run_program(package, cache)
+    assert hits == "0"
+    assert abs(edited[0]) > 1.5 * abs(first[0])
+    source.write_text(text)  # and the first version again: its code is still there
+    assert run_program(package, cache) == (first, "1")
+
+    for index in cache.rglob("*.nbi"):
+        index.write_bytes(b"damaged")
+    assert run_program(package, cache)[0] == first
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders without permissions")
+def test_a_fit_works_where_nothing_can_be_written(package, tmp_path):
+    blocked = tmp_path / "file"  # also root cannot make a folder below a file
+    blocked.write_text("")
+    assert run_program(package, blocked / "cache")[0] == run_program(package, tmp_path / "c")[0]

@@ -12,7 +12,7 @@ from sklearn import linear_model
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.designs import Coordinates, Design, Moments
-from skgd.kernels import lazy, lazy_blocks, newton, updates
+from skgd.kernels import lazy, lazy_blocks, newton, stochastic, updates
 from skgd.losses import LOSSES
 from skgd.optimizers import OPTIMIZERS, ElementwiseOptimizer
 from skgd.penalties import PENALTIES
@@ -392,6 +392,7 @@ def test_nothing_is_made_dense(Regressor, standardize, monkeypatch):
 @pytest.mark.parametrize("Regressor", STOCHASTIC)
 def test_an_update_touches_its_entries_only(Regressor, average, penalty, standardize, monkeypatch):
     """One update an epoch goes over all features; the others make no array of their size."""
+    monkeypatch.setattr(stochastic, "compiles", lambda: False)
     X, y = wide(n_rows=300, n_features=200_000)
     counts, peaks = [], []
 
@@ -436,6 +437,7 @@ def test_updates_may_be_cut_into_any_parts(
     penalty, alpha, standardize, block, data, factors, monkeypatch
 ):
     """Blocks of rows, stretches between passes over all features, chunks of formed rows."""
+    monkeypatch.setattr(stochastic, "compiles", lambda: False)
     monkeypatch.setattr(lazy_blocks, "BLOCK", block)
     monkeypatch.setattr(lazy, "STRETCH", 9)
     monkeypatch.setattr(lazy, "SLICE", 3)

@@ -38,9 +38,8 @@ def executor(task):
     if isinstance(task.optimizer, Implicit):
         return stream_executor(task)
     pieces = {type(task.objective.loss), type(task.optimizer)}
-    # The step rules of single rows, and sparse rows of whose columns an update touches few, are
-    # NumPy's.
-    if isinstance(task.schedule, PassiveAggressive) or lazy.applies(task):
+    # The step rules of single rows are NumPy's.
+    if isinstance(task.schedule, PassiveAggressive):
         return numpy_executor(task)
     if not_compilable & pieces or not compiles():
         return numpy_executor(task)
@@ -106,6 +105,19 @@ def numpy_executor(task):
         return updates.run_epoch(task, state, order, rates)
 
     return run_epoch
+
+
+#: Rows from which on a compiled loop shuffles faster than NumPy.
+FEWEST_TO_SHUFFLE = 4096
+
+
+def row_order(rng, n_rows):
+    """Return ``rng.permutation(n_rows)``, also where a compiled loop finds it."""
+    if n_rows < FEWEST_TO_SHUFFLE or not compiles():
+        return rng.permutation(n_rows)
+    from skgd.kernels.compiled.shuffle import shuffled
+
+    return shuffled(rng, n_rows)
 
 
 @cache

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from skgd.kernels import lazy
 from skgd.kernels.compiled.formulas import is_built_in, record
 from skgd.kernels.compiled.rows import frozen, rows_of
+from skgd.kernels.compiled.touched import run_per_touch
 from skgd.kernels.compiled.updates import (
     Manner,
     Penalty,
@@ -49,8 +51,14 @@ class CompiledEpochs:
             task.batch_size, design.fit_intercept, int(task.average), float(task.largest_slope)
         )
         kernel = run_per_sample
-        if task.batch_size > 1 or design.sparse:
+        if lazy.applies(task):
+            kernel = run_per_touch
+        elif task.batch_size > 1 or design.sparse:
             kernel = run_per_batch
+        # The others are not written to, and stay those of the state before.
+        self.moved = ["theta"] + ["mean"] * (task.average > 0)
+        self.moved += ["first", "second"] * optimizer.remembers
+        self.moved += ["owed", "paid"] * bool(objective.l1.any())
         walk = Walk(*(np.zeros((1, 1), dtype) for _ in Walk._fields))
         sample = *self.fixed, self.no_order, frozen(np.ones(1)), *self.rules, walk, self.manner
         keep = is_built_in(objective.loss) and is_built_in(optimizer)
@@ -59,17 +67,23 @@ class CompiledEpochs:
     def __call__(self, state, order, rates, start=0):
         """Do what :func:`skgd.kernels.stochastic.executor` says."""
         shape = state.theta.shape
-        walk = Walk(
-            *(
-                np.array(getattr(state, name).reshape(-1, shape[-1]), order="C")
-                for name in Walk._fields
-            )
-        )
+        parts = {
+            name: np.ascontiguousarray(getattr(state, name).reshape(-1, shape[-1]))
+            for name in Walk._fields
+        }
+        parts |= {name: parts[name].copy() for name in self.moved}
         order = self.no_order if order is None else frozen(order)
         total, t = self.run(
-            *self.fixed, order, frozen(rates), *self.rules, walk, self.manner, start, float(state.t)
+            *self.fixed,
+            order,
+            frozen(rates),
+            *self.rules,
+            Walk(**parts),
+            self.manner,
+            start,
+            float(state.t),
         )
-        moved = {name: part.reshape(shape) for name, part in walk._asdict().items()}
+        moved = {name: parts[name].reshape(shape) for name in self.moved}
         visited = min(len(rates) * self.manner.batch_size, self.n_rows - start)
         return replace(state, **moved, t=int(t)), total / visited
 

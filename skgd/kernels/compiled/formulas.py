@@ -15,7 +15,7 @@ from numbers import Real
 from numba.extending import overload
 
 from skgd import penalties
-from skgd.kernels.compiled.jit import FASTMATH, NotCompilableError, inline
+from skgd.kernels.compiled.jit import PART, NotCompilableError, inline
 from skgd.losses import LOSSES
 from skgd.optimizers import OPTIMIZERS
 
@@ -74,19 +74,19 @@ def formula(record, name):
     return inline(getattr(record.instance_class.piece, name))
 
 
-@overload(value, jit_options={"fastmath": FASTMATH})
+@overload(value, jit_options=PART)
 def _value(loss, p, y):
     method = formula(loss, "value")
     return lambda loss, p, y: method(loss, p, y)
 
 
-@overload(slope, jit_options={"fastmath": FASTMATH})
+@overload(slope, jit_options=PART)
 def _slope(loss, p, y):
     method = formula(loss, "slope")
     return lambda loss, p, y: method(loss, p, y)
 
 
-@overload(update, jit_options={"fastmath": FASTMATH})
+@overload(update, jit_options=PART)
 def _update(optimizer, gradient, first, second, rate, t):
     method = formula(optimizer, "update")
     return lambda optimizer, gradient, first, second, rate, t: method(

@@ -6,13 +6,26 @@ from functools import cache
 from pathlib import Path
 
 from numba import njit, typeof
-from numba.core.errors import NumbaError, UnsupportedBytecodeError
+from numba.core import errors
 
 #: Sums may be reordered and fused. The full flag would make ``isfinite(nan)`` true.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
 
+#: How all loops and their parts are compiled. A division by zero is infinite, as in NumPy.
+OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
+
+#: The same for parts that Numba finds by the types of their arguments.
+PART = {"fastmath": FASTMATH, "error_model": "numpy"}
+
+#: What Numba raises where it cannot compile. The second is no subclass of the first, and older
+#: versions lack it.
+REFUSALS = errors.NumbaError, getattr(errors, "UnsupportedBytecodeError", errors.NumbaError)
+
 #: Decorator of the functions that kernels are made of.
-inline = njit(fastmath=FASTMATH, nogil=True)
+inline = njit(**OPTIONS)
+
+#: The same for small functions of many arrays: a call would take longer than their work.
+merged = njit(**OPTIONS, inline="always")
 
 
 class NotCompilableError(TypeError):
@@ -62,12 +75,12 @@ class Kernel:
             if keep:
                 try:
                     return self._compiled(signature, cached=True)
-                except (NumbaError, UnsupportedBytecodeError):
+                except REFUSALS:
                     raise
                 except Exception:  # no place to write, a damaged index, a full disk, …
                     pass
             return self._compiled(signature, cached=False)
-        except (NumbaError, UnsupportedBytecodeError) as error:
+        except REFUSALS as error:
             raise NotCompilableError(reason(error)) from error
 
     def _compiled(self, signature, cached):
@@ -75,7 +88,7 @@ class Kernel:
         if dispatcher is None:
             if cached:
                 self.function.__qualname__ = f"{self.function.__name__}_{digest()}"
-            dispatcher = njit(fastmath=FASTMATH, nogil=True, cache=cached)(self.function)
+            dispatcher = njit(**OPTIONS, cache=cached)(self.function)
             self.dispatchers[cached] = dispatcher
         if signature not in dispatcher.overloads:
             dispatcher.compile(signature)

@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from skgd.kernels.compiled.jit import FASTMATH, inline
+from skgd.kernels.compiled.jit import PART, inline
 
 #: Visits between asking the memory for a row and using it, and the bytes of a row asked for.
 AHEAD, LONGEST = 6, 4096
@@ -78,7 +78,7 @@ def entry(rows, i, j):
     """Return an entry of a dense row."""
 
 
-@overload(entry, jit_options={"fastmath": FASTMATH})
+@overload(entry, jit_options=PART)
 def _entry(rows, i, j):
     if rows.instance_class is Centred:
         return lambda rows, i, j: (rows.X[i, j] - rows.center[j]) * rows.inverse[j]
@@ -133,7 +133,7 @@ def _scaled_dot(rows, i, theta, o):
 DOT = {Plain: _dense_dot, Centred: _dense_dot, Stored: _plain_dot, StoredCentred: _scaled_dot}
 
 
-@overload(dot, jit_options={"fastmath": FASTMATH})
+@overload(dot, jit_options=PART)
 def _dot(rows, i, theta, o):
     found = DOT[rows.instance_class]
     return lambda rows, i, theta, o: found(rows, i, theta, o)
@@ -166,7 +166,7 @@ ACCUMULATE = {
 }
 
 
-@overload(accumulate, jit_options={"fastmath": FASTMATH})
+@overload(accumulate, jit_options=PART)
 def _accumulate(rows, i, factor, gradient, o):
     found = ACCUMULATE[rows.instance_class]
     return lambda rows, i, factor, gradient, o: found(rows, i, factor, gradient, o)
@@ -180,7 +180,7 @@ def _shift_offset(rows, theta, o):
     return total
 
 
-@overload(offset, jit_options={"fastmath": FASTMATH})
+@overload(offset, jit_options=PART)
 def _offset(rows, theta, o):
     if rows.instance_class is StoredCentred:
         return lambda rows, theta, o: _shift_offset(rows, theta, o)
@@ -193,7 +193,7 @@ def _shift_settle(rows, total, gradient, o):
         gradient[o, j] -= total * rows.shift[j]
 
 
-@overload(settle, jit_options={"fastmath": FASTMATH})
+@overload(settle, jit_options=PART)
 def _settle(rows, total, gradient, o):
     if rows.instance_class is StoredCentred:
         return lambda rows, total, gradient, o: _shift_settle(rows, total, gradient, o)
@@ -235,7 +235,7 @@ def _prefetch_stored(rows, i):
         prefetch_item(rows.indices, e)
 
 
-@overload(prefetch, jit_options={"fastmath": FASTMATH})
+@overload(prefetch, jit_options=PART)
 def _prefetch(rows, i):
     if rows.instance_class in (Plain, Centred):
         return lambda rows, i: _prefetch_dense(rows, i)
