@@ -9,7 +9,7 @@ from skgd.kernels.stochastic import compiles
 PACKAGES = ["skgd", "numpy", "scipy", "scikit-learn", "numba", "llvmlite", "matplotlib", "dask"]
 
 
-def show_versions():
+def show_versions() -> None:
     """Print the versions that matter, and which executor runs the updates.
 
     The executor is Numba where it is installed, can be imported and is switched on; else NumPy.

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import skgd
@@ -35,3 +36,13 @@ def test_every_registered_piece_is_public(module):
     registry = getattr(module, module.__name__.rpartition(".")[2].upper())
     assert {piece.__name__ for piece in registry.values()} <= set(module.__all__)
     assert all(hasattr(module, name) for name in module.__all__)
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_versions_name_the_executor(active, monkeypatch, capsys):
+    monkeypatch.setattr("skgd._versions.compiles", lambda: active)
+    skgd.show_versions()
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["skgd"]
+    assert lines["numpy"] == np.__version__
+    assert lines["executor"].startswith("Numba" if active else "NumPy")
