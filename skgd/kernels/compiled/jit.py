@@ -4,6 +4,7 @@ import hashlib
 import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from numba import njit, typeof
 from numba.core import errors
@@ -12,10 +13,10 @@ from numba.core import errors
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
 
 #: How all loops and their parts are compiled. A division by zero is infinite, as in NumPy.
-OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
+OPTIONS: Any = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
 
 #: The same for parts that Numba finds by the types of their arguments.
-PART = {"fastmath": FASTMATH, "error_model": "numpy"}
+PART: Any = {"fastmath": FASTMATH, "error_model": "numpy"}
 
 #: What Numba raises where it cannot compile. The second is no subclass of the first, and older
 #: versions lack it.
