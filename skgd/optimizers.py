@@ -551,10 +551,10 @@ class Implicit(Optimizer):
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
-    >>> from skgd import MiniBatchGDRegressor
+    >>> from skgd import MiniBatchGDRegressor, optimizers
     >>> X, y = load_diabetes(return_X_y=True, scaled=False)
-    >>> MiniBatchGDRegressor("huber").partial_fit(X, y).optimizer_
-    Implicit()
+    >>> MiniBatchGDRegressor("huber").partial_fit(X, y).optimizer_ == optimizers.Implicit()
+    True
     """
 
 
