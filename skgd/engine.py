@@ -342,9 +342,11 @@ class _Descent:
         state, point, path, rate, value = self.advance()
         if self.exploded(state, value, number, rate):
             return None
+        before = self.state, self.point, self.path
         self.state, self.point, self.path, self.last_value = state, point, path, value
         if self.explosion.count == 0:
-            self.safe = state, point, path
+            # A running objective tells of where the epoch began, and not of where it led.
+            self.safe = before if point is None else (state, point, path)
         row = self.remember(self.first_epoch + number, rate, value)
         stop = self.watch is not None and self.watch.end(row, self.state)
         return self.verdict(row, value) or (StopReason.CALLBACK if stop else None)

@@ -1,5 +1,6 @@
 """The descent loop, one seam above the kernels: epochs, states, exits."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -7,13 +8,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skgd.designs import Coordinates, Design
-from skgd.engine import Diverged, State, Task, descend
+from skgd.engine import BACK_OFF, DEAD, Diverged, State, Task, _Descent, descend
 from skgd.engine import Tests as Exits  # pytest would collect it
+from skgd.gram import Gram
 from skgd.history import History
 from skgd.losses import SquaredError
-from skgd.objectives import Objective
-from skgd.optimizers import GD, Momentum
-from skgd.schedules import Adaptive, Constant, InverseScaling
+from skgd.objectives import Expansion, Objective
+from skgd.optimizers import GD, ConjugateGradient, Momentum
+from skgd.schedules import Adaptive, Constant, ExponentialDecay, InverseScaling, LineSearch
 from skgd.stopping import GradientTest, Plateau, StopReason
 
 
@@ -160,3 +162,198 @@ def test_an_interruption_keeps_the_last_whole_epoch(task):
     outcome = run(replace(task, max_iter=10), watch=Onlooker(KeyboardInterrupt))
     assert outcome.reason is StopReason.INTERRUPTED
     assert len(outcome.history) == outcome.state.t
+
+
+# Exits, one by one
+
+
+def descent(task, tests=None, **params):
+    return _Descent(replace(task, **params), begin(), tests or Exits(), History(), None)
+
+
+def test_a_divergence_crosses_processes():
+    error = pickle.loads(pickle.dumps(Diverged(3, 0.1, 1.0, 2e9)))
+    assert (error.epoch, error.rate, error.start, error.value) == (3, 0.1, 1.0, 2e9)
+    assert error.args == (3, 0.1, 1.0, 2e9)
+
+
+@pytest.mark.parametrize(("value", "far"), [(1.9, False), (2.0, False), (2.1, True), (1e9, True)])
+def test_a_stall_above_twice_the_best_constant_is_no_convergence(value, far, task):
+    stalled = descent(task, batch_size=7)
+    stalled.explosion.reference, stalled.last_value = 1.0, value
+    assert stalled.far_out(StopReason.CONVERGED) is far
+    assert stalled.far_out(StopReason.MAX_ITER) is False
+    stalled.tests.gradient = GradientTest(tol=0.5, reference=1.0)
+    assert stalled.far_out(StopReason.CONVERGED) is False
+
+
+@pytest.mark.parametrize(
+    ("streaming", "count", "far"),
+    [(False, 0, False), (False, 1, True), (True, 1, False), (True, 2, True)],
+)
+def test_one_far_epoch_ends_a_fit_and_two_a_stream(streaming, count, far, task):
+    out = descent(task, streaming=streaming)
+    out.explosion.count = count
+    assert out.far_out(StopReason.MAX_ITER) is far
+
+
+def test_an_explosion_is_measured_by_the_larger_of_start_and_best_constant(task, small):
+    constant = np.var(small[1]) / 2
+    start = np.mean(small[1] ** 2) / 2
+    assert_allclose(descent(task).explosion.reference, start)
+    near = _Descent(
+        task, State.at(np.array([0, 0, 0, small[1].mean()]), None), Exits(), History(), None
+    )
+    assert_allclose(near.explosion.reference, constant)
+    went_on = replace(begin(), reference=77.0, explosions=1)
+    resumed = _Descent(task, went_on, Exits(), History(), None)
+    assert (resumed.explosion.reference, resumed.explosion.count) == (77.0, 1)
+    state = descend(task, went_on, Exits(), History()).state
+    assert (state.reference, state.explosions) == (77.0, 0)
+
+
+def test_targets_out_of_range_are_told_by_their_precision(task):
+    y = np.full(20, 1e200)
+    with pytest.raises(
+        ValueError, match=r"not finite at the start: .* float64\. Scale them down\.$"
+    ):
+        run(replace(task, objective=replace(task.objective, y=y), batch_size=7))
+
+
+def test_a_step_back_goes_to_the_last_good_state_at_a_quarter_of_the_rate(task):
+    # One update an epoch: the running objective is that of where it began.
+    task = replace(
+        task, schedule=Constant(1e4), batch_size=20, on_divergence="back_off", max_iter=3
+    )
+    outcome = run(task)
+    assert outcome.state.scale == BACK_OFF
+    assert_array_equal(outcome.state.theta, np.zeros(4))
+    assert outcome.state.explosions == 0
+    remembered = replace(begin(), memory={"of": "before"})
+    taken_back = descend(task, remembered, Exits(), History())
+    assert taken_back.state.memory == {}
+
+
+@pytest.mark.parametrize("batch_size", [None, 20])
+def test_numbers_that_are_not_finite_are_an_explosion_at_once(batch_size, task):
+    task = replace(task, schedule=Constant(1e250), batch_size=batch_size)
+    with pytest.raises(Diverged) as error:
+        run(replace(task, max_iter=10))
+    assert (error.value.epoch, error.value.rate) == (1 if batch_size is None else 2, 1e250)
+
+
+def test_the_first_of_equal_scores_is_the_best(task):
+    tests = Exits(plateau=Plateau(0.0, 9), validate=lambda theta: 1.0, early_stopping=True)
+    state = run(task, tests=tests).state
+    assert_array_equal(state.theta, run(replace(task, max_iter=1)).state.theta)
+
+
+def test_without_a_plateau_a_score_ends_nothing(task):
+    tests = Exits(validate=lambda theta: -(theta[0] ** 2), early_stopping=True)
+    assert run(task, tests=tests).reason is StopReason.MAX_ITER
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1])
+def test_a_rate_that_died_out_is_a_small_share_of_the_first(scale, task):
+    task = replace(task, schedule=InverseScaling(0.5, power_t=1.0))
+    dying = _Descent(task, replace(begin(), scale=scale), Exits(), History(), None)
+    edge = DEAD * scale * 0.5
+    assert [bool(dying.died_out(rate)) for rate in (0.99 * edge, edge, 1.01 * edge)] == [
+        True,
+        False,
+        False,
+    ]
+    searching = descent(task, schedule=LineSearch())
+    assert not searching.died_out(0.0)
+
+
+def test_a_descent_whose_rate_died_out_has_stalled(task):
+    tests = Exits(gradient=GradientTest(tol=1e-9, reference=1.0, patience=3))
+    dying = replace(task, schedule=ExponentialDecay(0.1, decay=0.5), max_iter=500)
+    assert run(dying, tests=tests).reason is StopReason.STALLED
+
+
+def expanding(task):
+    """Return a task on second moments that hold few digits, its objective, and its tests."""
+    t = np.linspace(0, 1, 200)
+    X, y = np.column_stack([t**k for k in range(1, 7)]), np.exp(t)
+    design = Design(X, Coordinates(X.mean(axis=0), X.std(axis=0)), True)
+    objective = Objective(design, y, None, SquaredError(), np.zeros(7), np.zeros(7))
+    model = Expansion.of_gram(objective, Gram.of(X, y, None))
+    reference = objective.distance(objective.at(objective.constant()))
+    tests = Exits(gradient=GradientTest(tol=1e-13, reference=reference))
+    params = dict(objective=objective, model=model, optimizer=ConjugateGradient())
+    return replace(task, **params, schedule=LineSearch(), max_iter=3000, horizon=3000), tests
+
+
+def test_what_an_expansion_calls_small_is_small_on_the_rows(task):
+    task, tests = expanding(task)
+    state = State.at(task.objective.constant(), np.random.default_rng(0))
+    outcome = descend(task, state, tests, History())
+    assert outcome.reason.is_success
+    # What is told is the gradient on the rows, and no digit of it can be gained.
+    told = task.objective.distance(task.objective.at(outcome.state.theta))
+    assert_allclose(outcome.final["gradient_norm"], told, rtol=1e-9)
+    alone = replace(task, model=task.objective)
+    on_rows = descend(alone, state, expanding(task)[1], History())
+    best = alone.objective.distance(alone.objective.at(on_rows.state.theta))
+    assert told <= 10 * max(best, 1e-13 * tests.gradient.reference)
+
+
+def test_a_path_keeps_every_kth_update_however_the_epochs_fall(task):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1501, 3))
+    design = Design(X, Coordinates.identity(3), True)
+    objective = replace(task.objective, design=design, y=X[:, 0] + rng.normal(size=1501))
+    task = replace(task, objective=objective, batch_size=1, record="path", schedule=Constant(0.01))
+    outcome = run(replace(task, max_iter=3))
+    updates = outcome.history.path.arrays()["update"]
+    assert_array_equal(updates[:-1], np.arange(0, 4503, 4))
+    assert updates[-1] == 4503
+    plain = run(replace(task, max_iter=3, record="objective"))
+    for name in ("running_objective", "objective"):
+        found, expected = (h.history.arrays()[name] for h in (outcome, plain))
+        assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_what_is_remembered_is_counted_on_from_the_calls_before(task):
+    history = History()
+    state = begin()
+    for _ in range(2):
+        state = descend(task, state, Exits(), history).state
+    columns = history.arrays()
+    assert columns["epoch"].tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert np.isnan(columns["learning_rate"][0])
+    assert (np.diff(columns["time"]) >= 0).all()
+    whole = run(replace(task, max_iter=6)).history.arrays()
+    for name in ("objective", "gradient_norm"):
+        assert_allclose(columns[name], whole[name], rtol=1e-13)
+
+
+def test_nothing_is_remembered_where_none_is_asked_for(task):
+    outcome = run(replace(task, record=None))
+    assert outcome.history.arrays() == {}
+    assert outcome.final["epoch"] == 3
+
+
+def test_the_average_is_what_a_row_describes(task):
+    task = replace(task, batch_size=7, average=2, record="objective")
+    outcome = run(task)
+    assert_allclose(
+        outcome.history.arrays()["objective"][-1], task.objective.value(outcome.state.mean)
+    )
+    assert_array_equal(outcome.state.model(2), outcome.state.mean)
+    assert_array_equal(outcome.state.model(0), outcome.state.theta)
+    late = replace(outcome.state, t=5)
+    assert_array_equal(late.model(4), late.mean)
+    assert_array_equal(late.model(5), late.theta)
+
+
+def test_preparing_descents_end_early():
+    gradient, plateau = GradientTest(tol=1e-9, reference=1.0), Plateau(1e-6, 5)
+    Exits(gradient=gradient).hurry(1e-3)
+    Exits(plateau=plateau).hurry(1e-3)
+    assert (gradient.tol, plateau.tol, plateau.patience) == (1e-3, 1e-3, 1)
+    Exits(gradient=gradient, plateau=Plateau(1e-2, 5)).hurry(1e-4)
+    assert gradient.tol == 1e-3
+    Exits().hurry(1e-3)
