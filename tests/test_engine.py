@@ -300,6 +300,72 @@ def test_what_an_expansion_calls_small_is_small_on_the_rows(task):
     assert told <= 10 * max(best, 1e-13 * tests.gradient.reference)
 
 
+def doubtful(task, small, last):
+    """Return a descent on an expansion, whose gradient was `last` times the one here before."""
+    expansion = Expansion.of_gram(task.objective, Gram.of(*small, None))
+    tests = Exits(gradient=GradientTest(tol=1e-3, reference=1.0, best_value=3.0, flat=7))
+    doubt = descent(task, tests, model=expansion)
+    doubt.state = replace(doubt.state, theta=np.array([0.3, -0.2, 0.1, 0.5]), memory={"a": 1})
+    norm = task.objective.distance(task.objective.at(doubt.state.theta))
+    doubt.expanded_at = last * norm, begin(), "the point before"
+    return doubt, norm
+
+
+def test_without_an_expansion_there_is_nothing_to_confirm(task):
+    assert descent(task).confirmed() is True
+
+
+@pytest.mark.parametrize("last", [2.0, 2.5, np.inf])
+def test_a_gradient_that_at_least_halved_is_followed_from_a_new_expansion(last, task, small):
+    doubt, norm = doubtful(task, small, last)
+    state = doubt.state
+    assert doubt.confirmed() is False
+    assert doubt.expanded_at[:2] == (norm, state)
+    assert_array_equal(doubt.expanded_at[2].gradient, doubt.point.gradient)
+    assert_array_equal(doubt.task.model.base.theta, state.theta)
+    assert_array_equal(doubt.point.gradient, task.objective.at(state.theta).gradient)
+    assert_array_equal(doubt.state.theta, state.theta)
+    assert doubt.state.memory == {}
+    assert (doubt.tests.gradient.best_value, doubt.tests.gradient.flat) == (np.inf, 0)
+
+
+@pytest.mark.parametrize("last", [1.0, 1.5])
+def test_a_gradient_that_hardly_fell_is_as_small_as_it_gets(last, task, small):
+    doubt, norm = doubtful(task, small, last)
+    state = doubt.state
+    assert doubt.confirmed() is True
+    assert doubt.final == {"gradient_norm": norm}
+    assert doubt.state is state
+
+
+def test_a_gradient_that_rose_leads_back_to_the_point_before(task, small):
+    doubt, norm = doubtful(task, small, 0.5)
+    _, state, point = doubt.expanded_at
+    assert doubt.confirmed() is True
+    assert (doubt.state, doubt.point) == (state, point)
+    assert doubt.final == {"gradient_norm": norm / 2}
+
+
+def test_a_gradient_that_is_small_on_the_rows_too_is_confirmed(task, small):
+    doubt, norm = doubtful(task, small, np.inf)
+    doubt.tests.gradient.tol = 1.01 * norm
+    assert doubt.confirmed() is True
+
+
+def test_a_path_goes_on_in_the_next_call(task):
+    task = replace(task, batch_size=7, shuffle=True, record="path")
+    whole, history = run(replace(task, max_iter=6)), History()
+    state = begin()
+    for _ in range(2):
+        state = descend(task, state, Exits(), history).state
+    expected, found = whole.history.path.arrays(), history.path.arrays()
+    assert_array_equal(found["update"], np.arange(19))
+    for name in expected:
+        assert_allclose(found[name], expected[name], rtol=1e-12)
+    plain = run(replace(task, max_iter=6, record=None))
+    assert_allclose(whole.state.theta, plain.state.theta, rtol=1e-13)
+
+
 def test_a_path_keeps_every_kth_update_however_the_epochs_fall(task):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1501, 3))
