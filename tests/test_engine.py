@@ -161,6 +161,7 @@ def test_an_onlooker_sees_each_epoch_and_may_end_the_descent(batch_size, updates
 def test_an_interruption_keeps_the_last_whole_epoch(task):
     outcome = run(replace(task, max_iter=10), watch=Onlooker(KeyboardInterrupt))
     assert outcome.reason is StopReason.INTERRUPTED
+    assert outcome.epochs == 1
     assert len(outcome.history) == outcome.state.t
 
 
@@ -362,8 +363,10 @@ def test_a_path_goes_on_in_the_next_call(task):
     assert_array_equal(found["update"], np.arange(19))
     for name in expected:
         assert_allclose(found[name], expected[name], rtol=1e-12)
-    plain = run(replace(task, max_iter=6, record=None))
+    plain = run(replace(task, max_iter=6, record="objective"))
     assert_allclose(whole.state.theta, plain.state.theta, rtol=1e-13)
+    running = [h.history.arrays()["running_objective"] for h in (whole, plain)]
+    assert_allclose(*running, rtol=1e-13)
 
 
 def test_a_path_keeps_every_kth_update_however_the_epochs_fall(task):
@@ -423,3 +426,34 @@ def test_preparing_descents_end_early():
     Exits(gradient=gradient, plateau=Plateau(1e-2, 5)).hurry(1e-4)
     assert gradient.tol == 1e-3
     Exits().hurry(1e-3)
+
+
+def test_an_explosion_in_the_last_epoch_tells_all_that_others_do(task):
+    with pytest.raises(Diverged) as error:
+        run(replace(task, schedule=Constant(1e4), max_iter=1))
+    start = task.objective.value(np.zeros(4))
+    landed = -1e4 * task.objective.at(np.zeros(4)).gradient
+    assert error.value.args == (1, 1e4, start, task.objective.value(landed))
+
+
+def test_an_explosion_in_the_last_epoch_is_taken_back(task):
+    outcome = run(replace(task, schedule=Constant(1e4), max_iter=1, on_divergence="back_off"))
+    assert_array_equal(outcome.state.theta, np.zeros(4))
+    assert outcome.reason is StopReason.MAX_ITER
+    assert outcome.state.reference == task.objective.value(np.zeros(4))
+
+
+def test_the_best_average_is_the_one_to_report(task):
+    scores = iter([0.0, 1.0, 3.0, 2.0])
+    tests = Exits(validate=lambda theta: next(scores), early_stopping=True)
+    task = replace(task, batch_size=7, average=1)
+    best = run(replace(task, max_iter=2)).state
+    outcome = run(task, tests=tests)
+    assert_array_equal(outcome.state.mean, best.mean)
+    assert_array_equal(outcome.state.model(1), best.mean)
+
+
+def test_a_descent_that_gains_no_more_digits_ends_at_its_precision(task):
+    tests = Exits(gradient=GradientTest(tol=0.0, reference=1.0, patience=3))
+    outcome = run(replace(task, schedule=Constant(1.0), max_iter=100_000), tests=tests)
+    assert outcome.reason is StopReason.PRECISION
