@@ -495,10 +495,14 @@ def test_every_registered_schedule_has_a_picture(name):
 
 
 def test_the_schedule_of_a_fit(small):
-    model = quick(MiniBatchGDRegressor, learning_rate="auto", batch_size=6).fit(*small)
+    params = {"learning_rate": "auto", "optimizer": "adam", "batch_size": 6}
+    model = quick(MiniBatchGDRegressor, **params).fit(*small)
     display = ScheduleDisplay.from_estimator(model)
     rates = display.lines_[0].get_ydata()
     assert_allclose(rates[3::4], model.history_["learning_rate"][1:])
+    searching = quick(MiniBatchGDRegressor, learning_rate="auto").fit(*small)
+    with pytest.raises(ValueError, match="ConvergenceDisplay"):
+        ScheduleDisplay.from_estimator(searching)
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ class ScheduleDisplay:
     def from_estimator(
         cls, estimator: Any, *, names: Names = None, ax: Any = None, **plot_params: Any
     ) -> Self:
-        """Draw the schedules that fitted models followed, "auto" ones included.
+        """Draw the schedules that fitted models followed, "auto" ones that have one included.
 
         Parameters
         ----------
