@@ -12,7 +12,6 @@ import numpy as np
 from scipy.sparse import csr_matrix, issparse
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -20,13 +19,13 @@ from skgd import automatic
 from skgd._callbacks import CallbackSupportMixin, Watch, callbacks_of
 from skgd._doc_links import LinkedToDocs
 from skgd._holder import HoldsPieces
-from skgd._input import checked_rows, checked_start, training_and_validation
+from skgd._input import blocked_rows, checked_rows, checked_start, training_and_validation
 from skgd._parameters import plan
+from skgd.blocks import Frame, check_features, is_blocked, predict_blocks
 from skgd.designs import Coordinates, Design, Moments
 from skgd.engine import Diverged, Seen, State, Task, descend
-from skgd.gram import Gram, gram_pays
 from skgd.history import History
-from skgd.objectives import Expansion, Objective
+from skgd.objectives import Expansion
 from skgd.schedules import Adaptive
 from skgd.stopping import Progress, StopReason
 
@@ -104,7 +103,7 @@ class BaseGDRegressor(
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, sparse matrix or Dask collection of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
@@ -130,15 +129,55 @@ class BaseGDRegressor(
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like, sparse matrix or Dask collection of shape (n_samples, n_features)
             Rows.
 
         Returns
         -------
         array of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions, of the dtype of the coefficients where X has it too.
+            Predictions, of the dtype of the coefficients where X has it too; a Dask array, not yet
+            computed, where X is a Dask collection.
         """
         check_is_fitted(self)
+        if is_blocked(X):
+            check_features(self, X, reset=False)
+            like = self._carried.coef
+            return predict_blocks(X, self._predictor(), like.dtype, like.shape[:-1])
+        return self._predictions(X)
+
+    def score(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the R² of the predictions, averaged over the outputs.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or Dask collection of shape (n_samples, n_features)
+            Rows.
+        y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            At most 1.
+        """
+        if not is_blocked(X):
+            return super().score(X, y, sample_weight)
+        check_is_fitted(self)
+        check_features(self, X, reset=False)
+        blocks = blocked_rows(X, y, "sample_weight", sample_weight)
+        return blocks.r2(self._predictor())
+
+    def _predictor(self):
+        """Return what predicts rows of which the features have been checked."""
+        twin = copy.copy(self)
+        vars(twin).pop("feature_names_in_", None)
+        twin._carried = replace(self._carried, history=None)
+        return twin._predictions
+
+    def _predictions(self, X):
+        """Return what `predict` does, of rows in memory."""
         rows = validate_data(
             self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
         )
@@ -219,11 +258,12 @@ class BaseGDRegressor(
         return self
 
     def _fit(self, X, y, sample_weight, start, validation_rows, groups):
+        vars(self).pop("_run", None)  # of a fit_batches that was broken off
         pieces = plan(self)
         data = checked_rows(self, X, y, sample_weight, groups, reset=True)
         if data is None:
             raise ValueError("sample_weight is zero for every row; fit needs a row with weight.")
-        pieces.loss.check_targets(data.y)
+        data.check_targets(pieces.loss)
         training, validation = training_and_validation(self, data, *validation_rows)
         start = self._start(training, *start)
         gram = self._gram(training, pieces)
@@ -251,7 +291,11 @@ class BaseGDRegressor(
                 stacklevel=4,
             )
             return None
-        pieces.loss.check_targets(data.y)
+        if not first and hasattr(self, "_carried"):
+            data = data.astype(self._carried.state.theta.dtype)
+        data.check_targets(pieces.loss)
+        if data.blocked:
+            data.count()
         if first or not hasattr(self, "_carried"):
             carried = self._fresh(data, pieces, self._start(data, None, None))
         else:
@@ -260,38 +304,41 @@ class BaseGDRegressor(
 
     def _start(self, data, coef_init, intercept_init):
         """Return the coefficients and the intercept to start from; None stands for the default."""
-        outputs = data.y.shape[1:]
+        outputs = data.outputs
         warm = self.warm_start and hasattr(self, "coef_") and coef_init is None
         if self.warm_start and hasattr(self, "coef_"):
             coef_init = self.coef_ if coef_init is None else coef_init
             intercept_init = self.intercept_ if intercept_init is None else intercept_init
         names = ("coef_init", "intercept_init") if not warm else ("coef_", "intercept_")
-        coef = checked_start(names[0], coef_init, (*outputs, data.X.shape[1]))
+        coef = checked_start(names[0], coef_init, (*outputs, data.n_features))
         return coef, checked_start(names[1], intercept_init, outputs)
 
     # Assembly
 
     def _gram(self, data, pieces):
         """Return the second moments of the rows where descending on them is cheaper, or None."""
-        dense = not issparse(data.X)  # passes over sparse rows are cheap, their moments are not
-        if self._full_batch and dense and pieces.loss.quadratic and gram_pays(*data.X.shape):
-            return Gram.of(data.X, data.y, data.weights)
+        if self._full_batch and pieces.loss.quadratic and data.gram_pays:
+            return data.gram()
+        if data.blocked and (self._full_batch or self.standardize):
+            data.moments()  # and every entry has been looked at
+        elif data.blocked:
+            data.count()
         return None
 
     def _fresh(self, data, pieces, start, gram=None):
         """Return what a call carries that begins a new descent."""
         coef, intercept = start
         if coef is None:
-            coef = np.zeros((*data.y.shape[1:], data.X.shape[1]))
+            coef = np.zeros((*data.outputs, data.n_features))
             if intercept is None and pieces.schedule is None and self.fit_intercept:
-                intercept = pieces.loss.constant(data.y, data.weights)
+                intercept = data.constant(pieces.loss)
         if intercept is None:
-            intercept = np.zeros(data.y.shape[1:])
+            intercept = np.zeros(data.outputs)
         moments = None
         if self.standardize:
-            moments = Moments.of(data.X, data.weights) if gram is None else gram.moments
+            moments = data.moments() if gram is None else gram.moments
         coordinates = self._coordinates(data, moments, pieces)
-        theta = coordinates.to_inner(coef, intercept, data.X.dtype)
+        theta = coordinates.to_inner(coef, intercept, data.dtype)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         history = History()
         if self.warm_start and hasattr(self, "_carried"):
@@ -304,7 +351,7 @@ class BaseGDRegressor(
         last = self._carried
         moments = None
         if self.standardize:
-            moments = Moments.of(data.X, data.weights)
+            moments = data.moments()
             moments = moments if last.moments is None else last.moments.merged(moments)
         coordinates = self._coordinates(data, moments, pieces)
         state = copy.deepcopy(last.state)
@@ -314,7 +361,7 @@ class BaseGDRegressor(
         ):
             coef = checked_start("coef_", self.coef_, last.coef.shape)
             intercept = checked_start("intercept_", self.intercept_, last.coef.shape[:-1])
-            theta = coordinates.to_inner(coef, intercept, data.X.dtype)
+            theta = coordinates.to_inner(coef, intercept, data.dtype)
             state = replace(state, theta=theta, mean=theta.copy(), memory={}, reference=0.0)
         else:
             state = replace(
@@ -338,28 +385,27 @@ class BaseGDRegressor(
 
     def _coordinates(self, data, moments, pieces):
         if moments is None:
-            return Coordinates.identity(data.X.shape[1])
+            return Coordinates.identity(data.n_features)
         curvature = pieces.loss.curvature if np.isfinite(pieces.loss.curvature) else 1.0
         return Coordinates.standard(moments, self.fit_intercept, pieces.penalty.l2 / curvature)
 
     def _objective(self, data, coordinates, loss, penalty, mean_weight):
-        weights = data.weights
-        if weights is not None and self._weights_are_relative:
-            weights = weights / mean_weight
-        return Objective(
-            design=Design(data.X, coordinates, self.fit_intercept),
-            y=data.y,
-            weights=weights,
-            loss=loss,
-            l1=np.append(penalty.l1 / coordinates.scale, 0.0).astype(data.X.dtype),
-            l2=np.append(penalty.l2 / coordinates.scale**2, 0.0).astype(data.X.dtype),
+        frame = Frame(
+            coordinates,
+            self.fit_intercept,
+            loss,
+            l1=np.append(penalty.l1 / coordinates.scale, 0.0).astype(data.dtype),
+            l2=np.append(penalty.l2 / coordinates.scale**2, 0.0).astype(data.dtype),
         )
+        return data.objective(frame, mean_weight if self._weights_are_relative else None)
 
     # Descent
 
     def _descend(self, pieces, data, validation, carried, max_iter=None, gram=None, progress=None):
         """Descend, keep the outcome, and return why it ended; one epoch if `max_iter` is None."""
-        validate = validation and self._validator(validation, carried.coordinates, pieces.loss)
+        validate = None
+        if validation is not None:
+            validate = self._validator(validation, carried.coordinates, pieces.loss)
         watch = None
         if self.verbose or progress is not None:
             watch = Watch(
@@ -369,8 +415,12 @@ class BaseGDRegressor(
         mean_weight = carried.weight / carried.rows
         whole = self._objective(data, carried.coordinates, pieces.loss, pieces.penalty, mean_weight)
         streaming = max_iter is None
-        batch_size = self._batch_size(whole.design.n_rows)
-        stages = automatic.stages(pieces, whole, batch_size, streaming)
+        stages = [whole]
+        if hasattr(pieces.loss, "smoothed"):
+            batch_size = self._batch_size(whole.design.n_rows)
+            part = streaming or whole.blocked
+            found = automatic.stages(pieces, whole.sample, batch_size, part)
+            stages = [whole.under(stage.loss) for stage in found]
         for objective in stages:
             model = objective if gram is None else Expansion.of_gram(objective, gram)
             task = self._task(pieces, objective, model, left, streaming)
@@ -403,7 +453,14 @@ class BaseGDRegressor(
 
     def _task(self, pieces, objective, model, max_iter, streaming):
         batch_size = self._batch_size(objective.design.n_rows)
-        optimizer, schedule = automatic.choose(pieces, objective, model, batch_size, streaming)
+        # What descends on moments alone chooses by them; blocks need not be looked into.
+        moments = isinstance(model, Expansion) and pieces.optimizer is None
+        seen = objective if moments else objective.sample
+        if objective.blocked and batch_size is not None:
+            chosen = automatic.choose_for_walks(pieces, seen, model, batch_size)
+        else:
+            chosen = automatic.choose(pieces, seen, model, batch_size, streaming)
+        optimizer, schedule = chosen
         return Task(
             objective=objective,
             model=model,
@@ -421,13 +478,10 @@ class BaseGDRegressor(
         )
 
     def _validator(self, validation, coordinates, loss):
-        design = Design(validation.X, coordinates, self.fit_intercept)
-
         def score(theta):
-            predictions = loss.mean(design.predict(theta))
-            if not np.isfinite(predictions).all():
-                return -np.inf
-            return r2_score(validation.y, predictions, sample_weight=validation.weights)
+            return validation.r2(
+                lambda X: loss.mean(Design(X, coordinates, self.fit_intercept).predict(theta))
+            )
 
         return score
 
@@ -435,6 +489,7 @@ class BaseGDRegressor(
         """Set the fitted attributes."""
         vars(self).update(self._fitted(carried, carried.state, pieces))
         self.schedule_, self.optimizer_ = task.schedule, task.optimizer
+        self._last_epoch = (task.objective.design.n_rows, outcome.final.get("running_objective"))
         self.stop_reason_ = str(outcome.reason)
         self.converged_ = outcome.reason.is_success
 

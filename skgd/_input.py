@@ -1,62 +1,31 @@
 """Checked input: rows, targets, weights, rows to validate with, values to start from."""
 
-from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.model_selection import ShuffleSplit
-from sklearn.utils import check_array
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
 
 from skgd._validation import refuse
-
-
-@dataclass
-class Data:
-    """Checked rows of one dtype.
-
-    Parameters
-    ----------
-    X : array of shape (n, d), or sparse matrix in CSR format
-        Features.
-    y : array of shape (n,) or (n, k)
-        Targets.
-    weights : array of shape (n,) or None
-        Weights of the rows; None means 1.
-    groups : array of shape (n,) or None
-        Groups of the rows.
-    numbers : array of shape (n,) or None
-        Where the rows stood in the input; None means that all are here.
-    total : int or None
-        Rows of the input; None means that all are here.
-    """
-
-    X: np.ndarray
-    y: np.ndarray
-    weights: np.ndarray | None
-    groups: np.ndarray | None = None
-    numbers: np.ndarray | None = None
-    total: int | None = None
-
-    def __len__(self):
-        return self.X.shape[0]
-
-    def rows(self, index):
-        """Return the rows at `index`, a mask or an array of numbers."""
-        parts = (self.y, self.weights, self.groups)
-        y, weights, groups = (None if part is None else part[index] for part in parts)
-        numbers = np.arange(len(self)) if self.numbers is None else self.numbers
-        return Data(self.X[index], y, weights, groups, numbers[index], self.total or len(self))
-
-    @property
-    def total_weight(self):
-        """Total weight of the rows."""
-        return float(len(self) if self.weights is None else self.weights.sum(dtype=float))
+from skgd.blocks import Blocks, Data, blocks_of, check_features, is_blocked
 
 
 def checked_rows(estimator, X, y, sample_weight, groups, reset):
-    """Return the checked rows that have a weight, or None if there are none."""
+    """Return the checked rows that have a weight, or None if there are none.
+
+    They are :class:`~skgd.blocks.Data`, or :class:`~skgd.blocks.Blocks` where X is not to be taken
+    into memory; what is wrong with single entries of X is then found when they are read.
+    """
+    if isinstance(X, Blocks):
+        vars(estimator).update(X.checked.names)
+        return X
+    if is_blocked(X):
+        check_features(estimator, X, reset)
+        blocks = blocked_rows(X, y, "sample_weight", sample_weight)
+        check_outputs(estimator, ("n", *blocks.outputs), reset)
+        return blocks if blocks.lengths is None or len(blocks) else None
     X, y = validate_data(
         estimator,
         X,
@@ -70,11 +39,7 @@ def checked_rows(estimator, X, y, sample_weight, groups, reset):
     )
     if issparse(y):
         raise TypeError("y is a sparse matrix; give an array instead: y.toarray().")
-    if not reset and y.shape[1:] != estimator.coef_.shape[:-1]:
-        raise ValueError(
-            f"y has shape {y.shape}, but the model was fitted with coefficients of shape "
-            f"{estimator.coef_.shape}. Give the same number of targets in every call."
-        )
+    check_outputs(estimator, y.shape, reset)
     weights = checked_weights("sample_weight", sample_weight, X)
     with np.errstate(over="ignore"):
         y = y.astype(X.dtype, copy=False)
@@ -84,6 +49,24 @@ def checked_rows(estimator, X, y, sample_weight, groups, reset):
     if weights is None or weights.all():
         return data
     return data.rows(weights > 0) if weights.any() else None
+
+
+def blocked_rows(X, y, name, weights):
+    """Return rows that are not to be taken into memory, as blocks."""
+
+    def checked(dtype):
+        return weights if dtype is None else checked_weights(name, weights, X, dtype)
+
+    return blocks_of(X, y, checked)
+
+
+def check_outputs(estimator, shape, reset):
+    """Refuse targets of another number than those the model was fitted with."""
+    if not reset and shape[1:] != estimator.coef_.shape[:-1]:
+        raise ValueError(
+            f"y has shape {shape}, but the model was fitted with coefficients of shape "
+            f"{estimator.coef_.shape}. Give the same number of targets in every call."
+        )
 
 
 def canonical(X):
@@ -99,24 +82,50 @@ def training_and_validation(estimator, data, X_val, y_val, sample_weight_val):
     if X_val is None:
         if y_val is not None or sample_weight_val is not None:
             raise ValueError("y_val and sample_weight_val need X_val beside them.")
-        return held_out(estimator, data) if estimator.early_stopping else (data, None)
+        if not estimator.early_stopping:
+            return data, None
+        return (held_out_blocks if data.blocked else held_out)(estimator, data)
     if y_val is None:
         raise ValueError("X_val needs y_val, its targets, beside it.")
+    if is_blocked(X_val):
+        check_features(estimator, X_val, reset=False)
+        validation = blocked_rows(X_val, y_val, "sample_weight_val", sample_weight_val)
+        check_val_outputs(validation, data)
+        return data, validation
     X_val, y_val = validate_data(
         estimator,
         X_val,
         y_val,
         reset=False,
         accept_sparse="csr",
-        dtype=data.X.dtype,
+        dtype=data.dtype,
         multi_output=True,
         y_numeric=True,
     )
-    if y_val.shape[1:] != data.y.shape[1:]:
-        raise ValueError(f"y_val has shape {y_val.shape}; y has shape {data.y.shape}.")
     validation = Data(X_val, y_val, checked_weights("sample_weight_val", sample_weight_val, X_val))
+    check_val_outputs(validation, data)
     check_scorable(validation, "X_val")
     return data, validation
+
+
+def check_val_outputs(validation, data):
+    """Refuse validation rows with another number of targets."""
+    if validation.outputs != data.outputs:
+        shapes = [(len(part), *part.outputs) for part in (validation, data)]
+        raise ValueError(f"y_val has shape {shapes[0]}; y has shape {shapes[1]}.")
+
+
+def held_out_blocks(estimator, blocks):
+    """Return blocks to train on, and blocks held out to validate with."""
+    if estimator.validation_split is not None:
+        refuse(
+            "validation_split",
+            estimator.validation_split,
+            "None where X is read in blocks",
+            "Give fit the validation rows, as X_val and y_val.",
+        )
+    rng = check_random_state(estimator.random_state)
+    return blocks.held_out(estimator.validation_fraction, rng)
 
 
 def held_out(estimator, data):
@@ -170,13 +179,13 @@ def checked_groups(groups, X):
     return groups
 
 
-def checked_weights(name, weights, X):
+def checked_weights(name, weights, X, dtype=None):
     """Return weights as an array of the dtype of X, or None where none are given."""
     if weights is None:
         return None
     if isinstance(weights, Real):
         weights = np.full(X.shape[0], weights)
-    weights = check_array(weights, ensure_2d=False, dtype=X.dtype, input_name=name)
+    weights = check_array(weights, ensure_2d=False, dtype=dtype or X.dtype, input_name=name)
     if weights.shape != (X.shape[0],):
         raise ValueError(
             f"{name} has shape {weights.shape}; X has {X.shape[0]} rows: give one number each."

@@ -65,6 +65,11 @@ def choose(plan, objective, model, batch_size, streaming=False):
         return choose_for_stream(objective)
     if snapshots_serve(plan, objective, batch_size):
         return optimizers.Snapshot(), schedules.LineSearch()
+    return choose_for_walks(plan, objective, model, batch_size)
+
+
+def choose_for_walks(plan, objective, model, batch_size):
+    """Return what a plan stands for where an epoch is a walk: a rule and rates, fixed before it."""
     optimizer = plan.optimizer or choose_optimizer(plan, objective, batch_size)
     return optimizer, plan.schedule or choose_schedule(optimizer, objective, model, batch_size)
 
@@ -199,7 +204,7 @@ def positive(number):
 
 def advice(task):
     """Return what to say about a rate that exploded: the largest stable one, and the ways out."""
-    objective, optimizer = task.objective, task.optimizer
+    objective, optimizer = task.objective.sample, task.optimizer
     ways = "Use learning_rate='auto', or a smaller rate"
     if objective.design.plain:
         ways += ", or standardize=True"

@@ -65,6 +65,8 @@ class Moments:
         deviations = self.deviations + other.deviations + self.count * share * shift**2
         return Moments(count, mean, deviations)
 
+    __add__ = merged
+
     @property
     def variance(self):
         """Variance of each column; exactly zero where rounding alone made it positive."""

@@ -101,7 +101,7 @@ class Task:
     @property
     def updates_per_epoch(self):
         """Updates in one pass over the rows."""
-        return 1 if self.batch_size is None else -(-self.objective.design.n_rows // self.batch_size)
+        return 1 if self.batch_size is None else self.objective.updates(self.batch_size)
 
     @property
     def largest_slope(self):
@@ -211,6 +211,37 @@ class Outcome:
     final: dict
 
 
+@dataclass(frozen=True)
+class Rates:
+    """The learning rates of an epoch's updates, worked out where they are asked for.
+
+    Parameters
+    ----------
+    rate : callable
+        The rates at update numbers.
+    t : int
+        Number of the first update.
+    scale : float
+        What the rates are multiplied by.
+    number : int
+        How many there are.
+    """
+
+    rate: object
+    t: int
+    scale: float
+    number: int
+
+    def __len__(self):
+        return self.number
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            start, stop, _ = index.indices(self.number)
+            return self.scale * self.rate(self.t + np.arange(start, stop))
+        return self[index % self.number : index % self.number + 1][0]
+
+
 class Diverged(ValueError):
     """Descent exploded.
 
@@ -275,9 +306,10 @@ class _Descent:
             task.objective.check_defined(state.theta)
             raise ValueError(
                 "The objective is not finite at the start: targets, weights or starting values are "
-                f"too large for {task.objective.y.dtype}. Scale them down."
+                f"too large for {state.theta.dtype}. Scale them down."
             )
-        constant = abs(task.objective.value(task.objective.constant()))
+        measured = task.objective if task.batch_size else task.model
+        constant = abs(measured.value(task.objective.constant()))
         # A call that goes on from others is measured by where the first of them began.
         began = state.reference or abs(self.start)
         self.explosion = Explosion(max(began, constant), count=state.explosions)
@@ -361,8 +393,8 @@ class _Descent:
             if path is not None:
                 path.add(state.t - 1, *self.in_data_units(state))
             return state, point, path, rate, point.value
-        order = row_order(state.rng, task.objective.design.n_rows) if task.shuffle else None
-        if path is None or isinstance(task.optimizer, Snapshot):
+        order = self.order() if task.shuffle else None
+        if path is None or task.objective.blocked or isinstance(task.optimizer, Snapshot):
             state, running = task.run_epoch(state, order, rates)
             if path is not None:  # the way to a proposal is none of models
                 path.add(state.t - 1, *self.in_data_units(state))
@@ -370,8 +402,17 @@ class _Descent:
             state, running = self.run_along(path, order, rates)
         return state, None, path, rates[-1], running
 
+    def order(self):
+        """Return the order in which the next epoch visits the rows, or blocks and their rows."""
+        objective, rng = self.task.objective, self.state.rng
+        if objective.blocked:
+            return objective.order(rng)
+        return row_order(rng, objective.design.n_rows)
+
     def table(self, state):
         """Return the rates of the next epoch's updates, found in chunks that stay in the cache."""
+        if self.task.objective.blocked:
+            return Rates(self.rates, state.t, state.scale, self.task.updates_per_epoch)
         table = np.empty(self.task.updates_per_epoch)
         for start in range(0, len(table), CHUNK):
             some = table[start : start + CHUNK]
@@ -444,7 +485,7 @@ class _Descent:
         If it is not, the descent goes on from an expansion around the point at hand, as long as
         that brings it nearer.
         """
-        if not isinstance(self.task.model, Expansion):
+        if not isinstance(self.task.model, Expansion) or self.task.model.accurate:
             return True
         point = self.task.objective.at(self.state.theta)
         norm, (last, state, where) = self.task.objective.distance(point), self.expanded_at

@@ -10,6 +10,9 @@ from skgd.designs import CHUNK, Moments
 #: Features up to which second moments are formed.
 LARGEST_GRAM = 1000
 
+#: Error of a minimiser that needs no correction, relative; and the least in units of rounding.
+SMALLEST_ERROR, VISIBLE = 1e-10, 64
+
 
 @dataclass(frozen=True)
 class Gram:
@@ -33,6 +36,8 @@ class Gram:
         Covariances of features and targets.
     y_variance : array of shape () or (k,)
         Variances of the targets.
+    rounding : float
+        Relative rounding of the products.
     """
 
     count: float
@@ -42,56 +47,94 @@ class Gram:
     cross: np.ndarray
     y_variance: np.ndarray
 
+    rounding: float = np.finfo(float).eps / 2
+
     @classmethod
-    def of(cls, X, y, weights=None):
-        """Return the moments of the rows of `X` and `y`, at float64."""
-        n, d = X.shape
-        shift = dense(X[:CHUNK]).mean(axis=0, dtype=float)
-        y_shift = y[:CHUNK].mean(axis=0, dtype=float)
-        count, total, y_total = 0.0, np.zeros(d), np.zeros(y.shape[1:])
-        squares, cross, y_squares = (
-            np.zeros((d, d)),
-            np.zeros((d, *y.shape[1:])),
-            np.zeros(y.shape[1:]),
-        )
+    def of(cls, X, y, weights=None, dtype=float):
+        """Return the moments of the rows of `X` and `y`.
+
+        Parameters
+        ----------
+        X : array of shape (n, d)
+            Features.
+        y : array of shape (n,) or (n, k)
+            Targets.
+        weights : array of shape (n,), default=None
+            Weights of the rows.
+        dtype : dtype, default=float
+            Products of the rows of a chunk are formed at this precision; their sum over the chunks
+            is float64 at any rate.
+        """
+        (n, d), outputs = X.shape, y.shape[1:]
+        targets = y.reshape(n, -1)
+        shift = np.append(
+            dense(X[:CHUNK]).mean(axis=0, dtype=float), targets[:CHUNK].mean(axis=0, dtype=float)
+        ).astype(dtype)
+        # One product gives everything: of rows that are followed by their targets, and by a one.
+        squares = np.zeros((len(shift) + 1,) * 2)
+        together = np.empty((min(n, CHUNK), len(squares)), dtype)
         for start in range(0, n, CHUNK):
             here = slice(start, start + CHUNK)
-            rows, targets = dense(X[here]) - shift, y[here] - y_shift
-            root = np.ones(len(rows))
+            rows = together[: len(targets[here])]
+            np.subtract(dense(X[here]), shift[:d], out=rows[:, :d], casting="same_kind")
+            np.subtract(targets[here], shift[d:], out=rows[:, d:-1], casting="same_kind")
+            rows[:, -1] = 1
             if weights is not None:
-                root = np.sqrt(weights[here], dtype=float)
-                rows *= root[:, None]
-                targets = (targets.T * root).T
-            count += root @ root
-            total += root @ rows
-            y_total += root @ targets
+                rows *= np.sqrt(weights[here], dtype=dtype)[:, None]
             squares += rows.T @ rows
-            cross += rows.T @ targets
-            y_squares += (targets**2).sum(axis=0)
-        moved, y_moved = total / count, y_total / count
+        count = squares[-1, -1]
+        squares /= count
+        moved = squares[-1, :-1]
+        mean = shift + moved
+        covariance = squares[:-1, :-1] - np.outer(moved, moved)
         return cls(
             count,
-            shift + moved,
-            squares / count - np.outer(moved, moved),
-            y_shift + y_moved,
-            cross / count - np.multiply.outer(moved, y_moved),
-            y_squares / count - y_moved**2,
+            mean[:d],
+            covariance[:d, :d],
+            mean[d:].reshape(outputs),
+            covariance[:d, d:].reshape(d, *outputs),
+            np.diag(covariance)[d:].reshape(outputs),
+            np.finfo(dtype).eps / 2,
         )
 
-    def merged(self, other):
-        """Return the moments of both sets of rows together; see :class:`~skgd.designs.Moments`."""
+    def __add__(self, other):
+        """Return the moments of both sets of rows together."""
         count = self.count + other.count
-        mine, its = self.count / count, other.count / count
-        shift, y_shift = other.mean - self.mean, other.y_mean - self.y_mean
-        both = mine * its
+        share, rest = other.count / count, self.count / count
+        step, y_step = other.mean - self.mean, other.y_mean - self.y_mean
         return Gram(
             count,
-            self.mean + its * shift,
-            mine * self.covariance + its * other.covariance + both * np.outer(shift, shift),
-            self.y_mean + its * y_shift,
-            mine * self.cross + its * other.cross + both * np.multiply.outer(shift, y_shift),
-            mine * self.y_variance + its * other.y_variance + both * y_shift**2,
+            self.mean + share * step,
+            rest * self.covariance + share * other.covariance + rest * share * np.outer(step, step),
+            self.y_mean + share * y_step,
+            rest * self.cross
+            + share * other.cross
+            + rest * share * np.multiply.outer(step, y_step),
+            rest * self.y_variance + share * other.y_variance + rest * share * y_step**2,
+            max(self.rounding, other.rounding),
         )
+
+    merged = __add__
+
+    @property
+    def finite(self):
+        """Whether no entry was infinite or not a number, and no sum overflowed."""
+        return bool(np.isfinite(self.covariance).all() and np.isfinite(self.cross).all())
+
+    def accurate(self, dtype):
+        """Tell whether rounding changes a minimiser by no more than parameters of `dtype` show.
+
+        It may change it by the rounding of the products times the condition number of the
+        correlations. A descent then needs no look at the rows to be sure of its gradient.
+        """
+        spread = np.sqrt(self.moments.variance)
+        moving = spread > 0
+        scaled = self.covariance[np.ix_(moving, moving)] / np.outer(spread[moving], spread[moving])
+        if not len(scaled):
+            return True
+        curvatures = np.linalg.eigvalsh(scaled)
+        finest = max(SMALLEST_ERROR, VISIBLE * float(np.finfo(dtype).eps))
+        return bool(self.rounding * curvatures[-1] <= finest * curvatures[0])
 
     @property
     def moments(self):

@@ -60,10 +60,25 @@ class Objective:
     l1: np.ndarray
     l2: np.ndarray
 
+    blocked = False  # whether its rows are in blocks; see skgd.blocks.BlockedObjective
+
     @property
     def quadratic(self):
         """Whether the smooth part is quadratic, so that line searches are exact."""
         return self.loss.quadratic
+
+    @property
+    def sample(self):
+        """The objective on rows that stand for all: on all of them, as they are in memory."""
+        return self
+
+    def under(self, loss):
+        """Return the same under another loss."""
+        return replace(self, loss=loss)
+
+    def updates(self, batch_size):
+        """Return the updates in an epoch."""
+        return -(-self.design.n_rows // batch_size)
 
     def rows(self, index):
         """Return the objective on some of the rows alone, with their factors as they are."""
@@ -137,9 +152,7 @@ class Objective:
 
     def distance(self, point):
         """Return the norm of the smallest subgradient at `point`: zero at the minimum."""
-        pulled = point.gradient + self.l1 * np.sign(point.theta)
-        held = penalties.shrink(point.gradient, self.l1)
-        return float(np.linalg.norm(np.where(point.theta != 0, pulled, held)))
+        return penalties.distance(point.theta, point.gradient, self.l1)
 
     def curvature(self, direction):
         """Return the second derivative of a squared error along `direction`, of each output."""
@@ -154,9 +167,12 @@ class Objective:
         along = (along / self.design.n_rows).astype(self.y.dtype, copy=False)
         return bound * self.design.gradient(along) + self.l2 * vector
 
-    def hessian(self, factors):
-        """Return the sum over the rows of factor times outer square, of shape (d + 1, d + 1)."""
-        return self.design.outer_squares(factors)
+    def hessians(self, theta):
+        """Return the Hessian of the loss at `theta`, of shape (d + 1, d + 1), of each output."""
+        weights = self.weighted(self.loss.weight(self.design.predict(theta), self.y))
+        if theta.ndim == 1:
+            return self.design.outer_squares(weights)
+        return np.stack([self.design.outer_squares(column) for column in weights.T])
 
 
 @dataclass(frozen=True)
@@ -178,11 +194,14 @@ class Expansion:
         The point expanded around.
     hess : array of shape (d + 1, d + 1)
         Second derivatives of the smooth part, the same for every output.
+    accurate : bool, default=False
+        Whether no digits are to be brought back.
     """
 
     objective: Objective
     base: Point
     hess: np.ndarray
+    accurate: bool = False
 
     quadratic = True
 
@@ -190,12 +209,14 @@ class Expansion:
     def of_gram(cls, objective, gram):
         """Return a squared error as its expansion around the best constant model."""
         design = objective.design
-        theta = objective.constant()
+        theta = np.zeros((*gram.y_mean.shape, len(objective.l2)), objective.l2.dtype)
+        theta[..., -1] = gram.y_mean * design.fit_intercept
         intercept = theta[..., -1].astype(float)
         gradient = gram.gradient(design.coordinates, intercept, design.fit_intercept)
         hess = gram.hessian(design.coordinates, design.fit_intercept) + np.diag(objective.l2)
         base = Point(theta, gram.value(intercept), gradient.astype(theta.dtype))
-        return cls(objective, base, hess.astype(theta.dtype))
+        accurate = objective.blocked and gram.accurate(theta.dtype)
+        return cls(objective, base, hess.astype(theta.dtype), accurate)
 
     @property
     def l1(self):

@@ -160,6 +160,12 @@ def shrink(coef, threshold):
     return np.sign(coef) * np.maximum(np.abs(coef) - threshold, 0)
 
 
+def distance(theta, gradient, l1):
+    """Return the norm of the smallest subgradient, given that of the smooth part."""
+    pulled, held = gradient + l1 * np.sign(theta), shrink(gradient, l1)
+    return float(np.linalg.norm(np.where(theta != 0, pulled, held)))
+
+
 def shrink_cumulatively(coef, owed, paid):
     """Return `coef` moved towards zero by the shrinkage owed so far and not yet paid.
 

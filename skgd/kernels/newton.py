@@ -20,14 +20,12 @@ def newton_step(task, point):
     Each output has a model of its own: their Hessians differ.
     """
     objective = task.objective
-    weights = objective.weighted(
-        objective.loss.weight(objective.design.predict(point.theta), objective.y)
-    )
+    hessians = objective.hessians(point.theta)
     if point.theta.ndim == 1:
-        target, promised = minimised(model_of(objective, point, weights))
+        target, promised = minimised(model_of(objective, point, hessians))
     else:
         found = [
-            minimised(model_of(objective, output(point, k), weights[:, k]))
+            minimised(model_of(objective, output(point, k), hessians[k]))
             for k in range(len(point.theta))
         ]
         target, promised = np.stack([theta for theta, _ in found]), sum(fall for _, fall in found)
@@ -39,9 +37,9 @@ def output(point, k):
     return point._replace(theta=point.theta[k], gradient=point.gradient[k], value=0.0)
 
 
-def model_of(objective, point, weights):
-    """Return the quadratic model of the objective around `point`."""
-    hess = objective.hessian(weights) + np.diag(objective.l2)
+def model_of(objective, point, hess):
+    """Return the quadratic model of the objective around `point`, given the Hessian of the loss."""
+    hess = hess + np.diag(objective.l2)
     return Expansion(objective, point, hess.astype(point.theta.dtype))
 
 

@@ -6,6 +6,7 @@ from functools import cache
 from importlib.util import find_spec
 
 from skgd.kernels import blocked, lazy, proposals, recursive, stream, updates
+from skgd.kernels.blockwise import BlockwiseEpochs
 from skgd.kernels.snapshot import SnapshotEpochs
 from skgd.optimizers import BatchOptimizer, Implicit, Snapshot
 from skgd.schedules import PassiveAggressive
@@ -31,6 +32,8 @@ def executor(task):
         the updates led, and the mean over the rows visited of the objective just before each row's
         update. Fewer rates than the epoch has updates run a stretch of it.
     """
+    if task.objective.blocked:
+        return BlockwiseEpochs(task, executor)
     if isinstance(task.optimizer, Snapshot):
         return SnapshotEpochs(task, proposer())
     if isinstance(task.optimizer, BatchOptimizer):

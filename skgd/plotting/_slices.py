@@ -32,6 +32,7 @@ class Slice:
         data = checked_rows(model, X, y, sample_weight, None, reset=False)
         if data is None:
             raise ValueError("sample_weight is zero for every row; there is nothing to draw.")
+        data = data.sample()
         coef = np.array(model._carried.coef, dtype=float)
         outputs = 1 if coef.ndim == 1 else len(coef)
         check_integer("output", output, low=0)

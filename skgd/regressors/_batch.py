@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from skgd._batches import FitsBatchesByMoments
 from skgd.engine import Tests
 from skgd.regressors._keyword import KeywordGDRegressor
 from skgd.schedules import Adaptive
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from skgd._typing import LossLike, OptimizerLike, PenaltyLike, RandomState, RateLike
 
 
-class BatchGDRegressor(KeywordGDRegressor):
+class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
     r"""Linear model fitted by full-batch gradient descent.
 
     It minimises
@@ -184,9 +185,8 @@ class BatchGDRegressor(KeywordGDRegressor):
             return Tests()
         if self.early_stopping:
             return Tests(plateau=Plateau(self.tol, self.n_iter_no_change))
-        objective = task.objective
-        constant = objective.at(objective.constant())
-        gradient = GradientTest(self.tol, objective.distance(constant), abs(constant.value))
+        constant = task.model.at(task.objective.constant())
+        gradient = GradientTest(self.tol, task.model.distance(constant), abs(constant.value))
         if not isinstance(task.schedule, Adaptive):
             return Tests(gradient=gradient)
         stalls = Plateau(self.tol, self.n_iter_no_change, relative=True)

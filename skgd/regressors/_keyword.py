@@ -30,11 +30,13 @@ class KeywordGDRegressor(BaseGDRegressor):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows. Sparse ones are read as CSR and never made dense; an update by plain descent then
-            costs the entries of its rows, but for an l2 penalty with `standardize`, an l1 penalty
-            with `standardize` and an intercept, and other optimizers, which move all features.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        X : array-like, sparse matrix or Dask collection of shape (n_samples, n_features)
+            Rows. Memory maps of 256 MB or more, and the blocks of Dask arrays and DataFrames, are
+            never brought together in memory. Sparse ones are read as CSR and never made dense; an
+            update by plain descent then costs the entries of its rows, but for an l2 penalty with
+            `standardize`, an l1 penalty with `standardize` and an intercept, and other optimizers,
+            which move all features.
+        y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, not negative; only their proportions matter.

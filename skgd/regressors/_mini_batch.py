@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from skgd._batches import FitsBatchesByUpdates
 from skgd.engine import Tests
 from skgd.optimizers import Snapshot
 from skgd.regressors._keyword import KeywordGDRegressor
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from skgd._typing import LossLike, OptimizerLike, PenaltyLike, RandomState, RateLike
 
 
-class MiniBatchGDRegressor(KeywordGDRegressor):
+class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
     r"""Linear model fitted by gradient descent on small batches of rows.
 
     It minimises the objective of :class:`BatchGDRegressor`, but each update looks at `batch_size`

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from skgd._batches import FitsBatchesByUpdates
 from skgd._estimator import BaseGDRegressor
 from skgd.engine import Tests
 from skgd.optimizers import Snapshot
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     )
 
 
-class SGDRegressor(BaseGDRegressor):
+class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
     r"""Linear model fitted by stochastic gradient descent, one row at a time.
 
     It takes the parameters of scikit-learn's ``SGDRegressor`` with their defaults and, without
@@ -137,6 +138,7 @@ class SGDRegressor(BaseGDRegressor):
 
     _flat_beside_objects = True
     _weights_are_relative = False
+    _tol_is_relative = False
 
     def __init__(
         self,
@@ -206,11 +208,13 @@ class SGDRegressor(BaseGDRegressor):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows. Sparse ones are read as CSR and never made dense; an update by plain descent then
-            costs the entries of its rows, but for an l2 penalty with `standardize`, an l1 penalty
-            with `standardize` and an intercept, and other optimizers, which move all features.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        X : array-like, sparse matrix or Dask collection of shape (n_samples, n_features)
+            Rows. Memory maps of 256 MB or more, and the blocks of Dask arrays and DataFrames, are
+            never brought together in memory. Sparse ones are read as CSR and never made dense; an
+            update by plain descent then costs the entries of its rows, but for an l2 penalty with
+            `standardize`, an l1 penalty with `standardize` and an intercept, and other optimizers,
+            which move all features.
+        y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         coef_init : array-like of shape (n_features,) or (n_outputs, n_features), default=None
             Coefficients to start from.
