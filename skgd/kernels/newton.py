@@ -22,10 +22,10 @@ def newton_step(task, point):
     objective = task.objective
     hessians = objective.hessians(point.theta)
     if point.theta.ndim == 1:
-        target, promised = minimised(model_of(objective, point, hessians))
+        target, promised = minimised(model_of(objective, point, hessians), FORCING)
     else:
         found = [
-            minimised(model_of(objective, output(point, k), hessians[k]))
+            minimised(model_of(objective, output(point, k), hessians[k]), FORCING)
             for k in range(len(point.theta))
         ]
         target, promised = np.stack([theta for theta, _ in found]), sum(fall for _, fall in found)
@@ -43,8 +43,8 @@ def model_of(objective, point, hess):
     return Expansion(objective, point, hess.astype(point.theta.dtype))
 
 
-def minimised(model, forcing=FORCING):
-    """Return nearly the minimiser of a model, and how far the model falls."""
+def minimised(model, forcing):
+    """Return where the gradient of a model has fallen by a factor, and how far the model falls."""
     start = point = model.at(model.base.theta)
     enough = forcing * model.distance(start)
     step = accelerated_steps(model) if model.l1.any() else conjugate_steps(model)
