@@ -5,6 +5,7 @@ scikit-learn's callback API is experimental. All that skgd knows of it stands he
 
 from contextlib import contextmanager
 from functools import partial
+from typing import NoReturn
 
 from skgd.history import line
 
@@ -15,7 +16,7 @@ except ImportError:  # scikit-learn < 1.9
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stands in for scikit-learn's mixin where there is none."""
 
-        def set_callbacks(self, *callbacks):
+        def set_callbacks(self, *callbacks: object) -> NoReturn:
             """Refuse callbacks.
 
             Parameters
