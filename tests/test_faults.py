@@ -241,12 +241,10 @@ def test_many_calls_leave_no_more_than_they_record(Regressor, record, small, on_
     X, y = small[0][:6], small[1][:6]
     model = Regressor(learning_rate=0.001, record=record, standardize=True)
     calls = 400 if os.environ.get("HYPOTHESIS_PROFILE") == "hunt" else 100
-    for _ in range(calls):
-        model.partial_fit(X, y)
-    tracemalloc.start()
+    tracemalloc.start()  # before the caches fill: what takes an untraced place would seem to grow
     try:
         sizes = []
-        for _ in range(2):
+        for _ in range(3):
             for _ in range(calls):
                 model.partial_fit(X, y)
             gc.collect()
@@ -256,7 +254,7 @@ def test_many_calls_leave_no_more_than_they_record(Regressor, record, small, on_
         tracemalloc.stop()
     # A number of a column takes 32 bytes, and its place 8; points of the path are bounded.
     recorded = calls * 40 * len(model.history_) + 2048 * 300 if record else 0
-    assert sizes[1] - sizes[0] < 10_000 + recorded
+    assert sizes[2] - sizes[1] < 10_000 + recorded
 
 
 def test_every_parameter_is_fuzzed():
