@@ -5,62 +5,32 @@ from __future__ import annotations
 import copy
 import warnings
 from abc import ABCMeta, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd import automatic
 from skgd._callbacks import CallbackSupportMixin, Watch, callbacks_of
+from skgd._carried import begun, continued, starting_point
 from skgd._doc_links import LinkedToDocs
 from skgd._holder import HoldsPieces
-from skgd._input import blocked_rows, checked_rows, checked_start, training_and_validation
+from skgd._input import blocked_rows, checked_rows, training_and_validation
 from skgd._parameters import plan
+from skgd._shortfall import explained, shortfall
 from skgd.blocks import Frame, check_features, is_blocked, predict_blocks
-from skgd.designs import Coordinates, Design, Moments
-from skgd.engine import Diverged, Seen, State, Task, descend
-from skgd.history import History
+from skgd.designs import Design
+from skgd.engine import Diverged, Seen, Task, descend
 from skgd.objectives import Expansion
 from skgd.schedules import Adaptive
-from skgd.stopping import Progress, StopReason
+from skgd.stopping import StopReason
 
 if TYPE_CHECKING:
     from skgd._typing import Array, ArrayLike, Rows
-
-
-@dataclass
-class Carried:
-    """What an estimator carries from one call to the next, beside its public attributes.
-
-    Parameters
-    ----------
-    state : State
-        The descent.
-    coordinates : Coordinates
-        What its inner parameters refer to.
-    moments : Moments or None
-        Of the features seen so far, if they are standardised.
-    weight, rows : float
-        Total weight and number of the rows seen so far.
-    history : History
-        The course of the descent.
-    coef, intercept : arrays
-        The parameters as they were reported, to notice an assignment by the user.
-    """
-
-    state: State
-    coordinates: Coordinates
-    moments: Moments | None
-    weight: float
-    rows: int
-    history: History
-    coef: np.ndarray | None = None
-    intercept: np.ndarray | None = None
 
 
 class BaseGDRegressor(
@@ -265,9 +235,9 @@ class BaseGDRegressor(
             raise ValueError("sample_weight is zero for every row; fit needs a row with weight.")
         data.check_targets(pieces.loss)
         training, validation = training_and_validation(self, data, *validation_rows)
-        start = self._start(training, *start)
+        start = starting_point(self, training, *start)
         gram = self._gram(training, pieces)
-        carried = self._fresh(training, pieces, start, gram)
+        carried = begun(self, training, pieces, start, gram)
         with callbacks_of(self, X, y, sample_weight) as progress:
             reason = self._descend(
                 pieces, training, validation, carried, self.max_iter, gram, progress
@@ -297,21 +267,10 @@ class BaseGDRegressor(
         if data.blocked:
             data.count()
         if first or not hasattr(self, "_carried"):
-            carried = self._fresh(data, pieces, self._start(data, None, None))
+            carried = begun(self, data, pieces, starting_point(self, data, None, None))
         else:
-            carried = self._continued(data, pieces)
+            carried = continued(self, data, pieces)
         return self._descend(pieces, data, None, carried)
-
-    def _start(self, data, coef_init, intercept_init):
-        """Return the coefficients and the intercept to start from; None stands for the default."""
-        outputs = data.outputs
-        warm = self.warm_start and hasattr(self, "coef_") and coef_init is None
-        if self.warm_start and hasattr(self, "coef_"):
-            coef_init = self.coef_ if coef_init is None else coef_init
-            intercept_init = self.intercept_ if intercept_init is None else intercept_init
-        names = ("coef_init", "intercept_init") if not warm else ("coef_", "intercept_")
-        coef = checked_start(names[0], coef_init, (*outputs, data.n_features))
-        return coef, checked_start(names[1], intercept_init, outputs)
 
     # Assembly
 
@@ -324,70 +283,6 @@ class BaseGDRegressor(
         elif data.blocked:
             data.count()
         return None
-
-    def _fresh(self, data, pieces, start, gram=None):
-        """Return what a call carries that begins a new descent."""
-        coef, intercept = start
-        if coef is None:
-            coef = np.zeros((*data.outputs, data.n_features))
-            if intercept is None and pieces.schedule is None and self.fit_intercept:
-                intercept = data.constant(pieces.loss)
-        if intercept is None:
-            intercept = np.zeros(data.outputs)
-        moments = None
-        if self.standardize:
-            moments = data.moments() if gram is None else gram.moments
-        coordinates = self._coordinates(data, moments, pieces)
-        theta = coordinates.to_inner(coef, intercept, data.dtype)
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        history = History()
-        if self.warm_start and hasattr(self, "_carried"):
-            history = self._carried.history.copy()
-        state = State.at(theta, np.random.default_rng(seed))
-        return Carried(state, coordinates, moments, data.total_weight, len(data), history)
-
-    def _continued(self, data, pieces):
-        """Return what a call carries that goes on where the last one ended."""
-        last = self._carried
-        moments = None
-        if self.standardize:
-            moments = data.moments()
-            moments = moments if last.moments is None else last.moments.merged(moments)
-        coordinates = self._coordinates(data, moments, pieces)
-        state = copy.deepcopy(last.state)
-        if not (
-            np.array_equal(self.coef_, last.coef)
-            and np.array_equal(self.intercept_, last.intercept)
-        ):
-            coef = checked_start("coef_", self.coef_, last.coef.shape)
-            intercept = checked_start("intercept_", self.intercept_, last.coef.shape[:-1])
-            theta = coordinates.to_inner(coef, intercept, data.dtype)
-            state = replace(state, theta=theta, mean=theta.copy(), memory={}, reference=0.0)
-        else:
-            state = replace(
-                state,
-                theta=last.coordinates.moved(state.theta, coordinates),
-                mean=last.coordinates.moved(state.mean, coordinates),
-            )
-        if pieces.schedule is None:
-            # What a search remembers of other rows says nothing about these, and a stream may
-            # drift: how far off these rows are is seen from them alone.
-            memory = {} if self._full_batch else state.memory
-            state = replace(state, memory=memory, reference=0.0)
-        return Carried(
-            state,
-            coordinates,
-            moments,
-            last.weight + data.total_weight,
-            last.rows + len(data),
-            last.history.copy(),
-        )
-
-    def _coordinates(self, data, moments, pieces):
-        if moments is None:
-            return Coordinates.identity(data.n_features)
-        curvature = pieces.loss.curvature if np.isfinite(pieces.loss.curvature) else 1.0
-        return Coordinates.standard(moments, self.fit_intercept, pieces.penalty.l2 / curvature)
 
     def _objective(self, data, coordinates, loss, penalty, mean_weight):
         frame = Frame(
@@ -439,7 +334,7 @@ class BaseGDRegressor(
             try:
                 outcome = descend(task, carried.state, tests, carried.history, watch)
             except Diverged as diverged:
-                raise self._explained(diverged, task) from None
+                raise explained(diverged, task) from None
             carried.state = replace(outcome.state, plateau=tests.plateau)
             epochs, left = epochs + outcome.epochs, left - outcome.epochs
             if objective is not stages[-1]:
@@ -448,7 +343,9 @@ class BaseGDRegressor(
                 break
         self._keep(carried, outcome, task, pieces)
         self.n_iter_ = epochs
-        self._warn(outcome, task, pieces, tests)
+        message = shortfall(self, outcome, task, pieces, tests)
+        if message is not None:
+            warnings.warn(message, ConvergenceWarning, stacklevel=5)
         return outcome.reason
 
     def _task(self, pieces, objective, model, max_iter, streaming):
@@ -514,59 +411,7 @@ class BaseGDRegressor(
             "_carried": carried,
         }
 
-    def _warn(self, outcome, task, pieces, tests):
-        """Warn of a fit that did not arrive."""
-        if outcome.reason is StopReason.DIVERGED:
-            message = (
-                f"{type(self).__name__} diverged: its objective ended far above that of the start. "
-                f"{automatic.advice(task)}"
-            )
-        elif outcome.reason is StopReason.MAX_ITER and self.tol is not None and not task.streaming:
-            rate = "." if pieces.schedule is None else ", or use learning_rate='auto'."
-            message = (
-                f"{type(self).__name__} did not converge in max_iter={self.max_iter} epochs"
-                f"{distance_left(outcome, tests)}. Increase max_iter or tol{rate}"
-            )
-        elif outcome.reason is StopReason.STALLED:
-            message = (
-                f"{type(self).__name__} stalled far from the minimum"
-                f"{distance_left(outcome, tests)}: its steps have become too short to change the "
-                "objective. Use a learning rate that falls more slowly, or learning_rate='auto'."
-            )
-        else:
-            return
-        warnings.warn(message, ConvergenceWarning, stacklevel=6)
-
-    def _explained(self, diverged, task):
-        """Return the error that tells a user about a divergence."""
-        if task.on_divergence == "go_on":
-            start = f"Floating-point under-/overflow occurred at epoch #{diverged.epoch}."
-        else:
-            start = (
-                f"Descent diverged at epoch {diverged.epoch} with learning rate "
-                f"{diverged.rate:.4g}: the objective went from {diverged.start:.4g} to "
-                f"{diverged.value:.4g}."
-            )
-        return ValueError(f"{start} {automatic.advice(task)} Scaling the features helps, too.")
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def distance_left(outcome, tests):
-    """Return how far from the minimum a descent ended, in brackets, as far as that is known."""
-    if tests.gradient is not None and "gradient_norm" in outcome.final:
-        norm = outcome.final["gradient_norm"]
-        share = norm / tests.gradient.reference if tests.gradient.reference > 0 else 0
-        return (
-            f": the gradient norm is {norm:.3g}, {share:.1e} of that of the best constant model, "
-            f"and tol={tests.gradient.tol:g} is asked for"
-        )
-    if isinstance(tests.plateau, Progress) and np.isfinite(tests.plateau.left):
-        left, value = tests.plateau.left, float(np.sum(tests.plateau.best))
-        return f": its objective, {value:.4g}, is expected to fall by about {left:.2g} more"
-    if tests.plateau is not None and not tests.early_stopping:
-        return f": its objective, {float(np.sum(tests.plateau.best)):.4g}, is still falling"
-    return ""

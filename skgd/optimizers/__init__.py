@@ -1,0 +1,45 @@
+"""Update rules: gradient and memory in, step out.
+
+An optimizer holds its hyper-parameters only; what it remembers lives outside it, in two arrays
+shaped like the parameters. Elementwise rules (:class:`ElementwiseOptimizer`) serve batches of every
+size. Whole-vector rules (:class:`BatchOptimizer`) look at the objective itself and need the full
+batch. A new optimizer is a frozen dataclass, in the room of its family, plus one line in
+``OPTIMIZERS``; the shared tests find it there.
+"""
+
+from skgd.optimizers._adaptive import AdaGrad, Adam, RMSprop
+from skgd.optimizers._automatic import Implicit, Snapshot
+from skgd.optimizers._base import BatchOptimizer, ElementwiseOptimizer, Optimizer
+from skgd.optimizers._base import inner as inner
+from skgd.optimizers._full_batch import Accelerated, ConjugateGradient, NewtonCG
+from skgd.optimizers._momentum import GD, Momentum, Nesterov
+
+__all__ = [
+    "GD",
+    "Accelerated",
+    "AdaGrad",
+    "Adam",
+    "BatchOptimizer",
+    "ConjugateGradient",
+    "ElementwiseOptimizer",
+    "Implicit",
+    "Momentum",
+    "Nesterov",
+    "NewtonCG",
+    "Optimizer",
+    "RMSprop",
+    "Snapshot",
+]
+
+#: Optimizers by the names that estimators accept.
+OPTIMIZERS = {
+    "gd": GD,
+    "momentum": Momentum,
+    "nesterov": Nesterov,
+    "adagrad": AdaGrad,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "cg": ConjugateGradient,
+    "accelerated": Accelerated,
+    "newton_cg": NewtonCG,
+}

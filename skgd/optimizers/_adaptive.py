@@ -1,0 +1,139 @@
+"""Rules that give every coordinate a rate of its own, by its gradients so far."""
+
+from typing import Any
+
+import numpy as np
+
+from skgd._pieces import piece
+from skgd._validation import check_real
+from skgd.optimizers._base import ElementwiseOptimizer
+
+
+@piece
+class AdaGrad(ElementwiseOptimizer):
+    r"""Adaptive gradients: the more a coordinate has moved, the smaller its rate.
+
+    .. math::
+        v \leftarrow v + g^2, \quad \theta \leftarrow \theta - \eta \frac{g}{\sqrt{v} + \epsilon}
+
+    A coordinate whose gradients were all zero stays, also under an l1 penalty.
+
+    Parameters
+    ----------
+    epsilon : float, default=1e-10
+        What keeps the quotient finite, in (0, inf).
+
+    References
+    ----------
+    J. Duchi, E. Hazan, Y. Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic
+    Optimization", JMLR 2011.
+
+    Examples
+    --------
+    >>> from skgd.optimizers import AdaGrad
+    >>> round(float(AdaGrad().update(3.0, 0.0, 16.0, rate=0.1, t=2)[0]), 6)
+    -0.06
+    """
+
+    epsilon: float = 1e-10
+    default_rate = 0.01
+
+    def __post_init__(self) -> None:
+        check_real("epsilon", self.epsilon, low=0, closed="neither")
+
+    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:
+        total = second + gradient * gradient
+        own_rate = rate * np.sign(total) / (np.sqrt(total) + self.epsilon)
+        return -own_rate * gradient, own_rate, first, total
+
+
+@piece
+class RMSprop(ElementwiseOptimizer):
+    r"""Gradients over their root mean square of late, so that all coordinates move alike.
+
+    .. math::
+        v \leftarrow \beta v + (1 - \beta) g^2, \quad
+        \theta \leftarrow \theta - \eta \frac{g}{\sqrt{v} + \epsilon}
+
+    A coordinate whose gradients were all zero stays, also under an l1 penalty.
+
+    Parameters
+    ----------
+    decay : float, default=0.99
+        The share :math:`\beta` of the mean squared gradient that is kept, in [0, 1).
+    epsilon : float, default=1e-8
+        What keeps the quotient finite, in (0, inf).
+
+    References
+    ----------
+    T. Tieleman, G. Hinton, "Lecture 6.5 - rmsprop", COURSERA: Neural Networks for Machine Learning,
+    2012.
+
+    Examples
+    --------
+    >>> from skgd.optimizers import RMSprop
+    >>> round(float(RMSprop().update(2.0, 0.0, 0.0, rate=0.1, t=1)[0]), 6)
+    -1.0
+    """
+
+    decay: float = 0.99
+    epsilon: float = 1e-8
+    default_rate = 0.001
+
+    def __post_init__(self) -> None:
+        check_real("decay", self.decay, low=0, high=1)
+        check_real("epsilon", self.epsilon, low=0, closed="neither")
+
+    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:
+        square = self.decay * second + (1 - self.decay) * gradient * gradient
+        own_rate = rate * np.sign(square) / (np.sqrt(square) + self.epsilon)
+        return -own_rate * gradient, own_rate, first, square
+
+
+@piece
+class Adam(ElementwiseOptimizer):
+    r"""Adaptive moments: every coordinate has a rate of its own.
+
+    .. math::
+        m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad v \leftarrow \beta_2 v + (1 - \beta_2) g^2,
+        \quad \theta \leftarrow \theta - \eta
+        \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}
+
+    A coordinate whose gradients were all zero stays, also under an l1 penalty.
+
+    Parameters
+    ----------
+    beta1 : float, default=0.9
+        The share of the mean gradient that is kept, in [0, 1).
+    beta2 : float, default=0.999
+        The share of the mean squared gradient that is kept, in [0, 1).
+    epsilon : float, default=1e-8
+        What keeps the quotient finite, in (0, inf).
+
+    References
+    ----------
+    D. P. Kingma, J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+
+    Examples
+    --------
+    >>> from skgd.optimizers import Adam
+    >>> round(float(Adam().update(2.0, 0.0, 0.0, rate=0.1, t=1)[0]), 6)
+    -0.1
+    """
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    default_rate = 0.001
+
+    def __post_init__(self) -> None:
+        check_real("beta1", self.beta1, low=0, high=1)
+        check_real("beta2", self.beta2, low=0, high=1)
+        check_real("epsilon", self.epsilon, low=0, closed="neither")
+
+    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:
+        mean = self.beta1 * first + (1 - self.beta1) * gradient
+        square = self.beta2 * second + (1 - self.beta2) * gradient * gradient
+        spread = np.sqrt(square / (1 - self.beta2**t)) + self.epsilon
+        own_rate = rate * np.sign(square) / spread
+        return -own_rate * (mean / (1 - self.beta1**t)), own_rate, mean, square

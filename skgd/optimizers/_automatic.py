@@ -1,0 +1,62 @@
+"""What ``learning_rate="auto"`` stands for in fits by small batches."""
+
+from skgd._pieces import piece
+from skgd.optimizers._base import Optimizer
+
+
+@piece
+class Snapshot(Optimizer):
+    r"""Variance-reduced descent around a snapshot, whose steps the objective itself combines.
+
+    It is what ``learning_rate="auto"`` stands for in fits by small batches. An epoch of updates
+
+    .. math:: \delta \leftarrow \delta - \eta \Bigl( g + \frac{1}{|B|} \sum_{i \in B}
+              q_i \tilde x_i \tilde x_i^\top \delta \Bigr)
+
+    with the exact gradient g at the snapshot and the weights q of the loss proposes a step. It is
+    combined with the gradient and the last few steps such that the quadratic model of the objective
+    is least, and shortened until the objective falls.
+
+    References
+    ----------
+    R. Johnson, T. Zhang, "Accelerating Stochastic Gradient Descent using Predictive Variance
+    Reduction", NeurIPS 2013.
+    G. Narkiss, M. Zibulevsky, "Sequential Subspace Optimization Method for Large-Scale
+    Unconstrained Problems", 2005.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import MiniBatchGDRegressor, optimizers
+    >>> X, y = load_diabetes(return_X_y=True, scaled=False)
+    >>> MiniBatchGDRegressor(random_state=0).fit(X, y).optimizer_ == optimizers.Snapshot()
+    True
+    """
+
+
+@piece
+class Implicit(Optimizer):
+    r"""Implicit steps on single rows, whose average is the model.
+
+    It is what ``learning_rate="auto"`` stands for in ``partial_fit`` by small batches. A step takes
+    its slope from where it lands,
+
+    .. math:: \theta' = \theta - \eta\, \ell'(\tilde x^\top \theta', y)\, \tilde x, \qquad
+              \eta = \frac{1}{R\, \kappa \sqrt{1 + t / (10 (d + 1))}}
+
+    with R the mean squared norm of the rows seen, weighted by itself, and :math:`\kappa` their
+    typical curvature: it cannot overshoot, whatever the next row is.
+
+    References
+    ----------
+    P. Toulis, E. M. Airoldi, "Asymptotic and Finite-Sample Properties of Estimators Based on
+    Stochastic Gradients", 2017.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import MiniBatchGDRegressor, optimizers
+    >>> X, y = load_diabetes(return_X_y=True, scaled=False)
+    >>> MiniBatchGDRegressor("huber").partial_fit(X, y).optimizer_ == optimizers.Implicit()
+    True
+    """

@@ -1,0 +1,103 @@
+"""Plain descent, and descent with momentum."""
+
+from typing import Any
+
+from skgd._pieces import piece
+from skgd._validation import check_real
+from skgd.optimizers._base import ElementwiseOptimizer
+
+
+@piece
+class GD(ElementwiseOptimizer):
+    r"""Plain gradient descent, :math:`\theta \leftarrow \theta - \eta g`.
+
+    Stable up to :math:`\eta = 2 / L`.
+
+    Examples
+    --------
+    >>> from skgd.optimizers import GD
+    >>> GD().update(2.0, 0.0, 0.0, rate=0.1, t=1)[0]
+    -0.2
+    """
+
+    remembers = False
+
+    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:
+        return -rate * gradient, rate, first, second
+
+    def largest_stable_rate(self, smoothness: float) -> float | None:
+        return 2 / smoothness
+
+
+@piece
+class Momentum(ElementwiseOptimizer):
+    r"""Polyak's heavy ball, :math:`m \leftarrow \beta m + g,\; \theta \leftarrow \theta - \eta m`.
+
+    Stable up to :math:`\eta = 2 (1 + \beta) / L`; a step that keeps its direction grows to
+    :math:`\eta g / (1 - \beta)`.
+
+    Parameters
+    ----------
+    momentum : float, default=0.9
+        The share :math:`\beta` of the past that is kept, in [0, 1).
+
+    References
+    ----------
+    B. T. Polyak, "Some methods of speeding up the convergence of iteration methods", 1964.
+
+    Examples
+    --------
+    >>> from skgd.optimizers import Momentum
+    >>> Momentum(0.5).update(2.0, 4.0, 0.0, rate=0.1, t=2)[0]
+    -0.4
+    """
+
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        check_real("momentum", self.momentum, low=0, high=1)
+
+    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:
+        velocity = self.momentum * first + gradient
+        return -rate * velocity, rate, velocity, second
+
+    def largest_stable_rate(self, smoothness: float) -> float | None:
+        return 2 * (1 + self.momentum) / smoothness
+
+
+@piece
+class Nesterov(ElementwiseOptimizer):
+    r"""Nesterov's momentum, a heavy ball that looks ahead.
+
+    .. math:: m \leftarrow \beta m + g, \quad \theta \leftarrow \theta - \eta (g + \beta m)
+
+    Stable up to :math:`\eta = 2 (1 + \beta) / ((1 + 2 \beta) L)`, about :math:`4 / (3L)`.
+
+    Parameters
+    ----------
+    momentum : float, default=0.9
+        The share :math:`\beta` of the past that is kept, in [0, 1).
+
+    References
+    ----------
+    Y. Nesterov, "A method of solving a convex programming problem with convergence rate O(1/k²)",
+    1983; in the form of I. Sutskever et al., 2013.
+
+    Examples
+    --------
+    >>> from skgd.optimizers import Nesterov
+    >>> Nesterov(0.5).update(2.0, 4.0, 0.0, rate=0.1, t=2)[0]
+    -0.4
+    """
+
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        check_real("momentum", self.momentum, low=0, high=1)
+
+    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:
+        velocity = self.momentum * first + gradient
+        return -rate * (gradient + self.momentum * velocity), rate, velocity, second
+
+    def largest_stable_rate(self, smoothness: float) -> float | None:
+        return 2 * (1 + self.momentum) / ((1 + 2 * self.momentum) * smoothness)
