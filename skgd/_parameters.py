@@ -214,14 +214,8 @@ def check_together(estimator, made):
                 "'auto', 'gd', 'cg', 'accelerated' or 'newton_cg' beside "
                 "learning_rate='line_search'",
             )
-    if isinstance(optimizer, optimizers.BatchOptimizer) and not estimator._full_batch:
-        refuse(
-            "optimizer",
-            estimator.optimizer,
-            f"'auto' or one of {', '.join(map(repr, elementwise_names()))} here",
-            "This one needs all rows at once; it is for BatchGDRegressor.",
-        )
-    if isinstance(optimizer, (optimizers.ConjugateGradient, optimizers.NewtonCG)):
+    check_serves(estimator, optimizer)
+    if isinstance(optimizer, optimizers.SEARCHING):
         check_searching(estimator, made)
     if isinstance(optimizer, optimizers.ConjugateGradient):
         if made.penalty.l1 > 0:
@@ -234,6 +228,21 @@ def check_together(estimator, made):
                 "optimizer='cg' needs a smooth objective, and "
                 f"loss={estimator.loss!r} has kinks. Use optimizer='auto' or 'accelerated'."
             )
+
+
+def check_serves(estimator, optimizer):
+    """Refuse an optimizer that batches of this size cannot have."""
+    names = list(optimizers.OPTIMIZERS) if estimator._full_batch else elementwise_names()
+    kinds = tuple(optimizers.OPTIMIZERS[name] for name in names)
+    if isinstance(optimizer, (type(None), optimizers.ElementwiseOptimizer, *kinds)):
+        return
+    hint = "A rule of your own derives from optimizers.ElementwiseOptimizer."
+    if isinstance(optimizer, tuple(optimizers.OPTIMIZERS.values())):
+        hint = "This one needs all rows at once; it is for BatchGDRegressor."
+    if isinstance(optimizer, optimizers.CHOSEN):
+        hint = "Fits by small batches choose this one by optimizer='auto', learning_rate='auto'."
+    listing = ", ".join(map(repr, names))
+    refuse("optimizer", estimator.optimizer, f"'auto' or one of {listing} here", hint)
 
 
 def elementwise_names():

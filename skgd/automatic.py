@@ -118,7 +118,7 @@ def choose_schedule(optimizer, objective, model, batch_size):
     if hasattr(objective.loss, "smoothed"):
         return bounded_schedule(objective)
     if batch_size is None:
-        searching = isinstance(optimizer, (optimizers.ConjugateGradient, optimizers.NewtonCG))
+        searching = isinstance(optimizer, optimizers.SEARCHING)
         plain = isinstance(optimizer, (optimizers.GD, optimizers.Accelerated))
         if searching or (plain and not math.isfinite(objective.loss.curvature)):
             return schedules.LineSearch()

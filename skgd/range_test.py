@@ -10,7 +10,9 @@ from sklearn.base import clone
 from sklearn.utils import indexable
 
 from skgd._callbacks import without_callbacks
+from skgd._parameters import elementwise_names, resolve_optimizer
 from skgd._validation import check_integer, refuse
+from skgd.optimizers import SEARCHING
 
 if TYPE_CHECKING:
     from skgd._typing import ArrayLike, Rows
@@ -155,6 +157,18 @@ def learning_rate_range_test(
     return RangeTest(tried, objectives, trials.start, float(largest), float(tried[best]))
 
 
+def check_rates_matter(estimator):
+    """Refuse an estimator whose optimizer takes no rate."""
+    if isinstance(resolve_optimizer(estimator), SEARCHING):
+        listing = ", ".join(map(repr, [*elementwise_names(), "accelerated"]))
+        refuse(
+            "optimizer",
+            estimator.optimizer,
+            f"'auto' or one of {listing} in a test of learning rates",
+            "This one finds the length of each step itself: fit it with learning_rate='auto'.",
+        )
+
+
 def checked_rates(rates):
     """Return rates in rising order, or refuse them."""
     rates = np.unique(np.asarray(rates, dtype=float))
@@ -193,6 +207,7 @@ class _Trials:
         if max_iter is None:
             max_iter = UPDATES if estimator._full_batch else PASSES
         check_integer("max_iter", max_iter, low=1)
+        check_rates_matter(estimator)
         if not estimator._flat_beside_objects:
             estimator = clone(estimator).set_params(eta0=None, power_t=None)
         self.estimator = without_callbacks(clone(estimator)).set_params(

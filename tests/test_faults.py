@@ -1,5 +1,6 @@
 """Hunting for faults: senseless parameters, Ctrl-C anywhere, threads, processes, memory."""
 
+import dataclasses
 import gc
 import inspect
 import json
@@ -54,6 +55,19 @@ class Odd:
         return "Odd()"
 
 
+#: Every public piece that has a default, beside the parameter that takes its kind.
+PIECES = [
+    (parameter, piece())
+    for parameter, module in {
+        "loss": losses,
+        "penalty": penalties,
+        "learning_rate": schedules,
+        "optimizer": optimizers,
+    }.items()
+    for piece in map(vars(module).get, module.__all__)
+    if all(field.default is not dataclasses.MISSING for field in dataclasses.fields(piece))
+]
+
 SENSELESS = st.one_of(
     st.sampled_from(
         [None, True, False, np.nan, np.inf, -np.inf, -1, 0, 1, 2, 10**30, 0.5, -0.5, 1e-300, 1e300]
@@ -61,12 +75,8 @@ SENSELESS = st.one_of(
     st.sampled_from(["", "auto", "l2", "huber", "adam", "path", "constant", "Auto ", "1"]),
     st.sampled_from([[], [1], (), {}, set(), b"l2", np.array(1.0), np.array([0.1]), np.ones(20)]),
     st.sampled_from([Odd(), Odd, object(), len, abs, lambda: 1, lambda t: None, lambda t: "a"]),
-    st.sampled_from(
-        [losses.Huber(), losses.Huber, penalties.L1(0.1), optimizers.Adam(), optimizers.Adam]
-    ),
-    st.sampled_from(
-        [schedules.CosineDecay(), schedules.Optimal(), schedules.LineSearch()],
-    ),
+    st.sampled_from([made for _, made in PIECES]),
+    st.sampled_from([type(made) for _, made in PIECES]),
     st.sampled_from([np.float32(0.5), np.int64(3), np.bool_(True), np.str_("l1")]),
     st.floats(allow_nan=True),
     st.integers(-(2**70), 2**70),
@@ -95,16 +105,32 @@ def test_a_senseless_parameter_is_refused_by_name_or_serves(Regressor, data):
         patch.setattr(stochastic, "compiles", lambda: False)
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", ConvergenceWarning)
-        try:
-            model.fit(X, y)
-        except (ValueError, TypeError) as error:
-            message = str(error)
-            known = [*Regressor().get_params(deep=False), "Descent diverged", "overflow", "rate"]
-            assert any(name in message for name in known), message
-            assert not hasattr(model, "coef_")
-        else:
-            assert np.isfinite(model.coef_).all()
-            assert np.isfinite(model.predict(X)).all()
+        assert_serves_or_is_refused(model, X, y)
+
+
+def assert_serves_or_is_refused(model, X, y):
+    """Check that a fit succeeds, or that its error names a parameter and nothing was learned."""
+    try:
+        model.fit(X, y)
+    except (ValueError, TypeError, NotImplementedError) as error:
+        message = str(error)
+        known = [*model.get_params(deep=False), "Descent diverged", "overflow", "needs a method"]
+        assert any(name in message for name in known), message
+        assert not hasattr(model, "coef_")
+    else:
+        assert np.isfinite(model.coef_).all()
+        assert np.isfinite(model.predict(X)).all()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("rate", ["auto", 0.01])
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+@pytest.mark.usefixtures("on_numpy")
+def test_every_piece_serves_or_is_refused_by_name(Regressor, rate, small):
+    X, y = small
+    for parameter, made in PIECES:
+        params = {"learning_rate": rate} | {parameter: made}
+        assert_serves_or_is_refused(Regressor(max_iter=5).set_params(**params), X, np.exp(y))
 
 
 # Ctrl-C

@@ -13,6 +13,7 @@ from skgd import (
     SGDRegressor,
     learning_rate_range_test,
 )
+from skgd.optimizers import NewtonCG
 
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
 BATCH = {"optimizer": "gd", "standardize": False}
@@ -104,7 +105,12 @@ def test_a_pipeline_is_tested_on_what_its_last_step_sees(small):
         ({"rates": [1e6, 1e7]}, "rises already at the smallest"),
         ({"y": np.zeros(20)}, "does not rise at any learning rate"),
         ({"y": np.zeros(7)}, "inconsistent numbers of samples"),
-        ({"estimator": BatchGDRegressor(optimizer="cg")}, "searches along its lines"),
+        (
+            {"estimator": BatchGDRegressor(optimizer="cg")},
+            "optimizer must be 'auto' or one of 'gd', .* got 'cg'. This one finds the length of "
+            "each step itself: fit it with learning_rate='auto'",
+        ),
+        ({"estimator": BatchGDRegressor(optimizer=NewtonCG())}, r"got NewtonCG\(\)"),
         ({"estimator": BatchGDRegressor(alpha=-1)}, "alpha must be"),
     ],
 )

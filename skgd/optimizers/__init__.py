@@ -43,3 +43,9 @@ OPTIMIZERS = {
     "accelerated": Accelerated,
     "newton_cg": NewtonCG,
 }
+
+#: Optimizers that find the length of each step themselves, and so take no rate.
+SEARCHING = (ConjugateGradient, NewtonCG)
+
+#: Optimizers that fits choose, never users: what they do depends on what else is left to the fit.
+CHOSEN = (Snapshot, Implicit)
