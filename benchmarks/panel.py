@@ -7,6 +7,7 @@ that of least squares, in units of the variance of y.
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 from scipy.linalg import lstsq
@@ -15,10 +16,13 @@ from sklearn import linear_model
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+sys.path.append(str(Path(__file__).parents[1]))
+
 from measure import in_turns, machine
 from panel_data import PANEL
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.losses import Huber
+from tests.certified import PROBLEMS
 
 #: First rates of scikit-learn's grid.
 RATES = np.logspace(-5, 0, 10)
@@ -133,23 +137,31 @@ def units():
 
 
 def digits():
-    """Print the correct digits of polynomials, among them NIST's Wampler1 and Wampler2."""
-    x = np.arange(21.0)
-    powers = x[:, None] ** np.arange(1, 6)
-    raw = np.linspace(1, 10, 100)[:, None] ** np.arange(1, 6)
-    problems = {
-        "Wampler1": (powers, np.ones(6)),
-        "Wampler2": (powers, 10.0 ** -np.arange(6)),
-        "degree 5, raw": (raw, np.ones(6)),
+    """Print the correct digits of certified problems and of raw powers."""
+    raw = np.linspace(1, 10, 100)[:, None] ** np.arange(1, 9)
+    tasks = {
+        name: (*problem.numbers(), np.array(problem.coef), problem.fit_intercept)
+        for name, problem in PROBLEMS.items()
+    } | {
+        f"degree {degree}, raw": (
+            raw[:, :degree],
+            raw[:, :degree].sum(axis=1) + 1,
+            np.ones(degree + 1),
+            True,
+        )
+        for degree in (5, 6, 7, 8)
     }
-    for name, (X, coef) in problems.items():
-        y = X @ coef[1:] + coef[0]
+    for name, (X, y, coef, fit_intercept) in tasks.items():
         correct = []
-        for model in (BatchGDRegressor(tol=0), linear_model.LinearRegression()):
+        for model in (
+            BatchGDRegressor(tol=0, fit_intercept=fit_intercept),
+            BatchGDRegressor(fit_intercept=fit_intercept),
+            linear_model.LinearRegression(fit_intercept=fit_intercept),
+        ):
             model.fit(X, y)
-            found = np.append(model.intercept_, model.coef_)
+            found = np.append(model.intercept_, model.coef_)[-len(coef) :]
             correct.append(-np.log10(max(np.abs(found / coef - 1).max(), 1e-16)))
-        print(f"{name:16} {correct[0]:5.1f} {correct[1]:5.1f}")
+        print(f"{name:16} {correct[0]:5.1f} {correct[1]:5.1f} {correct[2]:5.1f}")
 
 
 def speed(n, d=100, rounds=4):
@@ -207,7 +219,8 @@ def main(sizes):
         accuracy(name, X, y)
     print("\nR² on the diabetes data in other units, mini-batch and single rows")
     units()
-    print("\ncorrect digits of the worst coefficient: BatchGDRegressor(tol=0), LinearRegression")
+    print("\ncorrect digits of the worst coefficient, NIST's problems and raw powers:")
+    print("BatchGDRegressor(tol=0), BatchGDRegressor(), LinearRegression()")
     digits()
     print("\nbatch fits; the last column is the time in units of ours")
     for n in sizes:

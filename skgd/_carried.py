@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skgd._input import checked_start
+from skgd.decorrelation import decorrelated
 from skgd.designs import Coordinates, Moments
 from skgd.engine import State
 from skgd.history import History
@@ -74,6 +75,27 @@ def begun(estimator, data, pieces, start, gram=None):
         history = estimator._carried.history.copy()
     state = State.at(theta, np.random.default_rng(seed))
     return Carried(state, coordinates, moments, data.total_weight, len(data), history)
+
+
+def turned(estimator, data, pieces, carried, gram):
+    """Return what is carried, and second moments, where descent on these is right to many digits.
+
+    Columns that nearly depend on each other are decorrelated, if nothing stands against it: a
+    penalty is simple in the other coordinates only, and an explicit rate or rule is meant for them.
+    """
+    penalty = pieces.penalty
+    explicit = pieces.schedule is not None or pieces.optimizer is not None
+    if gram is None or data.blocked or data.dtype != np.float64 or not estimator.standardize:
+        return carried, gram
+    if explicit or penalty.l1 or penalty.l2 or gram.accurate(data.dtype):
+        return carried, gram
+    found = decorrelated(data, carried.coordinates, gram, estimator.fit_intercept)
+    if found is None:
+        return carried, gram
+    coordinates, gram = found
+    theta = carried.coordinates.moved(carried.state.theta, coordinates)
+    state = replace(carried.state, theta=theta)
+    return replace(carried, coordinates=coordinates, state=state), gram
 
 
 def continued(estimator, data, pieces):

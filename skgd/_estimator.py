@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd import automatic
 from skgd._callbacks import CallbackSupportMixin, Watch, callbacks_of
-from skgd._carried import begun, continued, starting_point
+from skgd._carried import begun, continued, starting_point, turned
 from skgd._doc_links import LinkedToDocs
 from skgd._holder import HoldsPieces
 from skgd._input import blocked_rows, checked_rows, training_and_validation
@@ -238,6 +238,7 @@ class BaseGDRegressor(
         start = starting_point(self, training, *start)
         gram = self._gram(training, pieces)
         carried = begun(self, training, pieces, start, gram)
+        carried, gram = turned(self, training, pieces, carried, gram)
         with callbacks_of(self, X, y, sample_weight) as progress:
             reason = self._descend(
                 pieces, training, validation, carried, self.max_iter, gram, progress

@@ -149,9 +149,19 @@ class Coordinates:
 
     def moved(self, theta, new):
         """Return the inner parameters that describe the same function in `new` coordinates."""
-        if np.array_equal(self.center, new.center) and np.array_equal(self.scale, new.scale):
+        plain = type(self) is type(new) is Coordinates
+        same = np.array_equal(self.center, new.center) and np.array_equal(self.scale, new.scale)
+        if plain and same:
             return theta
         return new.to_inner(*self.to_data(theta.astype(float)), theta.dtype)
+
+    def rows(self, X):
+        """Return the inner rows of rows of X, a dense array, at their dtype."""
+        return (X - self.center.astype(X.dtype)) / self.scale.astype(X.dtype)
+
+    def pulled(self, sums, total):
+        """Return the sum of slope times inner row, given that of slope times row and of slopes."""
+        return (sums - np.multiply.outer(total, self.center)) / self.scale
 
 
 @dataclass(frozen=True)
@@ -210,9 +220,7 @@ class Design:
         total = slopes.sum(axis=0)
         by_coef = slopes.T @ self.X
         if not self.plain:
-            by_coef = (
-                by_coef - np.multiply.outer(total, self.coordinates.center)
-            ) / self.coordinates.scale
+            by_coef = self.coordinates.pulled(by_coef, total)
         by_intercept = total if self.fit_intercept else np.zeros_like(total)
         return np.concatenate([by_coef, by_intercept[..., None]], axis=-1).astype(
             self.X.dtype, copy=False
@@ -235,8 +243,7 @@ class Design:
             return SparseRows(data, rows.indices, rows.indptr, self.shift)
         if self.plain:
             return rows
-        center = self.coordinates.center.astype(rows.dtype)
-        return (rows - center) / self.coordinates.scale.astype(rows.dtype)
+        return self.coordinates.rows(rows)
 
     def squared_norms(self, intercept=True):
         """Return the squared norm of each inner row, with the 1 of the intercept or without."""

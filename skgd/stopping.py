@@ -8,6 +8,9 @@ import numpy as np
 #: What a fall of zero is replaced by where something is divided by it.
 TINY = np.finfo(float).tiny
 
+#: A gradient that is smaller than so many units of rounding of the first is rounding itself.
+ROUNDING = 1024
+
 
 class StopReason(StrEnum):
     """Why a fit ended."""
@@ -126,6 +129,7 @@ class GradientTest:
     unit: float = 0.0
     best_value: float = np.inf
     best_norm: float = np.inf
+    first_norm: float = np.inf
     flat: int = 0
     patience: int = 20
 
@@ -133,8 +137,12 @@ class GradientTest:
         """Take in objective and gradient norm of an update; return a reason to stop, or None."""
         if self.small(norm):
             return StopReason.CONVERGED
+        if self.best_norm == np.inf:
+            self.first_norm = norm
         level = abs(value - self.best_value) <= 4 * eps * max(abs(self.best_value), self.unit)
-        self.flat = self.flat + 1 if level and norm >= self.best_norm else 0
+        # What follows a gradient that is rounding is by chance.
+        lost = norm <= ROUNDING * eps * self.first_norm
+        self.flat = self.flat + 1 if lost or (level and norm >= self.best_norm) else 0
         self.best_value = min(self.best_value, value)
         self.best_norm = min(self.best_norm, norm)
         return StopReason.PRECISION if self.flat >= self.patience else None
