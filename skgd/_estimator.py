@@ -12,6 +12,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, issparse
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd import automatic
@@ -230,13 +231,18 @@ class BaseGDRegressor(
     def _fit(self, X, y, sample_weight, start, validation_rows, groups):
         vars(self).pop("_run", None)  # of a fit_batches that was broken off
         pieces = plan(self)
-        data = checked_rows(self, X, y, sample_weight, groups, reset=True)
+        # Second moments show whether entries are finite, and save a look at every one.
+        finite = not (self._full_batch and pieces.loss.quadratic and sample_weight is None)
+        finite |= self.early_stopping
+        data = checked_rows(self, X, y, sample_weight, groups, reset=True, finite=finite)
         if data is None:
             raise ValueError("sample_weight is zero for every row; fit needs a row with weight.")
         data.check_targets(pieces.loss)
         training, validation = training_and_validation(self, data, *validation_rows)
         start = starting_point(self, training, *start)
         gram = self._gram(training, pieces)
+        if not (finite or data.blocked or (gram is not None and gram.finite)):
+            assert_all_finite(data.X, estimator_name=type(self).__name__, input_name="X")
         carried = begun(self, training, pieces, start, gram)
         carried, gram = turned(self, training, pieces, carried, gram)
         with callbacks_of(self, X, y, sample_weight) as progress:

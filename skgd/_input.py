@@ -12,11 +12,12 @@ from skgd._validation import refuse
 from skgd.blocks import Blocks, Data, blocks_of, check_features, is_blocked
 
 
-def checked_rows(estimator, X, y, sample_weight, groups, reset):
+def checked_rows(estimator, X, y, sample_weight, groups, reset, finite=True):
     """Return the checked rows that have a weight, or None if there are none.
 
-    They are :class:`~skgd.blocks.Data`, or :class:`~skgd.blocks.Blocks` where X is not to be taken
-    into memory; what is wrong with single entries of X is then found when they are read.
+    With `finite` false the caller finds out whether the entries of X are finite. The rows are
+    :class:`~skgd.blocks.Data`, or :class:`~skgd.blocks.Blocks` where X is not to be taken into
+    memory; what is wrong with single entries of X is then found when they are read.
     """
     if isinstance(X, Blocks):
         vars(estimator).update(X.checked.names)
@@ -34,6 +35,7 @@ def checked_rows(estimator, X, y, sample_weight, groups, reset):
         accept_sparse="csr",
         dtype=[np.float64, np.float32],
         order=None if estimator._full_batch else "C",
+        ensure_all_finite=finite,
         multi_output=True,
         y_numeric=True,
     )

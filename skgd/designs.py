@@ -22,6 +22,9 @@ from scipy.sparse import csr_array, issparse
 #: Rows that are looked at together where a pass over the data needs temporary arrays.
 CHUNK = 4096
 
+#: Rows that are changed and then multiplied with each other: they should stay in the cache.
+FEW = 1024
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -268,15 +271,17 @@ class Design:
         size = self.X.shape[1] + 1
         if self.sparse:
             return self._sparse_outer_squares(factors.astype(float, copy=False))
-        squares = np.zeros((size, size))
-        for start in range(0, self.n_rows, CHUNK):
-            here = slice(start, start + CHUNK)
-            rows = np.ones((len(factors[here]), size))
-            rows[:, :-1] = self.block(here)
+        squares, roots = np.zeros((size, size)), np.sqrt(factors, dtype=float)
+        together = np.empty((min(len(roots), FEW), size))
+        for start in range(0, len(roots), FEW):
+            here = slice(start, start + FEW)
+            rows = together[: len(roots[here])]
+            np.subtract(self.X[here], self.coordinates.center, out=rows[:, :-1])
             rows[:, -1] = self.fit_intercept
-            rows *= np.sqrt(factors[here])[:, None]
+            rows *= roots[here, None]
             squares += rows.T @ rows
-        return squares
+        scale = np.append(self.coordinates.scale, 1.0)
+        return squares / np.outer(scale, scale)
 
     def _sparse_outer_squares(self, factors):
         weighted = self.X.multiply(factors[:, None]).tocsr()

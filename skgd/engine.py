@@ -14,6 +14,7 @@ from skgd.designs import CHUNK
 from skgd.history import History
 from skgd.kernels.full_batch import run_update
 from skgd.kernels.limits import LARGEST_SLOPE
+from skgd.kernels.newton import Newton
 from skgd.kernels.stochastic import executor, row_order
 from skgd.objectives import Expansion, Objective
 from skgd.optimizers import Optimizer, Snapshot
@@ -112,6 +113,11 @@ class Task:
     def run_epoch(self):
         """What runs epochs of stochastic updates; see :func:`skgd.kernels.stochastic.executor`."""
         return executor(self)
+
+    @cached_property
+    def newton(self):
+        """What takes Newton's steps; it knows what the steps before have summed."""
+        return Newton(self.objective)
 
 
 @dataclass
@@ -485,7 +491,8 @@ class _Descent:
         If it is not, the descent goes on from an expansion around the point at hand, as long as
         that brings it nearer.
         """
-        if not isinstance(self.task.model, Expansion) or self.task.model.accurate:
+        model = self.task.model
+        if not isinstance(model, Expansion) or (model.accurate and self.tests.gradient.tol > 0):
             return True
         point = self.task.objective.at(self.state.theta)
         norm, (last, state, where) = self.task.objective.distance(point), self.expanded_at
@@ -495,7 +502,7 @@ class _Descent:
             self.final["gradient_norm"] = norm
             return True
         self.expanded_at = norm, self.state, point
-        self.task = replace(self.task, model=self.task.model.around(point))
+        self.task = replace(self.task, model=model.around(point))
         self.point, self.state = point, replace(self.state, memory={})
         self.tests.gradient.restart()
         return False

@@ -1,12 +1,13 @@
 """Second moments of rows and targets: all that squared error needs to know of the data."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy.linalg import lapack
+from scipy.linalg import get_blas_funcs, lapack
 from scipy.sparse import issparse
 
-from skgd.designs import CHUNK, Moments
+from skgd.designs import CHUNK, FEW, Moments
 
 #: Features up to which second moments are formed.
 LARGEST_GRAM = 1000
@@ -73,16 +74,18 @@ class Gram:
         ).astype(dtype)
         # One product gives everything: of rows that are followed by their targets, and by a one.
         squares = np.zeros((len(shift) + 1,) * 2)
-        together = np.empty((min(n, CHUNK), len(squares)), dtype)
-        for start in range(0, n, CHUNK):
-            here = slice(start, start + CHUNK)
+        together = np.empty((min(n, FEW), len(squares)), dtype)
+        syrk = get_blas_funcs("syrk", (together,))
+        for start in range(0, n, FEW):
+            here = slice(start, start + FEW)
             rows = together[: len(targets[here])]
             np.subtract(dense(X[here]), shift[:d], out=rows[:, :d], casting="same_kind")
             np.subtract(targets[here], shift[d:], out=rows[:, d:-1], casting="same_kind")
             rows[:, -1] = 1
             if weights is not None:
                 rows *= np.sqrt(weights[here], dtype=dtype)[:, None]
-            squares += rows.T @ rows
+            squares += syrk(1.0, rows.T)  # its upper triangle
+        squares = np.triu(squares) + np.triu(squares, 1).T
         count = squares[-1, -1]
         squares /= count
         moved = squares[-1, :-1]
@@ -128,16 +131,21 @@ class Gram:
         It may change it by the rounding of the products times the condition number of the
         correlations. A descent then needs no look at the rows to be sure of its gradient.
         """
+        finest = max(SMALLEST_ERROR, VISIBLE * float(np.finfo(dtype).eps))
+        correlations, least = self.correlations
+        if self.rounding <= finest * least or not len(correlations):
+            return True
+        curvatures = np.linalg.eigvalsh(correlations)
+        return bool(self.rounding * curvatures[-1] <= finest * curvatures[0])
+
+    @cached_property
+    def correlations(self):
+        """Correlations of the columns that vary, and a bound on their reciprocal condition."""
         spread = np.sqrt(self.moments.variance)
         moving = spread > 0
-        scaled = self.covariance[np.ix_(moving, moving)] / np.outer(spread[moving], spread[moving])
-        if not len(scaled):
-            return True
-        finest = max(SMALLEST_ERROR, VISIBLE * float(np.finfo(dtype).eps))
-        if self.rounding <= finest * reciprocal_condition(scaled):
-            return True
-        curvatures = np.linalg.eigvalsh(scaled)
-        return bool(self.rounding * curvatures[-1] <= finest * curvatures[0])
+        spread = spread[moving]
+        scaled = self.covariance[np.ix_(moving, moving)] / np.outer(spread, spread)
+        return scaled, reciprocal_condition(scaled) if len(scaled) else 1.0
 
     @property
     def moments(self):

@@ -16,6 +16,12 @@ from skgd import penalties
 from skgd.designs import Design
 from skgd.losses import Loss
 
+#: Change of a row's factor that changes sums, relative to it or to the mean factor.
+NOTICEABLE = 0.02
+
+#: Rows of a sample at least.
+LEAST_SAMPLE = 1000
+
 
 class Point(NamedTuple):
     """A point with all that is known there.
@@ -28,11 +34,14 @@ class Point(NamedTuple):
         The objective.
     gradient : array
         Gradient of its smooth part.
+    predictions : array or None
+        Predictions of all rows, where they are at hand.
     """
 
     theta: np.ndarray
     value: float
     gradient: np.ndarray
+    predictions: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,15 @@ class Objective:
         weights = None if self.weights is None else self.weights[index]
         design = replace(self.design, X=self.design.X[index])
         return replace(self, design=design, y=self.y[index], weights=weights)
+
+    def few(self, factor):
+        """Return the objective on a sample, or None where so many rows a parameter are not few."""
+        n_rows = self.design.n_rows
+        size = max(factor * len(self.l2), LEAST_SAMPLE)
+        if n_rows < 8 * size:
+            return None
+        rows = np.random.default_rng(0).choice(n_rows, size, replace=False)
+        return self.rows(np.sort(rows))
 
     def outputs(self):
         """Return the objectives of the single outputs."""
@@ -143,12 +161,13 @@ class Objective:
                 "must be defined for every prediction."
             )
 
-    def at(self, theta):
-        """Return the :class:`Point` at `theta`."""
-        predictions = self.design.predict(theta)
+    def at(self, theta, predictions=None):
+        """Return the :class:`Point` at `theta`, whose predictions may be at hand."""
+        if predictions is None:
+            predictions = self.design.predict(theta)
         slopes = self.weighted(self.loss.slope(predictions, self.y))
         gradient = self.design.gradient(slopes) + self.l2 * theta
-        return Point(theta, self.value_of(predictions, theta), gradient)
+        return Point(theta, self.value_of(predictions, theta), gradient, predictions)
 
     def distance(self, point):
         """Return the norm of the smallest subgradient at `point`: zero at the minimum."""
@@ -167,12 +186,118 @@ class Objective:
         along = (along / self.design.n_rows).astype(self.y.dtype, copy=False)
         return bound * self.design.gradient(along) + self.l2 * vector
 
-    def hessians(self, theta):
-        """Return the Hessian of the loss at `theta`, of shape (d + 1, d + 1), of each output."""
-        weights = self.weighted(self.loss.weight(self.design.predict(theta), self.y))
-        if theta.ndim == 1:
-            return self.design.outer_squares(weights)
-        return np.stack([self.design.outer_squares(column) for column in weights.T])
+    def along(self, point, step):
+        """Return the :class:`Ray` from `point` along `step`."""
+        return Ray(self, self.with_predictions(point), step, self.design.predict(step))
+
+    def with_predictions(self, point):
+        """Return a point, which an expansion may have made, with its predictions."""
+        if point.predictions is not None:
+            return point
+        return point._replace(predictions=self.design.predict(point.theta))
+
+    def hessians(self, point, known=None):
+        """Return the Hessian of the loss at `point`, of shape (d + 1, d + 1), of each output.
+
+        Parameters
+        ----------
+        point : Point
+            Where.
+        known : list of Bent, default=None
+            What an earlier call returned; rows that bend as they did then are not looked at.
+
+        Returns
+        -------
+        array of shape (d + 1, d + 1) or (k, d + 1, d + 1)
+        list of Bent
+        """
+        predictions = self.with_predictions(point).predictions
+        factors = self.weighted(self.loss.weight(predictions, self.y))
+        columns = factors.reshape(len(factors), -1).T
+        if known is None:
+            found = [Bent.of(self.design, column) for column in columns]
+        else:
+            found = [
+                bent.moved(self.design, column) for bent, column in zip(known, columns, strict=True)
+            ]
+        hessians = np.stack([bent.squares for bent in found])
+        return hessians.reshape(*self.y.shape[1:], *hessians.shape[1:]), found
+
+
+@dataclass(frozen=True)
+class Ray:
+    """An objective along a step: one product with the rows serves all lengths of it.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is looked at.
+    point : Point
+        Where the step starts, with its predictions.
+    step : array
+        A difference of parameters.
+    ahead : array
+        What it changes in the predictions.
+    """
+
+    objective: Objective
+    point: Point
+    step: np.ndarray
+    ahead: np.ndarray
+
+    def there(self, share):
+        """Return parameters and predictions after a share of the step."""
+        share = self.step.dtype.type(share)
+        return self.point.theta + share * self.step, self.point.predictions + share * self.ahead
+
+    def value(self, share):
+        """Return the objective after a share of the step."""
+        theta, predictions = self.there(share)
+        return self.objective.value_of(predictions, theta)
+
+    def at(self, share):
+        """Return the :class:`Point` after a share of the step."""
+        return self.objective.at(*self.there(share))
+
+
+@dataclass(frozen=True)
+class Bent:
+    """A sum of the outer squares of rows, with the factors that they had in it.
+
+    Parameters
+    ----------
+    factors : array of shape (n,)
+        Not negative.
+    squares : array of shape (d + 1, d + 1)
+        The sum.
+    """
+
+    factors: np.ndarray
+    squares: np.ndarray
+
+    @classmethod
+    def of(cls, design, factors):
+        """Return the sum over all rows."""
+        return cls(factors, design.outer_squares(factors))
+
+    def moved(self, design, factors):
+        """Return the sum for other factors, in which those that have hardly changed are the old.
+
+        Where losses bend little or much and nothing in between, few rows change near the minimum.
+        """
+        change = factors - self.factors
+        unit = np.maximum(np.maximum(factors, self.factors), factors.mean())
+        noticed = np.abs(change) > NOTICEABLE * unit
+        much = noticed.mean() > 0.25 or factors.sum() < 0.1 * self.factors.sum()
+        if much:
+            return Bent.of(design, factors)
+        squares = self.squares.copy()
+        for sign in (1, -1):
+            rows = np.flatnonzero(noticed & (sign * change > 0))
+            if len(rows):
+                some = replace(design, X=design.X[rows])
+                squares += sign * some.outer_squares(np.abs(change[rows]))
+        return Bent(np.where(noticed, factors, self.factors), squares)
 
 
 @dataclass(frozen=True)
@@ -215,8 +340,7 @@ class Expansion:
         gradient = gram.gradient(design.coordinates, intercept, design.fit_intercept)
         hess = gram.hessian(design.coordinates, design.fit_intercept) + np.diag(objective.l2)
         base = Point(theta, gram.value(intercept), gradient.astype(theta.dtype))
-        accurate = objective.blocked and gram.accurate(theta.dtype)
-        return cls(objective, base, hess.astype(theta.dtype), accurate)
+        return cls(objective, base, hess.astype(theta.dtype), gram.accurate(theta.dtype))
 
     @property
     def l1(self):

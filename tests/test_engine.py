@@ -303,7 +303,7 @@ def test_what_an_expansion_calls_small_is_small_on_the_rows(task):
 
 def doubtful(task, small, last):
     """Return a descent on an expansion, whose gradient was `last` times the one here before."""
-    expansion = Expansion.of_gram(task.objective, Gram.of(*small, None))
+    expansion = replace(Expansion.of_gram(task.objective, Gram.of(*small, None)), accurate=False)
     tests = Exits(gradient=GradientTest(tol=1e-3, reference=1.0, best_value=3.0, flat=7))
     doubt = descent(task, tests, model=expansion)
     doubt.state = replace(doubt.state, theta=np.array([0.3, -0.2, 0.1, 0.5]), memory={"a": 1})
@@ -345,6 +345,15 @@ def test_a_gradient_that_rose_leads_back_to_the_point_before(task, small):
     assert doubt.confirmed() is True
     assert (doubt.state, doubt.point) == (state, point)
     assert doubt.final == {"gradient_norm": norm / 2}
+
+
+@pytest.mark.parametrize(("tol", "asked"), [(1e-3, False), (0, True)])
+def test_moments_that_are_accurate_need_no_rows_unless_every_digit_counts(tol, asked, task, small):
+    doubt, norm = doubtful(task, small, 1.0)
+    doubt.task = replace(doubt.task, model=replace(doubt.task.model, accurate=True))
+    doubt.tests.gradient.tol = tol
+    assert doubt.confirmed() is True
+    assert (doubt.final.get("gradient_norm") == norm) is asked
 
 
 def test_a_gradient_that_is_small_on_the_rows_too_is_confirmed(task, small):

@@ -151,13 +151,47 @@ class BlockedObjective:
         """Return the updates in an epoch."""
         return sum(self.updates_of(i, batch_size) for i in range(len(self.blocks.lengths)))
 
-    def hessians(self, theta):
-        """Return the Hessian of the loss at `theta`, of each output."""
-        return self.blocks.total(block_hessians, self.part, theta)
+    def few(self, factor):
+        """Return None: single rows are not at hand."""
+
+    def along(self, point, step):
+        """Return the :class:`BlockedRay` from `point` along `step`."""
+        return BlockedRay(self, point, step)
+
+    def hessians(self, point, known=None):
+        """Return the Hessian of the loss at `point`, of each output; nothing of it is kept."""
+        return self.blocks.total(block_hessians, self.part, point.theta), None
 
     def check_defined(self, theta):
         """Refuse a loss that is not a number at `theta`."""
         self.blocks.total(block_check, self.part, theta)
+
+
+@dataclass(frozen=True)
+class BlockedRay:
+    """An objective along a step.
+
+    Parameters
+    ----------
+    objective : BlockedObjective
+        What is looked at.
+    point : Point
+        Where the step starts.
+    step : array
+        A difference of parameters.
+    """
+
+    objective: BlockedObjective
+    point: Point
+    step: object
+
+    def value(self, share):
+        """Return the objective after a share of the step."""
+        return self.objective.value(self.point.theta + share * self.step)
+
+    def at(self, share):
+        """Return the :class:`~skgd.objectives.Point` after a share of the step."""
+        return self.objective.at(self.point.theta + share * self.step)
 
 
 def on_block(block, part):
@@ -194,7 +228,7 @@ def block_hessian_product(block, part, vector, bound):
 def block_hessians(block, part, theta):
     """Return a block's part of the Hessians, of shape (k, d + 1, d + 1) or (d + 1, d + 1)."""
     objective, share = on_block(block, part)
-    return share * objective.hessians(theta)
+    return share * objective.hessians(objective.at(theta))[0]
 
 
 def block_check(block, part, theta):

@@ -6,7 +6,6 @@ import numpy as np
 
 from skgd import penalties
 from skgd.kernels.line_search import line_step, proximal_step, searched_proximal_step
-from skgd.kernels.newton import newton_step
 from skgd.optimizers import Accelerated, ConjugateGradient, NewtonCG
 from skgd.schedules import LineSearch
 
@@ -32,8 +31,11 @@ def run_update(task, state, point, rate):
     rate : float
     """
     state = replace(state, memory=dict(state.memory))
-    theta, rate = step_of(task)(task, state, point, rate)
-    point = task.model.at(theta.astype(point.theta.dtype, copy=False))
+    if isinstance(task.optimizer, NewtonCG):
+        point, rate = task.newton.step(point)
+    else:
+        theta, rate = step_of(task)(task, state, point, rate)
+        point = task.model.at(theta.astype(point.theta.dtype, copy=False))
     return replace(state, theta=point.theta, t=state.t + 1), point, float(rate)
 
 
@@ -42,8 +44,6 @@ def step_of(task):
 
     It gets a state of its own, whose memory it fills; it returns where it leads, and its rate.
     """
-    if isinstance(task.optimizer, NewtonCG):
-        return lambda task, state, point, rate: newton_step(task, point)
     if isinstance(task.optimizer, Accelerated):
         return accelerated_step
     return searched_step if isinstance(task.schedule, LineSearch) else elementwise_step

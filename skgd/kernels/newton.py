@@ -1,4 +1,4 @@
-"""One step of Newton's method, whose quadratic model descent itself minimises."""
+"""Newton's method, whose quadratic models descent itself minimises."""
 
 import numpy as np
 
@@ -8,28 +8,68 @@ from skgd.optimizers import Accelerated, ConjugateGradient
 from skgd.smoothness import largest_curvature
 
 #: The model is minimised until its gradient has fallen by this factor, or for so many steps.
-FORCING, INNER_STEPS = 1e-2, 300
+FORCING, INNER_STEPS = 1e-3, 300
+
+#: Rows of a sample for each parameter; the fall of its gradient, or the steps, that end a leap.
+SAMPLE, LEAP, LEAP_STEPS = 20, 1e-2, 20
 
 #: Share of the decrease that the model promises which is enough, and halvings at most.
 ENOUGH, HALVINGS = 1e-4, 40
 
 
-def newton_step(task, point):
-    """Return where a step on quadratic models leads, and the share of it that was taken.
+class Newton:
+    """Newton's method during a descent.
 
-    Each output has a model of its own: their Hessians differ.
+    Parameters
+    ----------
+    objective : Objective
+        What is minimised.
     """
-    objective = task.objective
-    hessians = objective.hessians(point.theta)
-    if point.theta.ndim == 1:
-        target, promised = minimised(model_of(objective, point, hessians), FORCING)
-    else:
-        found = [
-            minimised(model_of(objective, output(point, k), hessians[k]), FORCING)
-            for k in range(len(point.theta))
-        ]
-        target, promised = np.stack([theta for theta, _ in found]), sum(fall for _, fall in found)
-    return damped(objective, point, target - point.theta, promised)
+
+    def __init__(self, objective):
+        self.objective = objective
+        self.known = None
+
+    def step(self, point):
+        """Return the point that a step leads to, and the share of the step that was taken.
+
+        Each output has a model of its own: their Hessians differ.
+        """
+        return self.leap(point) or self.modelled_step(point)
+
+    def leap(self, point):
+        """Return the point that Newton's method has found on a sample, if that is worth while.
+
+        Steps from a constant model are long, and short of what they promise: they need no models of
+        all rows.
+        """
+        objective = self.objective
+        few = None if point.theta[..., :-1].any() else objective.few(SAMPLE)
+        if few is None:
+            return None
+        rest, start = Newton(few), few.at(point.theta)
+        here, enough = start, LEAP * few.distance(start)
+        for _ in range(LEAP_STEPS):
+            here = rest.modelled_step(here)[0]
+            if few.distance(here) <= enough:
+                break
+        there = objective.along(point, here.theta - point.theta).at(1.0)
+        worth = point.value - there.value >= 0.5 * (start.value - here.value)
+        return (there, 1.0) if worth else None
+
+    def modelled_step(self, point):
+        """Return the point that a step on quadratic models leads to, and the share of it."""
+        objective = self.objective
+        hessians, self.known = objective.hessians(point, self.known)
+        if point.theta.ndim == 1:
+            target, promised = minimised(model_of(objective, point, hessians), FORCING)
+        else:
+            found = [
+                minimised(model_of(objective, output(point, k), hessians[k]), FORCING)
+                for k in range(len(point.theta))
+            ]
+            target, promised = np.stack([theta for theta, _ in found]), sum(f for _, f in found)
+        return damped(objective, point, target - point.theta, promised)
 
 
 def output(point, k):
@@ -81,10 +121,9 @@ def accelerated_steps(model):
 def damped(objective, point, step, promised):
     """Return a point along `step` at which the objective falls as promised, and its share."""
     rounding = 4 * np.finfo(step.dtype).eps * abs(point.value)
-    share = 1.0
+    share, ray = 1.0, objective.along(point, step)
     for _ in range(HALVINGS):
-        theta = point.theta + share * step
-        if objective.value(theta) <= point.value - ENOUGH * share * promised + rounding:
-            return theta, share
+        if ray.value(share) <= point.value - ENOUGH * share * promised + rounding:
+            return ray.at(share), share
         share /= 2
-    return point.theta, 0.0
+    return point, 0.0

@@ -163,6 +163,10 @@ def weighted_quantile(y, level, weights=None):
 
 
 def _weighted_quantile(y, level, weights):
+    if weights is None:
+        rank = int(np.ceil(level * len(y) * (1 - 2 * np.finfo(float).eps))) - 1
+        rank = max(rank, 0)
+        return np.partition(y, rank)[rank]
     order = np.argsort(y, kind="stable")
     weights = np.ones(len(y)) if weights is None else weights[order]
     total = np.cumsum(weights, dtype=float)
