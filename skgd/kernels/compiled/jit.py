@@ -6,8 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from numba import njit, typeof
+from numba import njit, typeof, types
 from numba.core import errors
+from numba.extending import intrinsic
 
 #: Sums may be reordered and fused. The full flag would make ``isfinite(nan)`` true.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
@@ -27,6 +28,34 @@ inline = njit(**OPTIONS)
 
 #: The same for small functions of many arrays: a call would take longer than their work.
 merged = njit(**OPTIONS, inline="always")
+
+
+@intrinsic
+def borrowed(context, value):
+    """Return an array, or a named tuple with arrays, without counting references to it.
+
+    Whoever calls a function holds its arguments until it returns. Still, each array that is taken
+    out of a tuple within a loop would be counted up and down, which costs more than a short row.
+    """
+
+    def generate(context, builder, signature, arguments):
+        return uncounted(context, builder, signature.args[0], arguments[0])
+
+    return value(value), generate
+
+
+def uncounted(context, builder, kind, value):
+    """Return the code for a value whose arrays say that nobody owns them."""
+    if isinstance(kind, types.Array):
+        made = context.make_array(kind)(context, builder, value)
+        made.meminfo = made.meminfo.type(None)
+        made.parent = made.parent.type(None)
+        return made._getvalue()
+    if isinstance(kind, types.BaseTuple):
+        for k, part in enumerate(kind.types):
+            inner = uncounted(context, builder, part, builder.extract_value(value, k))
+            value = builder.insert_value(value, inner, k)
+    return value
 
 
 class NotCompilableError(TypeError):

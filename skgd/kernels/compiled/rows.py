@@ -14,11 +14,15 @@ from numba.extending import intrinsic, overload
 
 from skgd.kernels.compiled.jit import PART, inline
 
-#: Visits between asking the memory for a row and using it, and the bytes of a row asked for.
-AHEAD, LONGEST = 6, 4096
+#: Visits between asking the memory for a row and using it.
+AHEAD = 4
 
-#: Bytes that the memory delivers at a time.
+#: Bytes that the memory delivers at a time, a cache line.
 LINE = 64
+
+#: Lines of a row up to which it is asked for into the nearest cache, and lines asked for at most.
+#: A longer row would wait for room among the few lines that the nearest cache has on the way.
+SHORT, LONGEST = 8, 256
 
 
 class Plain(NamedTuple):
@@ -85,6 +89,32 @@ def _entry(rows, i, j):
     return lambda rows, i, j: rows.X[i, j]
 
 
+def stored(rows, e, j):
+    """Return a stored entry, scaled."""
+
+
+@overload(stored, jit_options=PART)
+def _stored(rows, e, j):
+    if rows.instance_class is StoredCentred:
+        return lambda rows, e, j: rows.data[e] * rows.inverse[j]
+    return lambda rows, e, j: rows.data[e]
+
+
+@inline
+def span(rows, i):
+    """Return the places of the entries of a sparse row.
+
+    They are unsigned, as no place counts from the end: else each would be tested for that.
+    """
+    return np.uintp(rows.indptr[i]), np.uintp(rows.indptr[i + 1])
+
+
+@inline
+def column(rows, e):
+    """Return the column of a stored entry, unsigned."""
+    return np.uintp(rows.indices[e])
+
+
 def dot(rows, i, theta, o):
     """Return the product of row i and the coefficients of output o; see `offset`."""
 
@@ -114,23 +144,15 @@ def _dense_dot(rows, i, theta, o):
 
 
 @inline
-def _plain_dot(rows, i, theta, o):
+def _sparse_dot(rows, i, theta, o):
     total = theta.dtype.type(0)
-    for e in range(rows.indptr[i], rows.indptr[i + 1]):
-        total += rows.data[e] * theta[o, rows.indices[e]]
+    for e in range(*span(rows, i)):
+        j = column(rows, e)
+        total += stored(rows, e, j) * theta[o, j]
     return total
 
 
-@inline
-def _scaled_dot(rows, i, theta, o):
-    total = theta.dtype.type(0)
-    for e in range(rows.indptr[i], rows.indptr[i + 1]):
-        j = rows.indices[e]
-        total += rows.data[e] * rows.inverse[j] * theta[o, j]
-    return total
-
-
-DOT = {Plain: _dense_dot, Centred: _dense_dot, Stored: _plain_dot, StoredCentred: _scaled_dot}
+DOT = {Plain: _dense_dot, Centred: _dense_dot, Stored: _sparse_dot, StoredCentred: _sparse_dot}
 
 
 @overload(dot, jit_options=PART)
@@ -146,23 +168,17 @@ def _dense_accumulate(rows, i, factor, gradient, o):
 
 
 @inline
-def _plain_accumulate(rows, i, factor, gradient, o):
-    for e in range(rows.indptr[i], rows.indptr[i + 1]):
-        gradient[o, rows.indices[e]] += factor * rows.data[e]
-
-
-@inline
-def _scaled_accumulate(rows, i, factor, gradient, o):
-    for e in range(rows.indptr[i], rows.indptr[i + 1]):
-        j = rows.indices[e]
-        gradient[o, j] += factor * rows.data[e] * rows.inverse[j]
+def _sparse_accumulate(rows, i, factor, gradient, o):
+    for e in range(*span(rows, i)):
+        j = column(rows, e)
+        gradient[o, j] += factor * stored(rows, e, j)
 
 
 ACCUMULATE = {
     Plain: _dense_accumulate,
     Centred: _dense_accumulate,
-    Stored: _plain_accumulate,
-    StoredCentred: _scaled_accumulate,
+    Stored: _sparse_accumulate,
+    StoredCentred: _sparse_accumulate,
 }
 
 
@@ -200,43 +216,61 @@ def _settle(rows, total, gradient, o):
     return lambda rows, total, gradient, o: None
 
 
-@intrinsic
-def prefetch_item(context, array, index):
-    """Ask the memory for the cache line of an item of a C-ordered array."""
+def prefetcher(level):
+    """Return what asks the memory for the cache line of an item of a C-ordered array.
 
-    def generate(context, builder, signature, arguments):
-        made = context.make_array(signature.args[0])(context, builder, arguments[0])
-        pointer = builder.gep(made.data, [arguments[1]])
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        read, keep, data = (ir.Constant(word, number) for number in (0, 3, 1))
-        builder.call(ask, [builder.bitcast(pointer, byte), read, keep, data])
-        return context.get_dummy_value()
+    Parameters
+    ----------
+    level : {1, 2}
+        The cache that the line is to be brought into.
+    """
 
-    return types.void(array, types.intp), generate
+    def prefetch_item(context, array, index):
+        def generate(context, builder, signature, arguments):
+            made = context.make_array(signature.args[0])(context, builder, arguments[0])
+            pointer = builder.gep(made.data, [arguments[1]])
+            byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+            ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            read, keep, data = (ir.Constant(word, number) for number in (0, 4 - level, 1))
+            builder.call(ask, [builder.bitcast(pointer, byte), read, keep, data])
+            return context.get_dummy_value()
 
+        return types.void(array, types.intp), generate
 
-@inline
-def _prefetch_dense(rows, i):
-    n_bytes = rows.X.shape[1] * rows.X.itemsize
-    items = LINE // rows.X.itemsize
-    for j in range(0, min(n_bytes, LONGEST) // rows.X.itemsize, items):
-        prefetch_item(rows.X, i * rows.X.shape[1] + j)
-
-
-@inline
-def _prefetch_stored(rows, i):
-    first, stop = rows.indptr[i], rows.indptr[i + 1]
-    stop = min(stop, first + LONGEST // LINE * 8)
-    for e in range(first, stop, 8):
-        prefetch_item(rows.data, e)
-    for e in range(first, stop, 16):
-        prefetch_item(rows.indices, e)
+    return intrinsic(prefetch_item)
 
 
-@overload(prefetch, jit_options=PART)
+near, far = prefetcher(1), prefetcher(2)
+
+
+@overload(prefetch, jit_options=PART, inline="always")
 def _prefetch(rows, i):
+    items = LINE // (rows.types[0].dtype.bitwidth // 8)
     if rows.instance_class in (Plain, Centred):
-        return lambda rows, i: _prefetch_dense(rows, i)
-    return lambda rows, i: _prefetch_stored(rows, i)
+
+        def prefetch_dense(rows, i):
+            d = rows.X.shape[1]
+            if d <= SHORT * items:
+                for j in range(0, d, items):
+                    near(rows.X, i * d + j)
+                near(rows.X, i * d + d - 1)
+            else:
+                for j in range(0, min(d, LONGEST * items), items):
+                    far(rows.X, i * d + j)
+                far(rows.X, i * d + d - 1)
+
+        return prefetch_dense
+
+    def prefetch_stored(rows, i):
+        first, stop = span(rows, i)
+        if first < stop:
+            last = min(stop, first + np.uintp(LONGEST * items)) - np.uintp(1)
+            for e in range(first, last, items):
+                far(rows.data, e)
+            for e in range(first, last, LINE // 4):
+                far(rows.indices, e)
+            far(rows.data, last)
+            far(rows.indices, last)
+
+    return prefetch_stored

@@ -7,7 +7,7 @@ from numba import types
 from numba.extending import overload
 
 from skgd.kernels.compiled.formulas import shrink, slope, update, value
-from skgd.kernels.compiled.jit import PART, Kernel, inline
+from skgd.kernels.compiled.jit import PART, Kernel, borrowed, inline
 from skgd.kernels.compiled.rows import AHEAD, accumulate, dot, entry, offset, prefetch, settle
 
 
@@ -183,6 +183,7 @@ def per_sample(rows, targets, order, rates, pieces, penalty, walk, manner, start
     t : int
         The number of the next update.
     """
+    rows, targets, walk = borrowed(rows), borrowed(targets), borrowed(walk)
     theta, y, weights = walk.theta, targets.y, targets.weights
     n_outputs, d = theta.shape[0], theta.shape[1] - 1
     total = 0.0
@@ -218,71 +219,56 @@ def per_sample(rows, targets, order, rates, pieces, penalty, walk, manner, start
     return total, t
 
 
-@inline
-def update_from(
-    rows, targets, order, rate, pieces, penalty, walk, manner, first, stop, t, gradient, offsets
-):
-    """Make one update from the visits `first` to `stop`; return the sum of their objectives.
-
-    `gradient` is zero everywhere, before and after; `offsets` has room for a number an output.
-    """
-    theta, y, weights = walk.theta, targets.y, targets.weights
-    n_outputs, d, n_rows = theta.shape[0], theta.shape[1] - 1, len(targets.y)
-    limit, share = theta.dtype.type(1 / rate), theta.dtype.type(1 / (stop - first))
-    rate = theta.dtype.type(rate)
-    total = 0.0
-    for visit in range(first, stop):
-        i = visit
-        if order.size:
-            i = order[visit]
-            if visit + AHEAD < n_rows:
-                prefetch(rows, order[visit + AHEAD])
-        weight = weights[i] if weights.size else theta.dtype.type(1)
-        loss = theta.dtype.type(0)
-        for o in range(n_outputs):
-            p = dot(rows, i, theta, o) + theta[o, d]
-            if visit == first:
-                offsets[o] = offset(rows, theta, o)
-            p += offsets[o]
-            loss += value(pieces.loss, p, y[i, o])
-            g = theta.dtype.type(weight * slope_of(pieces, manner, p, y[i, o]) * share)
-            accumulate(rows, i, g, gradient, o)
-            gradient[o, d] += g
-        total += weight * loss
-    for o in range(n_outputs):
-        settle(rows, gradient[o, d], gradient, o)
-        doubled = theta.dtype.type(0)
-        for j in range(d):
-            w = theta[o, j]
-            doubled += size(penalty, j, w)
-            pull = min(strength(penalty.l2, j), limit) * w
-            landed, own_rate = moved(pieces.optimizer, walk, o, j, gradient[o, j] + pull, rate, t)
-            theta[o, j] = shrunk(penalty, walk, o, j, landed, own_rate)
-            gradient[o, j] = 0
-        total += (stop - first) * doubled / 2
-        g = gradient[o, d] if manner.fit_intercept else theta.dtype.type(0)
-        theta[o, d] = moved(pieces.optimizer, walk, o, d, g, rate, t)[0]
-        gradient[o, d] = 0
-    if 0 < manner.average <= t:
-        take_into_mean(walk, t - manner.average + 1)
-    return total
-
-
 def per_batch(rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
     """Do what :func:`per_sample` does, for rows of any kind and any number of them in an update.
 
     `start` is the first visit of the first batch.
     """
-    gradient = np.zeros_like(walk.theta)
-    offsets = np.empty(walk.theta.shape[0], walk.theta.dtype)
+    rows, targets, walk = borrowed(rows), borrowed(targets), borrowed(walk)
+    theta, y, weights = walk.theta, targets.y, targets.weights
+    n_outputs, d, n_rows = theta.shape[0], theta.shape[1] - 1, len(targets.y)
+    gradient, offsets = np.zeros_like(theta), np.empty(n_outputs, theta.dtype)
     total = 0.0
     for number in range(len(rates)):
         first = start + number * manner.batch_size
-        stop = min(first + manner.batch_size, len(targets.y))
-        total += update_from(
-            rows, targets, order, rates[number], pieces, penalty, walk, manner, first, stop, t,
-            gradient, offsets,
-        )  # fmt: skip
+        stop = min(first + manner.batch_size, n_rows)
+        limit, share = theta.dtype.type(1 / rates[number]), theta.dtype.type(1 / (stop - first))
+        rate = theta.dtype.type(rates[number])
+        for o in range(n_outputs):
+            offsets[o] = offset(rows, theta, o) + theta[o, d]
+        for visit in range(first, stop):
+            i = visit
+            if order.size:
+                i = order[visit]
+                if visit + AHEAD < n_rows:
+                    prefetch(rows, order[visit + AHEAD])
+            weight = weights[i] if weights.size else theta.dtype.type(1)
+            loss = theta.dtype.type(0)
+            for o in range(n_outputs):
+                p = dot(rows, i, theta, o) + offsets[o]
+                loss += value(pieces.loss, p, y[i, o])
+                g = theta.dtype.type(weight * slope_of(pieces, manner, p, y[i, o]) * share)
+                accumulate(rows, i, g, gradient, o)
+                gradient[o, d] += g
+            total += weight * loss
+        for o in range(n_outputs):
+            settle(rows, gradient[o, d], gradient, o)
+            doubled = theta.dtype.type(0)
+            for j in range(d):
+                w = theta[o, j]
+                doubled += size(penalty, j, w)
+                pull = min(strength(penalty.l2, j), limit) * w
+                landed, own_rate = moved(
+                    pieces.optimizer, walk, o, j, gradient[o, j] + pull, rate, t
+                )
+                theta[o, j] = shrunk(penalty, walk, o, j, landed, own_rate)
+                gradient[o, j] = 0
+            total += (stop - first) * doubled / 2
+            g = gradient[o, d] if manner.fit_intercept else theta.dtype.type(0)
+            theta[o, d] = moved(pieces.optimizer, walk, o, d, g, rate, t)[0]
+            gradient[o, d] = 0
+        if 0 < manner.average <= t:
+            take_into_mean(walk, t - manner.average + 1)
         t += 1
     return total, t
 
