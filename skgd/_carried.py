@@ -9,8 +9,8 @@ from sklearn.utils import check_random_state
 from skgd._input import checked_start
 from skgd.decorrelation import decorrelated
 from skgd.designs import Coordinates, Moments
-from skgd.engine import State
 from skgd.history import History
+from skgd.tasks import State
 
 
 @dataclass

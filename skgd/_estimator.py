@@ -25,10 +25,11 @@ from skgd._parameters import plan
 from skgd._shortfall import explained, shortfall
 from skgd.blocks import Frame, check_features, is_blocked, predict_blocks
 from skgd.designs import Design
-from skgd.engine import Diverged, Seen, Task, descend
+from skgd.engine import descend
 from skgd.objectives import Expansion
 from skgd.schedules import Adaptive
 from skgd.stopping import StopReason
+from skgd.tasks import Diverged, Seen, Task
 
 if TYPE_CHECKING:
     from skgd._typing import Array, ArrayLike, Rows

@@ -4,266 +4,29 @@ Full-batch, mini-batch and per-sample descent differ in what an epoch is (:mod:`
 that surrounds an epoch stands here once.
 """
 
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
 
 from skgd.designs import CHUNK
-from skgd.history import History
 from skgd.kernels.full_batch import run_update
-from skgd.kernels.limits import LARGEST_SLOPE
-from skgd.kernels.newton import Newton
-from skgd.kernels.stochastic import executor, row_order
-from skgd.objectives import Expansion, Objective
-from skgd.optimizers import Optimizer, Snapshot
+from skgd.kernels.stochastic import row_orders
+from skgd.objectives import Expansion
+from skgd.optimizers import Snapshot
 from skgd.path import Path
-from skgd.schedules import Adaptive, LineSearch, Schedule
-from skgd.stopping import Explosion, GradientTest, Plateau, StopReason
+from skgd.schedules import Adaptive, LineSearch
+from skgd.stopping import Explosion, StopReason
+from skgd.tasks import Diverged, Outcome, Rates
 
 #: What an automatic rate is multiplied by after an explosion.
 BACK_OFF = 0.25
 
+#: Rows or parameters, at most, of epochs that are run in one go.
+MOST = 1 << 15
+
 #: Share of its first rate below which a schedule, not the objective, keeps a descent from moving.
 DEAD = 1e-4
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a stream has seen.
-
-    Parameters
-    ----------
-    weight : float
-        Total weight of the rows before this call.
-    mean_weight : float
-        Mean weight of all rows so far.
-    unit : float
-        What the weights of the objective were divided by.
-    """
-
-    weight: float
-    mean_weight: float
-    unit: float
-
-
-@dataclass(frozen=True)
-class Task:
-    """What to descend on, and how: fixed during a call.
-
-    Parameters
-    ----------
-    objective : Objective
-        Data, loss and penalty.
-    optimizer : Optimizer
-        The update rule.
-    schedule : Schedule
-        The learning rate.
-    batch_size : int or None
-        Rows in an update; None means the full batch, with exact objective and gradient.
-    max_iter : int
-        Epochs at most, in this call.
-    horizon : int
-        Epochs of the whole run, for schedules that ask for it.
-    model : Objective, Expansion or None
-        What full batches see of the objective: itself, or an expansion of it.
-    alpha : float
-        Strength of the penalty, for schedules that ask for it.
-    shuffle : bool
-        Whether each epoch visits the rows in a fresh random order.
-    average : int
-        The update from which the iterates are averaged; 0 means never.
-    record : {"running", "objective", "path"} or None
-        What the history holds.
-    on_divergence : {"raise", "back_off", "go_on"}
-        What an explosion leads to; "go_on" raises only where numbers cease to be finite.
-    streaming : bool
-        Whether the call is one of many that go on from each other.
-    seen : Seen or None
-        What the calls before have seen, of a stream.
-    """
-
-    objective: Objective
-    optimizer: Optimizer
-    schedule: Schedule
-    batch_size: int | None
-    max_iter: int
-    horizon: int
-    model: Objective | Expansion | None = None
-    alpha: float = 0.0
-    shuffle: bool = False
-    average: int = 0
-    record: str | None = "running"
-    on_divergence: str = "raise"
-    streaming: bool = False
-    seen: Seen | None = None
-
-    @property
-    def updates_per_epoch(self):
-        """Updates in one pass over the rows."""
-        return 1 if self.batch_size is None else self.objective.updates(self.batch_size)
-
-    @property
-    def largest_slope(self):
-        """The magnitude that stochastic updates clip slopes to."""
-        return LARGEST_SLOPE if self.on_divergence == "go_on" else np.inf
-
-    @cached_property
-    def run_epoch(self):
-        """What runs epochs of stochastic updates; see :func:`skgd.kernels.stochastic.executor`."""
-        return executor(self)
-
-    @cached_property
-    def newton(self):
-        """What takes Newton's steps; it knows what the steps before have summed."""
-        return Newton(self.objective)
-
-
-@dataclass
-class State:
-    """All that descent carries from one update to the next; it pickles, and resumes exactly.
-
-    Parameters
-    ----------
-    theta : array
-        Inner parameters.
-    mean : array
-        Their running average.
-    first, second : arrays
-        The optimizer's memory.
-    owed, paid : arrays
-        Bookkeeping of the cumulative l1 penalty.
-    rng : numpy.random.Generator
-        Source of the row orders.
-    t : int
-        1 + updates made.
-    scale : float
-        What the schedule's rates are multiplied by.
-    memory : dict
-        What full-batch optimizers remember.
-    plateau : Plateau or None
-        Progress seen so far.
-    explosions : int
-        Epochs in a row that ended far above their start.
-    reference : float
-        The objective that an explosion is measured by, from the call that began the descent.
-    averaged : bool
-        Whether the update rule itself averages, and the average is the model.
-    """
-
-    theta: np.ndarray
-    mean: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
-    owed: np.ndarray
-    paid: np.ndarray
-    rng: np.random.Generator
-    t: int = 1
-    scale: float = 1.0
-    memory: dict = field(default_factory=dict)
-    plateau: Plateau | None = None
-    explosions: int = 0
-    reference: float = 0.0
-    averaged: bool = False
-
-    @classmethod
-    def at(cls, theta, rng):
-        """Return the state of a descent that starts at `theta`."""
-        return cls(theta, *(np.zeros_like(theta) for _ in range(5)), rng=rng)
-
-    def model(self, average):
-        """Return the parameters to report: the average once there is one."""
-        return self.mean if self.averaged or 0 < average <= self.t - 1 else self.theta
-
-
-@dataclass
-class Tests:
-    """What ends a descent.
-
-    Parameters
-    ----------
-    plateau : Plateau or None
-        Stalls of the running objective, or of the validation score; None never stops.
-    gradient : GradientTest or None
-        For full batches.
-    validate : callable or None
-        Takes inner parameters, returns a score.
-    early_stopping : bool
-        Whether the score decides.
-    """
-
-    plateau: Plateau | None = None
-    gradient: GradientTest | None = None
-    validate: object = None
-    early_stopping: bool = False
-
-    def hurry(self, tol):
-        """Let a descent that only prepares another one end early, at this relative distance."""
-        if self.gradient is not None:
-            self.gradient.tol = max(self.gradient.tol, tol)
-        elif self.plateau is not None:
-            self.plateau.tol, self.plateau.patience = max(self.plateau.tol, tol), 1
-
-
-@dataclass
-class Outcome:
-    """Where a descent ended, and why."""
-
-    state: State
-    reason: StopReason
-    epochs: int
-    history: History
-    final: dict
-
-
-@dataclass(frozen=True)
-class Rates:
-    """The learning rates of an epoch's updates, worked out where they are asked for.
-
-    Parameters
-    ----------
-    rate : callable
-        The rates at update numbers.
-    t : int
-        Number of the first update.
-    scale : float
-        What the rates are multiplied by.
-    number : int
-        How many there are.
-    """
-
-    rate: object
-    t: int
-    scale: float
-    number: int
-
-    def __len__(self):
-        return self.number
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            start, stop, _ = index.indices(self.number)
-            return self.scale * self.rate(self.t + np.arange(start, stop))
-        return self[index % self.number : index % self.number + 1][0]
-
-
-class Diverged(ValueError):
-    """Descent exploded.
-
-    Parameters
-    ----------
-    epoch : int
-        The epoch that noticed it.
-    rate : float
-        The learning rate there.
-    start, value : float
-        The objective before the call, and now.
-    """
-
-    def __init__(self, epoch, rate, start, value):
-        super().__init__(epoch, rate, start, value)
-        self.epoch, self.rate, self.start, self.value = epoch, rate, start, value
 
 
 def descend(task, state, tests, history, watch=None):
@@ -332,21 +95,22 @@ class _Descent:
         """Run the epochs."""
         if not len(self.history):
             self.remember(0, np.nan, self.start)
-        reason, epochs = StopReason.MAX_ITER, 0
-        for epochs in range(1, self.task.max_iter + 1):
+        reason, epochs = None, 0
+        while reason is None and epochs < self.task.max_iter:
             whole = self.state, self.point, self.path, self.explosion.count, len(self.history)
             order_state = self.state.rng.bit_generator.state
             try:
-                found = self.epoch(epochs)
+                quiet = self.quiet_epochs(epochs)
+                if quiet:
+                    epochs += quiet
+                else:
+                    epochs, reason = epochs + 1, self.epoch(epochs + 1)
             except KeyboardInterrupt:
                 self.state, self.point, self.path, self.explosion.count, rows = whole
                 self.state.rng.bit_generator.state = order_state
                 self.history.truncate(rows)
-                reason, epochs = StopReason.INTERRUPTED, epochs - 1
-                break
-            if found is not None:
-                reason = found
-                break
+                reason = StopReason.INTERRUPTED
+        reason = reason or StopReason.MAX_ITER
         if self.best is not None:
             # The model that was scored is the one to report, whether or not it was an average.
             self.state = replace(
@@ -389,6 +153,65 @@ class _Descent:
         stop = self.watch is not None and self.watch.end(row, self.state)
         return self.verdict(row, value) or (StopReason.CALLBACK if stop else None)
 
+    def quiet_epochs(self, before):
+        """Run some epochs in one go, after each of which there is nothing to decide.
+
+        Small fits would else wait for this loop most of the time. Epochs are run ahead; from the
+        first on that has to be looked at they are forgotten.
+
+        Parameters
+        ----------
+        before : int
+            Epochs of this call so far.
+
+        Returns
+        -------
+        int
+            How many epochs there were.
+        """
+        count = self.together(before)
+        if count < 2:
+            return 0
+        began, state, rng = perf_counter(), self.state, self.state.rng
+        order_state, n_rows = rng.bit_generator.state, self.task.objective.design.n_rows
+        orders = row_orders(rng, n_rows, count) if self.task.shuffle else None
+        rates = self.table(state, count).reshape(count, -1)
+        course = self.task.run_epoch.several(state, orders, rates)
+        quiet = self.undecided(course)
+        if quiet < count and self.task.shuffle:
+            rng.bit_generator.state = order_state
+            row_orders(rng, n_rows, max(quiet, 1))
+        if quiet:
+            self.safe = (course.state(quiet - 2) if quiet > 1 else state), None, None
+            self.state, self.last_value = course.state(quiet - 1), course.running[quiet - 1]
+            self.remember_many(self.first_epoch + before, rates[:quiet, -1], course, began)
+        else:
+            rng.bit_generator.state = order_state
+        return quiet
+
+    def together(self, before):
+        """Return how many epochs to run in one go: the more of them, the longer there was none."""
+        task = self.task
+        looked_at = self.watch is not None or self.tests.validate is not None
+        if looked_at or self.explosion.count or task.record not in ("running", None):
+            return 0
+        if task.batch_size is None or not hasattr(task.run_epoch, "several"):
+            return 0
+        size = max(task.objective.design.n_rows, self.state.theta.size)
+        return min(4 + before // 4, self.task.max_iter - before, MOST // size)
+
+    def undecided(self, course):
+        """Return how many epochs in a row are nothing to stop for, and take these in."""
+        plateau, number = self.tests.plateau, 0
+        fine = course.finite & (course.running <= self.explosion.limit)
+        for value, is_fine in zip(course.running.tolist(), fine.tolist(), strict=True):
+            if not is_fine or (plateau is not None and plateau.would_stall(value)):
+                break
+            if plateau is not None:
+                plateau.stalled(value)
+            number += 1
+        return number
+
     def advance(self):
         """Return state, point, path, last rate and objective after one more epoch."""
         task, state = self.task, self.state
@@ -413,16 +236,17 @@ class _Descent:
         objective, rng = self.task.objective, self.state.rng
         if objective.blocked:
             return objective.order(rng)
-        return row_order(rng, objective.design.n_rows)
+        return row_orders(rng, objective.design.n_rows)[0]
 
-    def table(self, state):
-        """Return the rates of the next epoch's updates, found in chunks that stay in the cache."""
+    def table(self, state, epochs=1):
+        """Return the rates of the next epochs' updates, found in chunks that stay in the cache."""
         if self.task.objective.blocked:
             return Rates(self.rates, state.t, state.scale, self.task.updates_per_epoch)
-        table = np.empty(self.task.updates_per_epoch)
+        table = np.empty(epochs * self.task.updates_per_epoch)
         for start in range(0, len(table), CHUNK):
             some = table[start : start + CHUNK]
-            some[:] = self.rates(state.t + start + np.arange(len(some)))
+            first = state.t + start
+            some[:] = self.rates(np.arange(first, first + len(some), dtype=float))
         return table if state.scale == 1 else state.scale * table
 
     def started_path(self):
@@ -542,3 +366,16 @@ class _Descent:
         if task.record is not None:
             self.history.append(**row)
         return row
+
+    def remember_many(self, before, rates, course, began):
+        """Put epochs that ran in one go into the history: each took its share of the time."""
+        times = np.linspace(began, perf_counter(), len(rates) + 1)[1:] - self.began
+        rows = {
+            "epoch": list(range(before + 1, before + len(rates) + 1)),
+            "learning_rate": rates.tolist(),
+            "time": times.tolist(),
+            "running_objective": course.running[: len(rates)].tolist(),
+        }
+        self.final = {name: column[-1] for name, column in rows.items()}
+        if self.task.record is not None:
+            self.history.extend(rows)

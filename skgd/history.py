@@ -21,11 +21,15 @@ class History:
 
     def append(self, **row):
         """Add a row; a column that it lacks, or that is new, is filled with NaN."""
-        length = len(self)
-        for name in row:
+        self.extend({name: [number] for name, number in row.items()})
+
+    def extend(self, rows):
+        """Add rows, given as columns; a column that they lack is filled with NaN."""
+        length, number = len(self), len(rows["epoch"])
+        for name in rows:
             self.columns.setdefault(name, [np.nan] * length)
         for name, column in self.columns.items():
-            column.append(row.get(name, np.nan))
+            column.extend(rows.get(name, [np.nan] * number))
 
     def truncate(self, length):
         """Forget the rows from `length` on."""

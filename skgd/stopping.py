@@ -50,13 +50,19 @@ class Plateau:
     best: float = np.inf
     count: int = 0
 
+    def improved(self, value):
+        """Tell whether a value is an improvement."""
+        if self.relative:
+            return not value >= self.best - self.tol * abs(self.best)
+        return not value > self.best - self.tol
+
+    def would_stall(self, value):
+        """Tell what :meth:`stalled` would, and take nothing in."""
+        return self.count + 1 >= self.patience and not self.improved(value)
+
     def stalled(self, value):
         """Take in the value of an epoch; tell whether it was one too many without improvement."""
-        if self.relative:
-            improved = not value >= self.best - self.tol * abs(self.best)
-        else:
-            improved = not value > self.best - self.tol
-        self.count = 0 if improved else self.count + 1
+        self.count = 0 if self.improved(value) else self.count + 1
         self.best = min(self.best, value)
         return self.count >= self.patience
 
@@ -171,9 +177,14 @@ class Explosion:
     factor: float = 1e3
     count: int = 0
 
+    @property
+    def limit(self):
+        """The objective above which the start is left behind; the largest number at most."""
+        return min(self.factor * self.reference, np.finfo(float).max)
+
     def noticed(self, value):
         """Take in the objective of an epoch; tell whether descent has exploded."""
         if not np.isfinite(value):
             return True
-        self.count = self.count + 1 if value > self.factor * self.reference else 0
+        self.count = self.count + 1 if value > self.limit else 0
         return self.count >= 2

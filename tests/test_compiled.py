@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tracemalloc
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,11 +16,12 @@ pytest.importorskip("numba")
 
 from skgd import MiniBatchGDRegressor, SGDRegressor, losses, optimizers
 from skgd.designs import Coordinates, Design
-from skgd.engine import State, Task
+from skgd.engine import _Descent
 from skgd.kernels import stochastic
 from skgd.kernels.compiled.epoch import CompiledEpochs
 from skgd.objectives import Objective
 from skgd.schedules import Constant
+from skgd.tasks import State, Task
 
 if not stochastic.compiles():
     pytest.skip("Numba is switched off", allow_module_level=True)
@@ -236,14 +238,14 @@ def test_rows_are_shuffled_as_numpy_does_and_the_generator_left_alike(drawn):
         rng.integers(5, size=drawn, dtype=np.uint32)  # half a word is left over
     for n_rows in (stochastic.FEWEST_TO_SHUFFLE, 5000, 70_001):
         np.testing.assert_array_equal(
-            stochastic.row_order(ours, n_rows), theirs.permutation(n_rows)
+            stochastic.row_orders(ours, n_rows)[0], theirs.permutation(n_rows)
         )
         assert ours.bit_generator.state == theirs.bit_generator.state
 
 
 def test_orders_of_other_generators_are_numpys():
     ours, theirs = (np.random.Generator(np.random.MT19937(3)) for _ in range(2))
-    np.testing.assert_array_equal(stochastic.row_order(ours, 5000), theirs.permutation(5000))
+    np.testing.assert_array_equal(stochastic.row_orders(ours, 5000)[0], theirs.permutation(5000))
 
 
 def test_both_executors_visit_the_rows_in_the_same_order(monkeypatch):
@@ -339,3 +341,75 @@ def test_a_fit_works_where_nothing_can_be_written(package, tmp_path):
     blocked = tmp_path / "file"  # also root cannot make a folder below a file
     blocked.write_text("")
     assert run_program(package, blocked / "cache")[0] == run_program(package, tmp_path / "c")[0]
+
+
+# Epochs in one go
+
+COURSES = [
+    {},
+    {"tol": None, "max_iter": 70},
+    {"tol": 1e-2, "shuffle": False},
+    {"learning_rate": "adaptive", "eta0": 0.02},
+    {"learning_rate": "constant", "eta0": 0.3},  # diverges, and is taken back
+    {"penalty": "l1", "alpha": 0.05, "average": 30},
+    {"optimizer": "adam", "eta0": 0.05, "record": None},
+]
+
+
+@pytest.mark.parametrize("params", COURSES, ids=str)
+def test_epochs_in_one_go_are_those_that_are_looked_at_one_by_one(params, monkeypatch):
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(80, 6))
+    y = X @ rng.normal(size=6) + 0.1 * rng.normal(size=80)
+
+    def fitted():
+        model = SGDRegressor(random_state=0, **params)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                model.fit(X, y).partial_fit(X, y)  # which goes on with the orders that come next
+            except ValueError as diverged:
+                return str(diverged), None
+        return model, {name: part for name, part in model.history_.items() if name != "time"}
+
+    several, course = fitted()
+    goes, together = [], _Descent.together
+
+    def none_together(*args):
+        goes.append(together(*args))
+        return 0
+
+    monkeypatch.setattr(_Descent, "together", none_together)
+    single, steps = fitted()
+    assert max(goes) > 1
+    if course is None:
+        assert several == single
+        return
+    np.testing.assert_array_equal(several.coef_, single.coef_)
+    assert (several.stop_reason_, several.n_iter_, several.t_) == (
+        single.stop_reason_, single.n_iter_, single.t_,
+    )  # fmt: skip
+    assert list(course) == list(steps)
+    for name, part in course.items():
+        np.testing.assert_array_equal(part, steps[name])
+
+
+def test_an_interrupt_takes_back_all_epochs_of_one_go(monkeypatch):
+    rng = np.random.default_rng(2)
+    X, y = rng.normal(size=(80, 6)), rng.normal(size=80)
+    remember = _Descent.remember_many
+
+    def interrupted(self, before, *args):
+        if before:
+            raise KeyboardInterrupt
+        return remember(self, before, *args)
+
+    monkeypatch.setattr(_Descent, "remember_many", interrupted)
+    model = SGDRegressor(random_state=0, tol=None, max_iter=50)
+    with pytest.raises(KeyboardInterrupt, match="stored the model"):
+        model.fit(X, y)
+    assert 1 < model.n_iter_ < 50
+    assert len(model.history_["epoch"]) == 1 + model.n_iter_
+    whole = SGDRegressor(random_state=0, tol=None, max_iter=model.n_iter_).fit(X, y)
+    np.testing.assert_array_equal(model.coef_, whole.coef_)
+    np.testing.assert_array_equal(model.partial_fit(X, y).coef_, whole.partial_fit(X, y).coef_)

@@ -8,8 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skgd.designs import Coordinates, Design
-from skgd.engine import BACK_OFF, DEAD, Diverged, State, Task, _Descent, descend
-from skgd.engine import Tests as Exits  # pytest would collect it
+from skgd.engine import BACK_OFF, DEAD, _Descent, descend
 from skgd.gram import Gram
 from skgd.history import History
 from skgd.losses import SquaredError
@@ -17,6 +16,8 @@ from skgd.objectives import Expansion, Objective
 from skgd.optimizers import GD, ConjugateGradient, Momentum
 from skgd.schedules import Adaptive, Constant, ExponentialDecay, InverseScaling, LineSearch
 from skgd.stopping import GradientTest, Plateau, StopReason
+from skgd.tasks import Diverged, State, Task
+from skgd.tasks import Tests as Exits  # pytest would collect it
 
 
 @pytest.fixture

@@ -125,10 +125,11 @@ def test_an_interrupt_before_the_first_epoch_keeps_the_fitted_model(Regressor, l
     model = Regressor(learning_rate=0.01, max_iter=3, tol=None, standardize=True).fit(*linear)
     coef = model.coef_.copy()
 
-    def interrupted(self):
+    def interrupted(self, *args):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_Descent, "advance", interrupted)
+    monkeypatch.setattr(_Descent, "together", interrupted)
     with pytest.raises(KeyboardInterrupt, match="left the model as it was"):
         model.fit(*linear)
     assert_allclose(model.coef_, coef, rtol=0)
@@ -137,7 +138,7 @@ def test_an_interrupt_before_the_first_epoch_keeps_the_fitted_model(Regressor, l
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_an_interrupt_after_the_updates_takes_them_back(Regressor, linear, monkeypatch):
     X, y = linear
-    params = {"learning_rate": 0.01, "tol": None, "standardize": True}
+    params = {"learning_rate": 0.01, "tol": None, "standardize": True, "record": "objective"}
     if Regressor is not BatchGDRegressor:
         params["random_state"] = 0
     whole = Regressor(max_iter=2, **params).fit(X, y)

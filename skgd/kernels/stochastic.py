@@ -5,6 +5,8 @@ from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 
+import numpy as np
+
 from skgd.kernels import blocked, lazy, proposals, recursive, stream, updates
 from skgd.kernels.blockwise import BlockwiseEpochs
 from skgd.kernels.snapshot import SnapshotEpochs
@@ -111,16 +113,21 @@ def numpy_executor(task):
 
 
 #: Rows from which on a compiled loop shuffles faster than NumPy.
-FEWEST_TO_SHUFFLE = 4096
+FEWEST_TO_SHUFFLE = 2048
 
 
-def row_order(rng, n_rows):
-    """Return ``rng.permutation(n_rows)``, also where a compiled loop finds it."""
-    if n_rows < FEWEST_TO_SHUFFLE or not compiles():
-        return rng.permutation(n_rows)
+def row_orders(rng, n_rows, count=1):
+    """Return what ``rng.permutation(n_rows)`` does `count` times, also where a loop finds it.
+
+    Returns
+    -------
+    array of shape (count, n_rows)
+    """
+    if n_rows * count < FEWEST_TO_SHUFFLE or not compiles():
+        return np.stack([rng.permutation(n_rows) for _ in range(count)])
     from skgd.kernels.compiled.shuffle import shuffled
 
-    return shuffled(rng, n_rows)
+    return shuffled(rng, n_rows, count)
 
 
 @cache

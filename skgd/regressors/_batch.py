@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from skgd._batches import FitsBatchesByMoments
-from skgd.engine import Tests
 from skgd.regressors._keyword import KeywordGDRegressor
 from skgd.schedules import Adaptive
 from skgd.stopping import GradientTest, Plateau
+from skgd.tasks import Tests
 
 if TYPE_CHECKING:
     from skgd._typing import LossLike, OptimizerLike, PenaltyLike, RandomState, RateLike

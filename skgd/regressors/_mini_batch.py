@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from skgd._batches import FitsBatchesByUpdates
-from skgd.engine import Tests
 from skgd.optimizers import Snapshot
 from skgd.regressors._keyword import KeywordGDRegressor
 from skgd.stopping import Plateau, progress
+from skgd.tasks import Tests
 
 if TYPE_CHECKING:
     from skgd._typing import LossLike, OptimizerLike, PenaltyLike, RandomState, RateLike

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from skgd._batches import FitsBatchesByUpdates
 from skgd._estimator import BaseGDRegressor
-from skgd.engine import Tests
 from skgd.optimizers import Snapshot
 from skgd.stopping import Plateau, progress
+from skgd.tasks import Tests
 
 if TYPE_CHECKING:
     from skgd._typing import (

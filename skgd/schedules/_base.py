@@ -153,10 +153,11 @@ class Schedule(Piece):
 
 def checked_rates(rates, t):
     """Return `rates` as an array like `t`, or refuse the first that is not positive and finite."""
-    rates = np.broadcast_to(np.asarray(rates, dtype=float), np.shape(t))
-    bad = ~((rates > 0) & np.isfinite(rates))
-    if np.any(bad):
-        first = np.flatnonzero(bad)[0]
+    rates = np.asarray(rates, dtype=float)
+    if rates.shape != np.shape(t):
+        rates = np.broadcast_to(rates, np.shape(t))
+    if rates.size and not (rates.min() > 0 and rates.max() < np.inf):  # which holds for no NaN
+        first = np.flatnonzero(~((rates > 0) & np.isfinite(rates)))[0]
         raise ValueError(
             f"A learning rate must be positive and finite; got {np.ravel(rates)[first]} at update "
             f"t={np.ravel(t)[first]:g}."

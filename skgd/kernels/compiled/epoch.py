@@ -1,22 +1,14 @@
 """Epochs by compiled loops: from tasks and states to what the loops take, and back."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skgd.kernels import lazy
 from skgd.kernels.compiled.formulas import is_built_in, record
 from skgd.kernels.compiled.rows import frozen, rows_of
-from skgd.kernels.compiled.touched import run_per_touch
-from skgd.kernels.compiled.updates import (
-    Manner,
-    Penalty,
-    Pieces,
-    Targets,
-    Walk,
-    run_per_batch,
-    run_per_sample,
-)
+from skgd.kernels.compiled.several import PerBatch, PerSample, PerTouch, run_epochs
+from skgd.kernels.compiled.updates import Manner, Penalty, Pieces, Targets, Walk
 
 
 class CompiledEpochs:
@@ -36,7 +28,7 @@ class CompiledEpochs:
     def __init__(self, task):
         objective, optimizer = task.objective, task.optimizer
         design, dtype = objective.design, objective.y.dtype
-        self.n_rows, self.no_order = design.n_rows, frozen(np.empty(0, dtype=np.intp))
+        self.n_rows, self.no_order = design.n_rows, frozen(np.empty((0, 0), dtype=np.intp))
         weights = np.empty(0, dtype) if objective.weights is None else objective.weights
         y = objective.y.reshape(design.n_rows, -1)
         self.fixed = rows_of(design), Targets(frozen(y), frozen(weights.astype(dtype, copy=False)))
@@ -50,42 +42,103 @@ class CompiledEpochs:
         self.manner = Manner(
             task.batch_size, design.fit_intercept, int(task.average), float(task.largest_slope)
         )
-        kernel = run_per_sample
+        kind = PerSample()
         if lazy.applies(task):
-            kernel = run_per_touch
+            kind = PerTouch()
         elif task.batch_size > 1 or design.sparse:
-            kernel = run_per_batch
+            kind = PerBatch()
         # The others are not written to, and stay those of the state before.
         self.moved = ["theta"] + ["mean"] * (task.average > 0)
         self.moved += ["first", "second"] * optimizer.remembers
         self.moved += ["owed", "paid"] * bool(objective.l1.any())
         walk = Walk(*(np.zeros((1, 1), dtype) for _ in Walk._fields))
-        sample = *self.fixed, self.no_order, frozen(np.ones(1)), *self.rules, walk, self.manner
+        course = Walk(*(np.zeros((1, 1, 1), dtype) for _ in Walk._fields))
+        sample = *self.fixed, self.no_order, frozen(np.ones((1, 1))), *self.rules, walk, self.manner
         keep = is_built_in(objective.loss) and is_built_in(optimizer)
-        self.run = kernel.compiled((*sample, 0, 1.0), keep)
+        self.kind = kind
+        self.run = run_epochs.compiled((kind, *sample, 0, 1.0, course, np.zeros(1)), keep)
 
     def __call__(self, state, order, rates, start=0):
         """Do what :func:`skgd.kernels.stochastic.executor` says."""
-        shape = state.theta.shape
-        parts = {
-            name: np.ascontiguousarray(getattr(state, name).reshape(-1, shape[-1]))
+        orders = None if order is None else order[None]
+        course = self.several(state, orders, rates[None], start)
+        return course.state(0), course.running[0]
+
+    def several(self, state, orders, rates, start=0):
+        """Run epochs that follow each other.
+
+        Parameters
+        ----------
+        state : State
+            Where to start; it is not changed.
+        orders : array of shape (number, n_rows) or None
+            The rows in the orders of their visits; None means as they stand.
+        rates : array of shape (number, m)
+            The learning rate of each update.
+        start : int, default=0
+            The visit that comes first, in every epoch.
+
+        Returns
+        -------
+        Course
+        """
+        number, m = rates.shape
+        width = state.theta.shape[-1]
+        walk = Walk(*(np.array(getattr(state, name).reshape(-1, width)) for name in Walk._fields))
+        # Parts that stay as they are need no memory of their course.
+        course = {
+            name: np.empty((number * (name in self.moved), *walk.theta.shape), walk.theta.dtype)
             for name in Walk._fields
         }
-        parts |= {name: parts[name].copy() for name in self.moved}
-        order = self.no_order if order is None else frozen(order)
-        total, t = self.run(
+        totals = np.empty(number)
+        self.run(
+            self.kind,
             *self.fixed,
-            order,
+            self.no_order if orders is None else frozen(orders),
             frozen(rates),
             *self.rules,
-            Walk(**parts),
+            walk,
             self.manner,
             start,
             float(state.t),
+            Walk(**course),
+            totals,
         )
-        moved = {name: parts[name].reshape(shape) for name in self.moved}
-        visited = min(len(rates) * self.manner.batch_size, self.n_rows - start)
-        return replace(state, **moved, t=int(t)), total / visited
+        visited = min(m * self.manner.batch_size, self.n_rows - start)
+        return Course(state, {name: course[name] for name in self.moved}, totals / visited, m)
+
+
+@dataclass(frozen=True)
+class Course:
+    """Where epochs led.
+
+    Parameters
+    ----------
+    start : State
+        Where they began.
+    parts : dict of arrays
+        What they moved, after each of them.
+    running : array
+        The running objective of each.
+    updates : int
+        Updates in an epoch.
+    """
+
+    start: object
+    parts: dict
+    running: np.ndarray
+    updates: int
+
+    @property
+    def finite(self):
+        """Whether the parameters after each epoch are finite."""
+        return np.isfinite(self.parts["theta"]).all(axis=(1, 2))
+
+    def state(self, number):
+        """Return the state after the epoch with this number, from 0."""
+        shape = self.start.theta.shape
+        parts = {name: part[number].reshape(shape) for name, part in self.parts.items()}
+        return replace(self.start, **parts, t=self.start.t + (number + 1) * self.updates)
 
 
 def strengths(penalty, dtype):

@@ -8,25 +8,25 @@ from numpy.random import PCG64
 
 from skgd.kernels.compiled.jit import Kernel
 
-#: Words of random bits that are drawn at a time.
+#: Words of random bits that are drawn at a time, at most.
 WORDS = 4096
 
 
-def exchange(order, draws, i):
-    """Exchange places from `i` downwards with earlier ones, as far as the draws reach.
+def exchange(orders, draws, row, i):
+    """Exchange places of the orders with earlier ones, as far as the draws reach.
 
     A draw is cut to the bits of `i`, and passed over where it is still larger; then nothing is
     exchanged, which costs less than a branch that nobody can foretell.
 
     Returns
     -------
-    i : int
-        The place that comes next; 0 at the end.
+    row, i : int
+        The order, and its place, that come next.
     used : int
         Draws that were looked at.
     """
     used = 0
-    while i > 0 and used < len(draws):
+    while row < len(orders) and used < len(draws):
         mask = i
         for shift in (1, 2, 4, 8, 16):
             mask |= mask >> shift
@@ -36,10 +36,12 @@ def exchange(order, draws, i):
             used += 1
             hit = drawn <= i
             j = drawn if hit else i
-            here, there = order[i], order[j]
-            order[i], order[j] = there, here
+            here, there = orders[row, i], orders[row, j]
+            orders[row, i], orders[row, j] = there, here
             i -= np.int64(hit)
-    return i, used
+        if i == 0:
+            row, i = row + 1, orders.shape[1] - 1
+    return row, i, used
 
 
 run_exchange = Kernel(exchange)
@@ -48,30 +50,45 @@ run_exchange = Kernel(exchange)
 @cache
 def loop():
     """Return the compiled loop."""
-    sample = np.empty(1, np.int64), np.empty(1, np.uint32), 0
+    sample = np.empty((1, 1), np.int64), np.empty(1, np.uint32), 0, 0
     return run_exchange.compiled(sample, keep=True)
 
 
-def shuffled(rng, n_rows):
+def shuffled(rng, n_rows, count):
     """Return what ``rng.permutation(n_rows)`` would, and leave the generator as that would.
 
     NumPy draws 32 bits at a time: the lower half of a word, then the upper half, which the
     generator keeps in between. Of the words that are drawn here in advance those left over are
     given back.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The source of the orders.
+    n_rows : int
+        The length of an order.
+    count : int
+        How many orders are drawn.
+
+    Returns
+    -------
+    array of shape (count, n_rows)
     """
     bits = rng.bit_generator
     if not 1 < n_rows < 2**32 or type(bits) is not PCG64 or byteorder != "little":
-        return rng.permutation(n_rows)
+        return np.stack([rng.permutation(n_rows) for _ in range(count)])
     start = bits.state
-    order, i, used = np.arange(n_rows), n_rows - 1, 0
+    orders = np.tile(np.arange(n_rows), (count, 1))
+    row, i, used = 0, n_rows - 1, 0
+    words = min(WORDS, n_rows * count)  # each has two draws, of which one in four is passed over
     held = np.array([start["uinteger"]] * start["has_uint32"], dtype=np.uint32)
-    while i > 0:
-        draws = np.concatenate([held, bits.random_raw(WORDS).view(np.uint32)])
-        i, looked_at = loop()(order, draws, i)
+    while row < count:
+        draws = np.concatenate([held, bits.random_raw(words).view(np.uint32)])
+        row, i, looked_at = loop()(orders, draws, row, i)
         used, held = used + looked_at, held[:0]
     words, half = divmod(used - start["has_uint32"], 2)
     bits.state = start | {"has_uint32": 0, "uinteger": 0}
     bits.advance(words + half - 1)
     last = int(bits.random_raw())
     bits.state = bits.state | {"has_uint32": half, "uinteger": last >> 32}
-    return order
+    return orders

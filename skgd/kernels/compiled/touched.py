@@ -22,7 +22,7 @@ from skgd.kernels.compiled.courses import (
     touch,
 )
 from skgd.kernels.compiled.formulas import value
-from skgd.kernels.compiled.jit import PART, Kernel, borrowed, inline, merged
+from skgd.kernels.compiled.jit import PART, borrowed, inline, merged
 from skgd.kernels.compiled.rows import (
     AHEAD,
     StoredCentred,
@@ -406,6 +406,3 @@ def walk_over(
     if going:
         total += finish(stretch, rows, penalty, walk, count, averaged, earlier)
     return total, t
-
-
-run_per_touch = Kernel(per_touch)

@@ -7,7 +7,7 @@ from numba import types
 from numba.extending import overload
 
 from skgd.kernels.compiled.formulas import shrink, slope, update, value
-from skgd.kernels.compiled.jit import PART, Kernel, borrowed, inline
+from skgd.kernels.compiled.jit import PART, borrowed, inline
 from skgd.kernels.compiled.rows import AHEAD, accumulate, dot, entry, offset, prefetch, settle
 
 
@@ -271,6 +271,3 @@ def per_batch(rows, targets, order, rates, pieces, penalty, walk, manner, start,
             take_into_mean(walk, t - manner.average + 1)
         t += 1
     return total, t
-
-
-run_per_sample, run_per_batch = Kernel(per_sample), Kernel(per_batch)
