@@ -103,3 +103,8 @@ def resolve(parameter, value, registry, base, **flat):
         f"one of {listing}, or an object of skgd.{base.__module__.split('.')[1]}",
         nearest(value, list(registry)),
     )
+
+
+def is_built_in(piece):
+    """Tell whether a piece comes with this package."""
+    return type(piece).__module__.partition(".")[0] == "skgd"

@@ -9,13 +9,14 @@ from time import perf_counter
 
 import numpy as np
 
+from skgd._pieces import is_built_in
 from skgd.designs import CHUNK
 from skgd.kernels.full_batch import run_update
 from skgd.kernels.stochastic import row_orders
 from skgd.objectives import Expansion
 from skgd.optimizers import Snapshot
 from skgd.path import Path
-from skgd.schedules import Adaptive, LineSearch
+from skgd.schedules import Adaptive, LineSearch, Schedule
 from skgd.stopping import Explosion, StopReason
 from skgd.tasks import Diverged, Outcome, Rates
 
@@ -196,6 +197,8 @@ class _Descent:
         if looked_at or self.explosion.count or task.record not in ("running", None):
             return 0
         if task.batch_size is None or not hasattr(task.run_epoch, "several"):
+            return 0
+        if not foreseeable(task.schedule):
             return 0
         size = max(task.objective.design.n_rows, self.state.theta.size)
         return min(4 + before // 4, self.task.max_iter - before, MOST // size)
@@ -379,3 +382,12 @@ class _Descent:
         self.final = {name: column[-1] for name, column in rows.items()}
         if self.task.record is not None:
             self.history.extend(rows)
+
+
+def foreseeable(schedule):
+    """Tell whether rates can be asked for ahead of time: no code of the user's own notices it."""
+    for value in vars(schedule).values():
+        for part in value if isinstance(value, tuple) else (value,):
+            if callable(part) or (isinstance(part, Schedule) and not foreseeable(part)):
+                return False
+    return is_built_in(schedule)

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from skgd._pieces import is_built_in
 from skgd.kernels import blocked, lazy, proposals, recursive, stream, updates
 from skgd.kernels.blockwise import BlockwiseEpochs
 from skgd.kernels.snapshot import SnapshotEpochs
@@ -76,11 +77,6 @@ def stream_executor(task):
     if compiles() and is_built_in(loss):
         from skgd.kernels.compiled.stream import walk  # as above
     return run_epoch
-
-
-def is_built_in(piece):
-    """Tell whether a piece comes with this package."""
-    return type(piece).__module__.partition(".")[0] == "skgd"
 
 
 def proposer():

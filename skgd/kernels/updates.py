@@ -9,6 +9,9 @@ from skgd import penalties
 from skgd.designs import CHUNK, SparseRows
 from skgd.schedules import PassiveAggressive
 
+#: Updates whose losses are worked out together.
+TOGETHER = 128
+
 
 class Batch(NamedTuple):
     """What one update looks at.
@@ -95,6 +98,7 @@ class Updates:
         self.largest_slope = task.largest_slope
         self.t = state.t
         self.total = 0.0
+        self.put_off = []
 
     def make(self, batch, rate):
         """Make one update."""
@@ -106,7 +110,7 @@ class Updates:
         if (self.has_l1 or self.has_l2) and self.step_rule is None:
             self.total += len(rows) * penalties.value(theta, self.l1, self.l2)
         gradient[..., :-1] = slopes.T @ rows
-        gradient[..., -1] = slopes.sum(axis=0) if self.fit_intercept else 0
+        gradient[..., -1] = np.add.reduce(slopes, axis=0) if self.fit_intercept else 0
         gradient /= len(rows)
         if self.has_l2:
             # A rate too large for the penalty takes a weight to zero, not beyond it.
@@ -125,25 +129,36 @@ class Updates:
         self.t += 1
 
     def slopes(self, predictions, batch, rate):
-        """Take in the losses; return the weighted slopes, or None where no step can be taken."""
-        losses = self.loss.value(predictions, batch.y)
+        """Take in the predictions; return the weighted slopes, or None for no step at all."""
         slopes = self.loss.slope(predictions, batch.y)
         if self.step_rule is None:
-            slopes = np.minimum(np.maximum(slopes, -self.largest_slope), self.largest_slope)
-        else:
-            squared_norm = batch.squared_norms[0]
-            if squared_norm == 0 and self.step_rule.passes_over_zeros:
-                self.total += float(losses.sum())
-                return None
-            slopes = np.sign(slopes) * self.step_rule.step(losses, squared_norm) / rate
-        if batch.weights is not None:
-            losses = (losses.T * batch.weights).T
-            slopes = (slopes.T * batch.weights).T
-        self.total += float(losses.sum())
-        return slopes
+            self.put_off.append((predictions, batch.y, batch.weights))
+            if len(self.put_off) == TOGETHER:
+                self.take_in()
+            if self.largest_slope < np.inf:
+                slopes = np.minimum(np.maximum(slopes, -self.largest_slope), self.largest_slope)
+            return weighted(slopes, batch.weights)
+        losses, squared_norm = self.loss.value(predictions, batch.y), batch.squared_norms[0]
+        if squared_norm == 0 and self.step_rule.passes_over_zeros:
+            self.total += float(losses.sum())
+            return None
+        self.total += float(weighted(losses, batch.weights).sum())
+        slopes = np.sign(slopes) * self.step_rule.step(losses, squared_norm) / rate
+        return weighted(slopes, batch.weights)
+
+    def take_in(self):
+        """Add the losses of updates to the running objective, which nothing else waits for."""
+        if not self.put_off:
+            return
+        predictions, y, weights = zip(*self.put_off, strict=True)
+        losses = self.loss.value(np.concatenate(predictions), np.concatenate(y))
+        weights = None if weights[0] is None else np.concatenate(weights)
+        self.total += float(weighted(losses, weights).sum())
+        self.put_off = []
 
     def finished(self, state):
         """Return the state after the updates made."""
+        self.take_in()
         return replace(
             state,
             theta=self.theta,
@@ -154,3 +169,8 @@ class Updates:
             paid=self.paid,
             t=self.t,
         )
+
+
+def weighted(parts, weights):
+    """Return rows of numbers times the factors of the rows."""
+    return parts if weights is None else (parts.T * weights).T

@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skgd._pieces import is_built_in
 from skgd.kernels import lazy
-from skgd.kernels.compiled.formulas import is_built_in, record
+from skgd.kernels.compiled.formulas import record
 from skgd.kernels.compiled.rows import frozen, rows_of
 from skgd.kernels.compiled.several import PerBatch, PerSample, PerTouch, run_epochs
 from skgd.kernels.compiled.updates import Manner, Penalty, Pieces, Targets, Walk

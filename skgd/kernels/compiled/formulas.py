@@ -22,11 +22,6 @@ from skgd.optimizers import OPTIMIZERS
 serial = count()
 
 
-def is_built_in(piece):
-    """Tell whether a piece comes with this package."""
-    return type(piece).__module__.partition(".")[0] == "skgd"
-
-
 def record(piece):
     """Return the numbers of a piece as a named tuple."""
     numbers = {field.name: getattr(piece, field.name) for field in fields(piece)}

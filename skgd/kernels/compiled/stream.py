@@ -1,6 +1,7 @@
 """The loop of :mod:`skgd.kernels.stream`, compiled."""
 
-from skgd.kernels.compiled.formulas import is_built_in, record, slope, value
+from skgd._pieces import is_built_in
+from skgd.kernels.compiled.formulas import record, slope, value
 from skgd.kernels.compiled.jit import Kernel
 from skgd.kernels.stream import walker
 
