@@ -2,9 +2,13 @@
 
 import os
 import platform
+import re
 import statistics
 import time
 import warnings
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import scipy
@@ -47,10 +51,16 @@ def in_turns(tasks, rounds):
 
 def machine():
     """Return a line about the machine and the versions."""
-    versions = ", ".join(
-        f"{module.__name__} {module.__version__}" for module in (skgd, sklearn, np, scipy)
-    )
+    versions = [f"{module.__name__} {module.__version__}" for module in (skgd, sklearn, np, scipy)]
+    versions += [f"{name} {version(name)}" for name in ("numba", "torch") if find_spec(name)]
     return (
-        f"{platform.machine()}, {os.cpu_count()} cores, {THREADS} BLAS thread, "
-        f"Python {platform.python_version()}, {versions}"
+        f"{processor()}, {os.cpu_count()} cores, {THREADS} BLAS thread, "
+        f"Python {platform.python_version()}, {', '.join(versions)}"
     )
+
+
+def processor():
+    """Return the name of the processor, where the system tells."""
+    cpu = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.+)", cpu.read_text()) if cpu.exists() else []
+    return names[0].strip() if names else platform.machine()

@@ -250,6 +250,26 @@ def measured(row):
     return cells
 
 
+def bandwidth():
+    """Compare an epoch with reading its rows once, in the order in which they stand."""
+    X, y = dense(SIZES[1000], 1000)
+    weights = np.ones(1000)
+
+    def epochs(number):
+        params = dict(max_iter=number, tol=None, random_state=0, eta0=0.001)
+        return skgd.SGDRegressor(**params).fit(X, y)
+
+    found = in_turns(
+        {"read": lambda: X @ weights, "one": partial(epochs, 1), "six": partial(epochs, 6)}, ROUNDS
+    )
+    read, one, six = (found[name][0] for name in ("read", "one", "six"))
+    epoch = (six - one) / 5
+    print(
+        f"streaming, d = 1000: reading {X.nbytes / read / 1e9:.1f} GB/s, an epoch in random order "
+        f"{X.nbytes / epoch / 1e9:.1f} GB/s, {read / epoch:.0%} of it"
+    )
+
+
 if __name__ == "__main__":
     print(machine())
     for row in ROWS:
@@ -259,3 +279,5 @@ if __name__ == "__main__":
             print(f"{row.name} | PyTorch | not installed", flush=True)
             continue
         print(" | ".join(measured(row)), flush=True)
+    if stochastic.compiles() and any(word in "streaming" for word in sys.argv[1:] or [""]):
+        bandwidth()

@@ -284,10 +284,10 @@ def test_a_fit_makes_no_copy_of_the_rows(batch_size):
 
 PROGRAM = """
 import numpy as np, skgd, sys
-from skgd.kernels.compiled import updates
+from skgd.kernels.compiled import several
 X = np.random.default_rng(0).normal(size=(30, 2))
 model = skgd.SGDRegressor(loss="huber", max_iter=2, tol=None, shuffle=False).fit(X, X[:, 0])
-dispatcher = updates.run_per_sample.dispatchers.get(True)
+dispatcher = several.run_epochs.dispatchers.get(True)
 print(*model.coef_, sum(dispatcher.stats.cache_hits.values()) if dispatcher else "none")
 """
 

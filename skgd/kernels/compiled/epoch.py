@@ -29,7 +29,7 @@ class CompiledEpochs:
     def __init__(self, task):
         objective, optimizer = task.objective, task.optimizer
         design, dtype = objective.design, objective.y.dtype
-        self.n_rows, self.no_order = design.n_rows, frozen(np.empty((0, 0), dtype=np.intp))
+        self.n_rows = design.n_rows
         weights = np.empty(0, dtype) if objective.weights is None else objective.weights
         y = objective.y.reshape(design.n_rows, -1)
         self.fixed = rows_of(design), Targets(frozen(y), frozen(weights.astype(dtype, copy=False)))
@@ -54,7 +54,7 @@ class CompiledEpochs:
         self.moved += ["owed", "paid"] * bool(objective.l1.any())
         walk = Walk(*(np.zeros((1, 1), dtype) for _ in Walk._fields))
         course = Walk(*(np.zeros((1, 1, 1), dtype) for _ in Walk._fields))
-        sample = *self.fixed, self.no_order, frozen(np.ones((1, 1))), *self.rules, walk, self.manner
+        sample = *self.fixed, no_orders(1), frozen(np.ones((1, 1))), *self.rules, walk, self.manner
         keep = is_built_in(objective.loss) and is_built_in(optimizer)
         self.kind = kind
         self.run = run_epochs.compiled((kind, *sample, 0, 1.0, course, np.zeros(1)), keep)
@@ -95,7 +95,7 @@ class CompiledEpochs:
         self.run(
             self.kind,
             *self.fixed,
-            self.no_order if orders is None else frozen(orders),
+            no_orders(number) if orders is None else frozen(orders),
             frozen(rates),
             *self.rules,
             walk,
@@ -140,6 +140,11 @@ class Course:
         shape = self.start.theta.shape
         parts = {name: part[number].reshape(shape) for name, part in self.parts.items()}
         return replace(self.start, **parts, t=self.start.t + (number + 1) * self.updates)
+
+
+def no_orders(number):
+    """Return what stands for the rows as they stand, in some epochs."""
+    return frozen(np.empty((number, 0), dtype=np.intp))
 
 
 def strengths(penalty, dtype):

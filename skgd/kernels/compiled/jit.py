@@ -26,8 +26,12 @@ REFUSALS = errors.NumbaError, getattr(errors, "UnsupportedBytecodeError", errors
 #: Decorator of the functions that kernels are made of.
 inline = njit(**OPTIONS)
 
-#: The same for small functions of many arrays: a call would take longer than their work.
-merged = njit(**OPTIONS, inline="always")
+#: The same for small functions of many arrays: a call would take longer than their work. It is LLVM
+#: that merges them; with ``inline="always"`` Numba itself would, and confuses variables in loops.
+merged = njit(**OPTIONS, forceinline=True)
+
+#: The same for parts that Numba finds by the types of their arguments.
+MERGED_PART: Any = {**PART, "forceinline": True}
 
 
 @intrinsic

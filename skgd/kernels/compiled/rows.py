@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from skgd.kernels.compiled.jit import PART, inline
+from skgd.kernels.compiled.jit import MERGED_PART, PART, inline
 
 #: Visits between asking the memory for a row and using it.
 AHEAD = 4
@@ -244,7 +244,7 @@ def prefetcher(level):
 near, far = prefetcher(1), prefetcher(2)
 
 
-@overload(prefetch, jit_options=PART, inline="always")
+@overload(prefetch, jit_options=MERGED_PART)
 def _prefetch(rows, i):
     items = LINE // (rows.types[0].dtype.bitwidth // 8)
     if rows.instance_class in (Plain, Centred):

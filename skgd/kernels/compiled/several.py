@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from numba.extending import overload
 
-from skgd.kernels.compiled.jit import PART, Kernel, inline
+from skgd.kernels.compiled.jit import MERGED_PART, Kernel, inline
 from skgd.kernels.compiled.touched import per_touch
 from skgd.kernels.compiled.updates import per_batch, per_sample
 
@@ -28,7 +28,7 @@ def epoch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, star
     """Run an epoch; see :func:`skgd.kernels.compiled.updates.per_sample`."""
 
 
-@overload(epoch, jit_options=PART)
+@overload(epoch, jit_options=MERGED_PART)
 def _epoch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
     loop = LOOPS[kind.instance_class]
     return lambda kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t: loop(
@@ -45,8 +45,10 @@ def epochs(
     ----------
     kind : PerSample, PerBatch or PerTouch
         Which loop runs them.
-    orders, rates : arrays of shape (number, n_rows) and (number, m)
-        Orders, or an array without any, and rates of each epoch.
+    orders : array of shape (number, n_rows)
+        The rows in the order of their visits; of shape (number, 0) for that in which they stand.
+    rates : array of shape (number, m)
+        The rates of each epoch.
     course : Walk of arrays of shape (number, k, d + 1)
         Takes what the epochs lead to; arrays of length 0 for what is not to be known.
     totals : array of shape (number,)
@@ -55,19 +57,9 @@ def epochs(
         See :func:`skgd.kernels.compiled.updates.per_sample`.
     """
     for number in range(len(rates)):
-        order = orders[number] if len(orders) else orders.reshape(0)
+        order, some, t = orders[number], rates[number], float(t)
         totals[number], t = epoch(
-            kind,
-            rows,
-            targets,
-            order,
-            rates[number],
-            pieces,
-            penalty,
-            walk,
-            manner,
-            start,
-            float(t),
+            kind, rows, targets, order, some, pieces, penalty, walk, manner, start, t
         )
         keep(course.theta, number, walk.theta)
         keep(course.mean, number, walk.mean)
@@ -81,7 +73,9 @@ def epochs(
 def keep(course, number, part):
     """Keep a copy of an array, if there is a place for it."""
     if len(course):
-        course[number] = part
+        for o in range(part.shape[0]):  # an assignment of arrays would compile for seconds
+            for j in range(part.shape[1]):
+                course[number, o, j] = part[o, j]
 
 
 run_epochs = Kernel(epochs)

@@ -22,7 +22,7 @@ from skgd.kernels.compiled.courses import (
     touch,
 )
 from skgd.kernels.compiled.formulas import value
-from skgd.kernels.compiled.jit import PART, borrowed, inline, merged
+from skgd.kernels.compiled.jit import MERGED_PART, PART, borrowed, inline, merged
 from skgd.kernels.compiled.rows import (
     AHEAD,
     StoredCentred,
@@ -180,7 +180,7 @@ def _shrunk_product(rows, i, z, o, penalty, debt):
     return total
 
 
-@overload(product, jit_options=PART, inline="always")
+@overload(product, jit_options=MERGED_PART)
 def _product(rows, i, z, o, penalty, debt):
     if isinstance(penalty.types[0], types.NoneType):
         return lambda rows, i, z, o, penalty, debt: dot(rows, i, z, o)
@@ -199,9 +199,8 @@ def begin(stretch, rows, walk):
         stretch.iterates[o, -1] = 0
         stretch.centre[0, o] = stretch.centre[1, o] = 0
         stretch.centre[2, o] = along
-    stretch.now[:] = 0
-    stretch.now[SHARE] = 1
-    stretch.past[0, :] = stretch.now
+    for part in range(SUMS):
+        stretch.now[part] = stretch.past[0, part] = 1.0 if part == SHARE else 0.0
 
 
 @inline
@@ -212,7 +211,7 @@ def finish(stretch, rows, penalty, walk, count, averaged, earlier):
         for j in range(stretch.z.shape[1]):
             here, paid, added = settled(
                 stretch.z, stretch.iterates, stretch.past, now, walk.owed, walk.paid,
-                o, j, l1_of(penalty, j), np.float64(strength(penalty.l2, j)), count, now,
+                o, np.uintp(j), l1_of(penalty, j), np.float64(strength(penalty.l2, j)), count, now,
             )  # fmt: skip
             total += added
             shift = shift_of(rows, j)
@@ -277,6 +276,97 @@ def collect(rows, i, slope, gradient, o, columns, marks, mark, found):
     return found
 
 
+def move(
+    rows, order, rate, penalty, walk, stretch, gathered, l2, o, first, stop, mark, count, averages
+):
+    """Move the coordinates of output o; return what they add to the objective.
+
+    Parameters
+    ----------
+    rows, penalty, walk, stretch, gathered : records
+        See their classes.
+    order, rate, first, stop
+        The update: its rows are the visits from `first` to `stop`.
+    l2 : float
+        Strength of the l2 penalty.
+    mark : int
+        What the columns found are marked with.
+    count : int
+        Updates of the stretch before this one.
+    averages : bool
+        Whether iterates are averaged at all.
+    """
+
+
+@merged
+def _move_freely(
+    rows, order, rate, penalty, walk, stretch, gathered, l2, o, first, stop, mark, count, averages
+):
+    total, after = 0.0, gathered.after
+    for visit in range(first, stop):
+        i = order[visit] if order.size else visit
+        step = rate * gathered.slopes[o, visit - first] / after[SHARE]
+        if stop - first > 1:
+            gathered.products[o] = dot(rows, i, stretch.z, o)
+        squared_norm, along = fall_freely(rows, i, stretch.z, o, step)
+        squares = step * (step * squared_norm - 2 * gathered.products[o])
+        total -= 0.5 * l2 * squares * after[SQUARES]
+        stretch.centre[2, o] -= step * along
+        if averages:
+            accumulate(rows, i, step * stretch.now[ITERATES], stretch.iterates, o)
+    return total
+
+
+@merged
+def _move_against_l1(
+    rows, order, rate, penalty, walk, stretch, gathered, l2, o, first, stop, mark, count, averages
+):
+    z, iterates, past, now = stretch.z, stretch.iterates, stretch.past, stretch.now
+    gradient, columns, after = gathered.gradient, gathered.columns, gathered.after
+    owed, paid = walk.owed, walk.paid
+    total, rate = 0.0, rate / after[SHARE]
+    if stop - first == 1:
+        i = order[first] if order.size else first
+        return touch_row(
+            rows, i, rate * gathered.slopes[o, 0], z, iterates, past, now, after, owed, paid,
+            o, penalty, l2, count, averages,
+        )  # fmt: skip
+    found = np.int64(0)
+    for visit in range(first, stop):
+        i = order[visit] if order.size else visit
+        slope = gathered.slopes[o, visit - first]
+        found = collect(rows, i, slope, gradient, o, columns, gathered.marks, mark, found)
+    for c in range(found):
+        j = columns[c]
+        step = rate * gradient[o, j]
+        gradient[o, j] = 0
+        total += touch(
+            z, iterates, past, now, after, owed, paid,
+            o, j, l1_of(penalty, j), l2, count, step, averages,
+        )  # fmt: skip
+    return total
+
+
+@overload(move, jit_options=MERGED_PART)
+def _move(
+    rows, order, rate, penalty, walk, stretch, gathered, l2, o, first, stop, mark, count, averages
+):
+    found = _move_against_l1
+    if isinstance(penalty.types[0], types.NoneType):
+        found = _move_freely
+
+    def move(
+        rows, order, rate, penalty, walk, stretch, gathered,
+        l2, o, first, stop, mark, count, averages,
+    ):  # fmt: skip
+        return found(
+            rows, order, rate, penalty, walk, stretch, gathered,
+            l2, o, first, stop, mark, count, averages,
+        )  # fmt: skip
+
+    return move
+
+
 def per_touch(rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
     """Do what :func:`skgd.kernels.compiled.updates.per_batch` does, by plain descent."""
     n_outputs, d = walk.theta.shape[0], walk.theta.shape[1] - 1
@@ -308,14 +398,15 @@ def walk_over(
     """Make the updates; see :func:`per_touch`."""
     rows, targets, walk = borrowed(rows), borrowed(targets), borrowed(walk)
     stretch, gathered = borrowed(stretch), borrowed(gathered)
-    theta, y, weights, owed, paid = walk.theta, targets.y, targets.weights, walk.owed, walk.paid
+    theta, y, weights = walk.theta, targets.y, targets.weights
     n_outputs, d, n_rows = theta.shape[0], theta.shape[1] - 1, len(targets.y)
     z, iterates, past, now, centre = stretch
-    slopes, products, gradient, columns, marks, after = gathered
+    slopes, products, after = gathered.slopes, gathered.products, gathered.after
     l2, length = np.float64(strength(penalty.l2, 0)), squared_shift(rows)
     averages = manner.average > 0
     longest = len(past) - 1 if has_l1(penalty) else max(STRETCH, d)
-    total, count, averaged, earlier, going = 0.0, 0, 0, 0, False
+    # Typed: of a literal zero all that is called would be compiled a second time.
+    total, count, averaged, earlier, going = 0.0, np.int64(0), np.int64(0), 0.0, False
     for number in range(len(rates)):
         first = start + number * manner.batch_size
         stop = min(first + manner.batch_size, n_rows)
@@ -331,7 +422,8 @@ def walk_over(
             )
             total += added
             begin(stretch, rows, walk)
-            count, averaged, earlier, going = 0, 0, max(0, t - manner.average), True
+            count, averaged, going = np.int64(0), np.int64(0), True
+            earlier = max(0.0, t - manner.average)
             continue
         for visit in range(first, stop):
             i = visit
@@ -355,40 +447,11 @@ def walk_over(
             fall = 0.0
             for k in range(stop - first):
                 fall += slopes[o, k]
-            if has_l1(penalty) and stop - first == 1:
-                i = order[first] if order.size else first
-                total += touch_row(
-                    rows, i, rate * fall / after[SHARE], z, iterates, past, now, after, owed, paid,
-                    o, penalty, l2, count, averages,
-                )  # fmt: skip
-            elif has_l1(penalty):
-                found = 0
-                for visit in range(first, stop):
-                    i = order[visit] if order.size else visit
-                    found = collect(
-                        rows, i, slopes[o, visit - first], gradient, o,
-                        columns, marks, number * n_outputs + o, found,
-                    )  # fmt: skip
-                for c in range(found):
-                    j = columns[c]
-                    step = rate * gradient[o, j] / after[SHARE]
-                    gradient[o, j] = 0
-                    total += touch(
-                        z, iterates, past, now, after, owed, paid,
-                        o, j, l1_of(penalty, j), l2, count, step, averages,
-                    )  # fmt: skip
-            else:
-                for visit in range(first, stop):
-                    i = order[visit] if order.size else visit
-                    step = rate * slopes[o, visit - first] / after[SHARE]
-                    if stop - first > 1:
-                        products[o] = dot(rows, i, z, o)
-                    squared_norm, along = fall_freely(rows, i, z, o, step)
-                    squares = step * (step * squared_norm - 2 * products[o])
-                    total -= 0.5 * l2 * squares * after[SQUARES]
-                    centre[2, o] -= step * along
-                    if averages:
-                        accumulate(rows, i, step * now[ITERATES], iterates, o)
+            mark = number * n_outputs + o
+            total += move(
+                rows, order, rate, penalty, walk, stretch, gathered,
+                l2, o, first, stop, mark, count, averages,
+            )  # fmt: skip
             centre[0, o] += rate * fall
             if manner.fit_intercept:
                 theta[o, d] -= rate * fall
