@@ -339,6 +339,8 @@ class BaseGDRegressor(
             tests.validate = validate
             if objective is not stages[-1]:
                 tests.hurry(automatic.STAGE_TOL)
+            elif len(stages) > 1 and tests.gradient is not None and self.tol:
+                tests.hurry(automatic.LAST_STAGE_TOL)
             try:
                 outcome = descend(task, carried.state, tests, carried.history, watch)
             except Diverged as diverged:

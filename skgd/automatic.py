@@ -39,6 +39,9 @@ LARGEST_STREAM = 257
 #: Relative gradient norm at which one such width gives way to the next.
 STAGE_TOL = 1e-3
 
+#: The same at the last width: the rounding of the kinks has cost more than is left to gain.
+LAST_STAGE_TOL = 1e-6
+
 
 def choose(plan, objective, model, batch_size, streaming=False):
     """Return the optimizer and the schedule that a plan stands for on given data.

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.linear_model import QuantileRegressor
 
 from skgd import BatchGDRegressor
 from skgd.designs import Coordinates, Design
@@ -87,3 +88,14 @@ def test_there_is_no_sample_of_few_rows_and_none_beside_a_start(rng):
     )
     assert objective.few(20) is None
     assert Newton(objective).leap(objective.at(np.ones(4))) is None
+
+
+def test_a_median_ends_where_nothing_but_the_rounding_of_kinks_is_left(rng):
+    X = rng.normal(size=(2000, 10))
+    y = X @ rng.normal(size=10) + 3 * rng.standard_t(2, 2000)
+    model = BatchGDRegressor("absolute_error").fit(X, y)
+    assert model.stop_reason_ == "converged"
+    assert model.n_iter_ < 100
+    exact = QuantileRegressor(alpha=0).fit(X, y)
+    losses_of = [np.abs(found.predict(X) - y).mean() for found in (model, exact)]
+    assert losses_of[0] <= losses_of[1] * (1 + 1e-6)

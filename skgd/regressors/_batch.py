@@ -45,8 +45,9 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
         Updates at most.
     tol : float or None, default=1e-10
         The fit has converged when the norm of the gradient is at most `tol` times that of the best
-        constant model. With 0 it goes on until nothing improves in floating point; with None for
-        `max_iter` updates.
+        constant model; 1e-6 times is enough where kinks of the loss are rounded, which costs more
+        than is left to gain then. With 0 it goes on until nothing improves in floating point; with
+        None for `max_iter` updates.
     n_iter_no_change : int, default=5
         Updates without progress that end an early-stopping fit or lower an "adaptive" rate.
     epsilon : float, default=0.1

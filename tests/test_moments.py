@@ -1,0 +1,81 @@
+"""Descent on second moments takes the steps that descent on the rows takes."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from skgd.designs import Coordinates, Design
+from skgd.engine import State, Task
+from skgd.gram import Gram
+from skgd.kernels.full_batch import run_update
+from skgd.losses import SquaredError
+from skgd.objectives import Expansion, Objective
+from skgd.optimizers import GD, OPTIMIZERS, BatchOptimizer, ConjugateGradient
+from skgd.schedules import Constant, LineSearch
+
+PENALTIES = {"none": (0.0, 0.0), "l2": (0.0, 0.5), "l1": (0.3, 0.0), "elasticnet": (0.2, 0.4)}
+
+#: Rules that a rate is given to, and those that search for it.
+RULES = {
+    **{name: (rule(), Constant(0.1)) for name, rule in OPTIMIZERS.items() if name != "newton_cg"},
+    "cg": (ConjugateGradient(), LineSearch()),
+    "steepest": (GD(), LineSearch()),
+}
+
+
+def objective_of(X, y, weights, penalty, standardised):
+    """Return an objective in data's own units or in standardised ones."""
+    size = X.shape[1] + 1
+    coordinates = Coordinates.identity(size - 1)
+    if standardised:
+        coordinates = Coordinates(X.mean(axis=0), X.std(axis=0))
+    l1, l2 = (np.append(np.full(size - 1, strength), 0.0) for strength in PENALTIES[penalty])
+    return Objective(Design(X, coordinates, True), y, weights, SquaredError(), l1, l2)
+
+
+def iterates(objective, model, rule, steps):
+    """Return the parameters after each step."""
+    optimizer, schedule = rule
+    task = Task(objective, optimizer, schedule, None, steps, steps, model=model)
+    # Not at the best constant, where Adam's kin take the sign of an intercept's gradient of zero.
+    state = State.at(objective.constant() + 0.3, np.random.default_rng(0))
+    point, found = model.at(state.theta), []
+    for _ in range(steps):
+        state, point, _ = run_update(task, state, point, 0.1)
+        found.append((state.theta, point.value, point.gradient))
+    return found
+
+
+@pytest.mark.parametrize("standardised", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("outputs", [(), (3,)])
+@pytest.mark.parametrize(
+    ("rule", "penalty"),
+    [
+        (rule, penalty)
+        for rule, penalty in product(RULES, PENALTIES)
+        if not (rule == "cg" and PENALTIES[penalty][0])
+    ],
+)
+def test_iterates_on_moments_are_those_on_rows(rule, penalty, outputs, weighted, standardised):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 4)) @ rng.normal(size=(4, 4)) / 3 + [1.0, -1.0, 0.5, 0.0]
+    y = (X @ rng.normal(size=(4, *outputs))) + rng.normal(size=(60, *outputs)) + 2
+    weights = rng.integers(1, 4, 60).astype(float) if weighted else None
+    if weighted:
+        weights /= weights.mean()
+    objective = objective_of(X, y, weights, penalty, standardised)
+    model = Expansion.of_gram(objective, Gram.of(X, y, weights))
+    on_rows = iterates(objective, objective, RULES[rule], 8)
+    on_moments = iterates(objective, model, RULES[rule], 8)
+    for row, moment in zip(on_rows, on_moments, strict=True):
+        for one, other in zip(row, moment, strict=True):
+            assert_allclose(other, one, rtol=1e-9, atol=1e-8)
+
+
+def test_every_rule_of_full_batches_is_tried():
+    tried = {type(optimizer) for optimizer, _ in RULES.values()}
+    known = {rule for rule in OPTIMIZERS.values() if issubclass(rule, BatchOptimizer)}
+    assert {rule.__name__ for rule in known - tried} <= {"NewtonCG"}  # forms moments itself
