@@ -7,13 +7,13 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skgd.designs import Coordinates, Design
-from skgd.engine import State, Task
 from skgd.gram import Gram
 from skgd.kernels.full_batch import run_update
 from skgd.losses import SquaredError
 from skgd.objectives import Expansion, Objective
 from skgd.optimizers import GD, OPTIMIZERS, BatchOptimizer, ConjugateGradient
 from skgd.schedules import Constant, LineSearch
+from skgd.tasks import State, Task
 
 PENALTIES = {"none": (0.0, 0.0), "l2": (0.0, 0.5), "l1": (0.3, 0.0), "elasticnet": (0.2, 0.4)}
 
