@@ -20,7 +20,7 @@ distributed = pytest.importorskip("distributed")
 MODELS = [
     BatchGDRegressor(),
     BatchGDRegressor(penalty="l1", alpha=0.05),
-    BatchGDRegressor("huber", tol=1e-6),
+    BatchGDRegressor("huber", tol=1e-12),
     BatchGDRegressor(learning_rate=0.1, optimizer="gd", max_iter=3, tol=None),
     SGDRegressor(shuffle=False, eta0=1e-3, max_iter=2, tol=None),
     MiniBatchGDRegressor(learning_rate=0.01, batch_size=25, shuffle=False, max_iter=2, tol=None),
