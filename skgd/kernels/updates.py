@@ -1,6 +1,8 @@
 """Updates on a few rows each, one after the other: any loss, penalty and elementwise optimizer."""
 
 from dataclasses import replace
+from itertools import pairwise
+from operator import matmul
 from typing import NamedTuple
 
 import numpy as np
@@ -59,9 +61,9 @@ def batches(task, order, edges=None):
         parts = [
             part if part is None else part[here] for part in (objective.y, objective.weights, norms)
         ]
-        for start, stop in zip(cuts[:-1] - cuts[0], cuts[1:] - cuts[0], strict=True):
+        for start, stop in pairwise((cuts - cuts[0]).tolist()):
             batch = slice(start, stop)
-            yield Batch(rows[batch], *(part if part is None else part[batch] for part in parts))
+            yield Batch(rows[batch], *[part if part is None else part[batch] for part in parts])
 
 
 def row_norms(task):
@@ -95,6 +97,10 @@ class Updates:
         self.first, self.second = state.first, state.second
         self.owed, self.paid = state.owed.copy(), state.paid.copy()
         self.gradient = np.empty_like(self.theta)
+        # On small arrays it takes half the time of the operator, which sparse rows know.
+        self.product = matmul if objective.design.sparse else np.dot
+        # Views of the coefficients, which all updates look through.
+        self.coef, self.coef_gradient = self.theta[..., :-1].T, self.gradient[..., :-1]
         self.largest_slope = task.largest_slope
         self.t = state.t
         self.total = 0.0
@@ -103,13 +109,14 @@ class Updates:
     def make(self, batch, rate):
         """Make one update."""
         theta, gradient, rows = self.theta, self.gradient, batch.rows
-        predictions = rows @ theta[..., :-1].T + theta[..., -1]
+        predictions = self.product(rows, self.coef)
+        predictions += theta[..., -1]
         slopes = self.slopes(predictions, batch, rate)
         if slopes is None:
             return
         if (self.has_l1 or self.has_l2) and self.step_rule is None:
             self.total += len(rows) * penalties.value(theta, self.l1, self.l2)
-        gradient[..., :-1] = slopes.T @ rows
+        self.coef_gradient[...] = self.product(slopes.T, rows)
         gradient[..., -1] = np.add.reduce(slopes, axis=0) if self.fit_intercept else 0
         gradient /= len(rows)
         if self.has_l2:
