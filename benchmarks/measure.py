@@ -40,11 +40,11 @@ def in_turns(tasks, rounds):
     results = {}
     for _ in range(rounds):
         for name, task in tasks.items():
-            start = time.perf_counter()
             with warnings.catch_warnings(), threadpool_limits(THREADS):
                 warnings.simplefilter("ignore")
+                start = time.perf_counter()
                 results[name] = task()
-            seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(time.perf_counter() - start)
     counted = {name: times[1:] or times for name, times in seconds.items()}
     return {name: (statistics.median(counted[name]), results[name]) for name in tasks}
 
