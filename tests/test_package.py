@@ -23,6 +23,25 @@ def test_import_loads_no_optional_package():
     assert set(loaded.stdout.split()) <= {"skgd", "numpy", "scipy", "sklearn", *STANDARD}
 
 
+DEFAULTS = """
+import pickle, skgd
+from sklearn.datasets import load_diabetes
+from sklearn.preprocessing import scale
+X, y = load_diabetes(return_X_y=True)
+for kind in skgd.BatchGDRegressor, skgd.MiniBatchGDRegressor, skgd.SGDRegressor:
+    model = pickle.loads(pickle.dumps(kind().fit(scale(X), y)))
+    print(model.partial_fit(scale(X), y).score(scale(X), y), repr(model), model._repr_html_()[:0])
+"""
+
+
+def test_defaults_warn_of_nothing():
+    """Not even where Python is told to make every warning an error, also while modules load."""
+    program = [sys.executable, "-W", "error", "-c", DEFAULTS]
+    ran = subprocess.run(program, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert all(float(line.split()[0]) > 0.5 for line in ran.stdout.splitlines())
+
+
 def test_names_at_the_top():
     assert {"BatchGDRegressor", "MiniBatchGDRegressor", "SGDRegressor", *PIECES} <= set(
         skgd.__all__
