@@ -50,6 +50,7 @@ html_sidebars = {
         "choosing",
         "design",
         "getting_started",
+        "testing",
         "user_guide/coming_from_sklearn",
     )
 }

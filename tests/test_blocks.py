@@ -1,6 +1,7 @@
 """Memory maps: the same answers in blocks as in memory, in bounded memory."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,11 @@ import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 
-from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
+from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor, gram
 from skgd.blocks import BlockedObjective, Frame, MappedBlocks, _base, _mapped, is_blocked
 from skgd.designs import Coordinates
 from skgd.gram import Gram
-from skgd.losses import SquaredError
+from skgd.losses import Loss, SquaredError
 
 BATCH = [
     BatchGDRegressor(),
@@ -63,6 +64,26 @@ def test_a_memory_map_gives_the_fit_of_its_rows_in_memory(model, rows, tmp_path,
     np.testing.assert_allclose(outside.coef_, inside.coef_, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(outside.intercept_, inside.intercept_, rtol=1e-9, atol=1e-9)
     assert outside.n_features_in_ == 4
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        BatchGDRegressor(),
+        BatchGDRegressor(penalty="l1", alpha=0.05),
+        BatchGDRegressor(optimizer="gd", max_iter=5, tol=None),
+        BatchGDRegressor("huber", optimizer="momentum", max_iter=5, tol=None),
+    ],
+    ids=repr,
+)
+def test_blocks_too_wide_for_second_moments_are_descended_on_by_rows(
+    model, rows, tmp_path, in_blocks, monkeypatch
+):
+    X, y = rows
+    for module in (_base, gram):
+        monkeypatch.setattr(module, "LARGEST_GRAM", 3)
+    inside, outside = clone(model).fit(X, y), clone(model).fit(mapped(X, tmp_path), y)
+    np.testing.assert_allclose(outside.coef_, inside.coef_, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("outputs", [(), (2,)])
@@ -168,6 +189,44 @@ def test_an_entry_that_is_no_number_is_refused_by_block_and_row(
     with pytest.raises(ValueError, match=r"Block 3 of the data: X has (nan|inf) in row 8 "):
         model.fit(mapped(X, tmp_path), y)
     np.testing.assert_array_equal(model.coef_, before)
+
+
+@dataclass(frozen=True)
+class Broken(Loss):
+    """A loss that is not a number where the target is 7."""
+
+    def value(self, p, y):
+        return np.where(y == 7, np.nan, np.abs(p - y))
+
+    def slope(self, p, y):
+        return np.sign(p - y)
+
+
+@pytest.mark.parametrize(
+    ("model", "target", "message"),
+    [
+        (BatchGDRegressor("poisson"), -1.0, r"Poisson needs y >= 0 .*y\[200\]=-1"),
+        (SGDRegressor("gamma"), 0.0, r"Gamma needs y > 0 .*y\[200\]=0"),
+        (BatchGDRegressor(Broken()), 7.0, "Block 3 of the data: .*not a number in row 8 "),
+    ],
+    ids=repr,
+)
+def test_targets_that_a_loss_does_not_take_are_refused(
+    model, target, message, rows, tmp_path, in_blocks
+):
+    y = rows[1].copy()
+    y[200] = target
+    with pytest.raises(ValueError, match=message):
+        model.fit(mapped(rows[0], tmp_path), y)
+    assert not hasattr(model, "coef_")
+
+
+def test_targets_beyond_the_dtype_of_the_rows_are_refused(rows, tmp_path, in_blocks):
+    y = rows[1].copy()
+    y[200] = 1e300
+    X = mapped(rows[0].astype(np.float32), tmp_path)
+    with pytest.raises(ValueError, match="finite as float32"):
+        BatchGDRegressor().fit(X, y)
 
 
 def test_early_stopping_holds_out_blocks(rows, tmp_path, in_blocks, monkeypatch):
