@@ -83,18 +83,19 @@ display = DescentPathDisplay.from_function(
 # to side (with the values of 0.1: their curves are one), and 1.1 leads away. ``history`` has the
 # value after each step, and the result says what went wrong.
 
-figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 for rate in (0.01, 0.1, 0.5, 0.9, 1.1):
     result = skgd.minimize(square, 10.0, jac=square_slope, learning_rate=rate, max_iter=20)
-    axes[0].semilogy(np.maximum(result.history["fun"], 1e-9), marker=".", label=f"rate {rate}")
+    ax.semilogy(np.maximum(result.history["fun"], 1e-9), marker=".", label=f"rate {rate}")
     print(f"rate {rate:4}: x = {result.x:9.4f}  {result.message[:60]}")
-axes[0].set(xlabel="step", ylabel="x²", title="Fixed rates")
-axes[0].legend()
+ax.set(xlabel="step", ylabel="x²", title="Fixed rates")
+ax.legend()
 
 # %%
 # A rate may also shrink over time, or be chosen anew at each step: the best of several, or by a
 # line search, which is the default. A candidate at which the function fails counts as infinite.
 
+figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 candidates = [100, 10, 1, 0.1, 1e-2, 1e-3, 1e-4, 1e-5]
 for name, rate in {
     "fixed, 0.01": 0.01,
@@ -105,10 +106,9 @@ for name, rate in {
     result = skgd.minimize(
         squares, [8.0, -10.0, -2.0], jac=square_slope, learning_rate=rate, xtol=1e-7, max_iter=800
     )
-    axes[1].loglog(np.maximum(result.history["fun"], 1e-16), label=f"{name}: {result.nit} steps")
-axes[1].set(xlabel="step", ylabel="value", title="Four ways to choose a step")
-axes[1].legend()
-figure
+    ax.loglog(np.maximum(result.history["fun"], 1e-16), label=f"{name}: {result.nit} steps")
+ax.set(xlabel="step", ylabel="value", title="Four ways to choose a step")
+ax.legend()
 
 # %%
 # On (x - 3)² + 1 the history shows value and slope side by side.
