@@ -7,9 +7,6 @@ A coordinate is kept as the number z that stays what it is while no row mentions
 so that nothing has to be known of when it was touched last. What it adds to the running objective
 and to the average between two touches is a difference of two values of one function of z: that of
 the old z is added and that of the new one subtracted.
-
-The functions take numbers and arrays, not the tuples that hold them: taking an array out of a
-tuple counts a reference, which would be the larger part of the work.
 """
 
 import math

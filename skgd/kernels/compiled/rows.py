@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from skgd.kernels.compiled.jit import MERGED_PART, PART, inline
+from skgd.kernels.compiled.jit import MERGED_PART, PART, inline, merged
 
 #: Visits between asking the memory for a row and using it.
 AHEAD = 4
@@ -274,3 +274,13 @@ def _prefetch(rows, i):
             far(rows.indices, last)
 
     return prefetch_stored
+
+
+@merged
+def visited(rows, order, visit):
+    """Return the row of a visit; ask the memory for the one that comes some visits later."""
+    if not order.size:
+        return visit
+    if visit + AHEAD < len(order):
+        prefetch(rows, order[visit + AHEAD])
+    return order[visit]

@@ -24,14 +24,13 @@ from skgd.kernels.compiled.courses import (
 from skgd.kernels.compiled.formulas import value
 from skgd.kernels.compiled.jit import MERGED_PART, PART, borrowed, inline, merged
 from skgd.kernels.compiled.rows import (
-    AHEAD,
     StoredCentred,
     accumulate,
     column,
     dot,
-    prefetch,
     span,
     stored,
+    visited,
 )
 from skgd.kernels.compiled.updates import per_batch, slope_of, strength
 from skgd.kernels.lazy import SMALLEST_SHARE, STRETCH
@@ -426,11 +425,7 @@ def walk_over(
             earlier = max(0.0, t - manner.average)
             continue
         for visit in range(first, stop):
-            i = visit
-            if order.size:
-                i = order[visit]
-                if visit + AHEAD < n_rows:
-                    prefetch(rows, order[visit + AHEAD])
+            i = visited(rows, order, visit)
             weight = np.float64(weights[i]) if weights.size else 1.0
             for o in range(n_outputs):
                 products[o] = product(rows, i, z, o, penalty, now[DEBT])

@@ -8,7 +8,7 @@ from numba.extending import overload
 
 from skgd.kernels.compiled.formulas import shrink, slope, update, value
 from skgd.kernels.compiled.jit import PART, borrowed, inline
-from skgd.kernels.compiled.rows import AHEAD, accumulate, dot, entry, offset, prefetch, settle
+from skgd.kernels.compiled.rows import accumulate, dot, entry, offset, settle, visited
 
 
 class Targets(NamedTuple):
@@ -189,11 +189,7 @@ def per_sample(rows, targets, order, rates, pieces, penalty, walk, manner, start
     total = 0.0
     for number in range(len(rates)):
         visit = start + number
-        i = visit
-        if order.size:
-            i = order[visit]
-            if visit + AHEAD < len(order):
-                prefetch(rows, order[visit + AHEAD])
+        i = visited(rows, order, visit)
         rate = theta.dtype.type(rates[number])
         limit = theta.dtype.type(1 / rates[number])
         weight = weights[i] if weights.size else theta.dtype.type(1)
@@ -237,11 +233,7 @@ def per_batch(rows, targets, order, rates, pieces, penalty, walk, manner, start,
         for o in range(n_outputs):
             offsets[o] = offset(rows, theta, o) + theta[o, d]
         for visit in range(first, stop):
-            i = visit
-            if order.size:
-                i = order[visit]
-                if visit + AHEAD < n_rows:
-                    prefetch(rows, order[visit + AHEAD])
+            i = visited(rows, order, visit)
             weight = weights[i] if weights.size else theta.dtype.type(1)
             loss = theta.dtype.type(0)
             for o in range(n_outputs):
