@@ -191,7 +191,8 @@ class BaseGDRegressor(
 
         Row 0 is the starting point, then one row an epoch for the model after it: ``epoch``,
         ``learning_rate``, ``time`` (seconds), ``objective`` and ``gradient_norm`` or
-        ``running_objective``, and ``validation_score`` where there is one.
+        ``running_objective``, and ``validation_score`` where there is one. Compiled epochs that run
+        in one call have equal shares of its time.
         """
         if not hasattr(self, "_carried"):
             raise AttributeError(f"{type(self).__name__} has no history_ before it is fitted")
