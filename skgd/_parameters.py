@@ -239,6 +239,8 @@ def check_serves(estimator, optimizer):
     hint = "A rule of your own derives from optimizers.ElementwiseOptimizer."
     if isinstance(optimizer, tuple(optimizers.OPTIMIZERS.values())):
         hint = "This one needs all rows at once; it is for BatchGDRegressor."
+    if isinstance(optimizer, optimizers.LBFGS):
+        hint = "This one descends on functions; it is for skgd.minimize."
     if isinstance(optimizer, optimizers.CHOSEN):
         hint = "Fits by small batches choose this one by optimizer='auto', learning_rate='auto'."
     listing = ", ".join(map(repr, names))

@@ -56,6 +56,8 @@ class RangeTest:
     >>> from skgd import SGDRegressor, learning_rate_range_test
     >>> X, y = [[-1.0], [0.0], [1.0], [2.0]], [-1.0, 1.0, 1.0, 3.0]
     >>> found = learning_rate_range_test(SGDRegressor(random_state=0), X, y)
+    >>> found
+    RangeTest(start=..., largest_stable=..., suggestion=...)
     >>> found.suggestion <= found.largest_stable / 2
     True
     >>> list(pd.DataFrame(found.curve))

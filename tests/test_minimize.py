@@ -86,15 +86,34 @@ def test_convex_problems_end_where_those_of_scipy_do(kind, seed):
     assert estimated.fun <= peer.fun + 1e-8 * abs(peer.fun)
 
 
-@pytest.mark.parametrize("optimizer", ["gd", "cg"])
+@pytest.mark.parametrize("optimizer", ["gd", "cg", "lbfgs"])
 @pytest.mark.parametrize("rate", ["line_search", "exact"])
 def test_searches_on_a_quadratic(rate, optimizer):
     fun, jac = lambda v: 0.5 * v @ (v * [1, 10, 100]), lambda v: v * [1.0, 10, 100]
     result = skgd.minimize(fun, [1.0, 1, 1], jac=jac, learning_rate=rate, optimizer=optimizer)
     assert result.success
     assert_allclose(result.x, 0, atol=1e-9)
-    if (rate, optimizer) == ("exact", "cg"):
+    if rate == "exact" and optimizer != "gd":
         assert result.nit == 3
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "cg"])
+@pytest.mark.parametrize("condition", [1e2, 1e3, 1e4, 1e5])
+@pytest.mark.parametrize("seed", range(3))
+def test_slopes_lead_on_where_values_are_rounding(condition, optimizer, seed):
+    # Near the minimum the terms cancel: the value's rounding is up to `condition` units.
+    rng = np.random.default_rng(seed)
+    turn = np.linalg.qr(rng.normal(size=(20, 20)))[0]
+    matrix = turn * np.geomspace(1, condition, 20) @ turn.T
+    matrix, target = (matrix + matrix.T) / 2, 100 * rng.normal(size=20)
+    fun, jac = lambda v: 0.5 * v @ matrix @ v - target @ v, lambda v: matrix @ v - target
+    result = skgd.minimize(fun, np.ones(20), jac=jac, optimizer=optimizer)
+    assert result.success, result.message
+    minimum = np.linalg.solve(matrix, target)
+    far = np.abs(result.x - minimum).max() / np.abs(minimum).max()
+    assert far < 1e-9 * condition
+    peer = scipy.optimize.minimize(fun, np.ones(20), jac=jac, method="L-BFGS-B")
+    assert far <= np.abs(peer.x - minimum).max() / np.abs(minimum).max()
 
 
 @pytest.mark.parametrize(
@@ -131,8 +150,8 @@ def test_conjugate_directions_are_the_same_for_one_output_and_several():
     single, several = {}, {}
     for _ in range(5):
         gradient = rng.standard_normal(4)
-        direction = ConjugateGradient().direction(gradient, single)
-        stacked = ConjugateGradient().direction(np.stack([gradient, 2 * gradient]), several)
+        direction = ConjugateGradient().direction(None, gradient, single)
+        stacked = ConjugateGradient().direction(None, np.stack([gradient, 2 * gradient]), several)
         assert_allclose(stacked, [direction, 2 * direction], rtol=1e-12)
         assert direction @ gradient < 0
 
@@ -494,7 +513,7 @@ def test_what_descent_cannot_heed_is_refused(limits):
         ({"learning_rate": "auto"}, "learning_rate must be one of"),
         ({"learning_rate": schedules.Adaptive()}, "number of the step"),
         ({"learning_rate": None}, "learning_rate must be"),
-        ({"optimizer": "adam"}, "'gd' or 'cg' beside learning_rate='line_search'"),
+        ({"optimizer": "adam"}, "'cg' or 'lbfgs' beside learning_rate='line_search'"),
         ({"optimizer": "cg", "learning_rate": 0.1}, "'gd', 'momentum'.* beside"),
         ({"optimizer": "newton_cg"}, "beside learning_rate"),
         ({"optimizer": "adan"}, "Did you mean 'adam'"),

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skgd import optimizers
+from skgd import BatchGDRegressor, optimizers
+from skgd._validation import InvalidParameterError
 from skgd.optimizers import OPTIMIZERS, ElementwiseOptimizer
 
 #: The registered elementwise rules, with their defaults and with every number changed.
@@ -235,7 +236,7 @@ def search_exactly(matrices, minima, updates):
     theta, memory, visited = np.zeros_like(minima), {}, []
     for _ in range(updates):
         gradient = gradient_at(theta, matrices, minima)
-        direction = optimizers.ConjugateGradient().direction(gradient, memory)
+        direction = optimizers.ConjugateGradient().direction(theta, gradient, memory)
         slope = np.sum(gradient * direction, axis=1, keepdims=True)
         assert (slope < 0).all()
         curvature = np.einsum("ki,kij,kj->k", direction, matrices, direction)
@@ -262,9 +263,9 @@ def test_conjugate_gradients_treat_outputs_as_problems_of_their_own():
 def test_conjugate_gradients_take_up_the_last_direction_as_far_as_it_helps():
     def second(gradient):
         memory = {}
-        first = optimizers.ConjugateGradient().direction(np.array([2.0, 0.0]), memory)
+        first = optimizers.ConjugateGradient().direction(None, np.array([2.0, 0.0]), memory)
         assert_array_equal(first, [-2, 0])
-        return optimizers.ConjugateGradient().direction(np.array(gradient), memory)
+        return optimizers.ConjugateGradient().direction(None, np.array(gradient), memory)
 
     # beta = (0·(0 − 2) + 4·4) / 4 = 4
     assert_array_equal(second([0.0, 4.0]), [-8, -4])
@@ -277,7 +278,49 @@ def test_conjugate_gradients_take_up_the_last_direction_as_far_as_it_helps():
 def test_conjugate_gradients_stay_at_a_minimum():
     memory = {}
     for _ in range(3):
-        assert_array_equal(optimizers.ConjugateGradient().direction(np.zeros(2), memory), [0, 0])
+        assert_array_equal(
+            optimizers.ConjugateGradient().direction(None, np.zeros(2), memory), [0, 0]
+        )
+
+
+@pytest.mark.parametrize("pairs", [1, 2, 5, 9])
+def test_quasi_newton_directions_are_those_of_the_matrix(pairs):
+    # The inverse of BFGS, formed (Nocedal and Wright, 2006, equation 7.19).
+    rng = np.random.default_rng(pairs)
+    root = rng.normal(size=(6, 6))
+    matrix = root @ root.T + np.eye(6)
+    places = rng.normal(size=(8, 6))
+    rule, memory, steps = optimizers.LBFGS(pairs), {}, []
+    for number, theta in enumerate(places):
+        gradient = matrix @ theta
+        direction = rule.direction(theta, gradient, memory)
+        if number:
+            moved = theta - places[number - 1]
+            steps = [*steps, (moved, matrix @ moved)][-pairs:]
+        inverse = np.eye(6)
+        if steps:
+            moved, change = steps[-1]
+            inverse = moved @ change / (change @ change) * inverse
+        for moved, change in steps:
+            aside = np.eye(6) - np.outer(moved, change) / (moved @ change)
+            inverse = aside @ inverse @ aside.T + np.outer(moved, moved) / (moved @ change)
+        assert_allclose(direction, -inverse @ gradient, rtol=1e-9)
+
+
+def test_a_step_along_which_a_function_bends_down_is_not_remembered():
+    rule, memory = optimizers.LBFGS(), {}
+    rule.direction(np.array([0.0]), np.array([3.0]), memory)
+    # Uphill the slope has become smaller: the gradient alone tells the way.
+    assert_array_equal(rule.direction(np.array([1.0]), np.array([1.0]), memory), [-1])
+    # From 1 to 2 it has grown by 2: at that bend it vanishes 3 / 2 back.
+    assert_allclose(rule.direction(np.array([2.0]), np.array([3.0]), memory), [-3 / 2])
+
+
+def test_quasi_newton_refuses_what_is_no_number_of_pairs():
+    with pytest.raises(InvalidParameterError, match="pairs must be an integer"):
+        optimizers.LBFGS(pairs=0)
+    with pytest.raises(InvalidParameterError, match=r"is for skgd\.minimize"):
+        BatchGDRegressor(optimizer=optimizers.LBFGS()).fit([[0.0], [1.0]], [0.0, 1.0])
 
 
 def test_extrapolation_goes_on_by_a_growing_share_of_the_last_move():
@@ -323,5 +366,5 @@ def test_whole_vector_rules_keep_single_precision():
     other, other_memory = optimizers.Accelerated(), {}
     for _ in range(3):
         here, landed = rng.normal(size=(2, 4)).astype(np.float32)
-        assert rule.direction(here, memory).dtype == np.float32
+        assert rule.direction(None, here, memory).dtype == np.float32
         assert other.extrapolate(here, landed, other_memory).dtype == np.float32

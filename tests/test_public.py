@@ -14,6 +14,7 @@ PUBLIC = {name: value for name, value in vars(skgd).items() if name in skgd.__al
     for module in PIECES
     for name in module.__all__
 }
+PUBLIC["range_test.RangeTest"] = skgd.range_test.RangeTest
 NAMES = {name: value for name, value in PUBLIC.items() if not inspect.ismodule(value)}
 REGISTERED = [
     item for module in PIECES for item in vars(module)[module.__name__[5:].upper()].items()

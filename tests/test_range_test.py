@@ -14,6 +14,7 @@ from skgd import (
     learning_rate_range_test,
 )
 from skgd.optimizers import NewtonCG
+from skgd.range_test import RangeTest
 
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
 BATCH = {"optimizer": "gd", "standardize": False}
@@ -67,6 +68,7 @@ def test_the_suggestion_descends(Regressor, optimizer, diabetes):
     X, y = diabetes
     model = Regressor(optimizer=optimizer, standardize=True)
     found = learning_rate_range_test(model, X, y)
+    assert isinstance(found, RangeTest)
     assert np.all(np.diff(found.learning_rate) > 0)
     assert found.learning_rate[0] < found.suggestion < found.largest_stable
     assert found.largest_stable < found.learning_rate[-1]

@@ -43,8 +43,8 @@ start = {"hidden": rng.uniform(-1, 1, (3, 15)), "output": rng.uniform(-1, 1, (15
 print(f"largest difference: {skgd.check_gradient(cost, backpropagation, start):.0e}")
 
 # %%
-# A thousand steps of plain descent put every output on the right side of a half. Conjugate
-# gradients with a line search, the default, need no rate and fewer steps.
+# A thousand steps of plain descent put every output on the right side of a half. The
+# default, limited-memory BFGS with a line search, needs no rate and fewer steps.
 
 textbook = skgd.minimize(cost, start, jac=backpropagation, learning_rate=1.0, max_iter=1000)
 default = skgd.minimize(cost, start, jac=backpropagation, max_iter=1000, gtol=1e-6)

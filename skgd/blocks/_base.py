@@ -117,6 +117,10 @@ class Blocks(ABC):
         """Return some of the blocks alone."""
 
     @abstractmethod
+    def check_targets(self, loss):
+        """Refuse targets for which a loss makes no sense."""
+
+    @abstractmethod
     def count(self):
         """Find `lengths` and `total_weight` out, if they are not known yet."""
 
@@ -144,10 +148,6 @@ class Blocks(ABC):
     def objective(self, frame, mean_weight=None):
         """Return the objective on all blocks; see :meth:`Data.objective`."""
         return BlockedObjective(self, frame, mean_weight)
-
-    def check_targets(self, loss):
-        """Refuse targets for which a loss makes no sense."""
-        self.total(check_targets, loss)
 
     def constant(self, loss):
         """Return the best constant prediction, or nearly so."""
@@ -194,12 +194,6 @@ class Blocks(ABC):
         held = min(number - 1, max(1, round(fraction * number)))
         order = rng.permutation(number)
         return self.subset(sorted(order[held:])), self.subset(sorted(order[:held]))
-
-
-def check_targets(block, loss):
-    """Refuse targets of a block for which a loss makes no sense."""
-    loss.check_targets(block.y)
-    return 0
 
 
 def block_moments(block):

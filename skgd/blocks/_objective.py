@@ -31,11 +31,6 @@ class BlockedDesign:
     fit_intercept: bool
     sparse: bool
 
-    @property
-    def plain(self):
-        """Whether inner rows are the rows."""
-        return not self.coordinates.center.any() and bool(np.all(self.coordinates.scale == 1))
-
 
 @dataclass(frozen=True)
 class BlockedObjective:

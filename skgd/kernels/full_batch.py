@@ -75,5 +75,5 @@ def searched_step(task, state, point, rate):
         return searched_proximal_step(task, point, state.memory)
     direction = -point.gradient
     if isinstance(task.optimizer, ConjugateGradient):
-        direction = task.optimizer.direction(point.gradient, state.memory)
+        direction = task.optimizer.direction(point.theta, point.gradient, state.memory)
     return line_step(task, point, direction, state.memory)

@@ -100,7 +100,7 @@ def conjugate_steps(model):
     optimizer, memory = ConjugateGradient(), {}
 
     def step(point):
-        direction = optimizer.direction(point.gradient, memory)
+        direction = optimizer.direction(point.theta, point.gradient, memory)
         return point.theta + exact_rate(model, point, direction) * direction
 
     return step

@@ -1,7 +1,8 @@
 """A line search on values and slopes, for functions of which nothing is known."""
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 #: Trials at most in one search.
 TRIALS = 60
@@ -10,7 +11,8 @@ TRIALS = 60
 STRETCH = 10.0
 
 
-class Trial(NamedTuple):
+@dataclass(slots=True)
+class Trial:
     """A place on the line.
 
     Parameters
@@ -21,14 +23,15 @@ class Trial(NamedTuple):
         The function there; inf where it has none.
     slope : float
         Its derivative along the line; NaN where it was not asked for.
-    point : object
-        All that is known of the place.
+    theta, gradient : object
+        The place, and the gradient there.
     """
 
     rate: float
     value: float
     slope: float
-    point: object
+    theta: Any = None
+    gradient: Any = None
 
 
 def wolfe_search(look, start, rate, decrease, curvature, shrink, noise):

@@ -50,15 +50,16 @@ class Function:
         self.failure = ""
         self.together = None  # the gradient that came along with the last value
         self.value_only = jac is not True
+        #: What the user's functions get: a copy, which they may change.
+        self.shown = np.ndarray.copy if layout.plain else lambda x: layout.unpack(x.copy())
         self.given = jac is True or callable(jac)
         self.fuzz = 0.0 if self.given else FUZZ[QUOTIENTS[jac]]
 
     def value(self, x):
         """Return the value at `x`; inf where the function fails, is NaN or infinite."""
         self.nfev += 1
-        layout = self.layout
         try:
-            value = self.fun(x.copy() if layout.plain else layout.unpack(x.copy()), *self.args)
+            value = self.fun(self.shown(x), *self.args)
         except InvalidParameterError:
             raise
         except Exception as error:
@@ -103,9 +104,8 @@ class Function:
         if self.together is not None:
             raw, self.together = self.together, None
         elif self.given:
-            layout = self.layout
             try:
-                raw = self.jac(x.copy() if layout.plain else layout.unpack(x.copy()), *self.args)
+                raw = self.jac(self.shown(x), *self.args)
             except InvalidParameterError:
                 raise
             except Exception as error:

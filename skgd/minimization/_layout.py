@@ -54,7 +54,7 @@ class Layout:
         """Return an arrangement as one new vector, or refuse it, named, if its shapes differ."""
         if self.plain:
             flat = np.array(value, float)
-            if flat.shape != self.shapes[0]:
+            if flat.shape != self.start.shape:
                 raise_shape(name, flat.shape, self.shapes[0])
             return flat
         if isinstance(value, np.ndarray) and value.shape == (self.size,):

@@ -20,18 +20,12 @@ from skgd._validation import (
     nearest,
     refuse,
 )
-from skgd.minimization._descent import (
-    BestStep,
-    ExactStep,
-    Limits,
-    ScheduledStep,
-    SearchedStep,
-    descend,
-)
+from skgd.minimization._descent import Limits, descend
 from skgd.minimization._function import QUOTIENTS, Function, Shown
 from skgd.minimization._layout import Layout
 from skgd.minimization._passes import Batches, descend_by_batches
 from skgd.minimization._result import RECORDS, Watch, result_of
+from skgd.minimization._steps import BestStep, ExactStep, ScheduledStep, SearchedStep
 
 #: The largest partial derivative that is small enough, by where the gradient comes from: estimated
 #: ones are no more exact than this.
@@ -44,6 +38,14 @@ LearningRate = float | str | schedules.Schedule | Callable[..., Any] | Sequence[
 EXACT = "exact"
 UNSUITED = (schedules.Adaptive, schedules.Optimal, schedules.PassiveAggressive)
 NAMES = [name for name, rate in schedules.SCHEDULES.items() if not issubclass(rate, UNSUITED)]
+
+
+#: The rules for directions along which a rate is searched for.
+DIRECTIONS = {
+    "gd": optimizers.GD,
+    "cg": optimizers.ConjugateGradient,
+    "lbfgs": optimizers.LBFGS,
+}
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def minimize(
 ) -> OptimizeResult:
     r"""Minimise a function of a number, an array, or several arrays by gradient descent.
 
-    The default needs no learning rate: conjugate gradients with a line search for the strong Wolfe
+    The default needs no learning rate: limited-memory BFGS with a line search for the strong Wolfe
     conditions. It also serves as ``scipy.optimize.minimize(fun, x0, method=skgd.minimize)``.
 
     Parameters
@@ -120,10 +122,10 @@ def minimize(
         "line_search"; "exact", which for quadratic functions is the minimum along the line,
         :math:`g^\top g / g^\top G g`; or rates of which the best is taken at each step.
     optimizer : str or optimizer, default="auto"
-        An object of :mod:`skgd.optimizers` or its name. "auto" is conjugate gradients beside
-        "line_search" and "exact", and plain descent beside other rates. A rate that is searched
-        for, or chosen from several, goes with "gd" and "cg" only; a given rate with all but
-        "accelerated", "newton_cg" and "cg".
+        An object of :mod:`skgd.optimizers` or its name. "auto" is "lbfgs" beside "line_search",
+        "cg" beside "exact", and plain descent, "gd", beside other rates. A rate that is searched
+        for, or chosen from several, goes with these three only; a given rate with all but "lbfgs",
+        "cg", "accelerated" and "newton_cg".
     max_iter : int, default=10_000
         Steps at most; with `batch_size`, passes.
     gtol : float, default=None
@@ -184,7 +186,7 @@ def minimize(
 
     References
     ----------
-    J. Nocedal, S. J. Wright, "Numerical Optimization", 2006, chapters 3 and 5.
+    J. Nocedal, S. J. Wright, "Numerical Optimization", 2006, chapters 3, 5 and 7.
 
     Examples
     --------
@@ -358,11 +360,10 @@ class Options:
             )
         optimizer = self.optimizer
         if isinstance(optimizer, str) and optimizer == "auto":
-            conjugate = searches and not isinstance(rate, list)
-            optimizer = optimizers.ConjugateGradient() if conjugate else optimizers.GD()
-        known = {"auto": None, **optimizers.OPTIMIZERS}
+            optimizer = default_optimizer(rate)
+        known = {"auto": None, **optimizers.OPTIMIZERS, **DIRECTIONS}
         optimizer = _pieces.resolve("optimizer", optimizer, known, optimizers.Optimizer)
-        along_lines = isinstance(optimizer, (optimizers.GD, optimizers.ConjugateGradient))
+        along_lines = isinstance(optimizer, tuple(DIRECTIONS.values()))
         elementwise = isinstance(optimizer, optimizers.ElementwiseOptimizer)
         if not (along_lines if searches else elementwise):
             refuse(
@@ -373,9 +374,18 @@ class Options:
         return Rule(optimizer, rate)
 
 
+def default_optimizer(rate):
+    """Return what "auto" stands for beside a rate."""
+    if isinstance(rate, schedules.LineSearch):
+        return optimizers.LBFGS()
+    return optimizers.ConjugateGradient() if rate == EXACT else optimizers.GD()
+
+
 def words(searches):
     """Return the names of the optimizers that go with a rate."""
-    return "'auto', 'gd' or 'cg'" if searches else f"'auto' or one of {elementwise_names()}"
+    if searches:
+        return "'auto', 'gd', 'cg' or 'lbfgs'"
+    return f"'auto' or one of {elementwise_names()}"
 
 
 def rate_of(rate):

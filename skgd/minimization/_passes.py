@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from skgd.minimization._descent import Ending, Rates
+from skgd.minimization._ending import Ending
+from skgd.minimization._steps import Rates
 from skgd.objectives import Point
 
 #: What the rate is multiplied by after a pass without an improvement.

@@ -13,9 +13,11 @@ from skgd.optimizers._base import BatchOptimizer, ElementwiseOptimizer, Optimize
 from skgd.optimizers._base import inner as inner
 from skgd.optimizers._full_batch import Accelerated, ConjugateGradient, NewtonCG
 from skgd.optimizers._momentum import GD, Momentum, Nesterov
+from skgd.optimizers._quasi_newton import LBFGS
 
 __all__ = [
     "GD",
+    "LBFGS",
     "Accelerated",
     "AdaGrad",
     "Adam",

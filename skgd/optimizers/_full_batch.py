@@ -37,13 +37,13 @@ class ConjugateGradient(BatchOptimizer):
     (True, 'converged')
     """
 
-    def direction(self, gradient: Any, memory: dict[str, Any]) -> Any:
+    def direction(self, theta: Any, gradient: Any, memory: dict[str, Any]) -> Any:
         """Return the next direction of descent and remember it.
 
         Parameters
         ----------
-        gradient : array
-            The gradient here.
+        theta, gradient : array
+            The place, of which this rule makes no use, and the gradient there.
         memory : dict
             What the last call left; empty at the start.
 
