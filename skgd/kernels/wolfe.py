@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-#: Trials at most in one search.
-TRIALS = 60
+#: Trials at most in one search, those at which the function has no value included.
+ALL_TRIALS = 60
 
 #: What a search steps over by at most while the function still falls.
 STRETCH = 10.0
@@ -34,7 +34,27 @@ class Trial:
     gradient: Any = None
 
 
-def wolfe_search(look, start, rate, decrease, curvature, shrink, noise):
+@dataclass(frozen=True)
+class Conditions:
+    """What a search is after, and how long.
+
+    Parameters
+    ----------
+    decrease, curvature : float
+        The constants c₁ and c₂, 0 < c₁ < c₂ < 1.
+    shrink : float
+        What a rate is multiplied by where the function has no value.
+    trials : int
+        Trials with a value at most.
+    """
+
+    decrease: float
+    curvature: float
+    shrink: float
+    trials: int
+
+
+def wolfe_search(look, start, rate, conditions, noise):
     r"""Return a trial that satisfies the strong Wolfe conditions, or None.
 
     .. math::
@@ -52,10 +72,8 @@ def wolfe_search(look, start, rate, decrease, curvature, shrink, noise):
         The place at rate 0, where the slope is negative.
     rate : float
         The first to try.
-    decrease, curvature : float
-        The constants c₁ and c₂, 0 < c₁ < c₂ < 1.
-    shrink : float
-        What a rate is multiplied by where the function has no value.
+    conditions : Conditions
+        What it is after.
     noise : float
         The rounding ε of the function's values.
 
@@ -64,13 +82,15 @@ def wolfe_search(look, start, rate, decrease, curvature, shrink, noise):
     Trial or None
     """
     low, high = start, None
-    steep = -curvature * start.slope
-    for _ in range(TRIALS):
-        ceiling = start.value + decrease * rate * start.slope + noise
+    steep = -conditions.curvature * start.slope
+    valued = 0
+    for _ in range(ALL_TRIALS):
+        ceiling = start.value + conditions.decrease * rate * start.slope + noise
         trial = look(rate, ceiling)
         # A slope is known where the value is low enough, and only there is it a number.
         if trial.value <= ceiling and abs(trial.slope) <= steep:
             return trial
+        valued += trial.value < math.inf
         if not (trial.value <= ceiling and (low is start or trial.value <= low.value + noise)):
             high = trial
         else:
@@ -78,10 +98,12 @@ def wolfe_search(look, start, rate, decrease, curvature, shrink, noise):
             if trial.slope * ahead >= 0:
                 high = low
             low = trial
+        if valued == conditions.trials:
+            break
         if high is None:
             rate = farther(start, trial)
         else:
-            rate = between(low, high, shrink)
+            rate = between(low, high, conditions.shrink)
             if rate is None:
                 break
     return low if low.value < start.value else None

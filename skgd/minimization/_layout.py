@@ -31,7 +31,7 @@ class Layout:
             refuse(name, example, "at least one number")
         if not np.isfinite(self.start).all():
             at = int(np.flatnonzero(~np.isfinite(self.start))[0])
-            refuse(name, self.start[at], "finite", f"It is not at {self.place(at)}.")
+            refuse(name, float(self.start[at]), "finite", f"It is not at {self.place(at)}.")
         #: Whether the vector is itself what a function takes.
         self.plain = self.kind is np.ndarray and len(self.shapes[0]) == 1
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg.blas import daxpy, ddot
 
 from skgd.kernels.line_search import exact_rate
-from skgd.kernels.wolfe import Trial, wolfe_search
+from skgd.kernels.wolfe import Conditions, Trial, wolfe_search
 from skgd.minimization._ending import Ending
 from skgd.minimization._function import Function
 from skgd.optimizers import GD, LBFGS
@@ -19,6 +19,9 @@ EPS = float(np.finfo(float).eps)
 #: The constant c₂ of the strong Wolfe conditions: conjugate directions want exact searches, those
 #: of LBFGS are long enough as they are.
 TIGHT, LOOSE = 0.3, 0.9
+
+#: Trials at most on a line. Where slopes are estimates more of them tell nothing.
+FEW, MANY = 15, 60
 
 #: What values are taken to be wrong by at most, relative to their size.
 NOISIEST = 1e-7
@@ -115,9 +118,13 @@ class SearchedStep(AlongLine):
 
     def __init__(self, function, optimizer, schedule):
         super().__init__(function, optimizer)
-        self.decrease, self.shrink = schedule.decrease, schedule.shrink
         self.scaled = isinstance(optimizer, LBFGS)
-        self.curvature = LOOSE if self.scaled else TIGHT
+        self.conditions = Conditions(
+            schedule.decrease,
+            LOOSE if self.scaled else TIGHT,
+            schedule.shrink,
+            FEW if self.scaled or function.fuzz else MANY,
+        )
         self.bend = None  # the curvature along the last line
         self.finite = True  # whether the last line had values
 
@@ -155,7 +162,7 @@ class SearchedStep(AlongLine):
         start = Trial(0.0, point.value, slope)
         rate = self.first_rate(direction, slope)
         noise = self.noise * abs(point.value)
-        found = wolfe_search(look, start, rate, self.decrease, self.curvature, self.shrink, noise)
+        found = wolfe_search(look, start, rate, self.conditions, noise)
         if found is None:
             self.bend = None
             self.finite = bool((theta + reached * direction != theta).any())
