@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import cache
 from numbers import Integral, Real
 
 import numpy as np
@@ -54,7 +55,7 @@ def plan(estimator):
 
 def check_simple_parameters(estimator):
     """Check every parameter that is a plain number, switch or word."""
-    params = estimator.get_params(deep=False)
+    params = {name: getattr(estimator, name) for name in parameter_names(type(estimator))}
     check_real("alpha", params["alpha"], low=0)
     if params["l1_ratio"] is not None:
         check_real("l1_ratio", params["l1_ratio"], low=0, high=1, closed="both")
@@ -81,6 +82,12 @@ def check_simple_parameters(estimator):
         check_integer("average", params["average"], low=1)
     if "batch_size" in params:
         check_integer("batch_size", params["batch_size"], low=1)
+
+
+@cache
+def parameter_names(kind):
+    """Return the names of an estimator's parameters, which scikit-learn finds by inspection."""
+    return kind._get_param_names()
 
 
 def check_verbose(value):

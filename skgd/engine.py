@@ -24,7 +24,11 @@ from skgd.tasks import Diverged, Outcome, Rates
 BACK_OFF = 0.25
 
 #: Rows or parameters, at most, of epochs that are run in one go.
-MOST = 1 << 15
+MOST = 1 << 16
+
+#: Entries of rows whose epochs take no longer than the loop around them: so many are run ahead from
+#: the beginning.
+AHEAD = 1 << 16
 
 #: Share of its first rate below which a schedule, not the objective, keeps a descent from moving.
 DEAD = 1e-4
@@ -90,6 +94,7 @@ class _Descent:
         self.began = perf_counter() - history.last_time
         self.first_epoch = max(history.last_epoch, 0)
         self.final, self.last_value = {}, self.start
+        self.decisive = False  # whether the next epoch is known to be one to look at
         self.expanded_at = np.inf, self.state, self.point  # the last expansion, and its distance
 
     def run(self):
@@ -140,6 +145,7 @@ class _Descent:
 
     def epoch(self, number):
         """Run one epoch; return a reason to stop, or None."""
+        self.decisive = False
         if self.watch is not None:
             self.watch.begin()
         state, point, path, rate, value = self.advance()
@@ -179,7 +185,8 @@ class _Descent:
         rates = self.table(state, count).reshape(count, -1)
         course = self.task.run_epoch.several(state, orders, rates)
         quiet = self.undecided(course)
-        if quiet < count:  # the orders of the epochs that are forgotten will be drawn again
+        self.decisive = quiet < count
+        if self.decisive:  # the orders of the epochs that are forgotten will be drawn again
             rng.bit_generator.state = order_state
             if quiet and self.task.shuffle:
                 row_orders(rng, n_rows, quiet)
@@ -192,15 +199,16 @@ class _Descent:
     def together(self, before):
         """Return how many epochs to run in one go: the more of them, the longer there was none."""
         task = self.task
-        looked_at = self.watch is not None or self.tests.validate is not None
+        looked_at = self.watch is not None or self.tests.validate is not None or self.decisive
         if looked_at or self.explosion.count or task.record not in ("running", None):
             return 0
         if task.batch_size is None or not hasattr(task.run_epoch, "several"):
             return 0
         if not foreseeable(task.schedule):
             return 0
-        size = max(task.objective.design.n_rows, self.state.theta.size)
-        return min(4 + before // 4, self.task.max_iter - before, MOST // size)
+        n_rows, width = task.objective.design.n_rows, self.state.theta.size
+        count = max(4 + before // 4, AHEAD // (n_rows * width))
+        return min(count, self.task.max_iter - before, MOST // max(n_rows, width))
 
     def undecided(self, course):
         """Return how many epochs in a row are nothing to stop for, and take these in."""

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numba import njit, typeof, types
 from numba.core import errors
 from numba.extending import intrinsic
@@ -84,6 +85,7 @@ class Kernel:
     def __init__(self, function):
         self.function = function
         self.dispatchers = {}
+        self.known = {}  # machine code by kinds of arguments
 
     def compiled(self, arguments, keep):
         """Return the machine code for arguments of these types.
@@ -104,6 +106,12 @@ class Kernel:
         NotCompilableError
             If Numba cannot compile a piece.
         """
+        kinds = keep, kind_of(arguments)
+        if kinds not in self.known:
+            self.known[kinds] = self._found(arguments, keep)
+        return self.known[kinds]
+
+    def _found(self, arguments, keep):
         try:
             signature = tuple(map(typeof, arguments))
             if keep:
@@ -127,6 +135,15 @@ class Kernel:
         if signature not in dispatcher.overloads:
             dispatcher.compile(signature)
         return dispatcher.get_overload(signature)
+
+
+def kind_of(value):
+    """Return what tells types of arguments apart, in a fraction of the time that Numba's take."""
+    if isinstance(value, np.ndarray):
+        return value.dtype, value.ndim, value.flags.num
+    if isinstance(value, tuple):
+        return type(value), *map(kind_of, value)
+    return type(value)
 
 
 def reason(error):
