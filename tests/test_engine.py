@@ -1,20 +1,33 @@
 """The descent loop, one seam above the kernels: epochs, states, exits."""
 
+import copy
 import pickle
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skgd import engine
 from skgd.designs import Coordinates, Design
 from skgd.engine import BACK_OFF, DEAD, _Descent, descend
 from skgd.gram import Gram
 from skgd.history import History
+from skgd.kernels import stochastic
 from skgd.losses import SquaredError
 from skgd.objectives import Expansion, Objective
 from skgd.optimizers import GD, ConjugateGradient, Momentum
-from skgd.schedules import Adaptive, Constant, ExponentialDecay, InverseScaling, LineSearch
+from skgd.schedules import (
+    Adaptive,
+    Constant,
+    ExponentialDecay,
+    FromCallable,
+    InverseScaling,
+    Join,
+    LineSearch,
+    Schedule,
+)
 from skgd.stopping import GradientTest, Plateau, StopReason
 from skgd.tasks import Diverged, State, Task
 from skgd.tasks import Tests as Exits  # pytest would collect it
@@ -467,3 +480,155 @@ def test_a_descent_that_gains_no_more_digits_ends_at_its_precision(task):
     tests = Exits(gradient=GradientTest(tol=0.0, reference=1.0, patience=3))
     outcome = run(replace(task, schedule=Constant(1.0), max_iter=100_000), tests=tests)
     assert outcome.reason is StopReason.PRECISION
+
+
+# Epochs run ahead
+
+
+class RunAhead:
+    """NumPy's epochs, with what compiled ones have besides: several in one call."""
+
+    def __init__(self, run_epoch):
+        self.run_epoch, self.counts = run_epoch, []
+
+    def __call__(self, *args):
+        return self.run_epoch(*args)
+
+    def several(self, state, orders, rates):
+        self.counts.append(len(rates))
+        orders = [None] * len(rates) if orders is None else orders
+        states, running = [], []
+        for order, row in zip(orders, rates, strict=True):
+            state, value = self.run_epoch(state, order, row)
+            states.append(state)
+            running.append(value)
+        finite = np.array([np.isfinite(state.theta).all() for state in states])
+        return SimpleNamespace(finite=finite, running=np.array(running), state=states.__getitem__)
+
+
+def ran_ahead(task, tests=None, history=None, state=None, **kwargs):
+    """Descend with epochs run ahead; return how many each time, and the outcome."""
+    task = replace(task)
+    ahead = task.__dict__["run_epoch"] = RunAhead(stochastic.executor(task))
+    history = History() if history is None else history
+    return ahead.counts, descend(task, state or begin(), tests or Exits(), history, **kwargs)
+
+
+@pytest.fixture
+def walk(task, monkeypatch):
+    """Stochastic descent, at most 400 epochs of 20 rows and 4 parameters, six run ahead."""
+    monkeypatch.setattr(engine, "AHEAD", 6 * 20 * 4)
+    return replace(
+        task, batch_size=1, shuffle=True, max_iter=400, horizon=400, schedule=InverseScaling(0.05)
+    )
+
+
+ENDINGS = {
+    "max_iter": ({"max_iter": 50}, None),
+    "few": ({"max_iter": 7}, None),
+    "plateau": ({}, Plateau(1e-3, 5)),
+    "plateau at once": ({}, Plateau(1e9, 2)),
+    "relative plateau": ({}, Plateau(1e-2, 3, relative=True)),
+    "lower rates": ({"schedule": Adaptive(0.02, minimum=1e-3)}, Plateau(1e-2, 2)),
+    "in order": ({"shuffle": False, "batch_size": 7}, Plateau(1e-4, 5)),
+    "no record": ({"record": None}, Plateau(1e-3, 5)),
+    "average": ({"average": 30, "optimizer": Momentum(0.5)}, Plateau(1e-3, 5)),
+    "back off": (
+        {"schedule": Constant(3.0), "on_divergence": "back_off", "max_iter": 60}, Plateau(1e-3, 5),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_epochs_that_are_run_ahead_are_those_run_one_by_one(ending, walk):
+    changes, plateau = ENDINGS[ending]
+    walk = replace(walk, **changes)
+    counts, several = ran_ahead(walk, Exits(plateau=copy.copy(plateau)))
+    single = run(walk, tests=Exits(plateau=copy.copy(plateau)))
+    assert counts[0] == min(6, walk.max_iter)
+    assert (several.reason, several.epochs) == (single.reason, single.epochs)
+    for name in ("theta", "mean", "first", "t", "scale", "explosions", "reference"):
+        assert_array_equal(getattr(several.state, name), getattr(single.state, name))
+    assert several.state.rng.bit_generator.state == single.state.rng.bit_generator.state
+    assert {**several.final, "time": 0} == {**single.final, "time": 0}
+    several, single = several.history.arrays(), single.history.arrays()
+    assert list(several) == list(single)
+    for name in set(several) - {"time"}:
+        assert_array_equal(several[name], single[name])
+    assert np.all(np.diff(several.get("time", [])) >= 0)
+
+
+@pytest.mark.parametrize("rate", [3.0, 1e3, 1e200])
+def test_an_explosion_among_epochs_run_ahead_is_told_as_if_alone(rate, walk):
+    walk = replace(walk, schedule=Constant(rate))
+    with pytest.raises(Diverged) as several:
+        ran_ahead(walk)
+    with pytest.raises(Diverged) as single:
+        run(walk)
+    assert str(several.value.args) == str(single.value.args)  # NaN is not itself
+
+
+def test_the_longer_nothing_is_decided_the_more_epochs_are_run_ahead(walk, monkeypatch):
+    counts, outcome = ran_ahead(walk)
+    # Six at first, and a quarter of those before when that is more: 4 + 12 // 4 = 7.
+    assert counts[:4] == [6, 6, 7, 8]
+    assert sum(counts) == outcome.epochs == 400
+    monkeypatch.setattr(engine, "MOST", 20 * 5)
+    assert set(ran_ahead(walk)[0]) == {5}
+
+
+def test_a_call_that_goes_on_counts_on(walk):
+    history = History()
+    first = ran_ahead(replace(walk, max_iter=30), history=history)[1]
+    ran_ahead(replace(walk, max_iter=20), history=history, state=first.state)
+    whole = run(replace(walk, max_iter=50)).history.arrays()
+    for name, column in history.arrays().items():
+        if name != "time":
+            assert_array_equal(column, whole[name])
+    assert np.all(np.diff(history.arrays()["time"]) >= 0)
+
+
+def test_an_epoch_that_ends_nothing_after_all_is_run_once_by_itself(walk):
+    # After each stall the rate is lowered, and the next epochs are run ahead again.
+    walk = replace(walk, schedule=Adaptive(0.02, minimum=1e-4))
+    counts, outcome = ran_ahead(walk, Exits(plateau=Plateau(1e9, 2)))
+    rates = outcome.history.arrays()["learning_rate"][1:]
+    assert len(counts) == len(np.unique(rates)) > 2
+
+
+class OwnSchedule(Schedule):
+    def rate(self, t, run):
+        return 0.01 + 0 * t
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        FromCallable(lambda t: 0.01),
+        OwnSchedule(),
+        Join((Constant(0.01), FromCallable(lambda t: 0.01)), (2,)),
+        Join((OwnSchedule(), Constant(0.01)), (2,)),
+    ],
+    ids=["function", "class", "function inside", "class inside"],
+)
+def test_schedules_of_the_users_own_are_not_asked_ahead(schedule, walk):
+    walk = replace(walk, schedule=schedule, max_iter=5)
+    assert ran_ahead(walk)[0] == []
+    assert ran_ahead(replace(walk, schedule=Join((Constant(0.01), Constant(0.02)), (2,))))[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"record": "objective"}, {"record": "path"}, {"batch_size": None}],
+    ids=str,
+)
+def test_epochs_that_are_looked_at_are_not_run_ahead(changes, walk):
+    assert ran_ahead(replace(walk, max_iter=5, **changes))[0] == []
+
+
+def test_epochs_that_are_scored_or_watched_are_not_run_ahead(walk):
+    walk = replace(walk, max_iter=5)
+    watch = SimpleNamespace(begin=lambda: None, end=lambda row, state: False)
+    assert ran_ahead(walk, watch=watch)[0] == []
+    assert ran_ahead(walk, Exits(validate=lambda theta: 0.0))[0] == []
+    assert ran_ahead(replace(walk, max_iter=1))[0] == []
