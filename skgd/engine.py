@@ -300,7 +300,7 @@ class _Descent:
 
     def verdict(self, row, value):
         """Return a reason to stop after an epoch, or None."""
-        tests, stalled = self.tests, False
+        tests = self.tests
         if tests.early_stopping:
             score = row["validation_score"]
             if score > self.best_score:

@@ -139,6 +139,16 @@ def test_an_explosion_is_taken_back(batch_size, task):
     assert task.objective.value(outcome.state.theta) < task.objective.value(np.zeros(4))
 
 
+def test_a_full_batch_goes_back_to_where_its_objective_was_fine(task):
+    # The rate is fine at first, and explodes later.
+    schedule = Join((Constant(0.1), Constant(1e9)), (4,))
+    task = replace(task, horizon=9)
+    outcome = run(replace(task, schedule=schedule, max_iter=5, on_divergence="back_off"))
+    good = run(replace(task, max_iter=4)).state
+    assert_array_equal(outcome.state.theta, good.theta)
+    assert outcome.state.t == good.t
+
+
 def test_an_explosion_may_go_on(task):
     task = replace(task, schedule=Constant(5.0), max_iter=20, on_divergence="go_on")
     outcome = run(task)
@@ -286,6 +296,14 @@ def test_a_descent_whose_rate_died_out_has_stalled(task):
     tests = Exits(gradient=GradientTest(tol=1e-9, reference=1.0, patience=3))
     dying = replace(task, schedule=ExponentialDecay(0.1, decay=0.5), max_iter=500)
     assert run(dying, tests=tests).reason is StopReason.STALLED
+
+
+def test_a_small_gradient_is_no_stall_however_small_the_rate(task):
+    tests = Exits(gradient=GradientTest(tol=1e9, reference=1.0))
+    dying = replace(task, schedule=ExponentialDecay(0.1, decay=1e-3))
+    late = run(dying, replace(begin(), t=4), tests)
+    assert late.final["learning_rate"] < DEAD * 0.1
+    assert late.reason is StopReason.CONVERGED
 
 
 def expanding(task):

@@ -340,6 +340,14 @@ def test_a_level_that_is_met_exactly_gives_the_lower_target_whatever_the_unit_of
         assert found == [0, 2, 4, 6]
 
 
+def test_small_weights_count_beside_a_large_one_in_single_precision():
+    # In float32 a hundred million and one is a hundred million.
+    weights = np.append(np.float32(1e8), np.ones(200, dtype=np.float32))
+    y = np.arange(201.0)
+    level = 1 - 50 / weights.sum(dtype=float)
+    assert losses.weighted_quantile(y, level, weights) == 150
+
+
 # A loss of one's own
 
 

@@ -1,11 +1,13 @@
 """Penalties: their values, their proximal steps, and shrinkage spread over many steps."""
 
+import math
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skgd import penalties
-from skgd.penalties import PENALTIES, shrink, shrink_cumulatively
+from skgd.penalties import PENALTIES, distance, shrink, shrink_cumulatively
 
 COEF = np.array([3.0, -4.0, 0.0])  # of l1 norm 7 and squared l2 norm 25
 
@@ -61,6 +63,13 @@ def test_shrinking_reaches_exact_zeros_and_keeps_the_precision():
     assert_array_equal(shrunk, np.array([[0.25, 0], [-2.75, 0]]))
     assert shrunk.dtype == np.float32
     assert_array_equal(shrink(coef, 0.0), coef)
+
+
+def test_the_distance_is_that_of_the_smallest_subgradient():
+    theta, gradient = np.array([2.0, -3.0, 1.0, 0.0, 0.0]), np.array([0.5, 0.5, 2.0, 0.25, -3.0])
+    # 0.5 + 1, 0.5 - 1, 2 + 1; at zero up to 1 is held, of -3 there is 2 left.
+    assert distance(theta, gradient, 1.0) == pytest.approx(math.sqrt(1.5**2 + 0.5**2 + 3**2 + 2**2))
+    assert distance(theta, gradient, np.zeros(5)) == pytest.approx(np.linalg.norm(gradient))
 
 
 def pay(coef, owed, paid):

@@ -431,6 +431,8 @@ def test_nothing_said_of_the_run_means_one_epoch_of_one_update_without_a_penalty
 def test_an_error_in_a_function_is_shown_as_it_is():
     with pytest.raises(ZeroDivisionError):
         FromCallable(lambda t: 1 / (int(t) - 2)).resolve()([1, 2])
+    with pytest.raises(ValueError, match=r"could not convert string to float: .*fast"):
+        FromCallable(lambda t: np.full(np.shape(t), "fast")).resolve()([1, 2])
 
 
 @pytest.mark.parametrize("bad", [0.0, -0.1, math.nan, math.inf])

@@ -168,8 +168,7 @@ def _weighted_quantile(y, level, weights):
         rank = max(rank, 0)
         return np.partition(y, rank)[rank]
     order = np.argsort(y, kind="stable")
-    weights = np.ones(len(y)) if weights is None else weights[order]
-    total = np.cumsum(weights, dtype=float)
+    total = np.cumsum(weights[order], dtype=float)
     # A level that is met up to rounding is met: weights times a constant change nothing.
     rounding = len(y) * np.finfo(float).eps
     return y[order[np.searchsorted(total, (level - rounding) * total[-1])]]

@@ -193,5 +193,5 @@ class FromCallable(Schedule):
         except Exception:
             rates = None  # not written for arrays; its own error, if any, comes from the scalars
         if rates is None or rates.shape not in ((), np.shape(t)):
-            rates = np.array([float(self.function(int(moment))) for moment in np.ravel(t)])
-        return rates.reshape(np.shape(t)) if rates.shape else rates
+            rates = np.array([float(self.function(int(moment))) for moment in t])
+        return rates
