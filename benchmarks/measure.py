@@ -21,7 +21,7 @@ import skgd
 THREADS = 1
 
 
-def in_turns(tasks, rounds):
+def in_turns(tasks, rounds, threads=THREADS):
     """Return the median seconds and the last result of each task, run in turns.
 
     Parameters
@@ -30,6 +30,8 @@ def in_turns(tasks, rounds):
         What to measure, by name; each returns what it made.
     rounds : int
         How often each is run. The first round is not counted if there are others: it warms up.
+    threads : int or None, default=1
+        Threads of BLAS; None leaves it as many as it takes by itself.
 
     Returns
     -------
@@ -40,7 +42,7 @@ def in_turns(tasks, rounds):
     results = {}
     for _ in range(rounds):
         for name, task in tasks.items():
-            with warnings.catch_warnings(), threadpool_limits(THREADS):
+            with warnings.catch_warnings(), threadpool_limits(threads):
                 warnings.simplefilter("ignore")
                 start = time.perf_counter()
                 results[name] = task()

@@ -164,7 +164,7 @@ def digits():
         print(f"{name:16} {correct[0]:5.1f} {correct[1]:5.1f} {correct[2]:5.1f}")
 
 
-def speed(n, d=100, rounds=4):
+def speed(n, threads, d=100, rounds=6):
     """Print the time of batch fits beside scikit-learn's, and how far they are apart."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, d)) * np.logspace(-2, 2, d) + 1
@@ -176,10 +176,12 @@ def speed(n, d=100, rounds=4):
             "LinearRegression": lambda: linear_model.LinearRegression().fit(X, y),
         },
         rounds,
+        threads,
     )
     ours, model = found["BatchGDRegressor"]
     best = found["LinearRegression"][1].predict(X)
-    print(f"n={n:,}, d={d}: off by {np.abs(model.predict(X) - best).max() / y.std():.1e} spreads")
+    off = np.abs(model.predict(X) - best).max() / y.std()
+    print(f"n={n:,}, d={d}, {threads or 'all'} BLAS threads: off by {off:.1e} spreads")
     for name, (seconds, _) in found.items():
         print(f"  {name:18} {seconds:8.3f} s  {seconds / ours:6.2f}")
 
@@ -225,7 +227,8 @@ def main(sizes):
     digits()
     print("\nbatch fits; the last column is the time in units of ours")
     for n in sizes:
-        speed(n)
+        for threads in (1, None):
+            speed(n, threads)
     print("\nHuber fits; the last but one column is the speed in units of theirs")
     for n, d in [(20_000, 20), (20_000, 100), (100_000, 100)]:
         robust(n, d)

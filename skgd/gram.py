@@ -1,13 +1,26 @@
 """Second moments of rows and targets: all that squared error needs to know of the data."""
 
+import operator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from itertools import pairwise
 
 import numpy as np
-from scipy.linalg import get_blas_funcs, lapack
+from scipy.linalg import lapack
 from scipy.sparse import issparse
 
-from skgd.designs import CHUNK, FEW, Moments
+from skgd._threads import in_threads
+from skgd.designs import Moments
+
+#: Rows, and bytes of them, that are centred and then multiplied with each other: they stay in the
+#: cache, and short sums at float32 are the more exact ones.
+FEW, FEW_BYTES = 2048, 2**21
+
+#: Numbers of several rows that are centred in one stretch: a loop over a short row is slow.
+STRETCH = 8192
+
+#: Parts that rows are cut into, from so many numbers on.
+PARTS, MANY = 8, 2**21
 
 #: Features up to which second moments are formed.
 LARGEST_GRAM = 1000
@@ -21,7 +34,7 @@ class Gram:
     r"""Weighted means and covariances of features and targets.
 
     They come from one pass over chunks of rows from which a *shift* is subtracted, the mean of the
-    first chunk: as exact as two passes, where :math:`X^\top X - n \mu \mu^\top` keeps two digits of
+    first rows: as exact as two passes, where :math:`X^\top X - n \mu \mu^\top` keeps two digits of
     data with an offset of a million times its spread.
 
     Parameters
@@ -52,6 +65,23 @@ class Gram:
     rounding: float = np.finfo(float).eps / 2
 
     @classmethod
+    def in_parts(cls, X, y, weights=None):
+        """Return what :meth:`of` does, of many rows in equal parts by as many threads as BLAS has.
+
+        The parts are the same whatever the number of threads.
+        """
+        number = PARTS if X.size >= MANY else 1
+        edges = np.linspace(0, len(y), number + 1).astype(int).tolist()
+
+        def part(here):
+            # A thread has settings of its own for numbers out of bounds.
+            with np.errstate(all="ignore"):
+                return cls.of(X[here], y[here], None if weights is None else weights[here])
+
+        parts = [slice(*pair) for pair in pairwise(edges)]
+        return in_threads(part, parts, lambda grams: reduce(operator.add, grams))
+
+    @classmethod
     def of(cls, X, y, weights=None, dtype=float):
         """Return the moments of the rows of `X` and `y`.
 
@@ -69,23 +99,11 @@ class Gram:
         """
         (n, d), outputs = X.shape, y.shape[1:]
         targets = y.reshape(n, -1)
+        first = slice(0, 256)
         shift = np.append(
-            dense(X[:CHUNK]).mean(axis=0, dtype=float), targets[:CHUNK].mean(axis=0, dtype=float)
+            dense(X[first]).mean(axis=0, dtype=float), targets[first].mean(axis=0, dtype=float)
         ).astype(dtype)
-        # One product gives everything: of rows that are followed by their targets, and by a one.
-        squares = np.zeros((len(shift) + 1,) * 2)
-        together = np.empty((min(n, FEW), len(squares)), dtype)
-        syrk = get_blas_funcs("syrk", (together,))
-        for start in range(0, n, FEW):
-            here = slice(start, start + FEW)
-            rows = together[: len(targets[here])]
-            np.subtract(dense(X[here]), shift[:d], out=rows[:, :d], casting="same_kind")
-            np.subtract(targets[here], shift[d:], out=rows[:, d:-1], casting="same_kind")
-            rows[:, -1] = 1
-            if weights is not None:
-                rows *= np.sqrt(weights[here], dtype=dtype)[:, None]
-            squares += syrk(1.0, rows.T)  # its upper triangle
-        squares = np.triu(squares) + np.triu(squares, 1).T
+        squares = centred_squares(X, targets, weights, shift, dtype)
         count = squares[-1, -1]
         squares /= count
         moved = squares[-1, :-1]
@@ -185,6 +203,51 @@ def reciprocal_condition(matrix):
     if failed:
         return 0.0
     return lapack.dpocon(factor, np.abs(matrix).sum(axis=0).max())[0]
+
+
+def centred_squares(X, targets, weights, shift, dtype):
+    """Return the weighted products of all columns with each other, less a shift.
+
+    Columns are those of X, of the targets, and one of ones.
+    """
+    n, d = X.shape
+    squares = np.zeros((len(shift) + 1,) * 2)
+    few = min(FEW, power_of_two(FEW_BYTES // (np.dtype(dtype).itemsize * max(1, d))))
+    # Features are kept apart from the others: rows of a round length are quicker to write and to
+    # multiply.
+    rows = np.empty((min(n, few), d), dtype)
+    others = np.empty((len(rows), len(squares) - d), dtype)
+    several = np.tile(shift[:d], power_of_two(STRETCH // max(1, d)))
+    for start in range(0, n, few):
+        here = slice(start, start + few)
+        rows, others = rows[: len(targets[here])], others[: len(targets[here])]
+        subtract(dense(X[here]), several, rows)
+        np.subtract(targets[here], shift[d:], out=others[:, :-1], casting="same_kind")
+        others[:, -1] = 1
+        if weights is not None:
+            roots = np.sqrt(weights[here], dtype=dtype)[:, None]
+            rows *= roots
+            others *= roots
+        # NumPy sees that factors are the same, and forms half of such a product. Other than `@`,
+        # `dot` lets threads run beside it also where the product is small.
+        squares[:d, :d] += np.dot(rows.T, rows)
+        squares[:d, d:] += np.dot(rows.T, others)
+        squares[d:, d:] += np.dot(others.T, others)
+    squares[d:, :d] = squares[:d, d:].T
+    return squares
+
+
+def subtract(rows, several, out):
+    """Subtract a shift from rows; it is given for several of them, one after the other."""
+    d = rows.shape[1]
+    if rows.flags.c_contiguous and d and not rows.size % several.size:
+        rows, out = rows.reshape(-1, several.size), out.reshape(-1, several.size)
+    np.subtract(rows, several[: rows.shape[1]], out=out, casting="same_kind")
+
+
+def power_of_two(number):
+    """Return the largest power of two up to a number, and 1 at least."""
+    return 1 << max(1, number).bit_length() - 1
 
 
 def dense(rows):

@@ -4,8 +4,10 @@ from itertools import product
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
+from threadpoolctl import threadpool_limits
 
+from skgd import BatchGDRegressor, gram
 from skgd.designs import Coordinates, Design
 from skgd.gram import Gram
 from skgd.kernels.full_batch import run_update
@@ -79,3 +81,47 @@ def test_every_rule_of_full_batches_is_tried():
     tried = {type(optimizer) for optimizer, _ in RULES.values()}
     known = {rule for rule in OPTIMIZERS.values() if issubclass(rule, BatchOptimizer)}
     assert {rule.__name__ for rule in known - tried} <= {"NewtonCG"}  # forms moments itself
+
+
+@pytest.mark.parametrize("outputs", [(), (2,)])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("d", [1, 3, 100])
+def test_moments_are_numpys_whatever_the_parts_and_threads(d, weighted, outputs, monkeypatch):
+    rng = np.random.default_rng(d)
+    X, y = rng.normal(size=(5001, d)) + 1e3, rng.normal(size=(5001, *outputs))
+    weights = rng.integers(1, 4, size=5001) if weighted else None
+    monkeypatch.setattr(gram, "MANY", 1)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(Gram.in_parts(X, y, weights))
+    together = np.column_stack([X, y])
+    covariance = np.atleast_2d(np.cov(together.T, bias=True, fweights=weights))
+    parts = covariance[:d, :d], covariance[:d, d:].reshape(d, *outputs)
+    for made in found:
+        assert_allclose(made.mean, np.average(X, axis=0, weights=weights), rtol=1e-13)
+        assert_allclose(made.y_mean, np.average(y, axis=0, weights=weights), atol=1e-14)
+        assert_allclose(made.covariance, parts[0], rtol=1e-9, atol=1e-11)
+        assert_allclose(made.cross, parts[1], atol=1e-11)
+        assert_array_equal(made.covariance, found[0].covariance)  # to the bit
+        assert_array_equal(made.cross, found[0].cross)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_rows_are_centred_whatever_their_order_in_memory(order):
+    rng = np.random.default_rng(0)
+    X, y = np.asarray(rng.normal(size=(2048 + 77, 7)), order=order), rng.normal(size=2125)
+    assert_allclose(Gram.of(X, y).covariance, np.cov(X.T, bias=True), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e200])
+def test_threads_say_nothing_of_numbers_out_of_bounds(bad, monkeypatch):
+    monkeypatch.setattr(gram, "MANY", 1)
+    X, y = np.random.default_rng(0).normal(size=(2000, 3)), np.zeros(2000)
+    X[1500, 1] = bad
+    with threadpool_limits(2):
+        with np.errstate(all="ignore"):  # of this thread
+            assert not Gram.in_parts(X, y).finite
+        if not np.isfinite(bad):
+            with pytest.raises(ValueError, match=r"contains (NaN|infinity)"):
+                BatchGDRegressor().fit(X, y)

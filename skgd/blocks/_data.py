@@ -111,7 +111,7 @@ class Data:
 
     def gram(self):
         """Return the second moments of columns and targets."""
-        return Gram.of(self.X, self.y, self.weights)
+        return Gram.in_parts(self.X, self.y, self.weights)
 
     def objective(self, frame, mean_weight=None):
         """Return the objective on these rows.

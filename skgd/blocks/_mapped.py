@@ -1,13 +1,10 @@
 """Memory-mapped rows: read in blocks, which are let go once they have been looked at."""
 
 import mmap
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from functools import cache
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
+from skgd._threads import in_threads
 from skgd.blocks._base import (
     BLOCK_BYTES,
     Blocks,
@@ -91,13 +88,7 @@ class MappedBlocks(Blocks):
             release(self.X, *self.edges[number])
             return done
 
-        number, threads = len(self.edges), min(blas_threads(), len(self.edges))
-        limit = libraries().limit(limits=1, user_api="blas") if threads > 1 else nullcontext()
-        with limit, ThreadPoolExecutor(threads) as pool:
-            try:
-                return summed(pool.map(lambda i: named(part, i, i), range(number)))
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)  # an error ends the pass
+        return in_threads(lambda i: named(part, i, i), range(len(self.edges)), summed)
 
     def walk(self, function, state, steps):
         """Return what becomes of a state on its way over blocks, one after the other."""
@@ -128,18 +119,6 @@ class MappedBlocks(Blocks):
         if loss.quadratic or len(self.y) > MANY:
             return super().constant(loss)
         return loss.constant(np.asarray(self.y), self.weights)
-
-
-@cache
-def libraries():
-    """Return what knows the libraries that have threads of their own."""
-    return ThreadpoolController()
-
-
-def blas_threads():
-    """Return how many threads BLAS has now."""
-    found = libraries().select(user_api="blas").lib_controllers
-    return max((library.num_threads or 1 for library in found), default=1)
 
 
 def is_large_map(X):
