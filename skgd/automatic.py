@@ -119,7 +119,7 @@ def choose_schedule(optimizer, objective, model, batch_size):
     if getattr(optimizer, "default_rate", None) is not None:
         return schedules.Constant(eta0=optimizer.default_rate * spread(objective))
     if hasattr(objective.loss, "smoothed"):
-        return bounded_schedule(objective)
+        return bounded_schedule(objective, optimizer)
     if batch_size is None:
         searching = isinstance(optimizer, optimizers.SEARCHING)
         plain = isinstance(optimizer, (optimizers.GD, optimizers.Accelerated))
@@ -129,20 +129,21 @@ def choose_schedule(optimizer, objective, model, batch_size):
     smoothness = positive(expected_smoothness(objective, bound(objective), batch_size))
     eta0 = damping(optimizer) / (2 * smoothness)
     if objective.loss.steepest is not None:
-        far = bounded_schedule(objective)
+        far = bounded_schedule(objective, optimizer)
         if far.eta0 > eta0:
             return far
     return schedules.InverseScaling(eta0=eta0, power_t=0.5, per="epoch")
 
 
-def bounded_schedule(objective):
+def bounded_schedule(objective, optimizer):
     """Return the classical rate of subgradient descent, for losses of bounded slope.
 
     However far y is, such a loss pulls with its steepest slope only, and steps have to be long.
     """
     pull = positive(objective.loss.steepest)
     pull *= math.sqrt(positive(float(objective.design.squared_norms().max())))
-    return schedules.InverseScaling(eta0=spread(objective) / pull, power_t=0.5)
+    eta0 = damping(optimizer) * spread(objective) / pull
+    return schedules.InverseScaling(eta0=eta0, power_t=0.5)
 
 
 def stages(plan, objective, batch_size, streaming):

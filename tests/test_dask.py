@@ -163,6 +163,7 @@ def test_early_stopping_and_validation_rows(rows, here):
         (lambda X, y: (X.to_dask_dataframe(), y), "partitions"),
         (lambda X, y: (X.to_dask_dataframe(), y.compute()), "column of the same DataFrame"),
         (lambda X, y: (X[:, 0], y), "1 dimensions"),
+        (lambda X, y: (X, y.reshape(-1, 1, 1)), "y has 3 dimensions; it must have 1 or 2"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused_with_advice(model, spoil, message, rows, here):
@@ -188,6 +189,34 @@ def test_an_empty_partition_and_other_columns_are_refused_by_number(rows, here):
     X = da.concatenate([da.from_delayed(part, (100, 4), dtype=float) for part in parts])
     with pytest.raises(ValueError, match=r"Block 1 of the data: X has 3 features"):
         BatchGDRegressor().fit(X, rows[1][:200])
+
+
+@pytest.mark.parametrize("model", [BatchGDRegressor(), SGDRegressor(max_iter=2)], ids=repr)
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.zeros(400), "sample_weight is zero for every row"),
+        (np.append(np.ones(399), -1), r"Block 3 of the data: sample_weight .* none of them neg"),
+        (np.ones((400, 2)), r"Block \d of the data: sample_weight must be one number a row"),
+        (np.ones(399), "sample_weight has 399 rows; X has 400"),
+        (np.append(np.ones(399), np.nan), r"Block 3 of the data: .*sample_weight contains NaN"),
+    ],
+)
+def test_weights_that_make_no_sense_are_refused(model, weights, message, rows, here):
+    X, y = da.from_array(rows[0], chunks=100), da.from_array(rows[1], chunks=100)
+    for kind in (np.asarray, lambda array: da.from_array(array, chunks=100)):
+        if kind is not np.asarray and len(weights) < 400:
+            continue  # the same message as above, found in the same place
+        with pytest.raises(ValueError, match=message):
+            clone(model).fit(X, y, sample_weight=kind(weights))
+
+
+def test_blocks_of_unequal_rows_are_refused_by_number(rows, here):
+    X, y = da.from_array(rows[0], chunks=100), rows[1]
+    parts = [dask.delayed(y[:100]), dask.delayed(y[:50])]  # which says it has a hundred
+    y = da.concatenate([da.from_delayed(part, (100,), dtype=float) for part in parts])
+    with pytest.raises(ValueError, match=r"Block 1 of the data: y has 50 rows; X has 100. Rech"):
+        BatchGDRegressor().fit(X[:200], y)
 
 
 # On workers

@@ -9,6 +9,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.engine import _Descent
+from skgd.losses import LOSSES
+from skgd.optimizers import OPTIMIZERS, Momentum
 
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
 
@@ -187,3 +189,43 @@ def test_what_needs_full_batches_is_refused_with_what_is_allowed(
 ):
     with pytest.raises(ValueError, match=allowed):
         Regressor(**params).fit(*linear)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("optimizer", [n for n, o in OPTIMIZERS.items() if hasattr(o, "update")])
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_every_rule_has_an_automatic_rate_that_descends(Regressor, optimizer, loss, linear):
+    X, y = linear
+    y = np.exp(y / 4) if LOSSES[loss]().mean(0.0) else y  # behind a logarithm
+    given = dict(loss=loss, optimizer=optimizer, learning_rate="auto", penalty=None)
+    model = Regressor(**given, standardize=True)
+    best = BatchGDRegressor(loss, penalty=None).fit(X, y)
+    made = best.loss_
+
+    def objective(p):
+        return np.mean(made.value(p, y))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y)
+    reached, least = (objective(X @ m.coef_ + m.intercept_) for m in (model, best))
+    at_first = objective(made.constant(y))
+    assert reached - least < 0.2 * (at_first - least)
+
+
+@pytest.mark.parametrize(("loss", "steepest"), [("absolute_error", 1.0), ("huber", 0.1)])
+@pytest.mark.parametrize(("optimizer", "share"), [("nesterov", 0.1), (Momentum(0.5), 0.5)])
+def test_where_the_slope_is_bounded_the_first_step_is_as_long_as_the_way(
+    optimizer, share, loss, steepest
+):
+    X, y = np.array([[3.0], [4.0], [0.0], [1.0]]), np.array([1e3, 3e3, 2e3, 2e3])
+    model = SGDRegressor(
+        loss, optimizer=optimizer, learning_rate="auto", fit_intercept=False, max_iter=5
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y)
+    # Distances from the median are 1000, 1000, 0, 0; the longest row is 4. Momentum makes one step
+    # one of ten, or of two.
+    assert model.schedule_.eta0 == pytest.approx(share * np.sqrt(2e6 / 4) / (4 * steepest))
+    assert model.schedule_.power_t == 0.5
