@@ -573,6 +573,7 @@ def test_epochs_that_are_run_ahead_are_those_run_one_by_one(ending, walk):
     assert list(several) == list(single)
     for name in set(several) - {"time"}:
         assert_array_equal(several[name], single[name])
+    assert len(several.get("time", [])) == len(single.get("time", []))
     assert np.all(np.diff(several.get("time", [])) >= 0)
 
 

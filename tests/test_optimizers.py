@@ -314,6 +314,9 @@ def test_a_step_along_which_a_function_bends_down_is_not_remembered():
     assert_array_equal(rule.direction(np.array([1.0]), np.array([1.0]), memory), [-1])
     # From 1 to 2 it has grown by 2: at that bend it vanishes 3 / 2 back.
     assert_allclose(rule.direction(np.array([2.0]), np.array([3.0]), memory), [-3 / 2])
+    # A little further it bends half as much, and then not at all.
+    assert_allclose(rule.direction(np.array([2.5]), np.array([3.5]), memory), [-3.5])
+    assert_allclose(rule.direction(np.array([3.5]), np.array([3.5]), memory), [-3.5])
 
 
 def test_quasi_newton_refuses_what_is_no_number_of_pairs():

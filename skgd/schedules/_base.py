@@ -189,7 +189,7 @@ class FromCallable(Schedule):
     def rate(self, t: Any, run: Run) -> Any:
         """Call the function on the array of times, or where it takes none, on each of them."""
         try:
-            rates = np.asarray(self.function(t), dtype=float)
+            rates = np.asarray(self.function(t))
         except Exception:
             rates = None  # not written for arrays; its own error, if any, comes from the scalars
         if rates is None or rates.shape not in ((), np.shape(t)):
