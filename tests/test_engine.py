@@ -527,7 +527,8 @@ class RunAhead:
 def ran_ahead(task, tests=None, history=None, state=None, **kwargs):
     """Descend with epochs run ahead; return how many each time, and the outcome."""
     task = replace(task)
-    ahead = task.__dict__["run_epoch"] = RunAhead(stochastic.executor(task))
+    ahead = RunAhead(None if task.batch_size is None else stochastic.executor(task))
+    task.__dict__["run_epoch"] = ahead
     history = History() if history is None else history
     return ahead.counts, descend(task, state or begin(), tests or Exits(), history, **kwargs)
 
