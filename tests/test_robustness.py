@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.engine import _Descent
+from skgd.kernels import stochastic
 from skgd.losses import LOSSES
 from skgd.optimizers import OPTIMIZERS, Momentum
 
@@ -194,11 +195,16 @@ def test_what_needs_full_batches_is_refused_with_what_is_allowed(
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("optimizer", [n for n, o in OPTIMIZERS.items() if hasattr(o, "update")])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_every_rule_has_an_automatic_rate_that_descends(Regressor, optimizer, loss, linear):
+def test_every_rule_has_an_automatic_rate_that_descends(
+    Regressor, optimizer, loss, linear, monkeypatch
+):
+    # What compiled loops do is the same (tests/test_compiled.py), and takes minutes to compile.
+    monkeypatch.setattr(stochastic, "compiles", lambda: False)
     X, y = linear
     y = np.exp(y / 4) if LOSSES[loss]().mean(0.0) else y  # behind a logarithm
     given = dict(loss=loss, optimizer=optimizer, learning_rate="auto", penalty=None)
     model = Regressor(**given, standardize=True)
+    model.set_params(max_iter=min(model.max_iter, 2000))
     best = BatchGDRegressor(loss, penalty=None).fit(X, y)
     made = best.loss_
 
