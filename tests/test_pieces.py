@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import inspect
 import math
 import pickle
 import re
@@ -120,7 +121,8 @@ def test_a_piece_is_public_and_its_docstring_tells_its_defaults(piece):
 
 def documentation(piece, field):
     """Return the paragraph on a field in the docstring of its class."""
-    return re.search(rf"(?s)\n    {field.name} : .*?(?=\n    \S|\Z)", piece.__doc__)[0]
+    text = inspect.cleandoc(piece.__doc__)  # Python 3.13 has taken the indentation away already
+    return re.search(rf"(?s)\n{field.name} : .*?(?=\n\S|\Z)", text)[0]
 
 
 def edges(piece, field):
