@@ -126,12 +126,14 @@ class SearchedStep(AlongLine):
             FEW if self.scaled or function.fuzz else MANY,
         )
         self.bend = None  # the curvature along the last line
-        self.finite = True  # whether the last line had values
 
     def again(self, point, ending):
         """Return where a second try leads, and further ones that trust the values less."""
         landed, rate = super().again(point, ending)
-        while isinstance(landed, Ending) and self.finite and self.noise < NOISIEST:
+        # Where there are no values at all, trusting them less changes nothing.
+        while (
+            isinstance(landed, Ending) and landed is not Ending.NO_TRIAL and self.noise < NOISIEST
+        ):
             self.noise *= 100
             landed, rate = self.along(point, self.direction(point))
         return landed, rate
@@ -165,8 +167,8 @@ class SearchedStep(AlongLine):
         found = wolfe_search(look, start, rate, self.conditions, noise)
         if found is None:
             self.bend = None
-            self.finite = bool((theta + reached * direction != theta).any())
-            return nowhere(function, point, self.finite, promise=-rate * slope), 0.0
+            finite = bool((theta + reached * direction != theta).any())
+            return nowhere(function, point, finite, promise=-rate * slope), 0.0
         if not self.scaled:
             self.learn(direction, slope, found)
         return found, found.rate
