@@ -156,6 +156,17 @@ def test_conjugate_directions_are_the_same_for_one_output_and_several():
         assert direction @ gradient < 0
 
 
+@pytest.mark.parametrize("size", [2, 5, 10])
+@pytest.mark.parametrize("seed", range(3))
+def test_estimated_slopes_do_not_make_searches_long(size, seed):
+    # Near the minimum they are wrong by more than the search asks for.
+    start = np.random.default_rng(seed).normal(size=size)
+    result = skgd.minimize(rosen, start, jac="2-point")
+    peer = scipy.optimize.minimize(rosen, start, method="BFGS")
+    assert result.success, result.message
+    assert result.nfev < 3 * peer.nfev
+
+
 # Shapes
 
 
