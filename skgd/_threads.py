@@ -7,6 +7,7 @@ around them, and NumPy does that in one thread, it is better to split the rows.
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 
@@ -14,7 +15,7 @@ def in_threads(function, items, together):
     """Return ``together(map(function, items))``; each thread has a BLAS of one thread.
 
     Results come in order, and what they are put together to does not depend on the number of
-    threads. NumPy's settings for errors are those of a new thread within `function`.
+    threads. NumPy's settings for numbers out of bounds are the caller's in each of them.
 
     Parameters
     ----------
@@ -28,9 +29,15 @@ def in_threads(function, items, together):
     threads = min(blas_threads(), len(items))
     if threads < 2:
         return together(map(function, items))
+    settings = np.geterr()
+
+    def as_here(item):
+        with np.errstate(**settings):
+            return function(item)
+
     with libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         try:
-            return together(pool.map(function, items))
+            return together(pool.map(as_here, items))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)  # an error ends the work
 

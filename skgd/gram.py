@@ -74,9 +74,7 @@ class Gram:
         edges = np.linspace(0, len(y), number + 1).astype(int).tolist()
 
         def part(here):
-            # A thread has settings of its own for numbers out of bounds.
-            with np.errstate(all="ignore"):
-                return cls.of(X[here], y[here], None if weights is None else weights[here])
+            return cls.of(X[here], y[here], None if weights is None else weights[here])
 
         parts = [slice(*pair) for pair in pairwise(edges)]
         return in_threads(part, parts, lambda grams: reduce(operator.add, grams))
