@@ -3,8 +3,8 @@
 An optimizer holds its hyper-parameters only; what it remembers lives outside it, in two arrays
 shaped like the parameters. Elementwise rules (:class:`ElementwiseOptimizer`) serve batches of every
 size. Whole-vector rules (:class:`BatchOptimizer`) look at the objective itself and need the full
-batch. A new optimizer is a frozen dataclass, in the room of its family, plus one line in
-``OPTIMIZERS``; the shared tests find it there.
+batch; :class:`LBFGS` serves :func:`skgd.minimize` alone. A new optimizer is a frozen dataclass, in
+the room of its family, plus one line in ``OPTIMIZERS``; the shared tests find it there.
 """
 
 from skgd.optimizers._adaptive import AdaGrad, Adam, RMSprop
