@@ -10,7 +10,6 @@ from time import perf_counter
 import numpy as np
 
 from skgd._pieces import is_built_in
-from skgd.designs import CHUNK
 from skgd.kernels.full_batch import run_update
 from skgd.kernels.stochastic import row_orders
 from skgd.objectives import Expansion
@@ -29,6 +28,9 @@ MOST = 1 << 16
 #: Entries of rows whose epochs take no longer than the loop around them: so many are run ahead from
 #: the beginning.
 AHEAD = 1 << 16
+
+#: Rates that are worked out in one go: more would leave the cache.
+CHUNK = 1 << 14
 
 #: Share of its first rate below which a schedule, not the objective, keeps a descent from moving.
 DEAD = 1e-4

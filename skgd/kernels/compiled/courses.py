@@ -10,6 +10,7 @@ the old z is added and that of the new one subtracted.
 """
 
 import math
+from typing import NamedTuple
 
 from skgd.kernels.compiled.formulas import shrink
 from skgd.kernels.compiled.jit import inline, merged
@@ -21,18 +22,24 @@ SHARE, DEBT, RATE, VALUES, SQUARES, ITERATES, SUMS = 0, 1, 2, 3, 5, 8, 10
 
 
 @merged
-def advance(now, after, rate, decay, rows, averaged):
-    """Put the sums after one more update, of so many rows, into `after`."""
-    share, debt = now[SHARE], now[DEBT]
+def advance(now, after, decay, rows, averaged):
+    """Put the sums after one more update, of so many rows, into `after`; see `advance_debts`."""
+    share = now[SHARE]
     after[SHARE] = share * decay
+    after[SQUARES] = now[SQUARES] + rows * share**2
+    after[ITERATES] = now[ITERATES] + averaged * after[SHARE]
+
+
+@merged
+def advance_debts(now, after, rate, rows, averaged):
+    """Do the same for the sums that an l1 penalty needs beside these."""
+    share, debt = now[SHARE], now[DEBT]
     after[DEBT] = debt + rate / after[SHARE]
     after[RATE] = now[RATE] + rate
     after[VALUES] = now[VALUES] + rows * share
     after[VALUES + 1] = now[VALUES + 1] + rows * share * debt
-    after[SQUARES] = now[SQUARES] + rows * share**2
     after[SQUARES + 1] = now[SQUARES + 1] + rows * share**2 * debt
     after[SQUARES + 2] = now[SQUARES + 2] + rows * (share * debt) ** 2
-    after[ITERATES] = now[ITERATES] + averaged * after[SHARE]
     after[ITERATES + 1] = now[ITERATES + 1] + averaged * after[SHARE] * after[DEBT]
 
 
@@ -65,7 +72,7 @@ def death(past, count, size, l1):
 
 
 @inline
-def settled(z, iterates, past, now, owed, paid, o, j, l1, l2, count, sums):
+def settled(stretch, o, j, l1, l2, count, sums):
     """Account for the way of a coordinate up to now.
 
     Returns
@@ -77,57 +84,80 @@ def settled(z, iterates, past, now, owed, paid, o, j, l1, l2, count, sums):
     total : float
         What it added to the objectives that `sums` go over.
     """
-    size, sign = abs(z[o, j]), math.copysign(1.0, z[o, j])
+    past, now, owed = stretch.past, stretch.now, stretch.owed
+    size, sign = abs(stretch.z[o, j]), math.copysign(1.0, stretch.z[o, j])
     if size == 0:
-        return 0.0, float(paid[o, j]), 0.0
+        return 0.0, float(stretch.paid[o, j]), 0.0
     left = size - l1 * now[DEBT]
     if left > 0:
-        iterates[o, j] += sign * iterate_sum(l1, size, now)
+        stretch.iterates[o, j] += sign * iterate_sum(l1, size, now)
         until_now = -sign * (owed[o, j] + l1 * now[RATE])
         return sign * now[SHARE] * left, until_now, value_sum(l1, l2, size, sums)
     last = death(past, count, size, l1)
-    iterates[o, j] += sign * iterate_sum(l1, size, past[last - 1])
+    stretch.iterates[o, j] += sign * iterate_sum(l1, size, past[last - 1])
     left = past[last, SHARE] * (size - l1 * past[last - 1, DEBT])
     until_then = -sign * (owed[o, j] + l1 * past[last - 1, RATE] + left)
     return 0.0, until_then, value_sum(l1, l2, size, past[last])
 
 
+class Sums(NamedTuple):
+    """What a coordinate that an update touches needs of the sums before and after that update."""
+
+    debt_before: float
+    iterates_before: float
+    debt: float
+    share: float
+    rate: float
+    values: float
+    squares: float
+    debt_squares: float
+
+
 @merged
-def touch(z, iterates, past, now, after, owed, paid, o, j, l1, l2, count, fall, averages):
+def sums_of(now, after):
+    """Return the sums of an update as numbers, which no writing into arrays can change."""
+    return Sums(
+        now[DEBT], now[ITERATES],
+        after[DEBT], after[SHARE], after[RATE], after[VALUES], after[SQUARES], after[SQUARES + 1],
+    )  # fmt: skip
+
+
+@merged
+def touch(stretch, after, sums, o, j, l1, l2, count, fall, averages):
     """Move a coordinate against a gradient by `fall`; return what it adds to the objective.
 
     `fall` is a difference of z. A coordinate that keeps its sign falls as if there was no l1
-    penalty, whose debt is part of z.
+    penalty, whose debt is part of z; one at rest, at zero, stays there as long as what pushes it
+    is less than what it owes. Both are worked out, as nobody can foretell which it will be.
     """
+    z, paid = stretch.z, stretch.paid
     size, sign = abs(z[o, j]), math.copysign(1.0, z[o, j])
-    moved = size - sign * fall
-    if size > l1 * now[DEBT] and moved > l1 * after[DEBT]:
-        z[o, j] = sign * moved
-        if averages:
-            iterates[o, j] += sign * (size - moved) * now[ITERATES]
-        squares = (size + moved) * after[SQUARES] - 2 * l1 * after[SQUARES + 1]
-        return (size - moved) * (l1 * after[VALUES] + 0.5 * l2 * squares)
-    fall *= after[SHARE]
-    if size == 0:
-        left = shrink(-fall, owed[o, j] + l1 * after[RATE], paid[o, j])
-        if left == 0:
-            paid[o, j] += fall
-            return 0.0
-    return turn(z, iterates, past, now, after, owed, paid, o, j, l1, l2, count, fall)
+    moved, push = size - sign * fall, fall * sums.share
+    above = min(size - l1 * sums.debt_before, moved - l1 * sums.debt)
+    within = stretch.owed[o, j] + l1 * sums.rate - abs(paid[o, j] + push)
+    if not max(above, within if size == 0 else -1.0) > 0:
+        return turn(stretch, after, o, j, l1, l2, count, push)
+    falls = above > 0
+    fallen = size - moved if falls else 0.0
+    z[o, j] = sign * moved if falls else 0.0
+    paid[o, j] += 0.0 if falls else push
+    if averages:
+        stretch.iterates[o, j] += sign * fallen * sums.iterates_before
+    squares = (size + moved) * sums.squares - 2 * l1 * sums.debt_squares
+    return fallen * (l1 * sums.values + 0.5 * l2 * squares)
 
 
 @inline
-def turn(z, iterates, past, now, after, owed, paid, o, j, l1, l2, count, fall):
+def turn(stretch, after, o, j, l1, l2, count, fall):
     """Do what :func:`touch` does, for a coordinate that comes from zero or may go there."""
-    here, before, total = settled(
-        z, iterates, past, now, owed, paid, o, j, l1, l2, count, after
-    )  # fmt: skip
+    z, now, paid = stretch.z, stretch.now, stretch.paid
+    here, before, total = settled(stretch, o, j, l1, l2, count, after)
     landed = here * (after[SHARE] / now[SHARE]) - fall
-    left = shrink(landed, owed[o, j] + l1 * after[RATE], before)
+    left = shrink(landed, stretch.owed[o, j] + l1 * after[RATE], before)
     if left == 0:  # else what it has paid is what it owes
         z[o, j], paid[o, j] = 0, before + (left - landed)
         return total
     size, sign = abs(left) / after[SHARE] + l1 * after[DEBT], math.copysign(1.0, left)
     z[o, j] = sign * size
-    iterates[o, j] -= sign * iterate_sum(l1, size, now)
+    stretch.iterates[o, j] -= sign * iterate_sum(l1, size, now)
     return total - value_sum(l1, l2, size, after)

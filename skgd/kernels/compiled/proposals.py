@@ -32,7 +32,7 @@ def one_by_one(rows, order, curvatures, gradient, l2, steps, delta, batch_size):
     """Make an update on each dense row."""
     n_rows, d = len(curvatures), delta.shape[1] - 1
     for visit in range(n_rows):
-        i = visited(rows, order, visit)
+        i = visited(rows, curvatures, order, visit)
         pull = curvatures[i] * (dot(rows, i, delta, 0) + delta[0, d])
         for j in range(d):
             delta[0, j] -= steps[j] * (gradient[j] + pull * entry(rows, i, j))
@@ -52,7 +52,7 @@ def in_batches(rows, order, curvatures, gradient, l2, steps, delta, batch_size):
         stop = min(first + batch_size, n_rows)
         shift = offset(rows, delta, 0) + delta[0, d]
         for visit in range(first, stop):
-            i = visited(rows, order, visit)
+            i = visited(rows, curvatures, order, visit)
             pull = curvatures[i] * (dot(rows, i, delta, 0) + shift) / (stop - first)
             pull = delta.dtype.type(pull)
             accumulate(rows, i, pull, pulled, 0)

@@ -15,7 +15,7 @@ from numba.extending import intrinsic, overload
 from skgd.kernels.compiled.jit import MERGED_PART, PART, inline, merged
 
 #: Visits between asking the memory for a row and using it.
-AHEAD = 4
+AHEAD = 12
 
 #: Bytes that the memory delivers at a time, a cache line.
 LINE = 64
@@ -276,11 +276,38 @@ def _prefetch(rows, i):
     return prefetch_stored
 
 
+def announce(rows, i):
+    """Ask the memory where row i is."""
+
+
+@overload(announce, jit_options=MERGED_PART)
+def _announce(rows, i):
+    if rows.instance_class in (Plain, Centred):
+        return lambda rows, i: None
+    return lambda rows, i: near(rows.indptr, i)
+
+
 @merged
-def visited(rows, order, visit):
-    """Return the row of a visit; ask the memory for the one that comes some visits later."""
+def visited(rows, values, order, visit):
+    """Return the row of a visit; ask the memory for those that come some visits later.
+
+    Parameters
+    ----------
+    rows : record
+        The rows.
+    values : C-ordered array
+        What the visit will look up beside the row.
+    order : array
+        The rows in the order of their visits; of length 0 for the order in which they stand.
+    visit : int
+        The number of the visit.
+    """
     if not order.size:
         return visit
+    if visit + 2 * AHEAD < len(order):
+        announce(rows, order[visit + 2 * AHEAD])
     if visit + AHEAD < len(order):
-        prefetch(rows, order[visit + AHEAD])
+        later = order[visit + AHEAD]
+        prefetch(rows, later)
+        near(values, later * (values.strides[0] // values.itemsize))
     return order[visit]

@@ -78,7 +78,8 @@ def shuffled(rng, n_rows, count):
     if not 1 < n_rows < 2**32 or type(bits) is not PCG64 or byteorder != "little":
         return np.stack([rng.permutation(n_rows) for _ in range(count)])
     start = bits.state
-    orders = np.tile(np.arange(n_rows), (count, 1))
+    orders = np.empty((count, n_rows), dtype=np.int64)
+    orders[:] = np.arange(n_rows)
     row, i, used = 0, n_rows - 1, 0
     words = min(WORDS, n_rows * count)  # each has two draws, of which one in four is passed over
     held = np.array([start["uinteger"]] * start["has_uint32"], dtype=np.uint32)

@@ -18,7 +18,9 @@ from skgd.kernels.compiled.courses import (
     SQUARES,
     SUMS,
     advance,
+    advance_debts,
     settled,
+    sums_of,
     touch,
 )
 from skgd.kernels.compiled.formulas import value
@@ -51,6 +53,8 @@ class Stretch(NamedTuple):
         The coordinates, as numbers that stay while no row mentions them.
     iterates : array of shape (k, d + 1)
         Sum of the iterates that enter the average, without what z has still to add.
+    owed, paid : arrays of shape (k, d + 1)
+        Of an l1 penalty; what is owed is what it was at the beginning.
     past : array of shape (m, 10)
         The sums after 0, 1, ... updates; one row is enough without an l1 penalty.
     now : array of shape (10,)
@@ -62,6 +66,8 @@ class Stretch(NamedTuple):
 
     z: np.ndarray
     iterates: np.ndarray
+    owed: np.ndarray
+    paid: np.ndarray
     past: np.ndarray
     now: np.ndarray
     centre: np.ndarray
@@ -186,8 +192,33 @@ def _product(rows, i, z, o, penalty, debt):
     return lambda rows, i, z, o, penalty, debt: _shrunk_product(rows, i, z, o, penalty, debt)
 
 
+def places(penalty, n_outputs, d):
+    """Return room for z, iterates, owed and paid."""
+
+
 @inline
-def begin(stretch, rows, walk):
+def _places_together(penalty, n_outputs, d):
+    # A touch needs all four: they come from the memory in one line.
+    whole = np.empty((n_outputs, d + 1, 4))
+    return whole[:, :d, 0], whole[:, :, 1], whole[:, :, 2], whole[:, :, 3]
+
+
+@inline
+def _places_apart(penalty, n_outputs, d):
+    iterates = np.empty((n_outputs, d + 1))
+    return np.empty((n_outputs, d)), iterates, iterates, iterates  # nothing is owed or paid
+
+
+@overload(places, jit_options=PART)
+def _places(penalty, n_outputs, d):
+    found = _places_together
+    if isinstance(penalty.types[0], types.NoneType):
+        found = _places_apart
+    return lambda penalty, n_outputs, d: found(penalty, n_outputs, d)
+
+
+@inline
+def begin(stretch, rows, penalty, walk):
     """Begin a stretch where an update on all coordinates has led."""
     for o in range(len(stretch.z)):
         along = 0.0
@@ -195,6 +226,8 @@ def begin(stretch, rows, walk):
             stretch.z[o, j] = walk.theta[o, j]
             along += shift_of(rows, j) * walk.theta[o, j]
             stretch.iterates[o, j] = 0
+            if has_l1(penalty):
+                stretch.owed[o, j], stretch.paid[o, j] = walk.owed[o, j], walk.paid[o, j]
         stretch.iterates[o, -1] = 0
         stretch.centre[0, o] = stretch.centre[1, o] = 0
         stretch.centre[2, o] = along
@@ -208,10 +241,8 @@ def finish(stretch, rows, penalty, walk, count, averaged, earlier):
     total, now, dtype = 0.0, stretch.now, walk.theta.dtype.type
     for o in range(len(stretch.z)):
         for j in range(stretch.z.shape[1]):
-            here, paid, added = settled(
-                stretch.z, stretch.iterates, stretch.past, now, walk.owed, walk.paid,
-                o, np.uintp(j), l1_of(penalty, j), np.float64(strength(penalty.l2, j)), count, now,
-            )  # fmt: skip
+            l1, l2 = l1_of(penalty, j), np.float64(strength(penalty.l2, j))
+            here, paid, added = settled(stretch, o, np.uintp(j), l1, l2, count, now)
             total += added
             shift = shift_of(rows, j)
             walk.theta[o, j] = here + stretch.centre[0, o] * shift
@@ -248,17 +279,13 @@ def fall_freely(rows, i, z, o, step):
 
 
 @merged
-def touch_row(
-    rows, i, step, z, iterates, past, now, after, owed, paid, o, penalty, l2, count, averages
-):
+def touch_row(rows, i, step, stretch, after, o, penalty, l2, count, averages):
     """Move the coordinates of row i; return what they add to the objective."""
-    total = 0.0
+    total, sums = 0.0, sums_of(stretch.now, after)
     for e in range(*span(rows, i)):
         j = column(rows, e)
-        total += touch(
-            z, iterates, past, now, after, owed, paid,
-            o, j, l1_of(penalty, j), l2, count, step * stored(rows, e, j), averages,
-        )  # fmt: skip
+        fall = step * stored(rows, e, j)
+        total += touch(stretch, after, sums, o, j, l1_of(penalty, j), l2, count, fall, averages)
     return total
 
 
@@ -320,29 +347,22 @@ def _move_freely(
 def _move_against_l1(
     rows, order, rate, penalty, walk, stretch, gathered, l2, o, first, stop, mark, count, averages
 ):
-    z, iterates, past, now = stretch.z, stretch.iterates, stretch.past, stretch.now
     gradient, columns, after = gathered.gradient, gathered.columns, gathered.after
-    owed, paid = walk.owed, walk.paid
     total, rate = 0.0, rate / after[SHARE]
     if stop - first == 1:
         i = order[first] if order.size else first
-        return touch_row(
-            rows, i, rate * gathered.slopes[o, 0], z, iterates, past, now, after, owed, paid,
-            o, penalty, l2, count, averages,
-        )  # fmt: skip
-    found = np.int64(0)
+        step = rate * gathered.slopes[o, 0]
+        return touch_row(rows, i, step, stretch, after, o, penalty, l2, count, averages)
+    found, sums = np.int64(0), sums_of(stretch.now, after)
     for visit in range(first, stop):
         i = order[visit] if order.size else visit
         slope = gathered.slopes[o, visit - first]
         found = collect(rows, i, slope, gradient, o, columns, gathered.marks, mark, found)
     for c in range(found):
         j = columns[c]
-        step = rate * gradient[o, j]
+        fall = rate * gradient[o, j]
         gradient[o, j] = 0
-        total += touch(
-            z, iterates, past, now, after, owed, paid,
-            o, j, l1_of(penalty, j), l2, count, step, averages,
-        )  # fmt: skip
+        total += touch(stretch, after, sums, o, j, l1_of(penalty, j), l2, count, fall, averages)
     return total
 
 
@@ -371,8 +391,7 @@ def per_touch(rows, targets, order, rates, pieces, penalty, walk, manner, start,
     n_outputs, d = walk.theta.shape[0], walk.theta.shape[1] - 1
     remembered = max(REMEMBERED, d) if has_l1(penalty) else 0
     stretch = Stretch(
-        np.empty((n_outputs, d)),
-        np.empty((n_outputs, d + 1)),
+        *places(penalty, n_outputs, d),
         np.empty((remembered + 1, SUMS)),
         np.empty(SUMS),
         np.empty((3, n_outputs)),
@@ -399,7 +418,8 @@ def walk_over(
     stretch, gathered = borrowed(stretch), borrowed(gathered)
     theta, y, weights = walk.theta, targets.y, targets.weights
     n_outputs, d, n_rows = theta.shape[0], theta.shape[1] - 1, len(targets.y)
-    z, iterates, past, now, centre = stretch
+    z, iterates, centre = stretch.z, stretch.iterates, stretch.centre
+    past, now = stretch.past, stretch.now
     slopes, products, after = gathered.slopes, gathered.products, gathered.after
     l2, length = np.float64(strength(penalty.l2, 0)), squared_shift(rows)
     averages = manner.average > 0
@@ -420,12 +440,12 @@ def walk_over(
                 rows, targets, order, here, pieces, penalty, walk, manner, first, float(t)
             )
             total += added
-            begin(stretch, rows, walk)
+            begin(stretch, rows, penalty, walk)
             count, averaged, going = np.int64(0), np.int64(0), True
             earlier = max(0.0, t - manner.average)
             continue
         for visit in range(first, stop):
-            i = visited(rows, order, visit)
+            i = visited(rows, y, order, visit)
             weight = np.float64(weights[i]) if weights.size else 1.0
             for o in range(n_outputs):
                 products[o] = product(rows, i, z, o, penalty, now[DEBT])
@@ -437,7 +457,9 @@ def walk_over(
                     weight * slope_of(pieces, manner, p, y[i, o]) / (stop - first)
                 )
         averaging = 0 < manner.average <= t
-        advance(now, after, rate, decay, stop - first, averaging)
+        advance(now, after, decay, stop - first, averaging)
+        if has_l1(penalty):
+            advance_debts(now, after, rate, stop - first, averaging)
         for o in range(n_outputs):
             fall = 0.0
             for k in range(stop - first):
@@ -456,10 +478,10 @@ def walk_over(
                 iterates[o, d] += theta[o, d]
                 centre[1, o] += centre[0, o]
         count += 1
-        for part in range(SUMS):
-            now[part] = after[part]
-            if has_l1(penalty):
-                past[count, part] = after[part]
+        now[SHARE], now[SQUARES], now[ITERATES] = after[SHARE], after[SQUARES], after[ITERATES]
+        if has_l1(penalty):
+            for part in range(SUMS):
+                now[part] = past[count, part] = after[part]
         t += 1
     if going:
         total += finish(stretch, rows, penalty, walk, count, averaged, earlier)

@@ -189,7 +189,7 @@ def per_sample(rows, targets, order, rates, pieces, penalty, walk, manner, start
     total = 0.0
     for number in range(len(rates)):
         visit = start + number
-        i = visited(rows, order, visit)
+        i = visited(rows, y, order, visit)
         rate = theta.dtype.type(rates[number])
         limit = theta.dtype.type(1 / rates[number])
         weight = weights[i] if weights.size else theta.dtype.type(1)
@@ -233,7 +233,7 @@ def per_batch(rows, targets, order, rates, pieces, penalty, walk, manner, start,
         for o in range(n_outputs):
             offsets[o] = offset(rows, theta, o) + theta[o, d]
         for visit in range(first, stop):
-            i = visited(rows, order, visit)
+            i = visited(rows, y, order, visit)
             weight = weights[i] if weights.size else theta.dtype.type(1)
             loss = theta.dtype.type(0)
             for o in range(n_outputs):
