@@ -381,7 +381,8 @@ class _Descent:
 
     def remember_many(self, before, rates, course, began):
         """Put epochs that ran in one go into the history: each took its share of the time."""
-        times = np.linspace(began, perf_counter(), len(rates) + 1)[1:] - self.began
+        share = (perf_counter() - began) / len(rates)
+        times = began - self.began + share * np.arange(1, len(rates) + 1)
         rows = {
             "epoch": list(range(before + 1, before + len(rates) + 1)),
             "learning_rate": rates.tolist(),

@@ -18,7 +18,7 @@ from skgd import MiniBatchGDRegressor, SGDRegressor, losses, optimizers
 from skgd.designs import Coordinates, Design
 from skgd.engine import _Descent
 from skgd.kernels import stochastic
-from skgd.kernels.compiled.epoch import CompiledEpochs
+from skgd.kernels.compiled.epoch import LONG, CompiledEpochs
 from skgd.objectives import Objective
 from skgd.schedules import Constant
 from skgd.tasks import State, Task
@@ -44,11 +44,12 @@ def make_task(
     fit_intercept=True,
     dtype=np.float64,
 ):
-    """A task of 50 rows and 7 columns, some of whose entries are zero."""
+    """A task of 50 rows and 7 columns, or 70 for long rows; some of the entries are zero."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(50, 7)) * (rng.random((50, 7)) < 0.6)
+    d = LONG + 6 if kind == "long" else 7
+    X = rng.normal(size=(50, d)) * (rng.random((50, d)) < 0.6) / np.sqrt(d / 7)
     y = rng.gamma(2.0, size=(50, n_outputs) if n_outputs else 50)
-    center, scale = np.zeros(7), np.ones(7)
+    center, scale = np.zeros(d), np.ones(d)
     if standard:
         center, scale = X.mean(axis=0) * fit_intercept, X.std(axis=0)
         scale[3] = np.inf  # a constant column
@@ -78,7 +79,7 @@ def make_task(
 def check_equal(task, tolerance=1e-10, shuffled=True):
     """Two epochs lead both executors to the same state and the same objective."""
     rng = np.random.default_rng(1)
-    shape = (*task.objective.y.shape[1:], 8)
+    shape = (*task.objective.y.shape[1:], task.objective.l2.size)
     start = rng.normal(size=shape).astype(task.objective.y.dtype) * 0.1
     if not task.objective.design.fit_intercept:
         start[..., -1] = 0
@@ -132,6 +133,19 @@ def test_every_manner(kind, batch_size, standard, l1):
     check_equal(make_task(**task, n_outputs=3, average=9))
     check_equal(make_task(**task, fit_intercept=False, l2=0.0))
     check_equal(make_task(**task, l2=1e4))
+
+
+@pytest.mark.parametrize("optimizer", ELEMENTWISE, ids=str)
+@pytest.mark.parametrize("l1", [0.0, 0.3])
+def test_long_rows(optimizer, l1):
+    check_equal(make_task(kind="long", optimizer=optimizer, l1=l1, average=20))
+
+
+@pytest.mark.parametrize("standard", [False, True])
+def test_every_manner_of_long_rows(standard):
+    task = dict(kind="long", standard=standard, loss=losses.Huber())
+    check_equal(make_task(**task, weighted=True, n_outputs=3, fit_intercept=False), shuffled=False)
+    check_equal(make_task(**task, l1=0.3, dtype=np.float32), tolerance=2e-4)
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])

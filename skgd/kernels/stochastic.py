@@ -109,7 +109,7 @@ def numpy_executor(task):
 
 
 #: Rows from which on a compiled loop shuffles faster than NumPy.
-FEWEST_TO_SHUFFLE = 2048
+FEWEST_TO_SHUFFLE = 1024
 
 
 def row_orders(rng, n_rows, count=1):

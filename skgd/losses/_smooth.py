@@ -33,7 +33,8 @@ class SquaredError(Loss):
         return np.ones_like(p - y)
 
     def value(self, p: Any, y: Any) -> Any:
-        return 0.5 * (p - y) ** 2
+        residual = p - y
+        return 0.5 * residual * residual
 
     def slope(self, p: Any, y: Any) -> Any:
         return p - y

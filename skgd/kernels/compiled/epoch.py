@@ -8,8 +8,17 @@ from skgd._pieces import is_built_in
 from skgd.kernels import lazy
 from skgd.kernels.compiled.formulas import record
 from skgd.kernels.compiled.rows import frozen, rows_of
-from skgd.kernels.compiled.several import PerBatch, PerSample, PerTouch, run_epochs
+from skgd.kernels.compiled.several import (
+    PerBatch,
+    PerLongSample,
+    PerSample,
+    PerTouch,
+    run_epochs,
+)
 from skgd.kernels.compiled.updates import Manner, Penalty, Pieces, Targets, Walk
+
+#: Features from which on a row is long.
+LONG = 64
 
 
 class CompiledEpochs:
@@ -43,11 +52,7 @@ class CompiledEpochs:
         self.manner = Manner(
             task.batch_size, design.fit_intercept, int(task.average), float(task.largest_slope)
         )
-        kind = PerSample()
-        if lazy.applies(task):
-            kind = PerTouch()
-        elif task.batch_size > 1 or design.sparse:
-            kind = PerBatch()
+        kind = kind_of_loop(task)
         # The others are not written to, and stay those of the state before.
         self.moved = ["theta"] + ["mean"] * (task.average > 0)
         self.moved += ["first", "second"] * optimizer.remembers
@@ -107,6 +112,16 @@ class CompiledEpochs:
         )
         visited = min(m * self.manner.batch_size, self.n_rows - start)
         return Course(state, {name: course[name] for name in self.moved}, totals / visited, m)
+
+
+def kind_of_loop(task):
+    """Return which loop runs the epochs of a task."""
+    design = task.objective.design
+    if lazy.applies(task):
+        return PerTouch()
+    if task.batch_size > 1 or design.sparse:
+        return PerBatch()
+    return PerLongSample() if design.X.shape[1] >= LONG else PerSample()
 
 
 @dataclass(frozen=True)

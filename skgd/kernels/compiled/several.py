@@ -6,11 +6,15 @@ from numba.extending import overload
 
 from skgd.kernels.compiled.jit import MERGED_PART, Kernel, inline
 from skgd.kernels.compiled.touched import per_touch
-from skgd.kernels.compiled.updates import per_batch, per_sample
+from skgd.kernels.compiled.updates import per_batch, per_long_sample, per_sample
 
 
 class PerSample(NamedTuple):
     """Updates on one dense row each."""
+
+
+class PerLongSample(NamedTuple):
+    """Updates on one long dense row each."""
 
 
 class PerBatch(NamedTuple):
@@ -21,7 +25,12 @@ class PerTouch(NamedTuple):
     """Updates on sparse rows that touch their entries only."""
 
 
-LOOPS = {PerSample: inline(per_sample), PerBatch: inline(per_batch), PerTouch: inline(per_touch)}
+LOOPS = {
+    PerSample: per_sample,
+    PerLongSample: per_long_sample,
+    PerBatch: per_batch,
+    PerTouch: per_touch,
+}
 
 
 def epoch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
@@ -30,10 +39,7 @@ def epoch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, star
 
 @overload(epoch, jit_options=MERGED_PART)
 def _epoch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
-    loop = LOOPS[kind.instance_class]
-    return lambda kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t: loop(
-        rows, targets, order, rates, pieces, penalty, walk, manner, start, t
-    )
+    return LOOPS[kind.instance_class]
 
 
 def epochs(
@@ -43,7 +49,7 @@ def epochs(
 
     Parameters
     ----------
-    kind : PerSample, PerBatch or PerTouch
+    kind : PerSample, PerLongSample, PerBatch or PerTouch
         Which loop runs them.
     orders : array of shape (number, n_rows)
         The rows in the order of their visits; of shape (number, 0) for that in which they stand.

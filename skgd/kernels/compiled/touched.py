@@ -386,7 +386,7 @@ def _move(
     return move
 
 
-def per_touch(rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
+def per_touch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
     """Do what :func:`skgd.kernels.compiled.updates.per_batch` does, by plain descent."""
     n_outputs, d = walk.theta.shape[0], walk.theta.shape[1] - 1
     remembered = max(REMEMBERED, d) if has_l1(penalty) else 0
@@ -437,7 +437,7 @@ def walk_over(
         if not going:
             here = rates[number : number + 1]
             added, t = update_all(
-                rows, targets, order, here, pieces, penalty, walk, manner, first, float(t)
+                None, rows, targets, order, here, pieces, penalty, walk, manner, first, float(t)
             )
             total += added
             begin(stretch, rows, penalty, walk)

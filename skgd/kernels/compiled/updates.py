@@ -140,6 +140,22 @@ def moved(optimizer, walk, o, j, gradient, rate, t):
 
 
 @inline
+def stepped(pieces, penalty, walk, o, j, gradient, limit, rate, t):
+    """Return where an update takes a coordinate, penalties included.
+
+    Parameters
+    ----------
+    gradient : float
+        The derivative of the loss.
+    limit : float
+        The strongest l2 penalty that does not overshoot.
+    """
+    pull = min(strength(penalty.l2, j), limit) * walk.theta[o, j]
+    landed, own_rate = moved(pieces.optimizer, walk, o, j, gradient + pull, rate, t)
+    return shrunk(penalty, walk, o, j, landed, own_rate)
+
+
+@inline
 def take_into_mean(walk, number):
     """Take the iterate into the mean, as the one with this number."""
     share = walk.theta.dtype.type(1 / number)
@@ -160,11 +176,13 @@ def weight_of(targets, i):
     return targets.weights[i] if targets.weights.size else targets.y.dtype.type(1)
 
 
-def per_sample(rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
+def per_sample(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
     """Run some updates on one dense row each.
 
     Parameters
     ----------
+    kind : record
+        What this loop is found by; it is not looked at.
     rows, targets, pieces, penalty, walk, manner : records
         See their classes; `walk` is changed.
     order : array
@@ -202,11 +220,8 @@ def per_sample(rows, targets, order, rates, pieces, penalty, walk, manner, start
             total += weight * value(pieces.loss, p, y[i, o]) + doubled / 2
             g = theta.dtype.type(weight * slope_of(pieces, manner, p, y[i, o]))
             for j in range(d):
-                pull = min(strength(penalty.l2, j), limit) * theta[o, j]
-                landed, own_rate = moved(
-                    pieces.optimizer, walk, o, j, g * entry(rows, i, j) + pull, rate, t
-                )
-                theta[o, j] = shrunk(penalty, walk, o, j, landed, own_rate)
+                gradient = g * entry(rows, i, j)
+                theta[o, j] = stepped(pieces, penalty, walk, o, j, gradient, limit, rate, t)
             g = g if manner.fit_intercept else theta.dtype.type(0)
             theta[o, d] = moved(pieces.optimizer, walk, o, d, g, rate, t)[0]
         if 0 < manner.average <= t:
@@ -215,7 +230,50 @@ def per_sample(rows, targets, order, rates, pieces, penalty, walk, manner, start
     return total, t
 
 
-def per_batch(rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
+def per_long_sample(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
+    """Do what :func:`per_sample` does, in one pass over the coefficients an update.
+
+    They are moved and meet the coming row in one. The sum that this ends with is waited for, so
+    that only long rows gain.
+    """
+    rows, targets, walk = borrowed(rows), borrowed(targets), borrowed(walk)
+    theta, y, weights = walk.theta, targets.y, targets.weights
+    n_outputs, d = theta.shape[0], theta.shape[1] - 1
+    # What the coming row meets: its products, and twice the penalties.
+    products, doubled = np.empty(n_outputs, theta.dtype), np.empty(n_outputs, theta.dtype)
+    i = visited(rows, y, order, start)
+    for o in range(n_outputs):
+        products[o], doubled[o] = dot(rows, i, theta, o), theta.dtype.type(0)
+        for j in range(d):
+            doubled[o] += size(penalty, j, theta[o, j])
+    total, last = 0.0, start + len(rates) - 1
+    for number in range(len(rates)):
+        coming = visited(rows, y, order, min(start + number + 1, last))
+        rate = theta.dtype.type(rates[number])
+        limit = theta.dtype.type(1 / rates[number])
+        weight = weights[i] if weights.size else theta.dtype.type(1)
+        for o in range(n_outputs):
+            p = products[o] + theta[o, d]
+            total += weight * value(pieces.loss, p, y[i, o]) + doubled[o] / 2
+            g = theta.dtype.type(weight * slope_of(pieces, manner, p, y[i, o]))
+            product, twice = theta.dtype.type(0), theta.dtype.type(0)
+            for j in range(d):
+                gradient = g * entry(rows, i, j)
+                w = stepped(pieces, penalty, walk, o, j, gradient, limit, rate, t)
+                theta[o, j] = w
+                product += entry(rows, coming, j) * w
+                twice += size(penalty, j, w)
+            products[o], doubled[o] = product, twice
+            g = g if manner.fit_intercept else theta.dtype.type(0)
+            theta[o, d] = moved(pieces.optimizer, walk, o, d, g, rate, t)[0]
+        if 0 < manner.average <= t:
+            take_into_mean(walk, t - manner.average + 1)
+        t += 1
+        i = coming
+    return total, t
+
+
+def per_batch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
     """Do what :func:`per_sample` does, for rows of any kind and any number of them in an update.
 
     `start` is the first visit of the first batch.
@@ -223,7 +281,10 @@ def per_batch(rows, targets, order, rates, pieces, penalty, walk, manner, start,
     rows, targets, walk = borrowed(rows), borrowed(targets), borrowed(walk)
     theta, y, weights = walk.theta, targets.y, targets.weights
     n_outputs, d, n_rows = theta.shape[0], theta.shape[1] - 1, len(targets.y)
-    gradient, offsets = np.zeros_like(theta), np.empty(n_outputs, theta.dtype)
+    gradient, offsets = np.empty((n_outputs, d + 1), theta.dtype), np.empty(n_outputs, theta.dtype)
+    for o in range(n_outputs):
+        for j in range(d + 1):
+            gradient[o, j] = 0
     total = 0.0
     for number in range(len(rates)):
         first = start + number * manner.batch_size
@@ -247,13 +308,8 @@ def per_batch(rows, targets, order, rates, pieces, penalty, walk, manner, start,
             settle(rows, gradient[o, d], gradient, o)
             doubled = theta.dtype.type(0)
             for j in range(d):
-                w = theta[o, j]
-                doubled += size(penalty, j, w)
-                pull = min(strength(penalty.l2, j), limit) * w
-                landed, own_rate = moved(
-                    pieces.optimizer, walk, o, j, gradient[o, j] + pull, rate, t
-                )
-                theta[o, j] = shrunk(penalty, walk, o, j, landed, own_rate)
+                doubled += size(penalty, j, theta[o, j])
+                theta[o, j] = stepped(pieces, penalty, walk, o, j, gradient[o, j], limit, rate, t)
                 gradient[o, j] = 0
             total += (stop - first) * doubled / 2
             g = gradient[o, d] if manner.fit_intercept else theta.dtype.type(0)
