@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
+from skgd._carried import seed_of
 from skgd._input import checked_rows
 from skgd._parameters import plan
 from skgd.blocks import IterableBlocks, Source, named
@@ -149,7 +149,7 @@ class FitsBatchesByUpdates(FitsBatches):
                 "or use partial_fit."
             )
         if run is None:
-            seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+            seed = seed_of(self.random_state)
             plateau = None
             if self.tol is not None:
                 plateau = Plateau(self.tol, self.n_iter_no_change, self._tol_is_relative)

@@ -85,7 +85,9 @@ class _Descent:
                 f"too large for {state.theta.dtype}. Scale them down."
             )
         measured = task.objective if task.batch_size else task.model
-        constant = abs(measured.value(task.objective.constant()))
+        constant = task.objective.constant()
+        here = np.array_equal(constant, state.theta)
+        constant = abs(self.start if here else measured.value(constant))
         # A call that goes on from others is measured by where the first of them began.
         began = state.reference or abs(self.start)
         self.explosion = Explosion(max(began, constant), count=state.explosions)

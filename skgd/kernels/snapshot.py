@@ -9,7 +9,7 @@ rate, and where single rows say little, as on nearly dependent columns, what is 
 gradients.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,8 +26,8 @@ HEAVIEST = 2.0
 #: Eigenvalues below this share of the largest are taken for zero.
 RANK = 1e-11
 
-#: Rows, and iterations, that the largest curvature is estimated from.
-SAMPLE, ITERATIONS = 2048, 10
+#: Rows, and iterations, that the largest curvature is estimated from; the first time, and then.
+SAMPLE, FIRST_ITERATIONS, ITERATIONS = 2048, 10, 2
 
 #: The rate of proposals, in units of the largest that is stable for certain.
 CAUTION = 0.5
@@ -81,12 +81,27 @@ def smallest_batch(design):
     return max(2, -(-n * d // max(design.X.nnz, 1)))
 
 
-@dataclass
-class Step:
-    """A step taken, and what it does to the predictions."""
+class Directions:
+    """Steps taken, and what each does to the predictions; there is room for two fresh ones."""
 
-    delta: np.ndarray
-    along: np.ndarray
+    def __init__(self, n_parameters, n_rows, dtype):
+        self.deltas = np.empty((MEMORY + 2, n_parameters), dtype)
+        self.along = np.empty((MEMORY + 2, n_rows), dtype)
+        self.taken = 0
+
+    def followed_by(self, fresh, predict):
+        """Return the steps and fresh ones, at most two, and what all do to the predictions."""
+        known = min(self.taken, MEMORY)
+        stop = known + len(fresh)
+        self.deltas[known:stop] = fresh
+        self.along[known:stop] = predict(self.deltas[known:stop]).T
+        return self.deltas[:stop], self.along[:stop]
+
+    def remember(self, delta, along):
+        """Remember a step that was taken, in the place of the oldest."""
+        self.deltas[self.taken % MEMORY] = delta
+        self.along[self.taken % MEMORY] = along
+        self.taken += 1
 
 
 class Course:
@@ -107,12 +122,15 @@ class Course:
     def __init__(self, objective: Objective, norms, batch_size, propose):
         self.objective, self.norms = objective, norms
         self.batch_size, self.propose = batch_size, propose
-        self.steps: list[np.ndarray] = []
-        self.sample = None
+        self.directions = Directions(len(objective.l2), len(norms), objective.l2.dtype)
+        self.free = np.append(
+            np.isfinite(objective.design.coordinates.scale), objective.design.fit_intercept
+        ).astype(objective.l2.dtype)
+        self.sample, self.vector = None, None
 
     def begin(self, theta):
         """Make a point the snapshot, and forget the steps that led to others."""
-        self.steps = []
+        self.directions.taken = 0
         self.arrive(theta, np.array(self.objective.design.predict(theta)))
 
     def arrive(self, theta, predictions, value=None):
@@ -134,20 +152,21 @@ class Course:
         proposal = self.propose(capped, order, self.batch_size, rate)
         if np.isfinite(proposal).all() and model.gradient @ proposal < 0:
             fresh.append(proposal)
-        along = self.objective.design.predict(np.stack(fresh)).T
-        steps = [*self.steps, *map(Step, fresh, along)]
-        steps = [step for step in steps if not step.delta[model.free == 0].any()]
-        self.take(combined(model, steps), model)
+        deltas, along = self.directions.followed_by(fresh, self.objective.design.predict)
+        if not model.free.all():
+            kept = ~deltas[:, model.free == 0].any(axis=1)
+            deltas, along = deltas[kept], along[kept]
+        self.take(*combined(model, deltas, along), model)
 
     def model(self):
         """Return the quadratic model around the snapshot; an l1 penalty is linear in it."""
         objective, theta, gradient = self.objective, self.point.theta, self.point.gradient
-        held = penalties.shrink(gradient, objective.l1)
-        gradient = np.where(theta != 0, gradient + objective.l1 * np.sign(theta), held)
-        free = (theta != 0) | (held != 0)
-        free[:-1] &= np.isfinite(objective.design.coordinates.scale)
-        free[-1] = objective.design.fit_intercept
-        free, curvatures = free.astype(theta.dtype), objective.curvatures(self.predictions)
+        free = self.free
+        if objective.l1.any():
+            held = penalties.shrink(gradient, objective.l1)
+            gradient = np.where(theta != 0, gradient + objective.l1 * np.sign(theta), held)
+            free = free * ((theta != 0) | (held != 0))
+        curvatures = objective.curvatures(self.predictions)
         return proposals.Model(objective.design, gradient * free, curvatures, objective.l2, free)
 
     def capped(self, model):
@@ -171,26 +190,29 @@ class Course:
         if self.sample is None:
             stride = -(-len(self.norms) // SAMPLE)
             self.sample = slice(None, None, stride), model.design.block(slice(None, None, stride))
-        here, rows = self.sample
-        curvatures = model.curvatures[here]
-        vector, largest = np.random.default_rng(0).standard_normal(len(model.l2) - 1), 0.0
-        for _ in range(ITERATIONS):
-            norm = np.linalg.norm(vector)
+        (here, rows), iterations = self.sample, ITERATIONS
+        if self.vector is None:
+            self.vector = np.random.default_rng(0).standard_normal(len(model.l2) - 1)
+            iterations = FIRST_ITERATIONS
+        curvatures, largest = model.curvatures[here], 0.0
+        for _ in range(iterations):  # where the last ones ended, as curvatures change slowly
+            norm = np.linalg.norm(self.vector)
             if norm == 0:
+                self.vector = None
                 break
-            vector = (vector / norm).astype(model.l2.dtype)
-            image = (curvatures * (rows @ vector)) @ rows / len(rows)
-            largest, vector = float(vector @ image), image
+            vector = (self.vector / norm).astype(model.l2.dtype)
+            self.vector = (curvatures * (rows @ vector)) @ rows / len(rows)
+            largest = float(vector @ self.vector)
         return max(largest, float(curvatures.mean()))  # the intercept has a curvature, too
 
-    def take(self, step, model):
+    def take(self, delta, along, model):
         """Take a step, or as much of it as makes the objective fall."""
         objective, here = self.objective, self.point
         rounding = 4 * np.finfo(here.theta.dtype).eps * abs(here.value)
         share = 1.0
         for _ in range(HALVINGS):
-            theta = here.theta + share * step.delta
-            predictions = self.predictions + share * step.along
+            theta = here.theta + share * delta
+            predictions = self.predictions + share * along
             if objective.l1.any():
                 theta, predictions = self.in_orthant(theta, predictions, model)
             value = objective.value_of(predictions, theta)
@@ -199,8 +221,7 @@ class Course:
             share /= 2
         else:
             return
-        self.steps = [*self.steps, Step(theta - here.theta, predictions - self.predictions)]
-        self.steps = self.steps[-MEMORY:]
+        self.directions.remember(theta - here.theta, predictions - self.predictions)
         self.arrive(theta, predictions, value)
 
     def in_orthant(self, theta, predictions, model):
@@ -213,22 +234,29 @@ class Course:
         return theta, np.array(self.objective.design.predict(theta))
 
 
-def combined(model, steps):
-    """Return the step that minimises a model over the span of some steps."""
-    deltas = np.stack([step.delta for step in steps]).astype(float)
-    along = np.stack([step.along for step in steps]).astype(float)
+def combined(model, deltas, along):
+    """Return the step that minimises a model over the span of some, and its own `along`.
+
+    Parameters
+    ----------
+    model : Model
+        What to minimise.
+    deltas : array of shape (k, d + 1)
+        Steps.
+    along : array of shape (k, n)
+        What they do to the predictions.
+    """
+    deltas, along = deltas.astype(float, copy=False), along.astype(float, copy=False)
     hess = (along * model.curvatures) @ along.T / along.shape[1] + (deltas * model.l2) @ deltas.T
-    slopes = deltas @ model.gradient
-    shares = pseudo_solution(hess, -slopes)
+    shares = pseudo_solution(hess, -(deltas @ model.gradient))
     dtype = model.gradient.dtype
-    return Step((shares @ deltas).astype(dtype), (shares @ along).astype(dtype))
+    return (shares @ deltas).astype(dtype, copy=False), (shares @ along).astype(dtype, copy=False)
 
 
 def pseudo_solution(matrix, right):
     """Return the least solution of a positive semidefinite system, of units of its own."""
-    diagonal = np.diag(matrix)
+    diagonal = matrix.diagonal()
     scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, np.inf))
-    values, vectors = np.linalg.eigh(matrix * np.outer(scale, scale))
-    kept = values > RANK * values[-1]
-    inverse = np.where(kept, 1 / np.where(kept, values, 1), 0)
-    return scale * (vectors @ (inverse * (vectors.T @ (scale * right))))
+    values, vectors = np.linalg.eigh(scale[:, None] * matrix * scale)
+    values = np.where(values > RANK * values[-1], values, np.inf)
+    return scale * (vectors @ ((vectors.T @ (scale * right)) / values))

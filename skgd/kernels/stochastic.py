@@ -120,7 +120,7 @@ def row_orders(rng, n_rows, count=1):
     array of shape (count, n_rows)
     """
     if n_rows * count < FEWEST_TO_SHUFFLE or not compiles():
-        return np.stack([rng.permutation(n_rows) for _ in range(count)])
+        return np.array([rng.permutation(n_rows) for _ in range(count)])
     from skgd.kernels.compiled.shuffle import shuffled
 
     return shuffled(rng, n_rows, count)
