@@ -238,15 +238,14 @@ class Design:
             The latter where X is sparse. Both know ``rows @ vectors``, ``slopes @ rows``,
             ``rows[a:b]`` and ``len(rows)``.
         """
-        rows = self.X[index]
         if self.sparse:
+            rows = self.X[index]
             data = rows.data
             if not self.plain:
                 data = data / self.coordinates.scale[rows.indices]
             return SparseRows(data, rows.indices, rows.indptr, self.shift)
-        if self.plain:
-            return rows
-        return self.coordinates.rows(rows)
+        rows = picked(self.X, index)
+        return rows if self.plain else self.coordinates.rows(rows)
 
     def squared_norms(self, intercept=True):
         """Return the squared norm of each inner row, with the 1 of the intercept or without."""
@@ -352,6 +351,13 @@ class SparseRows:
         longest = entries**2 @ ones + self.shift @ self.shift
         norms = longest - 2 * (entries @ self.shift[columns])
         return np.where(norms <= 8 * np.finfo(norms.dtype).eps * longest, 0.0, norms)
+
+
+def picked(rows, index):
+    """Return some rows of an array, given by a slice or by their numbers."""
+    if isinstance(index, slice):
+        return rows[index]
+    return rows.take(index, axis=0)  # in a third of the time of rows[index]
 
 
 def _squared_norms(rows):

@@ -1,15 +1,18 @@
 r"""Exact per-sample descent on squared error, many rows at a time.
 
 Consecutive updates :math:`w \leftarrow d_k w - c_k r_k x_k` with decays :math:`d_k`, weighted rates
-:math:`c_k` and residuals :math:`r_k = x_k^\top w_k + b_k - y_k` are one linear recursion. The
-residuals of a block of rows solve a unit lower triangular system,
+:math:`c_k` and residuals :math:`r_k = x_k^\top w_k + b_k - y_k` are one linear recursion. In
+:math:`v = (w / D_k, b)` with :math:`D_k = \prod_{j<k} d_j` nothing decays:
 
-.. math:: r_k + \sum_{j<k} c_j \left( \frac{D_k}{D_{j+1}}\, x_k^\top x_j + 1 \right) r_j
-          = D_k\, x_k^\top w_0 + b_0 - y_k,
-          \qquad D_k = \prod_{j<k} d_j
+.. math:: r_k = s_k^\top v_k - y_k, \quad v_{k+1} = v_k - r_k u_k, \qquad
+          s_k = (D_k x_k, 1), \quad u_k = (c_k x_k / D_{k+1}, c_k)
 
-and give the weights at its end. The Gram matrices of all blocks of a chunk come from one batched
-product, so that no Python loop runs over rows.
+The residuals of a block of rows solve a unit lower triangular system,
+
+.. math:: r_k + \sum_{j<k} s_k^\top u_j\, r_j = s_k^\top v_0 - y_k
+
+and give v at its end. The systems of all blocks of a chunk come from one batched product, so that
+no Python loop runs over rows.
 """
 
 from dataclasses import replace
@@ -17,13 +20,15 @@ from dataclasses import replace
 import numpy as np
 from scipy.linalg import get_blas_funcs
 
+from skgd.designs import picked
 from skgd.optimizers import GD
 from skgd.schedules import PassiveAggressive
 
-#: Rows in a block, and blocks that are formed together.
-BLOCK, BLOCKS = 32, 64
+#: Rows in a block; blocks, and numbers in their rows, that are formed together at most.
+BLOCK, BLOCKS, NUMBERS = 32, 64, 1 << 17
 
-#: The decay over a block that is still divided by; with stronger ones epochs go row by row.
+#: The decay over a chunk that is still divided by; where a block has a stronger one, epochs go row
+#: by row.
 SMALLEST_DECAY = 1e-3
 
 
@@ -39,8 +44,21 @@ def applies(task, rates):
         and not isinstance(task.schedule, PassiveAggressive)
         and not objective.l1.any()
         and bool(np.all(l2 == l2[0]))
-        and max(0.0, 1 - float(rates.max()) * float(l2[0])) ** BLOCK > SMALLEST_DECAY
+        and blocks_together(len(l2), float(rates.max()) * float(l2[0])) > 0
     )
+
+
+def blocks_together(d, loss):
+    """Return the blocks of a chunk, where each row takes this share of the weights.
+
+    So many that they stay in the cache and keep enough of the weights; none if a single block would
+    not do that.
+    """
+    if loss >= 1:
+        return 0
+    most = min(BLOCKS, max(1, NUMBERS // (BLOCK * d)))
+    lost, bearable = -BLOCK * np.log1p(-loss), -np.log(SMALLEST_DECAY)
+    return most if most * lost <= bearable else int(bearable / lost)
 
 
 def run_epoch(task, state, order, rates):
@@ -49,98 +67,119 @@ def run_epoch(task, state, order, rates):
     Where a residual is so large that its slope would be clipped, return None.
     """
     objective, n_rows = task.objective, task.objective.design.n_rows
-    walk = _Walk(task, state)
     targets = objective.y.reshape(n_rows, -1)
-    for start in range(0, n_rows, BLOCK * BLOCKS):
-        stop = min(start + BLOCK * BLOCKS, n_rows)
+    loss = float(rates.max()) * float(objective.l2[0])
+    together = BLOCK * blocks_together(objective.design.X.shape[1], loss)
+    walk = _Walk(task, state)
+    for start in range(0, n_rows, together):
+        stop = min(start + together, n_rows)
         here = slice(start, stop) if order is None else order[start:stop]
-        weights = np.ones(stop - start) if objective.weights is None else objective.weights[here]
-        walk.over(objective.design.block(here), targets[here], weights, rates[start:stop])
+        weights = 1.0 if objective.weights is None else picked(objective.weights, here)
+        rows, found = objective.design.block(here), picked(targets, here)
+        walk.over(rows, found, weights, rates[start:stop])
         if not walk.largest < task.largest_slope:
             return None
-    shape = state.theta.shape
-    theta = np.concatenate([walk.coef, walk.intercept[:, None]], axis=1).reshape(shape)
-    state = replace(state, theta=theta, mean=walk.mean.reshape(shape), t=walk.t)
-    return state, walk.total / n_rows
+    theta, mean = (
+        np.ascontiguousarray(part.T).reshape(state.theta.shape) for part in (walk.theta, walk.mean)
+    )
+    return replace(state, theta=theta, mean=mean, t=walk.t), walk.total / n_rows
 
 
 class _Walk:
-    """Parameters on their way over the blocks of an epoch; one row of `coef` an output."""
+    """Parameters on their way over the chunks of an epoch; one column of `theta` an output."""
 
     def __init__(self, task, state):
         objective = task.objective
-        theta = state.theta.reshape(-1, state.theta.shape[-1])
-        self.coef, self.intercept = theta[:, :-1].copy(), theta[:, -1].copy()
-        self.mean = state.mean.reshape(theta.shape).copy()
+        width = state.theta.shape[-1]
+        self.theta = state.theta.reshape(-1, width).T.copy()
+        self.mean = state.mean.reshape(-1, width).T.copy()
         self.t, self.average = state.t, int(task.average)
         self.strength = float(objective.l2[0])
         self.fit_intercept = float(objective.design.fit_intercept)
-        self.solve = get_blas_funcs("trsm", (theta,))
+        self.solve = get_blas_funcs("trsm", (self.theta,))
         self.total, self.largest = 0.0, 0.0
 
     def over(self, rows, targets, weights, rates):
         """Walk over the rows of a chunk."""
-        size, dtype = len(rows), rows.dtype
+        size, dtype = len(rows), self.theta.dtype
+        logs = np.log1p(-self.strength * rates)
+        after = np.exp(np.cumsum(logs))
+        before, steps = after * np.exp(-logs), rates * weights
+        heads, pulls, shifts = (
+            _blocks(part.astype(dtype))[:, :, None]
+            for part in (before, steps / after, self.fit_intercept * steps)
+        )
         rows, targets = _blocks(rows), _blocks(targets)
-        weights, steps = _blocks(weights), _blocks(rates * weights)
-        logs = np.cumsum(_blocks(np.log1p(-self.strength * rates)), axis=1)  # of D_1 ... D_B
-        before = np.exp(logs - _blocks(np.log1p(-self.strength * rates)))  # D_0 ... D_{B-1}
-        after = np.exp(logs)
         gram = rows @ rows.transpose(0, 2, 1)
-        system = gram * (before[:, :, None] / after[:, None, :]) if self.strength else gram
-        system = np.tril((system + self.fit_intercept) * steps[:, None, :], -1)
-        system[:, range(BLOCK), range(BLOCK)] = 1
-        system = system.astype(dtype, copy=False)
-        residuals = np.empty_like(targets)
-        moves = np.empty_like(targets)
-        norms, starts = [], []
-        heads, steps = before.astype(dtype)[:, :, None], steps.astype(dtype)[:, :, None]
-        tails = (after[:, -1:] / after).astype(dtype)[:, :, None]
-        for k in range(len(rows)):
-            norms.append((self.coef**2).sum(axis=1))
-            starts.append(self.intercept.copy())
-            right = heads[k] * (rows[k] @ self.coef.T) + (self.intercept - targets[k])
-            residuals[k] = self.solve(1.0, system[k].T, right, trans_a=1, diag=1)
-            moves[k] = steps[k] * residuals[k]
-            count = min(BLOCK, size - k * BLOCK)
-            if 0 < self.average < self.t + count:
-                self.average_over(rows[k], moves[k], before[k], after[k], count)
-            self.coef = after[k, -1].astype(dtype) * self.coef - (tails[k] * moves[k]).T @ rows[k]
-            self.intercept = self.intercept - self.fit_intercept * moves[k].sum(axis=0)
-            self.t += count
+        lengths = gram.diagonal(axis1=1, axis2=2)[:, :, None].copy()
+        gram *= heads * pulls.transpose(0, 2, 1)
+        gram += shifts.transpose(0, 2, 1)
+        starts, residuals = self.solved(rows, targets, gram, heads, pulls, shifts)
         self.largest = float(np.max(np.abs(residuals)))
-        self.total += float(0.5 * np.sum(weights[:, :, None] * residuals**2, dtype=float))
+        weights = _blocks(np.broadcast_to(weights, size))[:, :, None]
+        total = np.sum(weights * residuals**2, dtype=float)
+        pulled, moved = pulls * residuals, shifts * residuals
         if self.strength:
-            diagonal = np.einsum("bkk->bk", gram)
-            along = residuals + targets  # x_k.w_k + b_k
-            shift = self.fit_intercept * (np.cumsum(moves, axis=1) - moves)
-            along = along - (np.stack(starts)[:, None, :] - shift)
-            decays = (after / before)[:, :, None]
-            change = moves * (moves * diagonal[:, :, None] - 2 * decays * along)
-            change = np.cumsum(change / after[:, :, None] ** 2, axis=1, dtype=float)
-            change = np.concatenate([np.zeros_like(change[:, :1]), change[:, :-1]], axis=1)
-            squares = before[:, :, None] ** 2 * (np.stack(norms)[:, None, :] + change)
-            squares = squares.reshape(-1, squares.shape[-1])[:size]
-            self.total += 0.5 * self.strength * float(squares.sum())
+            intercepts = starts[:, -1:] - (np.cumsum(moved, axis=1) - moved)
+            along = (residuals + targets - intercepts) / _blocks(before, 1)[:, :, None]
+            changes = pulled * (pulled * lengths - 2 * along)  # of the squared norm of w / D
+            changes = np.cumsum(changes, axis=1, dtype=float) - changes
+            norms = np.sum(starts[:, :-1] ** 2, axis=1)[:, None] + changes
+            total += self.strength * np.sum(_blocks(before**2)[:, :, None] * norms)
+        self.total += 0.5 * float(total)
+        if 0 < self.average < self.t + size:
+            self.average_over(starts, rows, pulled, moved, after)
+        self.theta[:-1] *= dtype.type(after[-1])
+        self.t += size
 
-    def average_over(self, rows, moves, before, after, count):
-        """Take the iterates of a block into the mean, once averaging has begun."""
+    def solved(self, rows, targets, systems, heads, pulls, shifts):
+        """Walk from block to block; return v before each of them, and the residuals."""
+        coef, intercept = self.theta[:-1], self.theta[-1]
+        starts = np.empty((len(rows), *self.theta.shape), self.theta.dtype)
+        residuals = np.empty_like(targets)
+        for k, system in enumerate(systems):
+            starts[k] = self.theta
+            right = rows[k] @ coef
+            right *= heads[k]
+            right += intercept
+            right -= targets[k]
+            # In BLAS's order of columns, the lower triangle is the upper one of the transpose.
+            found = residuals[k] = self.solve(1.0, system.T, right, trans_a=1, diag=1)
+            coef -= rows[k].T @ (pulls[k] * found)
+            intercept -= shifts[k, :, 0] @ found
+        return starts, residuals
+
+    def average_over(self, starts, rows, pulled, moved, after):
+        """Take the iterates of a chunk into the mean, once averaging has begun.
+
+        Parameters
+        ----------
+        starts, rows : arrays
+            As in `solved`.
+        pulled, moved : arrays of shape (blocks, BLOCK, k)
+            Multiples of the rows, and numbers, that w / D and the intercept were lowered by.
+        after : array of shape (size,)
+            D after each row.
+        """
+        taken = np.zeros(len(after))
         first = max(0, self.average - self.t)
-        taken = np.zeros(BLOCK)
-        taken[first:count] = 1
+        taken[first:] = 1
+        sums = np.empty(self.theta.shape)
+        shares = _blocks(taken * after)
+        later = np.cumsum(shares[:, ::-1], axis=1)[:, ::-1, None]  # over the iterates from each on
+        sums[:-1] = np.tensordot(shares.sum(axis=1), starts[:, :-1], axes=1)
+        sums[:-1] -= np.tensordot(rows, later * pulled, [(0, 1)] * 2)
+        shares = _blocks(taken)
+        later = np.cumsum(shares[:, ::-1], axis=1)[:, ::-1, None]
+        sums[-1] = shares.sum(axis=1) @ starts[:, -1] - np.sum(later * moved, axis=(0, 1))
         earlier = max(0, self.t + first - self.average)
-        number = taken.sum()
-        later = np.cumsum((taken * after)[::-1])[::-1]  # over the iterates from each row on
-        coef = (taken @ after) * self.coef - (moves * (later / after)[:, None]).T @ rows
-        later = np.cumsum(taken[::-1])[::-1]
-        intercept = number * self.intercept - self.fit_intercept * later @ moves
-        sums = np.concatenate([coef, intercept[:, None]], axis=1)
-        self.mean = ((earlier * self.mean + sums) / (earlier + number)).astype(self.mean.dtype)
+        mean = (earlier * self.mean + sums) / (earlier + taken.sum())
+        self.mean = mean.astype(self.mean.dtype)
 
 
-def _blocks(rows):
-    """Return rows, padded with zeros, as an array of shape (blocks, BLOCK, ...)."""
+def _blocks(rows, filling=0):
+    """Return rows, and more that fill the last block, as an array of shape (blocks, BLOCK, ...)."""
     missing = -len(rows) % BLOCK
     if missing:
-        rows = np.concatenate([rows, np.zeros((missing, *rows.shape[1:]), rows.dtype)])
+        rows = np.concatenate([rows, np.full((missing, *rows.shape[1:]), filling, rows.dtype)])
     return rows.reshape(-1, BLOCK, *rows.shape[1:])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skgd import penalties
-from skgd.designs import CHUNK, SparseRows
+from skgd.designs import CHUNK, SparseRows, picked
 from skgd.schedules import PassiveAggressive
 
 #: Updates whose losses are worked out together.
@@ -59,7 +59,8 @@ def batches(task, order, edges=None):
         here = slice(cuts[0], cuts[-1]) if order is None else order[cuts[0] : cuts[-1]]
         rows = objective.design.block(here)
         parts = [
-            part if part is None else part[here] for part in (objective.y, objective.weights, norms)
+            part if part is None else picked(part, here)
+            for part in (objective.y, objective.weights, norms)
         ]
         for start, stop in pairwise((cuts - cuts[0]).tolist()):
             batch = slice(start, stop)
