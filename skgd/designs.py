@@ -346,10 +346,11 @@ class SparseRows:
 
     def squared_norms(self):
         """Return the squared norms of the rows; exactly zero where rounding alone is left."""
-        columns, entries = self.stored
-        ones = np.ones(len(columns))
-        longest = entries**2 @ ones + self.shift @ self.shift
-        norms = longest - 2 * (entries @ self.shift[columns])
+        first, stop = self.indptr[0], self.indptr[-1]
+        parts = self.data[first:stop], self.indices[first:stop], self.indptr - first
+        entries = csr_array(parts, shape=(len(self), len(self.shift)))
+        longest = entries**2 @ np.ones(len(self.shift)) + self.shift @ self.shift
+        norms = longest - 2 * (entries @ self.shift)
         return np.where(norms <= 8 * np.finfo(norms.dtype).eps * longest, 0.0, norms)
 
 

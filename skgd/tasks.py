@@ -11,7 +11,7 @@ from skgd.kernels.newton import Newton
 from skgd.kernels.stochastic import executor
 from skgd.objectives import Expansion, Objective
 from skgd.optimizers import Optimizer
-from skgd.schedules import Schedule
+from skgd.schedules import PassiveAggressive, Schedule
 from skgd.stopping import GradientTest, Plateau, StopReason
 
 
@@ -89,6 +89,17 @@ class Task:
     def updates_per_epoch(self):
         """Updates in one pass over the rows."""
         return 1 if self.batch_size is None else self.objective.updates(self.batch_size)
+
+    @property
+    def rule(self):
+        """The schedule, where it is a rule that chooses each step from its row; else None."""
+        return self.schedule if isinstance(self.schedule, PassiveAggressive) else None
+
+    @property
+    def formulas(self):
+        """The pieces whose formulas are part of what an update does."""
+        pieces = self.objective.loss, self.optimizer, self.rule
+        return [piece for piece in pieces if piece is not None]
 
     @property
     def largest_slope(self):

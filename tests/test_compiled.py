@@ -20,7 +20,7 @@ from skgd.engine import _Descent
 from skgd.kernels import stochastic
 from skgd.kernels.compiled.epoch import LONG, CompiledEpochs
 from skgd.objectives import Objective
-from skgd.schedules import Constant
+from skgd.schedules import Constant, PassiveAggressive1, PassiveAggressive2
 from skgd.tasks import State, Task
 
 if not stochastic.compiles():
@@ -43,6 +43,7 @@ def make_task(
     average=0,
     fit_intercept=True,
     dtype=np.float64,
+    schedule=None,
 ):
     """A task of 50 rows and 7 columns, or 70 for long rows; some of the entries are zero."""
     rng = np.random.default_rng(0)
@@ -68,7 +69,7 @@ def make_task(
     return Task(
         objective,
         optimizer or optimizers.GD(),
-        Constant(0.02),
+        schedule or Constant(0.02),
         batch_size,
         max_iter=1,
         horizon=1,
@@ -133,6 +134,23 @@ def test_every_manner(kind, batch_size, standard, l1):
     check_equal(make_task(**task, n_outputs=3, average=9))
     check_equal(make_task(**task, fit_intercept=False, l2=0.0))
     check_equal(make_task(**task, l2=1e4))
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "long"])
+@pytest.mark.parametrize("rule", [PassiveAggressive1(0.3), PassiveAggressive2(0.3)], ids=str)
+def test_every_step_rule(rule, kind):
+    task = dict(kind=kind, schedule=rule, loss=losses.EpsilonInsensitive(0.1))
+    task |= {"weighted": True, "average": 20}
+    for l1 in (0.0, 0.1):
+        for zeros in (False, True):
+            made = make_task(**task, l1=l1, n_outputs=2)
+            if zeros:  # PA-I passes over such rows
+                X = made.objective.design.X
+                first = slice(X.indptr[0], X.indptr[9]) if kind == "sparse" else slice(9)
+                (X.data if kind == "sparse" else X)[first] = 0
+            check_equal(made)
+    # under another rule than plain descent, sparse rows are not touched lazily
+    check_equal(make_task(**task, optimizer=optimizers.Momentum()))
 
 
 @pytest.mark.parametrize("optimizer", ELEMENTWISE, ids=str)

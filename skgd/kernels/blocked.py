@@ -22,7 +22,6 @@ from scipy.linalg import get_blas_funcs
 
 from skgd.designs import picked
 from skgd.optimizers import GD
-from skgd.schedules import PassiveAggressive
 
 #: Rows in a block; blocks, and numbers in their rows, that are formed together at most.
 BLOCK, BLOCKS, NUMBERS = 32, 64, 1 << 17
@@ -41,7 +40,7 @@ def applies(task, rates):
         and not objective.design.sparse
         and objective.loss.quadratic
         and isinstance(task.optimizer, GD)
-        and not isinstance(task.schedule, PassiveAggressive)
+        and task.rule is None
         and not objective.l1.any()
         and bool(np.all(l2 == l2[0]))
         and blocks_together(len(l2), float(rates.max()) * float(l2[0])) > 0

@@ -99,7 +99,7 @@ class _Course:
         n_rows, size = task.objective.design.n_rows, task.batch_size
         norms = updates.row_norms(task)
         moves = np.ones(len(rates), dtype=bool)
-        if norms is not None and task.schedule.passes_over_zeros:
+        if norms is not None and task.rule.passes_over_zeros:
             moves = (norms if order is None else norms[order]) > 0
         self.moves = moves
         self.rates = np.where(moves, rates, 0.0)

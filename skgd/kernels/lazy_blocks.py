@@ -7,8 +7,6 @@ block of updates solve a triangular system, and only the columns that its rows m
 import numpy as np
 from scipy.linalg import get_blas_funcs
 
-from skgd.schedules import PassiveAggressive
-
 #: Rows in a block.
 BLOCK = 128
 
@@ -23,7 +21,7 @@ def applies(task):
     return (
         task.batch_size == 1
         and objective.loss.quadratic
-        and not isinstance(task.schedule, PassiveAggressive)
+        and task.rule is None
         and not objective.l1.any()
     )
 

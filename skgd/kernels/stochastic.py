@@ -12,7 +12,6 @@ from skgd.kernels import blocked, lazy, proposals, recursive, stream, updates
 from skgd.kernels.blockwise import BlockwiseEpochs
 from skgd.kernels.snapshot import SnapshotEpochs
 from skgd.optimizers import BatchOptimizer, Implicit, Snapshot
-from skgd.schedules import PassiveAggressive
 
 #: Classes of pieces that Numba could not compile: they are not tried again.
 not_compilable: set[type] = set()
@@ -43,10 +42,7 @@ def executor(task):
         return lambda state, order, rates: recursive.run_epoch(task, state)
     if isinstance(task.optimizer, Implicit):
         return stream_executor(task)
-    pieces = {type(task.objective.loss), type(task.optimizer)}
-    # The step rules of single rows are NumPy's.
-    if isinstance(task.schedule, PassiveAggressive):
-        return numpy_executor(task)
+    pieces = set(map(type, task.formulas))
     if not_compilable & pieces or not compiles():
         return numpy_executor(task)
     from skgd.kernels.compiled.epoch import CompiledEpochs  # takes a third of a second, once

@@ -9,7 +9,6 @@ import numpy as np
 
 from skgd import penalties
 from skgd.designs import CHUNK, SparseRows, picked
-from skgd.schedules import PassiveAggressive
 
 #: Updates whose losses are worked out together.
 TOGETHER = 128
@@ -69,7 +68,7 @@ def batches(task, order, edges=None):
 
 def row_norms(task):
     """Return the squared norms of the inner rows where the step rule asks for them, else None."""
-    if not isinstance(task.schedule, PassiveAggressive):
+    if task.rule is None:
         return None
     return task.objective.design.squared_norms(intercept=False)
 
@@ -90,8 +89,7 @@ class Updates:
         self.loss, self.optimizer = objective.loss, task.optimizer
         self.l1, self.l2 = objective.l1, objective.l2
         self.has_l1, self.has_l2 = bool(self.l1.any()), bool(self.l2.any())
-        passive = isinstance(task.schedule, PassiveAggressive)
-        self.step_rule = task.schedule if passive else None
+        self.step_rule = task.rule
         self.fit_intercept = objective.design.fit_intercept
         self.average_from = int(task.average)
         self.theta, self.mean = state.theta.copy(), state.mean.copy()

@@ -15,7 +15,8 @@ from skgd.kernels.compiled.several import (
     PerTouch,
     run_epochs,
 )
-from skgd.kernels.compiled.updates import Manner, Penalty, Pieces, Targets, Walk
+from skgd.kernels.compiled.updates import Manner, Penalty, Pieces, Rule, Targets, Walk
+from skgd.kernels.updates import row_norms
 
 #: Features from which on a row is long.
 LONG = 64
@@ -43,7 +44,7 @@ class CompiledEpochs:
         y = objective.y.reshape(design.n_rows, -1)
         self.fixed = rows_of(design), Targets(frozen(y), frozen(weights.astype(dtype, copy=False)))
         self.rules = (
-            Pieces(record(objective.loss), record(optimizer)),
+            Pieces(record(objective.loss), record(optimizer), rule_of(task)),
             Penalty(
                 strengths(objective.l1, dtype) if objective.l1.any() else None,
                 strengths(objective.l2, dtype),
@@ -60,9 +61,11 @@ class CompiledEpochs:
         walk = Walk(*(np.zeros((1, 1), dtype) for _ in Walk._fields))
         course = Walk(*(np.zeros((1, 1, 1), dtype) for _ in Walk._fields))
         sample = *self.fixed, no_orders(1), frozen(np.ones((1, 1))), *self.rules, walk, self.manner
-        keep = is_built_in(objective.loss) and is_built_in(optimizer)
+        keep = all(map(is_built_in, task.formulas))
         self.kind = kind
-        self.run = run_epochs.compiled((kind, *sample, 0, 1.0, course, np.zeros(1)), keep)
+        self.run = run_epochs.compiled(
+            (kind, *sample, 0, 1.0, course, np.zeros(1), np.zeros(1)), keep
+        )
 
     def __call__(self, state, order, rates, start=0):
         """Do what :func:`skgd.kernels.stochastic.executor` says."""
@@ -96,7 +99,7 @@ class CompiledEpochs:
             name: np.empty((number * (name in self.moved), *walk.theta.shape), walk.theta.dtype)
             for name in Walk._fields
         }
-        totals = np.empty(number)
+        totals, times = np.empty(number), np.empty(number)
         self.run(
             self.kind,
             *self.fixed,
@@ -109,9 +112,15 @@ class CompiledEpochs:
             float(state.t),
             Walk(**course),
             totals,
+            times,
         )
         visited = min(m * self.manner.batch_size, self.n_rows - start)
-        return Course(state, {name: course[name] for name in self.moved}, totals / visited, m)
+        return Course(state, {name: course[name] for name in self.moved}, totals / visited, times)
+
+
+def rule_of(task):
+    """Return the step rule of a task, or None."""
+    return task.rule and Rule(record(task.rule), frozen(row_norms(task)))
 
 
 def kind_of_loop(task):
@@ -121,7 +130,7 @@ def kind_of_loop(task):
         return PerTouch()
     if task.batch_size > 1 or design.sparse:
         return PerBatch()
-    return PerLongSample() if design.X.shape[1] >= LONG else PerSample()
+    return PerLongSample() if design.X.shape[1] >= LONG and not task.rule else PerSample()
 
 
 @dataclass(frozen=True)
@@ -136,14 +145,14 @@ class Course:
         What they moved, after each of them.
     running : array
         The running objective of each.
-    updates : int
-        Updates in an epoch.
+    times : array
+        The numbers of the updates that come after each.
     """
 
     start: object
     parts: dict
     running: np.ndarray
-    updates: int
+    times: np.ndarray
 
     @property
     def finite(self):
@@ -154,7 +163,7 @@ class Course:
         """Return the state after the epoch with this number, from 0."""
         shape = self.start.theta.shape
         parts = {name: part[number].reshape(shape) for name, part in self.parts.items()}
-        return replace(self.start, **parts, t=self.start.t + (number + 1) * self.updates)
+        return replace(self.start, **parts, t=int(self.times[number]))
 
 
 def no_orders(number):

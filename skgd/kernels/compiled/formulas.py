@@ -18,6 +18,7 @@ from skgd import penalties
 from skgd.kernels.compiled.jit import PART, NotCompilableError, inline
 from skgd.losses import LOSSES
 from skgd.optimizers import OPTIMIZERS
+from skgd.schedules import PassiveAggressive1, PassiveAggressive2
 
 serial = count()
 
@@ -47,9 +48,8 @@ def record_class(cls):
 
 
 # Machine code from disk finds the records of our own pieces here.
-globals().update(
-    (made.__name__, made) for made in map(record_class, [*LOSSES.values(), *OPTIMIZERS.values()])
-)
+OWN = [*LOSSES.values(), *OPTIMIZERS.values(), PassiveAggressive1, PassiveAggressive2]
+globals().update((made.__name__, made) for made in map(record_class, OWN))
 
 
 def value(loss, p, y):
@@ -58,6 +58,10 @@ def value(loss, p, y):
 
 def slope(loss, p, y):
     """Return the slope of the loss at a prediction."""
+
+
+def length(rule, loss, squared_norm):
+    """Return the length of the step of a row, in multiples of the row."""
 
 
 def update(optimizer, gradient, first, second, rate, t):
@@ -79,6 +83,12 @@ def _value(loss, p, y):
 def _slope(loss, p, y):
     method = formula(loss, "slope")
     return lambda loss, p, y: method(loss, p, y)
+
+
+@overload(length, jit_options=PART)
+def _length(rule, loss, squared_norm):
+    method = formula(rule, "step")
+    return lambda rule, loss, squared_norm: method(rule, loss, squared_norm)
 
 
 @overload(update, jit_options=PART)

@@ -43,7 +43,20 @@ def _epoch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, sta
 
 
 def epochs(
-    kind, rows, targets, orders, rates, pieces, penalty, walk, manner, start, t, course, totals
+    kind,
+    rows,
+    targets,
+    orders,
+    rates,
+    pieces,
+    penalty,
+    walk,
+    manner,
+    start,
+    t,
+    course,
+    totals,
+    times,
 ):
     """Run epochs.
 
@@ -59,6 +72,8 @@ def epochs(
         Takes what the epochs lead to; arrays of length 0 for what is not to be known.
     totals : array of shape (number,)
         Takes the sums of their objectives.
+    times : array of shape (number,)
+        Takes the numbers of the updates that come after them.
     rows, targets, pieces, penalty, walk, manner, start, t
         See :func:`skgd.kernels.compiled.updates.per_sample`.
     """
@@ -67,6 +82,7 @@ def epochs(
         totals[number], t = epoch(
             kind, rows, targets, order, some, pieces, penalty, walk, manner, start, t
         )
+        times[number] = t
         keep(course.theta, number, walk.theta)
         keep(course.mean, number, walk.mean)
         keep(course.first, number, walk.first)

@@ -34,7 +34,7 @@ from skgd.kernels.compiled.rows import (
     stored,
     visited,
 )
-from skgd.kernels.compiled.updates import per_batch, slope_of, strength
+from skgd.kernels.compiled.updates import has_rule, passed_over, per_batch, pull, strength
 from skgd.kernels.lazy import SMALLEST_SHARE, STRETCH
 
 #: Updates, at least, between two that go over all coordinates, where each of them is remembered.
@@ -444,6 +444,12 @@ def walk_over(
             count, averaged, going = np.int64(0), np.int64(0), True
             earlier = max(0.0, t - manner.average)
             continue
+        if has_rule(pieces):  # of single rows
+            i = order[first] if order.size else first
+            if passed_over(pieces, i):
+                for o in range(n_outputs):
+                    total += value(pieces.loss, theta[o, d], y[i, o])
+                continue
         for visit in range(first, stop):
             i = visited(rows, y, order, visit)
             weight = np.float64(weights[i]) if weights.size else 1.0
@@ -453,13 +459,13 @@ def walk_over(
                 if has_shift(rows):
                     p += (along_shift(rows, i) - length) * centre[0, o] - centre[2, o]
                 total += weight * value(pieces.loss, p, y[i, o])
-                slopes[o, visit - first] = (
-                    weight * slope_of(pieces, manner, p, y[i, o]) / (stop - first)
-                )
+                found = pull(pieces, manner, i, p, y[i, o], rate)
+                slopes[o, visit - first] = weight * found / (stop - first)
         averaging = 0 < manner.average <= t
-        advance(now, after, decay, stop - first, averaging)
+        counted = 0 if has_rule(pieces) else stop - first  # rows whose penalty is summed
+        advance(now, after, decay, counted, averaging)
         if has_l1(penalty):
-            advance_debts(now, after, rate, stop - first, averaging)
+            advance_debts(now, after, rate, counted, averaging)
         for o in range(n_outputs):
             fall = 0.0
             for k in range(stop - first):

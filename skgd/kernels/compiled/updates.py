@@ -6,7 +6,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from skgd.kernels.compiled.formulas import shrink, slope, update, value
+from skgd.kernels.compiled.formulas import length, shrink, slope, update, value
 from skgd.kernels.compiled.jit import PART, borrowed, inline
 from skgd.kernels.compiled.rows import accumulate, dot, entry, offset, settle, visited
 
@@ -18,11 +18,19 @@ class Targets(NamedTuple):
     weights: np.ndarray
 
 
+class Rule(NamedTuple):
+    """The record of a rule that chooses each step from its row, and the rows' squared norms."""
+
+    record: tuple
+    norms: np.ndarray
+
+
 class Pieces(NamedTuple):
-    """Records of loss and optimizer."""
+    """Records of loss and optimizer; a step rule, or None where slopes and rates are the steps."""
 
     loss: tuple
     optimizer: tuple
+    rule: Rule | None
 
 
 class Penalty(NamedTuple):
@@ -150,8 +158,8 @@ def stepped(pieces, penalty, walk, o, j, gradient, limit, rate, t):
     limit : float
         The strongest l2 penalty that does not overshoot.
     """
-    pull = min(strength(penalty.l2, j), limit) * walk.theta[o, j]
-    landed, own_rate = moved(pieces.optimizer, walk, o, j, gradient + pull, rate, t)
+    decay = min(strength(penalty.l2, j), limit) * walk.theta[o, j]
+    landed, own_rate = moved(pieces.optimizer, walk, o, j, gradient + decay, rate, t)
     return shrunk(penalty, walk, o, j, landed, own_rate)
 
 
@@ -168,6 +176,45 @@ def take_into_mean(walk, number):
 def slope_of(pieces, manner, p, y):
     """Return the slope at a prediction, within bounds."""
     return min(max(slope(pieces.loss, p, y), -manner.largest_slope), manner.largest_slope)
+
+
+def has_rule(pieces):
+    """Tell whether a rule chooses the steps; the running objective is without penalties then."""
+
+
+@overload(has_rule, jit_options=PART)
+def _has_rule(pieces):
+    found = not isinstance(pieces.types[2], types.NoneType)
+    return lambda pieces: found
+
+
+def pull(pieces, manner, i, p, y, rate):
+    """Return the slope that makes the step of row i, by a rule or by the loss."""
+
+
+@inline
+def _pull_by_rule(pieces, manner, i, p, y, rate):
+    steps = length(pieces.rule.record, value(pieces.loss, p, y), pieces.rule.norms[i])
+    return np.sign(slope(pieces.loss, p, y)) * steps / rate
+
+
+@overload(pull, jit_options=PART)
+def _pull(pieces, manner, i, p, y, rate):
+    if isinstance(pieces.types[2], types.NoneType):
+        return lambda pieces, manner, i, p, y, rate: slope_of(pieces, manner, p, y)
+    return lambda pieces, manner, i, p, y, rate: _pull_by_rule(pieces, manner, i, p, y, rate)
+
+
+def passed_over(pieces, i):
+    """Tell whether row i makes no update at all."""
+
+
+@overload(passed_over, jit_options=PART)
+def _passed_over(pieces, i):
+    rule = pieces.types[2]
+    if isinstance(rule, types.NoneType) or not rule.types[0].instance_class.piece.passes_over_zeros:
+        return lambda pieces, i: False
+    return lambda pieces, i: pieces.rule.norms[i] == 0
 
 
 @inline
@@ -210,6 +257,10 @@ def per_sample(kind, rows, targets, order, rates, pieces, penalty, walk, manner,
         i = visited(rows, y, order, visit)
         rate = theta.dtype.type(rates[number])
         limit = theta.dtype.type(1 / rates[number])
+        if passed_over(pieces, i):
+            for o in range(n_outputs):
+                total += value(pieces.loss, theta[o, d], y[i, o])
+            continue
         weight = weights[i] if weights.size else theta.dtype.type(1)
         for o in range(n_outputs):
             product, doubled = theta.dtype.type(0), theta.dtype.type(0)
@@ -217,8 +268,10 @@ def per_sample(kind, rows, targets, order, rates, pieces, penalty, walk, manner,
                 product += entry(rows, i, j) * theta[o, j]
                 doubled += size(penalty, j, theta[o, j])
             p = product + theta[o, d]
-            total += weight * value(pieces.loss, p, y[i, o]) + doubled / 2
-            g = theta.dtype.type(weight * slope_of(pieces, manner, p, y[i, o]))
+            total += weight * value(pieces.loss, p, y[i, o])
+            if not has_rule(pieces):
+                total += doubled / 2
+            g = theta.dtype.type(weight * pull(pieces, manner, i, p, y[i, o], rates[number]))
             for j in range(d):
                 gradient = g * entry(rows, i, j)
                 theta[o, j] = stepped(pieces, penalty, walk, o, j, gradient, limit, rate, t)
@@ -231,7 +284,7 @@ def per_sample(kind, rows, targets, order, rates, pieces, penalty, walk, manner,
 
 
 def per_long_sample(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
-    """Do what :func:`per_sample` does, in one pass over the coefficients an update.
+    """Do what :func:`per_sample` does without a step rule, in one pass over the coefficients.
 
     They are moved and meet the coming row in one. The sum that this ends with is waited for, so
     that only long rows gain.
@@ -293,6 +346,12 @@ def per_batch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, 
         rate = theta.dtype.type(rates[number])
         for o in range(n_outputs):
             offsets[o] = offset(rows, theta, o) + theta[o, d]
+        if has_rule(pieces):  # of single rows
+            i = order[first] if order.size else first
+            if passed_over(pieces, i):
+                for o in range(n_outputs):
+                    total += value(pieces.loss, dot(rows, i, theta, o) + offsets[o], y[i, o])
+                continue
         for visit in range(first, stop):
             i = visited(rows, y, order, visit)
             weight = weights[i] if weights.size else theta.dtype.type(1)
@@ -300,7 +359,8 @@ def per_batch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, 
             for o in range(n_outputs):
                 p = dot(rows, i, theta, o) + offsets[o]
                 loss += value(pieces.loss, p, y[i, o])
-                g = theta.dtype.type(weight * slope_of(pieces, manner, p, y[i, o]) * share)
+                found = pull(pieces, manner, i, p, y[i, o], rates[number])
+                g = theta.dtype.type(weight * found * share)
                 accumulate(rows, i, g, gradient, o)
                 gradient[o, d] += g
             total += weight * loss
@@ -311,7 +371,8 @@ def per_batch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, 
                 doubled += size(penalty, j, theta[o, j])
                 theta[o, j] = stepped(pieces, penalty, walk, o, j, gradient[o, j], limit, rate, t)
                 gradient[o, j] = 0
-            total += (stop - first) * doubled / 2
+            if not has_rule(pieces):
+                total += (stop - first) * doubled / 2
             g = gradient[o, d] if manner.fit_intercept else theta.dtype.type(0)
             theta[o, d] = moved(pieces.optimizer, walk, o, d, g, rate, t)[0]
             gradient[o, d] = 0
