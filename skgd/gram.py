@@ -12,9 +12,10 @@ from scipy.sparse import issparse
 from skgd._threads import in_threads
 from skgd.designs import Moments
 
-#: Rows, and bytes of them, that are centred and then multiplied with each other: they stay in the
-#: cache, and short sums at float32 are the more exact ones.
-FEW, FEW_BYTES = 2048, 2**21
+#: Rows that are centred and then multiplied with each other, where they are short and where they
+#: are long: fewer products of more rows, as long as these stay in the cache. Short sums at float32
+#: are the more exact ones.
+FEW, FEW_LONG, LONG = 2048, 1024, 64
 
 #: Numbers of several rows that are centred in one stretch: a loop over a short row is slow.
 STRETCH = 8192
@@ -210,7 +211,7 @@ def centred_squares(X, targets, weights, shift, dtype):
     """
     n, d = X.shape
     squares = np.zeros((len(shift) + 1,) * 2)
-    few = min(FEW, power_of_two(FEW_BYTES // (np.dtype(dtype).itemsize * max(1, d))))
+    few = FEW if d < LONG else FEW_LONG
     # Features are kept apart from the others: rows of a round length are quicker to write and to
     # multiply.
     rows = np.empty((min(n, few), d), dtype)
