@@ -217,12 +217,6 @@ def _passed_over(pieces, i):
     return lambda pieces, i: pieces.rule.norms[i] == 0
 
 
-@inline
-def weight_of(targets, i):
-    """Return the weight of a row."""
-    return targets.weights[i] if targets.weights.size else targets.y.dtype.type(1)
-
-
 def per_sample(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
     """Run some updates on one dense row each.
 
