@@ -136,16 +136,17 @@ class _Walk:
         coef, intercept = self.theta[:-1], self.theta[-1]
         starts = np.empty((len(rows), *self.theta.shape), self.theta.dtype)
         residuals = np.empty_like(targets)
-        for k, system in enumerate(systems):
+        blocks = zip(rows, targets, systems, heads, pulls, shifts, strict=True)
+        for k, (block, wanted, system, head, share, shift) in enumerate(blocks):
             starts[k] = self.theta
-            right = rows[k] @ coef
-            right *= heads[k]
+            right = np.dot(block, coef)  # on small arrays quicker than the operator
+            right *= head
             right += intercept
-            right -= targets[k]
+            right -= wanted
             # In BLAS's order of columns, the lower triangle is the upper one of the transpose.
             found = residuals[k] = self.solve(1.0, system.T, right, trans_a=1, diag=1)
-            coef -= rows[k].T @ (pulls[k] * found)
-            intercept -= shifts[k, :, 0] @ found
+            coef -= np.dot(block.T, share * found)
+            intercept -= np.dot(shift.T, found)[0]
         return starts, residuals
 
     def average_over(self, starts, rows, pulled, moved, after):
