@@ -47,16 +47,16 @@ def applies(task, rates):
     )
 
 
-def blocks_together(d, loss):
-    """Return the blocks of a chunk, where each row takes this share of the weights.
+def blocks_together(d, share):
+    """Return the blocks of a chunk of d features, where each row takes this share of the weights.
 
     So many that they stay in the cache and keep enough of the weights; none if a single block would
     not do that.
     """
-    if loss >= 1:
+    if share >= 1:
         return 0
     most = min(BLOCKS, max(1, NUMBERS // (BLOCK * d)))
-    lost, bearable = -BLOCK * np.log1p(-loss), -np.log(SMALLEST_DECAY)
+    lost, bearable = -BLOCK * np.log1p(-share), -np.log(SMALLEST_DECAY)
     return most if most * lost <= bearable else int(bearable / lost)
 
 
@@ -67,15 +67,15 @@ def run_epoch(task, state, order, rates):
     """
     objective, n_rows = task.objective, task.objective.design.n_rows
     targets = objective.y.reshape(n_rows, -1)
-    loss = float(rates.max()) * float(objective.l2[0])
-    together = BLOCK * blocks_together(objective.design.X.shape[1], loss)
+    share = float(rates.max()) * float(objective.l2[0])
+    together = BLOCK * blocks_together(objective.design.X.shape[1], share)
     walk = _Walk(task, state)
     for start in range(0, n_rows, together):
         stop = min(start + together, n_rows)
         here = slice(start, stop) if order is None else order[start:stop]
         weights = 1.0 if objective.weights is None else picked(objective.weights, here)
-        rows, found = objective.design.block(here), picked(targets, here)
-        walk.over(rows, found, weights, rates[start:stop])
+        rows, wanted = objective.design.block(here), picked(targets, here)
+        walk.over(rows, wanted, weights, rates[start:stop])
         if not walk.largest < task.largest_slope:
             return None
     theta, mean = (
@@ -99,7 +99,19 @@ class _Walk:
         self.total, self.largest = 0.0, 0.0
 
     def over(self, rows, targets, weights, rates):
-        """Walk over the rows of a chunk."""
+        """Walk over the rows of a chunk.
+
+        Parameters
+        ----------
+        rows : array of shape (size, d)
+            Inner rows.
+        targets : array of shape (size, k)
+            Their targets.
+        weights : array of shape (size,) or float
+            Their factors.
+        rates : array of shape (size,)
+            The learning rates of their updates.
+        """
         size, dtype = len(rows), self.theta.dtype
         logs = np.log1p(-self.strength * rates)
         after = np.exp(np.cumsum(logs))
@@ -166,15 +178,19 @@ class _Walk:
         taken[first:] = 1
         sums = np.empty(self.theta.shape)
         shares = _blocks(taken * after)
-        later = np.cumsum(shares[:, ::-1], axis=1)[:, ::-1, None]  # over the iterates from each on
         sums[:-1] = np.tensordot(shares.sum(axis=1), starts[:, :-1], axes=1)
-        sums[:-1] -= np.tensordot(rows, later * pulled, [(0, 1)] * 2)
+        sums[:-1] -= np.tensordot(rows, _from_here_on(shares) * pulled, [(0, 1)] * 2)
         shares = _blocks(taken)
-        later = np.cumsum(shares[:, ::-1], axis=1)[:, ::-1, None]
-        sums[-1] = shares.sum(axis=1) @ starts[:, -1] - np.sum(later * moved, axis=(0, 1))
+        sums[-1] = shares.sum(axis=1) @ starts[:, -1]
+        sums[-1] -= np.sum(_from_here_on(shares) * moved, axis=(0, 1))
         earlier = max(0, self.t + first - self.average)
         mean = (earlier * self.mean + sums) / (earlier + taken.sum())
         self.mean = mean.astype(self.mean.dtype)
+
+
+def _from_here_on(shares):
+    """Return sums of shares from each row of a block to its last, of shape (blocks, BLOCK, 1)."""
+    return np.cumsum(shares[:, ::-1], axis=1)[:, ::-1, None]
 
 
 def _blocks(rows, filling=0):

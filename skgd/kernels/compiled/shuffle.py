@@ -1,4 +1,4 @@
-"""Row orders, drawn as NumPy draws them, in a third of the time.
+"""Row orders, drawn as NumPy draws them, in less time.
 
 The generator is NumPy's default, PCG64 XSL-RR: a state of 128 bits is multiplied and added to, and
 the exclusive or of its halves, rotated by its uppermost bits, is a word of random bits.
