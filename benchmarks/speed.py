@@ -112,6 +112,25 @@ def sgd_row(name, data, epochs, penalty="l2"):
     )
 
 
+def rule_row(name, data):
+    """A step rule, which chooses each step from its row."""
+    params = dict(
+        loss="epsilon_insensitive",
+        learning_rate="pa1",
+        eta0=0.01,
+        max_iter=5,
+        tol=None,
+        random_state=0,
+    )
+    return Row(
+        name,
+        data,
+        partial(fit, linear_model.SGDRegressor(**params)),
+        partial(fit, skgd.SGDRegressor(**params)),
+        lambda X, y, model: np.mean(np.maximum(np.abs(model.predict(X) - y) - model.epsilon, 0)),
+    )
+
+
 def mini_batch_row(size, peer, peer_name, epochs=3):
     ours = skgd.MiniBatchGDRegressor(
         batch_size=size,
@@ -217,6 +236,8 @@ ROWS = [
         sgd_row(f"SGD, CSR, {penalty}", partial(stored, 100_000, 20_000, 50), 5, penalty)
         for penalty in ("l2", "l1")
     ),
+    rule_row("SGD, pa1, d = 20", partial(dense, SIZES[20], 20)),
+    rule_row("SGD, pa1, CSR", partial(stored, 100_000, 20_000, 50)),
     *(mini_batch_row(size, multilayer, "MLPRegressor") for size in (32, 256)),
     *(mini_batch_row(size, torch_loop, "PyTorch") for size in (32, 256)),
     search_row(),
