@@ -37,12 +37,12 @@ test-oldest: $(OLDEST)/installed-test  ## Run the tests with the oldest versions
 	@$(OLDEST)/bin/python -c "import platform, numpy, sklearn; print('Python', \
 	  platform.python_version(), '/ NumPy', numpy.__version__, '/ scikit-learn', sklearn.__version__)"
 	@NUMBA_DISABLE_JIT=1 $(OLDEST)/bin/python -m pytest $(PYTEST_ARGS)
-	@$(OLDEST)/bin/python -m pytest $(PYTEST_ARGS) tests/test_compiled.py -k "$(OLDEST_COMPILED)"
+	@$(OLDEST)/bin/python -m pytest $(PYTEST_ARGS) tests/solvers/compiled/test_compiled.py -k "$(OLDEST_COMPILED)"
 
 test-matrix:  ## Run the tests on every Python here, with the oldest and the newest dependencies
 	@PYTEST_ARGS="$(PYTEST_ARGS)" .ci/matrix
 
-WHEEL_TESTS ?= tests/test_package.py tests/test_public.py tests/test_stopping.py
+WHEEL_TESTS ?= tests/test_package.py tests/test_public_api.py tests/solvers/test_stopping.py
 
 test-wheel:  ## Build what would be published, and test it in an empty environment
 	@$(call require,$(PYTHON),>=,PYTHON)
@@ -62,7 +62,7 @@ test-wheel:  ## Build what would be published, and test it in an empty environme
 	@cd build/wheel && ../../$(WHEEL)/bin/python -m pytest $(PYTEST_ARGS) $(WHEEL_TESTS)
 
 hunt: $(VENV)/installed-test  ## Try the contracts on thousands of new made-up tables
-	@HYPOTHESIS_PROFILE=hunt $(BIN)/python -m pytest $(PYTEST_ARGS) tests/test_contracts.py tests/test_faults.py
+	@HYPOTHESIS_PROFILE=hunt $(BIN)/python -m pytest $(PYTEST_ARGS) tests/regressors/test_contracts.py tests/regressors/test_faults.py
 
 coverage: $(VENV)/installed-test  ## Run the tests and show the lines they miss
 	@$(BIN)/coverage erase

@@ -2,4 +2,4 @@
 
 from importlib.util import find_spec
 
-collect_ignore_glob = [] if find_spec("numba") else ["skgd/kernels/compiled/*"]
+collect_ignore_glob = [] if find_spec("numba") else ["skgd/solvers/compiled/*"]

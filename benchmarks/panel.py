@@ -22,7 +22,7 @@ from measure import in_turns, machine
 from panel_data import PANEL
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.losses import Huber
-from tests.certified import PROBLEMS
+from tests.helpers.certified import PROBLEMS
 
 #: First rates of scikit-learn's grid.
 RATES = np.logspace(-5, 0, 10)

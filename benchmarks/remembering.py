@@ -22,7 +22,7 @@ from skgd import (
     SGDRegressor,
     schedules,
 )
-from skgd._callbacks import callbacks_of
+from skgd.regressors._callbacks import callbacks_of
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skgd
 from measure import in_turns, machine
-from skgd.kernels import stochastic
+from skgd._utils import numba_support
 
 try:
     import torch
@@ -63,11 +63,11 @@ class Row:
 @contextmanager
 def numpy_only():
     """Let fits run as if Numba was not installed."""
-    compiles, stochastic.compiles = stochastic.compiles, lambda: False
+    compiles, numba_support.has_numba = numba_support.has_numba, lambda: False
     try:
         yield
     finally:
-        stochastic.compiles = compiles
+        numba_support.has_numba = compiles
 
 
 def dense(n, d, dtype=float):
@@ -254,7 +254,7 @@ def measured(row):
     """Return the cells of a row."""
     X, y = row.data()
     tasks = {"peer": partial(row.peer, X, y)}
-    if stochastic.compiles():
+    if numba_support.has_numba():
         tasks["numba"] = partial(row.ours, X, y)
     found = in_turns(tasks, ROUNDS)
     # Some of these take a hundred times as long: once is enough to see it.
@@ -300,5 +300,5 @@ if __name__ == "__main__":
             print(f"{row.name} | PyTorch | not installed", flush=True)
             continue
         print(" | ".join(measured(row)), flush=True)
-    if stochastic.compiles() and any(word in "streaming" for word in sys.argv[1:] or [""]):
+    if numba_support.has_numba() and any(word in "streaming" for word in sys.argv[1:] or [""]):
         bandwidth()

@@ -1,16 +1,16 @@
 """Gradient-descent regressors in scikit-learn's manner: batch, mini-batch and stochastic."""
 
 from skgd import losses, optimizers, penalties, schedules
-from skgd._versions import show_versions
+from skgd._utils.versions import show_versions
 from skgd.callbacks import EarlyStopping
 from skgd.minimization import approx_gradient, check_gradient, maximize, minimize
+from skgd.model_selection import learning_rate_range_test
 from skgd.plotting import (
     ConvergenceDisplay,
     DescentPathDisplay,
     LearningRateDisplay,
     ScheduleDisplay,
 )
-from skgd.range_test import learning_rate_range_test
 from skgd.regressors import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 
 __version__ = "0.1.0.dev0"

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from skgd._validation import check_integer, check_real, refuse
-from skgd.history import column
-from skgd.stopping import Plateau
+from skgd._utils.validation import check_integer, check_real, refuse
+from skgd.solvers.history import column
+from skgd.solvers.stopping import Plateau
 
 
 class EarlyStopping:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from skgd._pieces import Piece, piece
-from skgd._validation import check_real
+from skgd._utils.component import Piece, piece
+from skgd._utils.validation import check_real
 
 __all__ = ["L1", "L2", "ElasticNet", "Penalty"]
 

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgd import BatchGDRegressor, EarlyStopping, MiniBatchGDRegressor, SGDRegressor
-from skgd._validation import InvalidParameterError
+from skgd._utils.validation import InvalidParameterError
 from skgd.losses import SquaredError
 
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]

@@ -59,7 +59,7 @@ def test_every_registered_piece_is_public(module):
 
 @pytest.mark.parametrize("active", [True, False])
 def test_versions_name_the_executor(active, monkeypatch, capsys):
-    monkeypatch.setattr("skgd._versions.compiles", lambda: active)
+    monkeypatch.setattr("skgd._utils.numba_support.has_numba", lambda: active)
     skgd.show_versions()
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert lines["skgd"]

@@ -8,9 +8,9 @@ link, :meth:`Loss.mean` leads back from ``p``. A new loss is a frozen dataclass 
 
 from skgd.losses._base import Loss
 from skgd.losses._base import weighted_quantile as weighted_quantile
-from skgd.losses._kinked import AbsoluteError, EpsilonInsensitive, Quantile
-from skgd.losses._kinked import SmoothedTube as SmoothedTube
 from skgd.losses._log_link import Gamma, Poisson
+from skgd.losses._nonsmooth import AbsoluteError, EpsilonInsensitive, Quantile
+from skgd.losses._nonsmooth import SmoothedTube as SmoothedTube
 from skgd.losses._smooth import Huber, LogCosh, SquaredEpsilonInsensitive, SquaredError
 
 __all__ = [

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skgd._pieces import Piece, piece
-from skgd._validation import InvalidParameterError
+from skgd._utils.component import Piece, piece
+from skgd._utils.validation import InvalidParameterError
 
 #: Share of a parabola above the loss that stands in for a second derivative that vanishes. With
 #: less, models are flat where no row bends; with more, steps are needlessly short.

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skgd._pieces import piece
+from skgd._utils.component import piece
 from skgd.losses._base import Loss, refuse_targets
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from skgd._pieces import piece
-from skgd._validation import check_real
+from skgd._utils.component import piece
+from skgd._utils.validation import check_real
 from skgd.losses._base import SHARE, TINY, Loss, weighted_quantile
 
 

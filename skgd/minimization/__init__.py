@@ -1,6 +1,6 @@
 """Descent on any function: of a number, of arrays, of a finite sum."""
 
-from skgd.minimization._gradient import approx_gradient, check_gradient
+from skgd.minimization._finite_differences import approx_gradient, check_gradient
 from skgd.minimization._minimize import maximize, minimize
 
 __all__ = ["approx_gradient", "check_gradient", "maximize", "minimize"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg.blas import dnrm2
 
-from skgd.minimization._ending import Ending
+from skgd.minimization._termination import Ending
 from skgd.objectives import Point
 
 #: Steps in a row without a smaller value or gradient that end a descent.

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from skgd._validation import InvalidParameterError, refuse
-from skgd.minimization._gradient import quotients
+from skgd._utils.validation import InvalidParameterError, refuse
+from skgd.minimization._finite_differences import quotients
 from skgd.objectives import Point
 
 #: What ``jac`` may say in words, and the difference quotient that it asks for.

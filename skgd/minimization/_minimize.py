@@ -8,10 +8,9 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 from sklearn.utils import check_random_state
 
-from skgd import _pieces, optimizers, schedules
-from skgd._parameters import check_random_state as check_seed
-from skgd._parameters import elementwise_names, schedule_of
-from skgd._validation import (
+from skgd import optimizers, schedules
+from skgd._utils import component
+from skgd._utils.validation import (
     InvalidParameterError,
     check_bool,
     check_choice,
@@ -22,10 +21,12 @@ from skgd._validation import (
 )
 from skgd.minimization._descent import Limits, descend
 from skgd.minimization._function import QUOTIENTS, Function, Shown
-from skgd.minimization._layout import Layout
-from skgd.minimization._passes import Batches, descend_by_batches
+from skgd.minimization._mini_batch import Batches, descend_by_batches
+from skgd.minimization._pytree import Layout
 from skgd.minimization._result import RECORDS, Watch, result_of
 from skgd.minimization._steps import BestStep, ExactStep, ScheduledStep, SearchedStep
+from skgd.regressors._config import check_random_state as check_seed
+from skgd.regressors._config import elementwise_names, schedule_of
 
 #: The largest partial derivative that is small enough, by where the gradient comes from: estimated
 #: ones are no more exact than this.
@@ -362,7 +363,7 @@ class Options:
         if isinstance(optimizer, str) and optimizer == "auto":
             optimizer = default_optimizer(rate)
         known = {"auto": None, **optimizers.OPTIMIZERS, **DIRECTIONS}
-        optimizer = _pieces.resolve("optimizer", optimizer, known, optimizers.Optimizer)
+        optimizer = component.resolve("optimizer", optimizer, known, optimizers.Optimizer)
         along_lines = isinstance(optimizer, tuple(DIRECTIONS.values()))
         elementwise = isinstance(optimizer, optimizers.ElementwiseOptimizer)
         if not (along_lines if searches else elementwise):

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from scipy.linalg.blas import daxpy, ddot
 
-from skgd.kernels.line_search import exact_rate
-from skgd.kernels.wolfe import Conditions, Trial, wolfe_search
-from skgd.minimization._ending import Ending
 from skgd.minimization._function import Function
+from skgd.minimization._termination import Ending
+from skgd.minimization._wolfe import Conditions, Trial, wolfe_search
 from skgd.optimizers import GD, LBFGS
 from skgd.schedules import Constant
+from skgd.solvers.line_search import exact_rate
 
 EPS = float(np.finfo(float).eps)
 
@@ -214,7 +214,7 @@ class ExactStep(AlongLine):
 
 @dataclass
 class Line:
-    """What :func:`skgd.kernels.line_search.exact_rate` asks of a quadratic."""
+    """What :func:`skgd.solvers.line_search.exact_rate` asks of a quadratic."""
 
     function: Function
     point: Any

@@ -1,6 +1,6 @@
 """What ``learning_rate="auto"`` stands for in fits by small batches."""
 
-from skgd._pieces import piece
+from skgd._utils.component import piece
 from skgd.optimizers._base import Optimizer
 
 

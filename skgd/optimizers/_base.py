@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skgd._pieces import Piece, piece
+from skgd._utils.component import Piece, piece
 
 
 def inner(a, b):
@@ -114,5 +114,5 @@ class BatchOptimizer(Optimizer):
     >>> MiniBatchGDRegressor(optimizer="cg").fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])
     Traceback (most recent call last):
         ...
-    skgd._validation.InvalidParameterError: ...
+    skgd._utils.validation.InvalidParameterError: ...
     """

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skgd._pieces import piece
+from skgd._utils.component import piece
 from skgd.optimizers._base import BatchOptimizer, inner
 
 #: Keeps quotients of squares finite, in single precision, too.

@@ -5,8 +5,8 @@ from typing import Any
 
 from scipy.linalg.blas import daxpy, ddot, dscal
 
-from skgd._pieces import piece
-from skgd._validation import check_integer
+from skgd._utils.component import piece
+from skgd._utils.validation import check_integer
 from skgd.optimizers._base import Optimizer
 
 

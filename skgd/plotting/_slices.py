@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from skgd._input import checked_rows
-from skgd._validation import check_integer, refuse
-from skgd.designs import Coordinates
+from skgd._utils.validation import check_integer, refuse
+from skgd.data.scaling import Coordinates
+from skgd.regressors._input import checked_rows
 
 #: Rows that an objective without a closed form is computed on at most.
 MOST_ROWS = 10_000

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from skgd.history import column
 from skgd.plotting._common import axes_or_new, descender, merged, named, style, thinned, wide
+from skgd.solvers.history import column
 
 LABELS = {
     "objective": "objective",
@@ -24,7 +24,7 @@ MANY_EPOCHS = 100
 
 
 if TYPE_CHECKING:
-    from skgd._typing import Names, Options
+    from skgd._utils.typing import Names, Options
 
 
 class ConvergenceDisplay:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skgd._validation import check_choice, check_integer
+from skgd._utils.validation import check_choice, check_integer
 from skgd.plotting._common import (
     COLOURS,
     axes_or_new,
@@ -31,7 +31,7 @@ LOWEST_LEVEL = 1e-4
 
 
 if TYPE_CHECKING:
-    from skgd._typing import Array, ArrayLike, Names, Options, Rows
+    from skgd._utils.typing import Array, ArrayLike, Names, Options, Rows
 
 
 class DescentPathDisplay:

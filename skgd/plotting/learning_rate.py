@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from skgd.model_selection import RangeTest, learning_rate_range_test
 from skgd.plotting._common import COLOURS, axes_or_new, merged
-from skgd.range_test import RangeTest, learning_rate_range_test
 
 if TYPE_CHECKING:
-    from skgd._typing import ArrayLike, Options, Rows
+    from skgd._utils.typing import ArrayLike, Options, Rows
 
 
 class LearningRateDisplay:

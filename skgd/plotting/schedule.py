@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from skgd import schedules
-from skgd._parameters import schedule_of
-from skgd._validation import check_integer, check_real, refuse
+from skgd._utils.validation import check_integer, check_real, refuse
 from skgd.plotting._common import axes_or_new, descender, merged, named, style, thinned, wide
+from skgd.regressors._config import schedule_of
 
 if TYPE_CHECKING:
-    from skgd._typing import Names, Options
+    from skgd._utils.typing import Names, Options
 
 
 class ScheduleDisplay:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from skgd._batches import FitsBatchesByMoments
-from skgd.regressors._keyword import KeywordGDRegressor
+from skgd.regressors._fit_batches import FitsBatchesByMoments
+from skgd.regressors._keyword_fit import KeywordGDRegressor
 from skgd.schedules import Adaptive
-from skgd.stopping import GradientTest, Plateau
-from skgd.tasks import Tests
+from skgd.solvers.problem import Tests
+from skgd.solvers.stopping import GradientTest, Plateau
 
 if TYPE_CHECKING:
-    from skgd._typing import LossLike, OptimizerLike, PenaltyLike, RandomState, RateLike
+    from skgd._utils.typing import LossLike, OptimizerLike, PenaltyLike, RandomState, RateLike
 
 
 class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):

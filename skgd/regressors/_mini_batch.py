@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from skgd._batches import FitsBatchesByUpdates
 from skgd.optimizers import Snapshot
-from skgd.regressors._keyword import KeywordGDRegressor
-from skgd.stopping import Plateau, progress
-from skgd.tasks import Tests
+from skgd.regressors._fit_batches import FitsBatchesByUpdates
+from skgd.regressors._keyword_fit import KeywordGDRegressor
+from skgd.solvers.problem import Tests
+from skgd.solvers.stopping import Plateau, progress
 
 if TYPE_CHECKING:
-    from skgd._typing import LossLike, OptimizerLike, PenaltyLike, RandomState, RateLike
+    from skgd._utils.typing import LossLike, OptimizerLike, PenaltyLike, RandomState, RateLike
 
 
 class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):

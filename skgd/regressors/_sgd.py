@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from skgd._batches import FitsBatchesByUpdates
-from skgd._estimator import BaseGDRegressor
 from skgd.optimizers import Snapshot
-from skgd.stopping import Plateau, progress
-from skgd.tasks import Tests
+from skgd.regressors._base import BaseGDRegressor
+from skgd.regressors._fit_batches import FitsBatchesByUpdates
+from skgd.solvers.problem import Tests
+from skgd.solvers.stopping import Plateau, progress
 
 if TYPE_CHECKING:
-    from skgd._typing import (
+    from skgd._utils.typing import (
         ArrayLike,
         LossLike,
         OptimizerLike,

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from skgd._pieces import Piece, piece
-from skgd._validation import InvalidParameterError
+from skgd._utils.component import Piece, piece
+from skgd._utils.validation import InvalidParameterError
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from skgd._pieces import piece
-from skgd._validation import InvalidParameterError, check_choice, check_integer, check_real, refuse
+from skgd._utils.component import piece
+from skgd._utils.validation import (
+    InvalidParameterError,
+    check_choice,
+    check_integer,
+    check_real,
+    refuse,
+)
 from skgd.schedules._base import Run, Schedule, check_length, progress
 from skgd.schedules._powers import Adaptive, Constant
 from skgd.schedules._rules import LineSearch, PassiveAggressive

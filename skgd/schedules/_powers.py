@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from skgd._pieces import piece
-from skgd._validation import InvalidParameterError, check_choice, check_real
+from skgd._utils.component import piece
+from skgd._utils.validation import InvalidParameterError, check_choice, check_real
 from skgd.schedules._base import Run, Schedule
 
 

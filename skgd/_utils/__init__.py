@@ -1,0 +1,1 @@
+"""Helpers of every package: components, validation, threads, versions."""

@@ -1,1 +1,0 @@
-"""How updates are executed: the same formulas on full batches, and on rows and small batches."""

@@ -1,0 +1,428 @@
+"""What the three regressors share: checking input, assembling a task, keeping what came of it."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from abc import ABCMeta, abstractmethod
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from scipy.sparse import csr_matrix, issparse
+from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import assert_all_finite
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skgd._utils.doc_links import LinkedToDocs
+from skgd._utils.nested_params import HoldsPieces
+from skgd.data import check_features, is_blocked, predict_blocks
+from skgd.data.design import Design
+from skgd.objectives import Expansion, Frame, build
+from skgd.regressors._callbacks import CallbackSupportMixin, Watch, callbacks_of
+from skgd.regressors._config import plan
+from skgd.regressors._fit_state import begun, continued, starting_point, turned
+from skgd.regressors._input import blocked_rows, checked_rows, training_and_validation
+from skgd.regressors._messages import explained, shortfall
+from skgd.schedules import Adaptive
+from skgd.solvers import automatic
+from skgd.solvers.descent import descend
+from skgd.solvers.problem import Diverged, Seen, Task
+from skgd.solvers.stopping import StopReason
+
+if TYPE_CHECKING:
+    from skgd._utils.typing import Array, ArrayLike, Rows
+
+
+class BaseGDRegressor(
+    CallbackSupportMixin,
+    LinkedToDocs,
+    MultiOutputMixin,
+    RegressorMixin,
+    HoldsPieces,
+    metaclass=ABCMeta,
+):
+    """Base of the three regressors; each says how many rows an update has, and what ends a fit."""
+
+    coef_: Any
+    intercept_: Array
+    n_iter_: int
+    t_: int
+    converged_: bool
+    stop_reason_: str
+    n_features_in_: int
+    feature_names_in_: Array
+
+    _full_batch = False
+    _flat_beside_objects = False  # whether flat parameters may stand unread beside objects
+    _weights_are_relative = True  # whether only the proportions of the weights matter
+
+    @abstractmethod
+    def _batch_size(self, n_rows):
+        """Return the rows in an update; None means the full batch."""
+
+    @abstractmethod
+    def _tests(self, task):
+        """Return what ends a fit."""
+
+    @abstractmethod
+    def _on_divergence(self, chosen):
+        """Return what an explosion leads to; `chosen` is a schedule, None if it was "auto"."""
+
+    def partial_fit(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Make one epoch of updates on the given rows, from where the last call ended.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or Dask collection of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, not negative. If all are zero, a warning says that nothing changed.
+
+        Returns
+        -------
+        self
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If the input or a parameter is refused, or the descent diverges; the model stays as it
+            was.
+        """
+        first = not hasattr(self, "coef_")
+        return self._attempt("_partial_fit", X, y, sample_weight=sample_weight, first=first)
+
+    def predict(self, X: Rows) -> Array:
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or Dask collection of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions, of the dtype of the coefficients where X has it too; a Dask array, not yet
+            computed, where X is a Dask collection.
+        """
+        check_is_fitted(self)
+        if is_blocked(X):
+            check_features(self, X, reset=False)
+            like = self._carried.coef
+            return predict_blocks(X, self._predictor(), like.dtype, like.shape[:-1])
+        return self._predictions(X)
+
+    def score(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the R² of the predictions, averaged over the outputs.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or Dask collection of shape (n_samples, n_features)
+            Rows.
+        y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            At most 1.
+        """
+        if not is_blocked(X):
+            return super().score(X, y, sample_weight)
+        check_is_fitted(self)
+        check_features(self, X, reset=False)
+        blocks = blocked_rows(X, y, "sample_weight", sample_weight)
+        return blocks.r2(self._predictor())
+
+    def _predictor(self):
+        """Return what predicts rows of which the features have been checked."""
+        twin = copy.copy(self)
+        vars(twin).pop("feature_names_in_", None)
+        twin._carried = replace(self._carried, history=None)
+        return twin._predictions
+
+    def _predictions(self, X):
+        """Return what `predict` does, of rows in memory."""
+        rows = validate_data(
+            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
+        )
+        products = rows @ self.coef_.T
+        if issparse(self.coef_):
+            products = products.toarray() if issparse(products) else products
+            products = products.reshape(rows.shape[0], *self._carried.coef.shape[:-1])
+        intercept = self.intercept_[0] if products.ndim == 1 else self.intercept_
+        return self.loss_.mean(products + intercept)
+
+    def sparsify(self) -> Self:
+        """Convert ``coef_`` to a sparse matrix, which saves memory where most of it is zero.
+
+        Returns
+        -------
+        self
+            The estimator; ``coef_`` is a CSR matrix with one row an output.
+        """
+        check_is_fitted(self)
+        self.coef_ = csr_matrix(self.coef_)
+        return self
+
+    def densify(self) -> Self:
+        """Convert ``coef_`` back to an array; fitting does so by itself.
+
+        Returns
+        -------
+        self
+            The estimator.
+        """
+        check_is_fitted(self)
+        if issparse(self.coef_):
+            self.coef_ = self.coef_.toarray().reshape(self._carried.coef.shape)
+        return self
+
+    @property
+    def history_(self) -> dict[str, Array]:
+        """Course of the descent: a dict of 1-D arrays of one length.
+
+        Row 0 is the starting point, then one row an epoch for the model after it: ``epoch``,
+        ``learning_rate``, ``time`` (seconds), ``objective`` and ``gradient_norm`` or
+        ``running_objective``, and ``validation_score`` where there is one. Compiled epochs that run
+        in one call have equal shares of its time.
+        """
+        if not hasattr(self, "_carried"):
+            raise AttributeError(f"{type(self).__name__} has no history_ before it is fitted")
+        return self._carried.history.arrays()
+
+    @property
+    def path_(self) -> dict[str, Array]:
+        """Coefficients along the descent, with ``record="path"``: a dict of equal 1-D arrays.
+
+        ``update`` counts the updates made; ``coef_0``, …, ``intercept`` are the parameters then, in
+        the units of the data (``coef_0_1``, ``intercept_0`` of several outputs). The start and the
+        last are there, and between them every k-th update, where k doubles as often as the path
+        would grow beyond 2048 points (fewer with more than two thousand coefficients).
+        """
+        if not hasattr(self, "_carried") or self._carried.history.path is None:
+            raise AttributeError(
+                f"{type(self).__name__} has no path_. Fit with record='path' to keep it."
+            )
+        return self._carried.history.path.arrays()
+
+    def _attempt(self, method, *args, **kwargs):
+        """Run a fitting method on a copy, and keep what came of it only if it succeeds."""
+        twin = copy.copy(self)
+        if hasattr(twin, "coef_"):
+            twin.densify()
+        # Numbers out of bounds are found out from themselves, already where a task is assembled.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+            reason = getattr(twin, method)(*args, **kwargs)
+        if reason is None:
+            return self
+        if reason is StopReason.INTERRUPTED and twin.n_iter_ == 0 and hasattr(self, "coef_"):
+            raise KeyboardInterrupt("left the model as it was: no epoch was complete")
+        self.__dict__ = vars(twin)  # at once: an interrupt finds either all or nothing
+        if reason is StopReason.INTERRUPTED:
+            raise KeyboardInterrupt(f"stored the model as it was after epoch {self.n_iter_}")
+        return self
+
+    def _fit(self, X, y, sample_weight, start, validation_rows, groups):
+        vars(self).pop("_run", None)  # of a fit_batches that was broken off
+        pieces = plan(self)
+        # Second moments show whether entries are finite, and save a look at every one.
+        finite = not (self._full_batch and pieces.loss.quadratic and sample_weight is None)
+        finite |= self.early_stopping
+        data = checked_rows(self, X, y, sample_weight, groups, reset=True, finite=finite)
+        if data is None:
+            raise ValueError("sample_weight is zero for every row; fit needs a row with weight.")
+        data.check_targets(pieces.loss)
+        training, validation = training_and_validation(self, data, *validation_rows)
+        start = starting_point(self, training, *start)
+        gram = self._gram(training, pieces)
+        if not (finite or data.blocked or (gram is not None and gram.finite)):
+            assert_all_finite(data.X, estimator_name=type(self).__name__, input_name="X")
+        carried = begun(self, training, pieces, start, gram)
+        carried, gram = turned(self, training, pieces, carried, gram)
+        with callbacks_of(self, X, y, sample_weight) as progress:
+            reason = self._descend(
+                pieces, training, validation, carried, self.max_iter, gram, progress
+            )
+            if progress is not None:
+                progress.finish(vars(self))
+        return reason
+
+    def _partial_fit(self, X, y, sample_weight, first):
+        pieces = plan(self)
+        if first and self.early_stopping:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True: one epoch cannot be stopped "
+                "early. Call fit, or set early_stopping=False and score the model yourself."
+            )
+        data = checked_rows(self, X, y, sample_weight, None, reset=first)
+        if data is None:
+            warnings.warn(
+                "partial_fit got weights that are all zero: nothing was learned from these rows.",
+                UserWarning,
+                stacklevel=4,
+            )
+            return None
+        if not first and hasattr(self, "_carried"):
+            data = data.astype(self._carried.state.theta.dtype)
+        data.check_targets(pieces.loss)
+        if data.blocked:
+            data.count()
+        if first or not hasattr(self, "_carried"):
+            carried = begun(self, data, pieces, starting_point(self, data, None, None))
+        else:
+            carried = continued(self, data, pieces)
+        return self._descend(pieces, data, None, carried)
+
+    # Assembly
+
+    def _gram(self, data, pieces):
+        """Return the second moments of the rows where descending on them is cheaper, or None."""
+        if self._full_batch and pieces.loss.quadratic and data.gram_pays:
+            return data.gram()
+        if data.blocked and (self._full_batch or self.standardize):
+            data.moments()  # and every entry has been looked at
+        elif data.blocked:
+            data.count()
+        return None
+
+    def _objective(self, data, coordinates, loss, penalty, mean_weight):
+        frame = Frame(
+            coordinates,
+            self.fit_intercept,
+            loss,
+            l1=np.append(penalty.l1 / coordinates.scale, 0.0).astype(data.dtype),
+            l2=np.append(penalty.l2 / coordinates.scale**2, 0.0).astype(data.dtype),
+        )
+        return build(data, frame, mean_weight if self._weights_are_relative else None)
+
+    # Descent
+
+    def _descend(self, pieces, data, validation, carried, max_iter=None, gram=None, progress=None):
+        """Descend, keep the outcome, and return why it ended; one epoch if `max_iter` is None."""
+        validate = None
+        if validation is not None:
+            validate = self._validator(validation, carried.coordinates, pieces.loss)
+        watch = None
+        if self.verbose or progress is not None:
+            watch = Watch(
+                self.verbose, progress, lambda state: self._fitted(carried, state, pieces)
+            )
+        left, epochs = max_iter or 1, 0
+        mean_weight = carried.weight / carried.rows
+        whole = self._objective(data, carried.coordinates, pieces.loss, pieces.penalty, mean_weight)
+        streaming = max_iter is None
+        stages = [whole]
+        if hasattr(pieces.loss, "smoothed"):
+            batch_size = self._batch_size(whole.design.n_rows)
+            part = streaming or whole.blocked
+            found = automatic.stages(pieces, whole.sample, batch_size, part)
+            stages = [whole.under(stage.loss) for stage in found]
+        for objective in stages:
+            model = objective if gram is None else Expansion.of_gram(objective, gram)
+            task = self._task(pieces, objective, model, left, streaming)
+            if streaming:
+                before = max(carried.weight - data.total_weight, 0)
+                unit = mean_weight if self._weights_are_relative else 1.0
+                task = replace(task, seen=Seen(before, mean_weight, unit))
+            tests = self._tests(task)
+            tests.plateau = copy.copy(carried.state.plateau) or tests.plateau
+            if max_iter is None and not isinstance(task.schedule, Adaptive):
+                tests.plateau = None  # one epoch on these rows shows no convergence
+            tests.early_stopping = self.early_stopping and validation is not None
+            tests.validate = validate
+            if objective is not stages[-1]:
+                tests.hurry(automatic.STAGE_TOL)
+            elif len(stages) > 1 and tests.gradient is not None and self.tol:
+                tests.hurry(automatic.LAST_STAGE_TOL)
+            try:
+                outcome = descend(task, carried.state, tests, carried.history, watch)
+            except Diverged as diverged:
+                raise explained(diverged, task) from None
+            carried.state = replace(outcome.state, plateau=tests.plateau)
+            epochs, left = epochs + outcome.epochs, left - outcome.epochs
+            if objective is not stages[-1]:
+                carried.state.plateau = None
+            if left <= 0 or outcome.reason not in (StopReason.CONVERGED, StopReason.PRECISION):
+                break
+        self._keep(carried, outcome, task, pieces)
+        self.n_iter_ = epochs
+        message = shortfall(self, outcome, task, pieces, tests)
+        if message is not None:
+            warnings.warn(message, ConvergenceWarning, stacklevel=5)
+        return outcome.reason
+
+    def _task(self, pieces, objective, model, max_iter, streaming):
+        batch_size = self._batch_size(objective.design.n_rows)
+        # What descends on moments alone chooses by them; blocks need not be looked into.
+        moments = isinstance(model, Expansion) and pieces.optimizer is None
+        seen = objective if moments else objective.sample
+        if objective.blocked and batch_size is not None:
+            chosen = automatic.choose_for_walks(pieces, seen, model, batch_size)
+        else:
+            chosen = automatic.choose(pieces, seen, model, batch_size, streaming)
+        optimizer, schedule = chosen
+        return Task(
+            objective=objective,
+            model=model,
+            optimizer=optimizer,
+            schedule=schedule,
+            batch_size=batch_size,
+            max_iter=max_iter,
+            horizon=self.max_iter,
+            alpha=pieces.alpha,
+            shuffle=getattr(self, "shuffle", False),
+            average=int(getattr(self, "average", 0)),
+            record=self.record,
+            on_divergence=self._on_divergence(pieces.schedule),
+            streaming=streaming,
+        )
+
+    def _validator(self, validation, coordinates, loss):
+        def score(theta):
+            return validation.r2(
+                lambda X: loss.mean(Design(X, coordinates, self.fit_intercept).predict(theta))
+            )
+
+        return score
+
+    def _keep(self, carried, outcome, task, pieces):
+        """Set the fitted attributes."""
+        vars(self).update(self._fitted(carried, carried.state, pieces))
+        self.schedule_, self.optimizer_ = task.schedule, task.optimizer
+        self._last_epoch = (task.objective.design.n_rows, outcome.final.get("running_objective"))
+        self.stop_reason_ = str(outcome.reason)
+        self.converged_ = outcome.reason.is_success
+
+    def _fitted(self, carried, state, pieces):
+        """Return the fitted attributes that a state stands for."""
+        theta = state.model(int(getattr(self, "average", 0)))
+        coef, intercept = carried.coordinates.to_data(theta)
+        intercept = np.atleast_1d(intercept)
+        carried = replace(
+            carried,
+            state=state,
+            history=carried.history.copy(),
+            coef=coef.copy(),
+            intercept=intercept.copy(),
+        )
+        return {
+            "coef_": coef,
+            "intercept_": intercept,
+            "t_": state.t,
+            "loss_": pieces.loss,
+            "penalty_": pieces.penalty,
+            "_carried": carried,
+        }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

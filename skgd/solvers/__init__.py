@@ -1,0 +1,1 @@
+"""The descent loop and the solvers that run its epochs."""

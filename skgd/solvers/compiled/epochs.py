@@ -1,0 +1,103 @@
+"""Epochs that follow each other, of whichever kind."""
+
+from typing import NamedTuple
+
+from numba.extending import overload
+
+from skgd.solvers.compiled.jit import MERGED_PART, Kernel, inline
+from skgd.solvers.compiled.lazy_sparse import per_touch
+from skgd.solvers.compiled.sgd_loops import per_batch, per_long_sample, per_sample
+
+
+class PerSample(NamedTuple):
+    """Updates on one dense row each."""
+
+
+class PerLongSample(NamedTuple):
+    """Updates on one long dense row each."""
+
+
+class PerBatch(NamedTuple):
+    """Updates on rows of any kind and number."""
+
+
+class PerTouch(NamedTuple):
+    """Updates on sparse rows that touch their entries only."""
+
+
+LOOPS = {
+    PerSample: per_sample,
+    PerLongSample: per_long_sample,
+    PerBatch: per_batch,
+    PerTouch: per_touch,
+}
+
+
+def epoch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
+    """Run an epoch; see :func:`skgd.solvers.compiled.sgd_loops.per_sample`."""
+
+
+@overload(epoch, jit_options=MERGED_PART)
+def _epoch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
+    return LOOPS[kind.instance_class]
+
+
+def epochs(
+    kind,
+    rows,
+    targets,
+    orders,
+    rates,
+    pieces,
+    penalty,
+    walk,
+    manner,
+    start,
+    t,
+    course,
+    totals,
+    times,
+):
+    """Run epochs.
+
+    Parameters
+    ----------
+    kind : PerSample, PerLongSample, PerBatch or PerTouch
+        Which loop runs them.
+    orders : array of shape (number, n_rows)
+        The rows in the order of their visits; of shape (number, 0) for that in which they stand.
+    rates : array of shape (number, m)
+        The rates of each epoch.
+    course : Walk of arrays of shape (number, k, d + 1)
+        Takes what the epochs lead to; arrays of length 0 for what is not to be known.
+    totals : array of shape (number,)
+        Takes the sums of their objectives.
+    times : array of shape (number,)
+        Takes the numbers of the updates that come after them.
+    rows, targets, pieces, penalty, walk, manner, start, t
+        See :func:`skgd.solvers.compiled.sgd_loops.per_sample`.
+    """
+    for number in range(len(rates)):
+        order, some, t = orders[number], rates[number], float(t)
+        totals[number], t = epoch(
+            kind, rows, targets, order, some, pieces, penalty, walk, manner, start, t
+        )
+        times[number] = t
+        keep(course.theta, number, walk.theta)
+        keep(course.mean, number, walk.mean)
+        keep(course.first, number, walk.first)
+        keep(course.second, number, walk.second)
+        keep(course.owed, number, walk.owed)
+        keep(course.paid, number, walk.paid)
+
+
+@inline
+def keep(course, number, part):
+    """Keep a copy of an array, if there is a place for it."""
+    if len(course):
+        for o in range(part.shape[0]):  # an assignment of arrays would compile for seconds
+            for j in range(part.shape[1]):
+                course[number, o, j] = part[o, j]
+
+
+run_epochs = Kernel(epochs)

@@ -1,0 +1,376 @@
+"""Updates on a few rows each, as loops: what :mod:`skgd.solvers.sgd.reference` does with arrays."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from skgd.solvers.compiled.formulas import length, shrink, slope, update, value
+from skgd.solvers.compiled.jit import PART, borrowed, inline
+from skgd.solvers.compiled.rows import accumulate, dot, entry, offset, settle, visited
+
+
+class Targets(NamedTuple):
+    """What belongs to each row; arrays of length 0 stand for what is not there."""
+
+    y: np.ndarray
+    weights: np.ndarray
+
+
+class Rule(NamedTuple):
+    """The record of a rule that chooses each step from its row, and the rows' squared norms."""
+
+    record: tuple
+    norms: np.ndarray
+
+
+class Pieces(NamedTuple):
+    """Records of loss and optimizer; a step rule, or None where slopes and rates are the steps."""
+
+    loss: tuple
+    optimizer: tuple
+    rule: Rule | None
+
+
+class Penalty(NamedTuple):
+    """Strengths: a number, or one a coefficient where these differ; None for no l1 penalty."""
+
+    l1: float | np.ndarray | None
+    l2: float | np.ndarray
+
+
+class Walk(NamedTuple):
+    """The arrays that updates move, each with one row an output."""
+
+    theta: np.ndarray
+    mean: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    owed: np.ndarray
+    paid: np.ndarray
+
+
+class Manner(NamedTuple):
+    """How an epoch runs."""
+
+    batch_size: int
+    fit_intercept: bool
+    average: int
+    largest_slope: float
+
+
+def strength(penalty, j):
+    """Return the strength for a coefficient."""
+
+
+@overload(strength, jit_options=PART)
+def _strength(penalty, j):
+    if isinstance(penalty, types.Array):
+        return lambda penalty, j: penalty[j]
+    return lambda penalty, j: penalty
+
+
+def size(penalty, j, w):
+    """Return the penalty of a coefficient."""
+
+
+@overload(size, jit_options=PART)
+def _size(penalty, j, w):
+    if isinstance(penalty.types[0], types.NoneType):
+        return lambda penalty, j, w: strength(penalty.l2, j) * (w * w)
+    return lambda penalty, j, w: (
+        2 * strength(penalty.l1, j) * abs(w) + strength(penalty.l2, j) * (w * w)
+    )
+
+
+def shrunk(penalty, walk, o, j, landed, own_rate):
+    """Return a coefficient after it has paid what it owes of an l1 penalty."""
+
+
+@inline
+def _pay(penalty, walk, o, j, landed, own_rate):
+    owed = walk.owed[o, j] + strength(penalty.l1, j) * own_rate
+    paid = walk.paid[o, j]
+    left = shrink(landed, owed, paid)
+    walk.owed[o, j] = owed
+    walk.paid[o, j] = paid + (left - landed)
+    return left
+
+
+@overload(shrunk, jit_options=PART)
+def _shrunk(penalty, walk, o, j, landed, own_rate):
+    if isinstance(penalty.types[0], types.NoneType):
+        return lambda penalty, walk, o, j, landed, own_rate: landed
+    return lambda penalty, walk, o, j, landed, own_rate: _pay(penalty, walk, o, j, landed, own_rate)
+
+
+def remember(optimizer, walk, o, j, first, second):
+    """Put what an update is to remember of a coordinate into its place."""
+
+
+@overload(remember, jit_options=PART)
+def _remember(optimizer, walk, o, j, first, second):
+    if not optimizer.instance_class.piece.remembers:
+        return lambda optimizer, walk, o, j, first, second: None
+
+    def store(optimizer, walk, o, j, first, second):
+        walk.first[o, j] = first
+        walk.second[o, j] = second
+
+    return store
+
+
+def recall(optimizer, memory, o, j):
+    """Return what is remembered of a coordinate."""
+
+
+@overload(recall, jit_options=PART)
+def _recall(optimizer, memory, o, j):
+    if not optimizer.instance_class.piece.remembers:
+        return lambda optimizer, memory, o, j: memory.dtype.type(0)
+    return lambda optimizer, memory, o, j: memory[o, j]
+
+
+@inline
+def moved(optimizer, walk, o, j, gradient, rate, t):
+    """Return where a smooth step takes a coordinate, and its own rate."""
+    change, own_rate, first, second = update(
+        optimizer,
+        gradient,
+        recall(optimizer, walk.first, o, j),
+        recall(optimizer, walk.second, o, j),
+        rate,
+        t,
+    )
+    remember(optimizer, walk, o, j, first, second)
+    return walk.theta[o, j] + change, own_rate
+
+
+@inline
+def stepped(pieces, penalty, walk, o, j, gradient, limit, rate, t):
+    """Return where an update takes a coordinate, penalties included.
+
+    Parameters
+    ----------
+    gradient : float
+        The derivative of the loss.
+    limit : float
+        The strongest l2 penalty that does not overshoot.
+    """
+    decay = min(strength(penalty.l2, j), limit) * walk.theta[o, j]
+    landed, own_rate = moved(pieces.optimizer, walk, o, j, gradient + decay, rate, t)
+    return shrunk(penalty, walk, o, j, landed, own_rate)
+
+
+@inline
+def take_into_mean(walk, number):
+    """Take the iterate into the mean, as the one with this number."""
+    share = walk.theta.dtype.type(1 / number)
+    for o in range(walk.theta.shape[0]):
+        for j in range(walk.theta.shape[1]):
+            walk.mean[o, j] += (walk.theta[o, j] - walk.mean[o, j]) * share
+
+
+@inline
+def slope_of(pieces, manner, p, y):
+    """Return the slope at a prediction, within bounds."""
+    return min(max(slope(pieces.loss, p, y), -manner.largest_slope), manner.largest_slope)
+
+
+def has_rule(pieces):
+    """Tell whether a rule chooses the steps; the running objective is without penalties then."""
+
+
+@overload(has_rule, jit_options=PART)
+def _has_rule(pieces):
+    found = not isinstance(pieces.types[2], types.NoneType)
+    return lambda pieces: found
+
+
+def pull(pieces, manner, i, p, y, rate):
+    """Return the slope that makes the step of row i, by a rule or by the loss."""
+
+
+@inline
+def _pull_by_rule(pieces, manner, i, p, y, rate):
+    steps = length(pieces.rule.record, value(pieces.loss, p, y), pieces.rule.norms[i])
+    return np.sign(slope(pieces.loss, p, y)) * steps / rate
+
+
+@overload(pull, jit_options=PART)
+def _pull(pieces, manner, i, p, y, rate):
+    if isinstance(pieces.types[2], types.NoneType):
+        return lambda pieces, manner, i, p, y, rate: slope_of(pieces, manner, p, y)
+    return lambda pieces, manner, i, p, y, rate: _pull_by_rule(pieces, manner, i, p, y, rate)
+
+
+def passed_over(pieces, i):
+    """Tell whether row i makes no update at all."""
+
+
+@overload(passed_over, jit_options=PART)
+def _passed_over(pieces, i):
+    rule = pieces.types[2]
+    if isinstance(rule, types.NoneType) or not rule.types[0].instance_class.piece.passes_over_zeros:
+        return lambda pieces, i: False
+    return lambda pieces, i: pieces.rule.norms[i] == 0
+
+
+def per_sample(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
+    """Run some updates on one dense row each.
+
+    Parameters
+    ----------
+    kind : record
+        What this loop is found by; it is not looked at.
+    rows, targets, pieces, penalty, walk, manner : records
+        See their classes; `walk` is changed.
+    order : array
+        The rows in the order of their visits; of length 0 for the order in which they stand.
+    rates : array
+        The learning rates of these updates.
+    start : int
+        The visit that comes first.
+    t : float
+        The number of the first update.
+
+    Returns
+    -------
+    total : float
+        Sum of the objectives just before the updates.
+    t : int
+        The number of the next update.
+    """
+    rows, targets, walk = borrowed(rows), borrowed(targets), borrowed(walk)
+    theta, y, weights = walk.theta, targets.y, targets.weights
+    n_outputs, d = theta.shape[0], theta.shape[1] - 1
+    total = 0.0
+    for number in range(len(rates)):
+        visit = start + number
+        i = visited(rows, y, order, visit)
+        rate = theta.dtype.type(rates[number])
+        limit = theta.dtype.type(1 / rates[number])
+        if passed_over(pieces, i):
+            for o in range(n_outputs):
+                total += value(pieces.loss, theta[o, d], y[i, o])
+            continue
+        weight = weights[i] if weights.size else theta.dtype.type(1)
+        for o in range(n_outputs):
+            product, doubled = theta.dtype.type(0), theta.dtype.type(0)
+            for j in range(d):
+                product += entry(rows, i, j) * theta[o, j]
+                doubled += size(penalty, j, theta[o, j])
+            p = product + theta[o, d]
+            total += weight * value(pieces.loss, p, y[i, o])
+            if not has_rule(pieces):
+                total += doubled / 2
+            g = theta.dtype.type(weight * pull(pieces, manner, i, p, y[i, o], rates[number]))
+            for j in range(d):
+                gradient = g * entry(rows, i, j)
+                theta[o, j] = stepped(pieces, penalty, walk, o, j, gradient, limit, rate, t)
+            g = g if manner.fit_intercept else theta.dtype.type(0)
+            theta[o, d] = moved(pieces.optimizer, walk, o, d, g, rate, t)[0]
+        if 0 < manner.average <= t:
+            take_into_mean(walk, t - manner.average + 1)
+        t += 1
+    return total, t
+
+
+def per_long_sample(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
+    """Do what :func:`per_sample` does without a step rule, in one pass over the coefficients.
+
+    They are moved and meet the coming row in one. The sum that this ends with is waited for, so
+    that only long rows gain.
+    """
+    rows, targets, walk = borrowed(rows), borrowed(targets), borrowed(walk)
+    theta, y, weights = walk.theta, targets.y, targets.weights
+    n_outputs, d = theta.shape[0], theta.shape[1] - 1
+    # What the coming row meets: its products, and twice the penalties.
+    products, doubled = np.empty(n_outputs, theta.dtype), np.empty(n_outputs, theta.dtype)
+    i = visited(rows, y, order, start)
+    for o in range(n_outputs):
+        products[o], doubled[o] = dot(rows, i, theta, o), theta.dtype.type(0)
+        for j in range(d):
+            doubled[o] += size(penalty, j, theta[o, j])
+    total, last = 0.0, start + len(rates) - 1
+    for number in range(len(rates)):
+        coming = visited(rows, y, order, min(start + number + 1, last))
+        rate = theta.dtype.type(rates[number])
+        limit = theta.dtype.type(1 / rates[number])
+        weight = weights[i] if weights.size else theta.dtype.type(1)
+        for o in range(n_outputs):
+            p = products[o] + theta[o, d]
+            total += weight * value(pieces.loss, p, y[i, o]) + doubled[o] / 2
+            g = theta.dtype.type(weight * slope_of(pieces, manner, p, y[i, o]))
+            product, twice = theta.dtype.type(0), theta.dtype.type(0)
+            for j in range(d):
+                gradient = g * entry(rows, i, j)
+                w = stepped(pieces, penalty, walk, o, j, gradient, limit, rate, t)
+                theta[o, j] = w
+                product += entry(rows, coming, j) * w
+                twice += size(penalty, j, w)
+            products[o], doubled[o] = product, twice
+            g = g if manner.fit_intercept else theta.dtype.type(0)
+            theta[o, d] = moved(pieces.optimizer, walk, o, d, g, rate, t)[0]
+        if 0 < manner.average <= t:
+            take_into_mean(walk, t - manner.average + 1)
+        t += 1
+        i = coming
+    return total, t
+
+
+def per_batch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
+    """Do what :func:`per_sample` does, for rows of any kind and any number of them in an update.
+
+    `start` is the first visit of the first batch.
+    """
+    rows, targets, walk = borrowed(rows), borrowed(targets), borrowed(walk)
+    theta, y, weights = walk.theta, targets.y, targets.weights
+    n_outputs, d, n_rows = theta.shape[0], theta.shape[1] - 1, len(targets.y)
+    gradient, offsets = np.empty((n_outputs, d + 1), theta.dtype), np.empty(n_outputs, theta.dtype)
+    for o in range(n_outputs):
+        for j in range(d + 1):
+            gradient[o, j] = 0
+    total = 0.0
+    for number in range(len(rates)):
+        first = start + number * manner.batch_size
+        stop = min(first + manner.batch_size, n_rows)
+        limit, share = theta.dtype.type(1 / rates[number]), theta.dtype.type(1 / (stop - first))
+        rate = theta.dtype.type(rates[number])
+        for o in range(n_outputs):
+            offsets[o] = offset(rows, theta, o) + theta[o, d]
+        if has_rule(pieces):  # of single rows
+            i = order[first] if order.size else first
+            if passed_over(pieces, i):
+                for o in range(n_outputs):
+                    total += value(pieces.loss, dot(rows, i, theta, o) + offsets[o], y[i, o])
+                continue
+        for visit in range(first, stop):
+            i = visited(rows, y, order, visit)
+            weight = weights[i] if weights.size else theta.dtype.type(1)
+            loss = theta.dtype.type(0)
+            for o in range(n_outputs):
+                p = dot(rows, i, theta, o) + offsets[o]
+                loss += value(pieces.loss, p, y[i, o])
+                found = pull(pieces, manner, i, p, y[i, o], rates[number])
+                g = theta.dtype.type(weight * found * share)
+                accumulate(rows, i, g, gradient, o)
+                gradient[o, d] += g
+            total += weight * loss
+        for o in range(n_outputs):
+            settle(rows, gradient[o, d], gradient, o)
+            doubled = theta.dtype.type(0)
+            for j in range(d):
+                doubled += size(penalty, j, theta[o, j])
+                theta[o, j] = stepped(pieces, penalty, walk, o, j, gradient[o, j], limit, rate, t)
+                gradient[o, j] = 0
+            if not has_rule(pieces):
+                total += (stop - first) * doubled / 2
+            g = gradient[o, d] if manner.fit_intercept else theta.dtype.type(0)
+            theta[o, d] = moved(pieces.optimizer, walk, o, d, g, rate, t)[0]
+            gradient[o, d] = 0
+        if 0 < manner.average <= t:
+            take_into_mean(walk, t - manner.average + 1)
+        t += 1
+    return total, t

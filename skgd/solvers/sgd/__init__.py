@@ -1,0 +1,1 @@
+"""Per-sample and mini-batch updates in NumPy."""

@@ -1,0 +1,301 @@
+"""The contracts of the design, on made-up tables; `make hunt` makes up many more."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from scipy.sparse import csr_array
+from sklearn import linear_model
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor, losses, optimizers, schedules
+from skgd._utils import numba_support
+from tests.helpers.tables import tables
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:R.2 score is not well-defined"),
+]
+
+REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
+#: Rules whose steps are sums of gradients, and those that divide by them: also by roundings.
+LINEAR = ["gd", "momentum", "nesterov"]
+DIVIDING = [
+    name
+    for name, rule in optimizers.OPTIMIZERS.items()
+    if issubclass(rule, optimizers.ElementwiseOptimizer) and name not in LINEAR
+]
+regressors = st.sampled_from(REGRESSORS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def numpy_only():
+    """Run on NumPy: that compiled loops do the same is a contract of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numba_support, "has_numba", lambda: False)
+        yield
+
+
+@st.composite
+def models(draw, Regressor=None, penalties=(None, "l2", "l1", "elasticnet"), rules=LINEAR):
+    """Draw a regressor with a low explicit rate, whose epochs are counted and not judged."""
+    Regressor = Regressor or draw(regressors)
+    params = {
+        "loss": draw(st.sampled_from(list(losses.LOSSES))),
+        "penalty": draw(st.sampled_from(penalties)),
+        "alpha": draw(st.sampled_from([0.0, 0.01, 1.0])),
+        "optimizer": draw(st.sampled_from(rules)),
+        "learning_rate": draw(
+            st.sampled_from([1e-3, schedules.CosineDecay(0.002), schedules.Adaptive(0.002)])
+        ),
+        "standardize": draw(st.booleans()),
+        "fit_intercept": draw(st.booleans()),
+        "max_iter": draw(st.integers(1, 4)),
+        "tol": None,
+    }
+    if Regressor is not BatchGDRegressor:
+        params["shuffle"] = draw(st.booleans())
+        params["average"] = draw(st.sampled_from([False, True, 3]))
+        params["random_state"] = draw(st.integers(0, 9))
+    if Regressor is MiniBatchGDRegressor:
+        params["batch_size"] = draw(st.integers(1, 13))
+    return Regressor(**params)
+
+
+def same(one, other, tol=1e-9):
+    """Check that two models are the same up to rounding."""
+    scale = max(1.0, np.abs(other.coef_).max(), np.abs(other.intercept_).max())
+    assert_allclose(one.coef_, other.coef_, rtol=0, atol=tol * scale)
+    assert_allclose(one.intercept_, other.intercept_, rtol=0, atol=tol * scale)
+    assert one.t_ == other.t_
+
+
+# 2: scikit-learn's SGDRegressor
+
+
+@given(
+    table=tables(),
+    loss=st.sampled_from(
+        ["squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive"]
+    ),
+    penalty=st.sampled_from([None, "l2", "l1", "elasticnet"]),
+    rate=st.sampled_from(["constant", "invscaling", "optimal", "adaptive"]),
+    weighted=st.booleans(),
+)
+def test_unshuffled_sgd_is_scikit_learns(table, loss, penalty, rate, weighted):
+    X, y, weights = table
+    params = dict(loss=loss, penalty=penalty, learning_rate=rate, alpha=0.01, eta0=0.005)
+    params |= {"shuffle": False, "max_iter": 3, "tol": None}
+    theirs = linear_model.SGDRegressor(**params).fit(
+        X, y, sample_weight=weights if weighted else None
+    )
+    assume(np.abs(theirs.coef_).max() < 1e6 and np.abs(theirs.intercept_).max() < 1e6)
+    ours = SGDRegressor(**params).fit(X, y, sample_weight=weights if weighted else None)
+    # Weight 0 drops a row here; there it moves nothing but is counted.
+    if not weighted or (weights > 0).all():
+        same(ours, theirs)
+
+
+# 3: the regressors among themselves
+
+
+@given(table=tables(), model=models(BatchGDRegressor, penalties=(None, "l2")))
+def test_one_batch_of_all_rows_is_a_full_batch(table, model):
+    X, y, _ = table
+    params = model.get_params(deep=False)
+    twin = MiniBatchGDRegressor(**params).set_params(batch_size=len(y), shuffle=False)
+    same(twin.fit(X, y), model.fit(X, y))
+
+
+@given(table=tables(), model=models(SGDRegressor))
+def test_batches_of_one_row_are_stochastic_descent(table, model):
+    X, y, _ = table
+    params = model.get_params(deep=False)
+    params = {
+        name: value for name, value in params.items() if name not in ("eta0", "power_t")
+    }  # read by names only
+    twin = MiniBatchGDRegressor(**params).set_params(batch_size=1)
+    same(twin.fit(X, y), model.fit(X, y))
+
+
+# 4: resuming
+
+
+@given(table=tables(), model=models(rules=LINEAR + DIVIDING))
+def test_epochs_are_calls_of_partial_fit(table, model):
+    X, y, _ = table
+    whole, parts = clone(model).fit(X, y), clone(model)
+    for _ in range(model.max_iter):
+        parts = pickle.loads(pickle.dumps(parts.partial_fit(X, y)))
+    same(parts, whole)
+
+
+# 5: weights
+
+
+@given(table=tables(), model=models(rules=LINEAR + DIVIDING))
+def test_a_row_of_weight_zero_is_no_row(table, model):
+    X, y, weights = table
+    kept = weights > 0
+    weighted = clone(model).fit(X, y, sample_weight=weights)
+    same(weighted, model.fit(X[kept], y[kept], sample_weight=weights[kept]), tol=1e-12)
+
+
+@given(table=tables(), model=models(BatchGDRegressor))
+def test_whole_weights_are_repeated_rows(table, model):
+    X, y, weights = table
+    repeats = weights.astype(int)
+    weighted = clone(model).fit(X, y, sample_weight=weights)
+    same(weighted, model.fit(np.repeat(X, repeats, axis=0), np.repeat(y, repeats)))
+
+
+@given(table=tables(), data=st.data(), unit=st.sampled_from([1e-150, 1e-9, 1e9, 1e150]))
+def test_only_proportions_of_weights_matter(table, data, unit):
+    model = data.draw(models(data.draw(st.sampled_from([BatchGDRegressor, MiniBatchGDRegressor]))))
+    X, y, weights = table
+    scaled = clone(model).fit(X, y, sample_weight=unit * weights)
+    same(scaled, model.fit(X, y, sample_weight=weights))
+
+
+# 6: kinds of input
+
+
+@given(
+    table=tables(),
+    model=models(),
+    kind=st.sampled_from(
+        [csr_array, pd.DataFrame, np.asfortranarray, np.ndarray.tolist, lambda X: X[::-1][::-1]]
+    ),
+)
+def test_any_container_gives_the_same_model(table, model, kind):
+    X, y, weights = table
+    plain = clone(model).fit(X, y, sample_weight=weights)
+    boxed = clone(model).fit(kind(X), y, sample_weight=weights)
+    same(boxed, plain)
+    assert_allclose(boxed.predict(kind(X)), plain.predict(X), rtol=1e-7, atol=1e-9)
+
+
+@given(table=tables(), model=models())
+def test_single_precision_agrees_as_far_as_it_reaches(table, model):
+    X, y, _ = table
+    single = clone(model).fit(X.astype(np.float32), y.astype(np.float32))
+    assert single.coef_.dtype == single.intercept_.dtype == np.float32
+    same(single, model.fit(X, y), tol=2e-3)
+
+
+# 7: minima
+
+
+def objective(model, X, y):
+    """Return the objective of a model, by its formula."""
+    p = X @ model.coef_ + model.intercept_
+    return float(np.mean(model.loss_.value(p, y)) + model.penalty_.value(model.coef_))
+
+
+@given(table=tables(exponents=(-3, 0, 3)), alpha=st.sampled_from([0.0, 0.1]), data=st.data())
+def test_no_peer_finds_a_lower_objective(table, alpha, data):
+    X, y, _ = table
+    penalty, peer = data.draw(
+        st.sampled_from(
+            [
+                ("l2", linear_model.Ridge(alpha * len(y), solver="svd") if alpha else None),
+                ("l1", linear_model.Lasso(alpha, tol=1e-12, max_iter=100_000) if alpha else None),
+            ]
+        )
+    )
+    model = BatchGDRegressor(penalty=penalty, alpha=alpha).fit(X, y)
+    peer = clone(peer or linear_model.LinearRegression()).fit(X, y)
+    least = np.mean((y - X @ peer.coef_ - peer.intercept_) ** 2) / 2
+    least += model.penalty_.value(peer.coef_)
+    assert objective(model, X, y) <= least * (1 + 1e-8) + 1e-12 * np.mean(y**2)
+
+
+@given(
+    table=tables(),
+    loss=st.sampled_from(list(losses.LOSSES)),
+    penalty=st.sampled_from([None, "l2", "l1"]),
+    seed=st.integers(0, 9),
+)
+def test_no_step_leads_below_the_minimum(table, loss, penalty, seed):
+    X, y, _ = table
+    model = BatchGDRegressor(loss, penalty=penalty, alpha=0.1).fit(X, y)
+    assume(model.converged_)
+    reached, rng = objective(model, X, y), np.random.default_rng(seed)
+    for size in (1e-3, 1e-1, 1.0):
+        moved = clone(model)
+        vars(moved).update(vars(model))
+        moved.coef_ = model.coef_ + size * rng.normal(size=model.coef_.shape)
+        moved.intercept_ = model.intercept_ + size * rng.normal()
+        with np.errstate(over="ignore"):
+            assert objective(moved, X, y) >= reached * (1 - 1e-6) - 2e-4
+
+
+# Units
+
+
+@given(
+    table=tables(exponents=(0,), least_rows=2),
+    x_unit=st.integers(-490, 490),
+    y_unit=st.integers(-490, 490),
+    Regressor=regressors,
+    loss=st.sampled_from(["squared_error", "absolute_error"]),
+)
+@example((np.eye(2), np.array([1.0, 2]), np.ones(2)), 490, -490, BatchGDRegressor, "squared_error")
+def test_units_do_not_matter(table, x_unit, y_unit, Regressor, loss):
+    X, y, _ = table
+    params = {} if Regressor is BatchGDRegressor else {"random_state": 0, "max_iter": 20}
+    model = Regressor(loss, standardize=True, learning_rate="auto", penalty=None, **params)
+    if Regressor is SGDRegressor:
+        model.set_params(tol=None)  # scikit-learn's is in units of y
+    here = clone(model).fit(X, y).predict(X)
+    # Powers of two lose no digit, as far as numbers and their squares reach.
+    there = model.fit(X * 2.0**x_unit, y * 2.0**y_unit).predict(X * 2.0**x_unit)
+    assert_allclose(there * 2.0**-y_unit, here, rtol=0, atol=1e-6 * np.abs(y).max())
+
+
+@given(
+    table=tables(exponents=(-150, -30, 0, 30, 150)),
+    y_unit=st.sampled_from([1e-150, 1e-30, 1.0, 1e30, 1e150]),
+    Regressor=regressors,
+    loss=st.sampled_from([name for name in losses.LOSSES if name not in ("poisson", "gamma")]),
+    standardize=st.booleans(),
+)
+def test_no_magnitude_breaks_an_automatic_fit(table, y_unit, Regressor, loss, standardize):
+    X, y, _ = table
+    params = {"max_iter": 10, "random_state": 0}
+    model = Regressor(loss, standardize=standardize, learning_rate="auto", **params)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y * y_unit)
+        assert np.isfinite(model.coef_).all()
+        assert np.isfinite(model.predict(X)).all()
+
+
+# 8: slopes
+
+
+numbers = st.floats(-1e150, 1e150)
+
+
+@given(
+    loss=st.sampled_from([loss() for loss in losses.LOSSES.values()]),
+    p=numbers,
+    q=numbers,
+    y=numbers,
+)
+def test_a_loss_lies_above_its_tangents(loss, p, q, y):
+    if isinstance(loss, (losses.Poisson, losses.Gamma)):
+        p, q, y = p % 50 - 25, q % 50 - 25, abs(y) % 1e9 + 1e-9
+    value, slope = loss.value(np.array([p, q]), np.array([y, y])), loss.slope(p, y)
+    assert np.isfinite(value).all()
+    assert np.isfinite(slope)
+    assert (value >= 0).all()
+    reach = abs(slope * (q - p)) + value.sum() + abs(loss.slope(q, y)) * (abs(p) + abs(q) + abs(y))
+    assert value[1] >= value[0] + slope * (q - p) - 1e-9 * reach

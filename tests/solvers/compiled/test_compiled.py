@@ -1,0 +1,449 @@
+"""Compiled loops do what NumPy does, for every piece and every kind of rows."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tracemalloc
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+pytest.importorskip("numba")
+
+from skgd import MiniBatchGDRegressor, SGDRegressor, losses, optimizers
+from skgd._utils import numba_support
+from skgd.data.design import Design
+from skgd.data.scaling import Coordinates
+from skgd.objectives import Objective
+from skgd.schedules import Constant, PassiveAggressive1, PassiveAggressive2
+from skgd.solvers import choice
+from skgd.solvers.compiled.solver import LONG, CompiledEpochs
+from skgd.solvers.descent import _Descent
+from skgd.solvers.problem import State, Task
+
+if not numba_support.has_numba():
+    pytest.skip("Numba is switched off", allow_module_level=True)
+
+PARTS = ["theta", "mean", "first", "second", "owed", "paid"]
+
+
+def make_task(
+    *,
+    loss=None,
+    optimizer=None,
+    batch_size=1,
+    kind="dense",
+    standard=False,
+    l1=0.0,
+    l2=0.01,
+    weighted=False,
+    n_outputs=None,
+    average=0,
+    fit_intercept=True,
+    dtype=np.float64,
+    schedule=None,
+):
+    """A task of 50 rows and 7 columns, or 70 for long rows; some of the entries are zero."""
+    rng = np.random.default_rng(0)
+    d = LONG + 6 if kind == "long" else 7
+    X = rng.normal(size=(50, d)) * (rng.random((50, d)) < 0.6) / np.sqrt(d / 7)
+    y = rng.gamma(2.0, size=(50, n_outputs) if n_outputs else 50)
+    center, scale = np.zeros(d), np.ones(d)
+    if standard:
+        center, scale = X.mean(axis=0) * fit_intercept, X.std(axis=0)
+        scale[3] = np.inf  # a constant column
+    X, y = X.astype(dtype), y.astype(dtype)
+    X = csr_array(X) if kind == "sparse" else X
+    design = Design(X, Coordinates(center, scale), fit_intercept)
+    strength = np.append(1 / scale, 0.0)
+    objective = Objective(
+        design=design,
+        y=y,
+        weights=rng.random(50).astype(dtype) if weighted else None,
+        loss=loss or losses.SquaredError(),
+        l1=(l1 * strength).astype(dtype),
+        l2=(l2 * strength**2).astype(dtype),
+    )
+    return Task(
+        objective,
+        optimizer or optimizers.GD(),
+        schedule or Constant(0.02),
+        batch_size,
+        max_iter=1,
+        horizon=1,
+        average=average,
+    )
+
+
+def check_equal(task, tolerance=1e-10, shuffled=True):
+    """Two epochs lead both executors to the same state and the same objective."""
+    rng = np.random.default_rng(1)
+    shape = (*task.objective.y.shape[1:], task.objective.l2.size)
+    start = rng.normal(size=shape).astype(task.objective.y.dtype) * 0.1
+    if not task.objective.design.fit_intercept:
+        start[..., -1] = 0
+    states = [State.at(start.copy(), None) for _ in range(2)]
+    runs = choice.numpy_executor(task), CompiledEpochs(task)
+    for epoch in range(2):
+        order = rng.permutation(50) if shuffled else None
+        rates = 0.02 / (1 + epoch + np.arange(task.updates_per_epoch)) ** 0.3
+        with np.errstate(all="ignore"):  # as the engine runs them
+            results = [run(state, order, rates) for run, state in zip(runs, states, strict=True)]
+        states = [state for state, _ in results]
+        np.testing.assert_allclose(results[0][1], results[1][1], rtol=tolerance)
+        assert states[0].t == states[1].t
+        for part in PARTS:
+            ours, theirs = getattr(states[1], part), getattr(states[0], part)
+            assert ours.dtype == theirs.dtype
+            np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance, err_msg=part)
+
+
+ELEMENTWISE = [
+    rule()
+    for rule in optimizers.OPTIMIZERS.values()
+    if issubclass(rule, optimizers.ElementwiseOptimizer)
+]
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("loss", [loss() for loss in losses.LOSSES.values()], ids=str)
+def test_every_loss(loss, kind):
+    for batch_size in (1, 8):
+        check_equal(make_task(loss=loss, kind=kind, batch_size=batch_size))
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("optimizer", ELEMENTWISE, ids=str)
+def test_every_optimizer(optimizer, kind):
+    for batch_size in (1, 8):
+        for l1 in (0.0, 0.3):
+            check_equal(
+                make_task(optimizer=optimizer, kind=kind, batch_size=batch_size, l1=l1, average=20)
+            )
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("batch_size", [1, 8, 50])
+@pytest.mark.parametrize("standard", [False, True])
+@pytest.mark.parametrize("l1", [0.0, 0.3])
+def test_every_manner(kind, batch_size, standard, l1):
+    task = dict(kind=kind, batch_size=batch_size, standard=standard, l1=l1)
+    check_equal(make_task(**task, weighted=True, average=1), shuffled=False)
+    check_equal(make_task(**task, n_outputs=3, average=9))
+    check_equal(make_task(**task, fit_intercept=False, l2=0.0))
+    check_equal(make_task(**task, l2=1e4))
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse", "long"])
+@pytest.mark.parametrize("rule", [PassiveAggressive1(0.3), PassiveAggressive2(0.3)], ids=str)
+def test_every_step_rule(rule, kind):
+    task = dict(kind=kind, schedule=rule, loss=losses.EpsilonInsensitive(0.1))
+    task |= {"weighted": True, "average": 20}
+    for l1 in (0.0, 0.1):
+        for zeros in (False, True):
+            made = make_task(**task, l1=l1, n_outputs=2)
+            if zeros:  # PA-I passes over such rows
+                X = made.objective.design.X
+                first = slice(X.indptr[0], X.indptr[9]) if kind == "sparse" else slice(9)
+                (X.data if kind == "sparse" else X)[first] = 0
+            check_equal(made)
+    # under another rule than plain descent, sparse rows are not touched lazily
+    check_equal(make_task(**task, optimizer=optimizers.Momentum()))
+
+
+@pytest.mark.parametrize("optimizer", ELEMENTWISE, ids=str)
+@pytest.mark.parametrize("l1", [0.0, 0.3])
+def test_long_rows(optimizer, l1):
+    check_equal(make_task(kind="long", optimizer=optimizer, l1=l1, average=20))
+
+
+@pytest.mark.parametrize("standard", [False, True])
+def test_every_manner_of_long_rows(standard):
+    task = dict(kind="long", standard=standard, loss=losses.Huber())
+    check_equal(make_task(**task, weighted=True, n_outputs=3, fit_intercept=False), shuffled=False)
+    check_equal(make_task(**task, l1=0.3, dtype=np.float32), tolerance=2e-4)
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_single_precision(kind, batch_size):
+    check_equal(make_task(kind=kind, batch_size=batch_size, dtype=np.float32), tolerance=2e-4)
+
+
+def test_diverging_steps_are_clipped_alike():
+    state = State.at(np.full(8, 1e13), None)
+    landed = []
+    for on_divergence in ("go_on", "raise"):  # clipped, free
+        task = replace(make_task(batch_size=8), on_divergence=on_divergence)
+        rates = np.full(task.updates_per_epoch, 1e-3)
+        theirs, _ = choice.numpy_executor(task)(state, None, rates)
+        ours, _ = CompiledEpochs(task)(state, None, rates)
+        np.testing.assert_allclose(ours.theta, theirs.theta, rtol=1e-10)
+        landed.append(ours.theta)
+    assert np.all(landed[0] > landed[1])
+
+
+def test_a_state_is_not_changed():
+    task = make_task(average=1)
+    state = State.at(np.zeros(8), None)
+    CompiledEpochs(task)(state, None, np.full(50, 0.1))
+    assert not state.theta.any()
+    assert not state.mean.any()
+
+
+@dataclass(frozen=True)
+class Huber(losses.Loss):
+    """Not ours, though it is called so: half the squared error."""
+
+    epsilon: float = 0.1
+
+    def value(self, p, y):
+        return 0.5 * (p - y) ** 2
+
+    def slope(self, p, y):
+        return p - y
+
+
+def test_a_loss_of_ones_own_is_compiled_and_not_mistaken_for_ours():
+    check_equal(make_task(loss=losses.Huber()))
+    check_equal(make_task(loss=Huber()))
+
+    @dataclass(frozen=True)
+    class Huber2(losses.Loss):
+        epsilon: float = 0.1
+
+        def value(self, p, y):
+            return np.abs(p - y)
+
+        def slope(self, p, y):
+            return np.sign(p - y)
+
+    Huber2.__name__ = Huber2.__qualname__ = "Huber"
+    check_equal(make_task(loss=Huber2()))
+
+
+@dataclass(frozen=True)
+class Unusual(losses.Loss):
+    """What Numba does not compile."""
+
+    def value(self, p, y):
+        return np.asarray([*map(abs, np.atleast_1d(p - y))]).reshape(np.shape(p - y))
+
+    def slope(self, p, y):
+        return np.vectorize(lambda r: float(np.sign(r)))(p - y)
+
+
+def test_a_loss_that_numba_cannot_compile_runs_on_numpy_after_one_warning():
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    model = MiniBatchGDRegressor(loss=Unusual(), learning_rate=0.1, max_iter=3, tol=None)
+    with pytest.warns(RuntimeWarning, match="could not compile Unusual"):
+        model.fit(X, X[:, 0])
+    model.fit(X, X[:, 0])  # warnings are errors: it comes once
+    same = MiniBatchGDRegressor(loss="absolute_error", learning_rate=0.1, max_iter=3, tol=None)
+    # batch orders differ without a seed; the loss is the same one
+    seeded = model.set_params(random_state=0).fit(X, X[:, 0])
+    np.testing.assert_allclose(seeded.coef_, same.set_params(random_state=0).fit(X, X[:, 0]).coef_)
+
+
+def test_read_only_and_fortran_ordered_rows(tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 3)), rng.normal(size=40)
+    expected = SGDRegressor(random_state=0, max_iter=3, tol=None).fit(X, y).coef_
+    frozen = X.copy()
+    frozen.flags.writeable = False
+    path = tmp_path / "X.npy"
+    np.save(path, X)
+    for rows in (frozen, np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2], np.load(path, "r")):
+        model = SGDRegressor(random_state=0, max_iter=3, tol=None).fit(rows, y)
+        np.testing.assert_allclose(model.coef_, expected, rtol=1e-12)
+
+
+# Row orders
+
+
+@pytest.mark.parametrize("drawn", [0, 1])
+def test_rows_are_shuffled_as_numpy_does_and_the_generator_left_alike(drawn):
+    theirs, ours = np.random.default_rng(7), np.random.default_rng(7)
+    for rng in (theirs, ours):
+        rng.integers(5, size=drawn, dtype=np.uint32)  # half a word is left over
+    for n_rows in (choice.FEWEST_TO_SHUFFLE, 5000, 70_001):
+        np.testing.assert_array_equal(
+            choice.row_orders(ours, n_rows)[0], theirs.permutation(n_rows)
+        )
+        assert ours.bit_generator.state == theirs.bit_generator.state
+
+
+def test_orders_of_other_generators_are_numpys():
+    ours, theirs = (np.random.Generator(np.random.MT19937(3)) for _ in range(2))
+    np.testing.assert_array_equal(choice.row_orders(ours, 5000)[0], theirs.permutation(5000))
+
+
+def test_both_executors_visit_the_rows_in_the_same_order(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(5000, 2))
+    params = {"max_iter": 2, "tol": None, "random_state": 0}
+    compiled = SGDRegressor(**params).fit(X, X[:, 0])
+    monkeypatch.setattr(numba_support, "has_numba", lambda: False)
+    assert_same(compiled, SGDRegressor(**params).fit(X, X[:, 0]))
+
+
+def assert_same(one, other):
+    np.testing.assert_allclose(one.coef_, other.coef_, rtol=1e-10)
+    np.testing.assert_allclose(one.intercept_, other.intercept_, rtol=1e-10)
+
+
+# Memory
+
+
+@pytest.mark.parametrize("batch_size", [1, 32])
+def test_a_fit_makes_no_copy_of_the_rows(batch_size):
+    X, y = np.ones((20_000, 100)), np.ones(20_000)
+    model = MiniBatchGDRegressor(
+        batch_size=batch_size, learning_rate=1e-3, standardize=False, max_iter=2, tol=None
+    ).fit(X[:100], y[:100])
+    tracemalloc.start()
+    try:
+        model.fit(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    chunk, numbers_a_row = 4096, 8
+    assert peak < 8 * (chunk * 100 + numbers_a_row * len(X)) < X.nbytes / 2
+
+
+# Machine code on disk
+
+PROGRAM = """
+import numpy as np, skgd, sys
+from skgd.solvers.compiled import epochs
+X = np.random.default_rng(0).normal(size=(30, 2))
+model = skgd.SGDRegressor(loss="huber", max_iter=2, tol=None, shuffle=False).fit(X, X[:, 0])
+dispatcher = epochs.run_epochs.dispatchers.get(True)
+print(*model.coef_, sum(dispatcher.stats.cache_hits.values()) if dispatcher else "none")
+"""
+
+
+def run_program(package, cache, home=None):
+    """Run the program with a package and a cache; return its coefficients and its cache hits."""
+    env = os.environ | {"PYTHONPATH": str(package), "PYTHONWARNINGS": "error"}
+    env |= {"NUMBA_CACHE_DIR": str(cache)} if cache else {}
+    env |= {"HOME": str(home), "XDG_CACHE_HOME": str(home)} if home else {}
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=package)
+    assert not done.returncode, done.stderr
+    *coef, hits = done.stdout.split()
+    return [float(number) for number in coef], hits
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A copy of the package, whose formulas may be edited."""
+    root = os.path.dirname(os.path.dirname(choice.__file__))
+    copy = tmp_path / "here"
+    shutil.copytree(root, copy / "skgd", ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+def test_machine_code_is_kept_and_never_stale(package, tmp_path):
+    cache = tmp_path / "cache"
+    first, hits = run_program(package, cache)
+    assert hits == "0"
+    assert run_program(package, cache) == (first, "1")
+
+    # an edited formula, in the same place, as another version installed there would have
+    source = package / "skgd" / "losses" / "_smooth.py"
+    text = source.read_text()
+    clipped = "np.minimum(np.maximum(p - y, -self.epsilon), self.epsilon)"
+    assert clipped in text
+    source.write_text(text.replace(clipped, f"2 * {clipped}"))
+    edited, hits = run_program(package, cache)
+    assert hits == "0"
+    assert abs(edited[0]) > 1.5 * abs(first[0])
+    source.write_text(text)  # and the first version again: its code is still there
+    assert run_program(package, cache) == (first, "1")
+
+    for index in cache.rglob("*.nbi"):
+        index.write_bytes(b"damaged")
+    assert run_program(package, cache)[0] == first
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders without permissions")
+def test_a_fit_works_where_nothing_can_be_written(package, tmp_path):
+    blocked = tmp_path / "file"  # also root cannot make a folder below a file
+    blocked.write_text("")
+    assert run_program(package, blocked / "cache")[0] == run_program(package, tmp_path / "c")[0]
+
+
+# Epochs in one go
+
+COURSES = [
+    {},
+    {"tol": None, "max_iter": 70},
+    {"tol": 1e-2, "shuffle": False},
+    {"learning_rate": "adaptive", "eta0": 0.02},
+    {"learning_rate": "constant", "eta0": 0.3},  # diverges, and is taken back
+    {"penalty": "l1", "alpha": 0.05, "average": 30},
+    {"optimizer": "adam", "eta0": 0.05, "record": None},
+]
+
+
+@pytest.mark.parametrize("params", COURSES, ids=str)
+def test_epochs_in_one_go_are_those_that_are_looked_at_one_by_one(params, monkeypatch):
+    rng = np.random.default_rng(2)
+    X = rng.normal(size=(80, 6))
+    y = X @ rng.normal(size=6) + 0.1 * rng.normal(size=80)
+
+    def fitted():
+        model = SGDRegressor(random_state=0, **params)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                model.fit(X, y).partial_fit(X, y)  # which goes on with the orders that come next
+            except ValueError as diverged:
+                return str(diverged), None
+        return model, {name: part for name, part in model.history_.items() if name != "time"}
+
+    several, course = fitted()
+    goes, together = [], _Descent.together
+
+    def none_together(*args):
+        goes.append(together(*args))
+        return 0
+
+    monkeypatch.setattr(_Descent, "together", none_together)
+    single, steps = fitted()
+    assert max(goes) > 1
+    if course is None:
+        assert several == single
+        return
+    np.testing.assert_array_equal(several.coef_, single.coef_)
+    assert (several.stop_reason_, several.n_iter_, several.t_) == (
+        single.stop_reason_, single.n_iter_, single.t_,
+    )  # fmt: skip
+    assert list(course) == list(steps)
+    for name, part in course.items():
+        np.testing.assert_array_equal(part, steps[name])
+
+
+def test_an_interrupt_takes_back_all_epochs_of_one_go(monkeypatch):
+    rng = np.random.default_rng(2)
+    X, y = rng.normal(size=(80, 6)), rng.normal(size=80)
+    remember = _Descent.remember_many
+
+    def interrupted(self, before, *args):
+        if before:
+            raise KeyboardInterrupt
+        return remember(self, before, *args)
+
+    monkeypatch.setattr(_Descent, "remember_many", interrupted)
+    model = SGDRegressor(random_state=0, tol=None, max_iter=500)
+    with pytest.raises(KeyboardInterrupt, match="stored the model"):
+        model.fit(X, y)
+    assert 1 < model.n_iter_ < 500
+    assert len(model.history_["epoch"]) == 1 + model.n_iter_
+    whole = SGDRegressor(random_state=0, tol=None, max_iter=model.n_iter_).fit(X, y)
+    np.testing.assert_array_equal(model.coef_, whole.coef_)
+    np.testing.assert_array_equal(model.partial_fit(X, y).coef_, whole.partial_fit(X, y).coef_)

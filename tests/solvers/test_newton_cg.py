@@ -1,0 +1,103 @@
+"""Newton's steps: what they reuse of earlier ones, and where the first one comes from."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.linear_model import QuantileRegressor
+
+from skgd import BatchGDRegressor
+from skgd.data.design import Design
+from skgd.data.scaling import Coordinates
+from skgd.losses import LOSSES, Huber
+from skgd.objectives import Objective
+from skgd.objectives.incremental_hessian import Bent
+from skgd.solvers.newton_cg import Newton
+
+
+@pytest.fixture
+def design(rng):
+    X = rng.normal(size=(3000, 4)) * [1, 2, 3, 4] + 5
+    return Design(X, Coordinates(X.mean(axis=0), X.std(axis=0)), True)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def inner(design):
+    """Return the inner rows."""
+    rows = (design.X - design.coordinates.center) / design.coordinates.scale
+    return np.column_stack([rows, np.full(len(rows), design.fit_intercept)])
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_the_sum_of_outer_squares_is_that_of_all_rows(fit_intercept, design, rng):
+    design, factors = replace(design, fit_intercept=fit_intercept), rng.random(3000)
+    rows = inner(design)
+    assert_allclose(design.outer_squares(factors), (factors[:, None] * rows).T @ rows, atol=1e-9)
+
+
+@pytest.mark.parametrize("changed", [0, 300, 2000])
+def test_a_moved_sum_has_the_new_factors_where_they_changed(changed, design, rng):
+    factors = 0.5 + rng.random(3000)
+    new = factors * (1 + 0.001 * rng.random(3000))
+    new[:changed] = 3 * rng.random(changed)
+    moved = Bent.of(design, factors).moved(design, new)
+    exact, rows = Bent.of(design, moved.factors).squares, inner(design)
+    assert_allclose(moved.squares, exact, atol=1e-9)
+    assert_allclose(moved.squares, (new[:, None] * rows).T @ rows, rtol=0.02, atol=5)
+    assert np.abs(moved.factors - new).max() <= 0.02 * max(new.max(), new.mean())
+    assert (moved.factors[changed:] == new[changed:]).all() == (changed == 2000)
+
+
+def test_factors_that_fall_by_much_make_a_new_sum(design):
+    moved = Bent.of(design, np.ones(3000)).moved(design, np.full(3000, 0.05))
+    assert (moved.factors == 0.05).all()
+
+
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if LOSSES[loss].has_weight()])
+def test_the_first_step_from_a_constant_comes_from_a_sample(loss, rng):
+    X = rng.normal(size=(9000, 3))
+    y = np.exp(X @ [0.3, -0.2, 0.1] + 0.1 * rng.normal(size=9000))
+    model = BatchGDRegressor(loss).fit(X, y)
+    falls = model.history_["objective"]
+    assert model.converged_
+    assert falls[1] - falls[-1] < 0.05 * (falls[0] - falls[-1])
+    slow = BatchGDRegressor(loss, optimizer="accelerated").fit(X, y)
+    assert_allclose(model.coef_, slow.coef_, rtol=1e-5)
+
+
+def test_a_sample_that_misleads_is_not_followed(rng):
+    X = rng.normal(size=(9000, 3))
+    y = X @ [1.0, 2.0, 3.0]
+    left_out = np.setdiff1d(np.arange(9000), np.random.default_rng(0).choice(9000, 1000, False))
+    y[left_out] *= -1
+    objective = Objective(
+        Design(X, Coordinates.identity(3), True), y, None, Huber(1.0), np.zeros(4), np.zeros(4)
+    )
+    newton, start = Newton(objective), objective.at(objective.constant())
+    assert newton.leap(start) is None
+    assert newton.step(start)[0].value < start.value
+
+
+def test_there_is_no_sample_of_few_rows_and_none_beside_a_start(rng):
+    X = rng.normal(size=(7000, 3))
+    objective = Objective(
+        Design(X, Coordinates.identity(3), True), X[:, 0], None, Huber(), np.zeros(4), np.zeros(4)
+    )
+    assert objective.few(20) is None
+    assert Newton(objective).leap(objective.at(np.ones(4))) is None
+
+
+def test_a_median_ends_where_nothing_but_the_rounding_of_kinks_is_left(rng):
+    X = rng.normal(size=(2000, 10))
+    y = X @ rng.normal(size=10) + 3 * rng.standard_t(2, 2000)
+    model = BatchGDRegressor("absolute_error").fit(X, y)
+    assert model.stop_reason_ == "converged"
+    assert model.n_iter_ < 100
+    exact = QuantileRegressor(alpha=0).fit(X, y)
+    losses_of = [np.abs(found.predict(X) - y).mean() for found in (model, exact)]
+    assert losses_of[0] <= losses_of[1] * (1 + 1e-6)

@@ -1,0 +1,154 @@
+"""Streams with nothing set: blocks of rows through partial_fit."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.sparse import csr_array
+from sklearn.linear_model import ElasticNet, LinearRegression, Ridge
+
+from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
+from skgd._utils.numba_support import has_numba
+from skgd.losses import LOSSES, Huber
+from skgd.optimizers import Implicit
+from skgd.solvers.implicit_sgd import walker
+
+
+def regressors(**params):
+    """Return both regressors as they learn when nothing is tuned."""
+    given = {"learning_rate": "auto", "standardize": True, "penalty": None, "random_state": 0}
+    return [MiniBatchGDRegressor(**given | params), SGDRegressor(**given | params)]
+
+
+def rows_of(kind, n=600):
+    """Return the rows of a stream whose columns are hard to learn from."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, 5))
+    if kind == "scales":
+        X = (X + 3) * np.logspace(-6, 6, 5)
+    if kind == "offsets":
+        X += 1e4
+    if kind == "drifting offsets":
+        X += np.linspace(0, 1e3, n)[:, None]
+    if kind == "drifting scales":
+        X *= np.logspace(-3, 3, n)[:, None]
+    if kind == "correlated":
+        X = X * np.logspace(0, -3, 5) @ np.linalg.qr(rng.standard_normal((5, 5)))[0]
+    coef = rng.standard_normal(5) / X.std(axis=0)
+    y = (X - X.mean(axis=0)) @ coef + 7
+    y += 0.3 * y.std() * rng.standard_normal(n)
+    if kind == "sorted":
+        order = np.argsort(y)
+        X, y = X[order], y[order]
+    return X, y
+
+
+KINDS = [
+    "scales",
+    "offsets",
+    "drifting offsets",
+    "drifting scales",
+    "correlated",
+    "sorted",
+]
+
+
+def learn(model, X, y, passes=1, size=50, weights=None):
+    """Give a model the rows, block by block."""
+    for _ in range(passes):
+        for start in range(0, len(y), size):
+            here = slice(start, start + size)
+            model.partial_fit(X[here], y[here], None if weights is None else weights[here])
+    return model
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_pass_of_squared_error_is_least_squares_on_all_rows(kind):
+    X, y = rows_of(kind)
+    least = np.mean((LinearRegression().fit(X, y).predict(X) - y) ** 2)
+    for model in regressors():
+        learn(model, X, y)
+        assert np.mean((model.predict(X) - y) ** 2) < least + 1e-6 * y.var()
+
+
+def test_penalties_and_weights_count_as_in_a_fit_of_all_rows():
+    X, y = rows_of("plain")
+    weights = np.random.default_rng(1).integers(1, 4, len(y)).astype(float)
+    total = weights.sum()
+    for model in regressors(penalty="l2", alpha=0.1):
+        relative = isinstance(model, MiniBatchGDRegressor)
+        ridge = Ridge(alpha=0.1 * (total if relative else len(y))).fit(X, y, weights)
+        assert_allclose(learn(model, X, y, weights=weights).coef_, ridge.coef_, rtol=1e-5)
+    lasso = ElasticNet(alpha=0.3, l1_ratio=0.5).fit(X, y)
+    for model in regressors(penalty="elasticnet", alpha=0.3, l1_ratio=0.5):
+        assert_allclose(learn(model, X, y, passes=2).coef_, lasso.coef_, rtol=1e-3)
+
+
+def test_several_outputs_and_sparse_rows_are_learned_alike():
+    X, y = rows_of("plain")
+    X = np.where(np.random.default_rng(1).random(X.shape) < 0.4, X, 0)
+    targets = np.column_stack([y, 1e6 * X[:, 0] - y])
+    best = LinearRegression().fit(X, targets)
+    for rows in (X, csr_array(X)):
+        for model in regressors():
+            assert_allclose(learn(model, rows, targets).coef_, best.coef_, rtol=1e-5)
+
+
+def test_a_stream_goes_on_from_a_fit_and_from_what_is_assigned():
+    X, y = rows_of("plain", 3000)
+    for model in regressors():
+        model.fit(X, y)
+        before = model.coef_.copy()
+        model.partial_fit(X[:10], -y[:10])  # ten rows weigh no more than ten of 3010
+        assert_allclose(model.coef_, before, rtol=0, atol=0.05)
+        model.coef_ = before + 1
+        model.partial_fit(X[:10], y[:10])
+        assert_allclose(model.coef_, before + 1, rtol=0, atol=0.05)
+
+
+def test_a_stream_resumes_exactly():
+    X, y = rows_of("plain")
+    for loss in ("squared_error", "huber"):
+        for model in regressors(loss=loss):
+            whole = learn(model, X, y).coef_.copy()
+            parts = pickle.loads(pickle.dumps(learn(regressors(loss=loss)[0], X[:300], y[:300])))
+            assert_allclose(learn(parts, X[300:], y[300:]).coef_, whole, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["scales", "offsets", "drifting offsets", "drifting scales"])
+@pytest.mark.parametrize("loss", ["huber", "absolute_error"])
+def test_other_losses_are_learned_row_by_row(loss, kind):
+    X, y = rows_of(kind)
+    piece = Huber(y.std()) if loss == "huber" else LOSSES[loss]()
+    best = BatchGDRegressor(piece).fit(X, y)
+    span = piece.value(np.median(y), y).mean()
+    for model in regressors(loss=piece):
+        learn(model, X, y, passes=5)
+        assert isinstance(model.optimizer_, Implicit)
+        excess = piece.value(model.predict(X), y).mean() - piece.value(best.predict(X), y).mean()
+        assert excess < 2e-2 * span
+
+
+def test_outliers_do_no_harm_to_a_robust_stream():
+    X, y = rows_of("plain")
+    best = LinearRegression().fit(X, y).score(X, y)
+    far = np.where(np.arange(len(y)) % 100 == 50, -1e9, y)
+    for model in regressors(loss=Huber(1.0)):
+        assert learn(model, X, far, passes=2).score(X, y) > best - 0.02
+
+
+@pytest.mark.skipif(not has_numba(), reason="Numba is not there")
+def test_the_compiled_walk_is_the_python_walk():
+    from skgd.solvers.compiled.implicit_sgd import walk
+
+    rng = np.random.default_rng(0)
+    loss, found = Huber(0.5), []
+    for step in (walk, walker(Huber.value, Huber.slope)):
+        theta, mean, notes = np.zeros(4), np.zeros(4), np.zeros(8)
+        rng = np.random.default_rng(0)
+        rows, y, weights = rng.standard_normal((64, 4)), rng.standard_normal(64), rng.random(64)
+        strengths = np.array([0.1, 0, 0, 0]), np.array([0.1, 0.1, 0, 0])
+        total = step(loss, rows, y, weights, *strengths, theta, mean, notes, False, 1.0)
+        found.append(np.concatenate([[total], theta, mean, notes]))
+    assert_allclose(*found, rtol=1e-10)
