@@ -97,7 +97,7 @@ def report(title, X, y, loss, alpha, models):
     least = min(reached.values())
     print(f"\n{title}: {X.shape[0]} rows, {X.shape[1]} features")
     for name, (seconds, _) in found.items():
-        above = (reached[name] - least) / np.mean(loss.value(loss.constant(y), y))
+        above = (reached[name] - least) / np.mean(loss.value(loss.intercept_only(y), y))
         print(f"  {name:31} {1e3 * seconds:10.1f} ms   above the best {above:8.1e}")
 
 

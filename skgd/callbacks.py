@@ -5,7 +5,7 @@ from typing import Any
 
 from skgd._utils.validation import check_integer, check_real, refuse
 from skgd.solvers.history import column
-from skgd.solvers.stopping import Plateau
+from skgd.solvers.stopping import NoImprovement
 
 
 class EarlyStopping:
@@ -56,7 +56,7 @@ class EarlyStopping:
         check_integer("patience", patience, low=1)
         check_real("tol", tol, low=0)
         self.monitor, self.patience, self.tol = monitor, patience, tol
-        self._plateaus: dict[Any, Plateau] = {}  # of the fits under way
+        self._plateaus: dict[Any, NoImprovement] = {}  # of the fits under way
 
     def __repr__(self) -> str:
         return (
@@ -88,7 +88,7 @@ class EarlyStopping:
                 f"EarlyStopping cannot stop {type(estimator).__name__}, which has no epochs. Set "
                 "it on the regressor inside, as in pipeline[-1].set_callbacks(EarlyStopping())."
             )
-        self._plateaus[estimator] = Plateau(self.tol, self.patience, relative=not self._rises)
+        self._plateaus[estimator] = NoImprovement(self.tol, self.patience, relative=not self._rises)
 
     def teardown(self, estimator: Any, context: Any) -> None:
         """Forget a fit that is over.

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import Piece, piece
+from skgd._utils.component import Component, component
 from skgd._utils.validation import check_real
 
 __all__ = ["L1", "L2", "ElasticNet", "Penalty"]
 
 
-@piece
-class Penalty(Piece):
+@component
+class Penalty(Component):
     r"""Base class of the penalties, :math:`l_1 \lVert w \rVert_1 + \tfrac12 l_2 \lVert w \rVert^2`.
 
     Parameters
@@ -68,7 +68,7 @@ class Penalty(Piece):
         return value(coef, self.l1, self.l2)
 
 
-@piece
+@component
 class L2(Penalty):
     r"""Ridge penalty, :math:`\tfrac{\alpha}{2} \lVert w \rVert^2`.
 
@@ -90,7 +90,7 @@ class L2(Penalty):
         return self.alpha
 
 
-@piece
+@component
 class L1(Penalty):
     r"""Lasso penalty, :math:`\alpha \lVert w \rVert_1`, which sets coefficients to exactly zero.
 
@@ -112,7 +112,7 @@ class L1(Penalty):
         return self.alpha
 
 
-@piece
+@component
 class ElasticNet(Penalty):
     r"""Mixture of both, which sets coefficients to zero and shrinks the rest.
 
@@ -155,18 +155,18 @@ def value(coef, l1, l2):
     return float(np.sum(l1 * np.abs(coef) + 0.5 * l2 * coef**2))
 
 
-def shrink(coef, threshold):
+def soft_threshold(coef, threshold):
     """Return the proximal step of the l1 norm: every coefficient moved to zero by `threshold`."""
     return np.sign(coef) * np.maximum(np.abs(coef) - threshold, 0)
 
 
 def distance(theta, gradient, l1):
     """Return the norm of the smallest subgradient, given that of the smooth part."""
-    pulled, held = gradient + l1 * np.sign(theta), shrink(gradient, l1)
+    pulled, held = gradient + l1 * np.sign(theta), soft_threshold(gradient, l1)
     return float(np.linalg.norm(np.where(theta != 0, pulled, held)))
 
 
-def shrink_cumulatively(coef, owed, paid):
+def soft_threshold_cumulative(coef, l1_total, l1_applied):
     """Return `coef` moved towards zero by the shrinkage owed so far and not yet paid.
 
     Stochastic updates spread the l1 penalty over many small steps. Each coefficient owes what the
@@ -181,15 +181,15 @@ def shrink_cumulatively(coef, owed, paid):
     Returns
     -------
     array
-        The coefficients after shrinking; the caller adds their change to `paid`.
+        The coefficients after shrinking; the caller adds their change to `l1_applied`.
 
     References
     ----------
     Y. Tsuruoka, J. Tsujii, S. Ananiadou, "Stochastic gradient descent training for l1-regularized
     log-linear models with cumulative penalty", ACL 2009.
     """
-    positive = np.maximum(coef - (owed + paid), 0)
-    negative = np.minimum(coef + (owed - paid), 0)
+    positive = np.maximum(coef - (l1_total + l1_applied), 0)
+    negative = np.minimum(coef + (l1_total - l1_applied), 0)
     return (coef > 0) * positive + (coef < 0) * negative
 
 

@@ -119,7 +119,7 @@ def test_a_callback_that_raises_leaves_the_model_and_is_torn_down(Regressor, sma
 class Steep(SquaredError):
     """Squared error that claims a hundredth of its curvature: its automatic rate is too high."""
 
-    curvature = 0.01
+    gradient_lipschitz = 0.01
     quadratic = False
 
 

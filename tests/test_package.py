@@ -53,7 +53,7 @@ def test_names_at_the_top():
 def test_every_registered_piece_is_public(module):
     module = getattr(skgd, module)
     registry = getattr(module, module.__name__.rpartition(".")[2].upper())
-    assert {piece.__name__ for piece in registry.values()} <= set(module.__all__)
+    assert {component.__name__ for component in registry.values()} <= set(module.__all__)
     assert all(hasattr(module, name) for name in module.__all__)
 
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skgd import penalties
-from skgd.penalties import PENALTIES, distance, shrink, shrink_cumulatively
+from skgd.penalties import PENALTIES, distance, soft_threshold, soft_threshold_cumulative
 
 COEF = np.array([3.0, -4.0, 0.0])  # of l1 norm 7 and squared l2 norm 25
 
@@ -54,15 +54,15 @@ def test_shrinking_is_the_proximal_step_of_the_l1_norm(threshold):
     coef = np.linspace(-2.5, 2.5, 21)
     u = np.linspace(-3, 3, 6001)
     objective = (u - coef[:, None]) ** 2 / 2 + threshold * np.abs(u)
-    assert_allclose(shrink(coef, threshold), u[objective.argmin(axis=1)], atol=1e-3)
+    assert_allclose(soft_threshold(coef, threshold), u[objective.argmin(axis=1)], atol=1e-3)
 
 
 def test_shrinking_reaches_exact_zeros_and_keeps_the_precision():
     coef = np.array([[0.5, -0.2], [-3, 0]], dtype=np.float32)
-    shrunk = shrink(coef, np.array([0.25, 0.2], dtype=np.float32))
+    shrunk = soft_threshold(coef, np.array([0.25, 0.2], dtype=np.float32))
     assert_array_equal(shrunk, np.array([[0.25, 0], [-2.75, 0]]))
     assert shrunk.dtype == np.float32
-    assert_array_equal(shrink(coef, 0.0), coef)
+    assert_array_equal(soft_threshold(coef, 0.0), coef)
 
 
 def test_the_distance_is_that_of_the_smallest_subgradient():
@@ -72,38 +72,38 @@ def test_the_distance_is_that_of_the_smallest_subgradient():
     assert distance(theta, gradient, np.zeros(5)) == pytest.approx(np.linalg.norm(gradient))
 
 
-def pay(coef, owed, paid):
+def pay(coef, l1_total, l1_applied):
     """The published algorithm, for one coefficient: return it and its debt paid, after paying."""
     before = coef
     if coef > 0:
-        coef = max(0.0, coef - (owed + paid))
+        coef = max(0.0, coef - (l1_total + l1_applied))
     elif coef < 0:
-        coef = min(0.0, coef + (owed - paid))
-    return coef, paid + (coef - before)
+        coef = min(0.0, coef + (l1_total - l1_applied))
+    return coef, l1_applied + (coef - before)
 
 
 def test_cumulative_shrinking_is_the_published_algorithm():
     rng = np.random.default_rng(0)
     steps, rates = rng.normal(scale=0.3, size=(200, 4)), rng.uniform(0, 0.1, 200)
-    coef, paid, owed = np.zeros(4), np.zeros(4), 0.0
+    coef, l1_applied, l1_total = np.zeros(4), np.zeros(4), 0.0
     slow = [(0.0, 0.0)] * 4
     kinds = set()
     for step, rate in zip(steps, rates, strict=True):
-        owed += rate
-        slow = [pay(c + s, owed, q) for (c, q), s in zip(slow, step, strict=True)]
+        l1_total += rate
+        slow = [pay(c + s, l1_total, q) for (c, q), s in zip(slow, step, strict=True)]
         moved = coef + step
-        coef = shrink_cumulatively(moved, np.full(4, owed), paid)
-        paid += coef - moved
-        assert_allclose(np.stack([coef, paid], axis=1), slow, rtol=1e-12, atol=1e-14)
+        coef = soft_threshold_cumulative(moved, np.full(4, l1_total), l1_applied)
+        l1_applied += coef - moved
+        assert_allclose(np.stack([coef, l1_applied], axis=1), slow, rtol=1e-12, atol=1e-14)
         assert (coef * moved >= 0).all()
         assert (np.abs(coef) <= np.abs(moved)).all()
-        assert (np.abs(paid) <= owed + 1e-12).all()
+        assert (np.abs(l1_applied) <= l1_total + 1e-12).all()
         kinds |= set(np.sign(coef))
     assert kinds == {-1.0, 0.0, 1.0}
 
 
 @pytest.mark.parametrize(
-    ("coef", "owed", "paid", "shrunk"),
+    ("coef", "l1_total", "l1_applied", "shrunk"),
     [
         (1.0, 0.75, 0.0, 0.25),
         (1.0, 0.75, -0.5, 0.75),
@@ -115,8 +115,8 @@ def test_cumulative_shrinking_is_the_published_algorithm():
         (1.0, 0.0, 0.0, 1.0),
     ],
 )
-def test_what_is_owed_and_not_yet_paid_is_shrunk(coef, owed, paid, shrunk):
-    arrays = (np.array([number], dtype=np.float32) for number in (coef, owed, paid))
-    result = shrink_cumulatively(*arrays)
+def test_what_is_owed_and_not_yet_paid_is_shrunk(coef, l1_total, l1_applied, shrunk):
+    arrays = (np.array([number], dtype=np.float32) for number in (coef, l1_total, l1_applied))
+    result = soft_threshold_cumulative(*arrays)
     assert result == shrunk
     assert result.dtype == np.float32

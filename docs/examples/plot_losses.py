@@ -41,7 +41,7 @@ figure, axes = plt.subplots(2, 2, figsize=(9, 6.5), layout="constrained")
 for (title, family), (left, right) in zip(families.items(), axes, strict=True):
     for loss, colour, style in zip(family, colours, ["-", "--", "-.", ":"], strict=False):
         left.plot(p, loss.value(p, 0.0), style, color=colour, label=repr(loss))
-        right.plot(p, loss.slope(p, 0.0), style, color=colour)
+        right.plot(p, loss.gradient(p, 0.0), style, color=colour)
     left.set(title=title, ylabel="loss", ylim=(0, 4))
     right.set(title="slope", ylim=(-3, 3))
     left.legend(fontsize="small")

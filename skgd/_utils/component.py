@@ -13,8 +13,8 @@ from skgd._utils.validation import InvalidParameterError, nearest, refuse
 
 
 @dataclass_transform(frozen_default=True)
-def piece(cls):
-    """Make a class a frozen dataclass that takes equality, hash and repr from :class:`Piece`.
+def component(cls):
+    """Make a class a frozen dataclass that takes equality, hash and repr from :class:`Component`.
 
     What a plain ``dataclass(frozen=True)`` would generate does the same, but compiling it for some
     forty classes takes a noticeable part of the import.
@@ -22,7 +22,7 @@ def piece(cls):
     return dataclasses.dataclass(cls, frozen=True, eq=False, repr=False)
 
 
-class Piece:
+class Component:
     """Base of all pieces; subclasses are frozen dataclasses."""
 
     def __eq__(self, other: object) -> bool:
@@ -67,7 +67,7 @@ class Piece:
         known = self.get_params()
         for name in [name for name in changes if "__" in name]:
             part, _, inner = name.partition("__")
-            if isinstance(known.get(part), Piece):
+            if isinstance(known.get(part), Component):
                 held = changes.get(part, known[part])
                 changes[part] = held.replace(**{inner: changes.pop(name)})
         for name in changes:
@@ -83,7 +83,7 @@ class Piece:
         return self  # immutable, so that a clone may share it
 
 
-def resolve(parameter, value, registry, base, **flat):
+def resolve_component(parameter, value, registry, base, **flat):
     """Turn a registered name or a piece into a piece.
 
     A piece wins as it is; the flat parameters feed only the class that a name stands for.
@@ -91,9 +91,9 @@ def resolve(parameter, value, registry, base, **flat):
     if isinstance(value, base):
         return value
     if isinstance(value, str) and value in registry:
-        piece = registry[value]
-        names = {field.name for field in dataclasses.fields(piece)}
-        return piece(**{name: number for name, number in flat.items() if name in names})
+        component = registry[value]
+        names = {field.name for field in dataclasses.fields(component)}
+        return component(**{name: number for name, number in flat.items() if name in names})
     if inspect.isclass(value) and issubclass(value, base):
         refuse(parameter, value, "an instance, not a class", f"Write {value.__name__}().")
     listing = ", ".join(map(repr, registry))
@@ -105,6 +105,6 @@ def resolve(parameter, value, registry, base, **flat):
     )
 
 
-def is_built_in(piece):
+def is_built_in(component):
     """Tell whether a piece comes with this package."""
-    return type(piece).__module__.partition(".")[0] == "skgd"
+    return type(component).__module__.partition(".")[0] == "skgd"

@@ -4,11 +4,11 @@ from typing import Any, Self
 
 from sklearn.base import BaseEstimator
 
-from skgd._utils.component import Piece
+from skgd._utils.component import Component
 from skgd._utils.validation import InvalidParameterError
 
 
-class HoldsPieces(BaseEstimator):
+class BaseComponentEstimator(BaseEstimator):
     """Base of estimators whose parameters may be pieces."""
 
     def set_params(self, **params: Any) -> Self:
@@ -32,11 +32,11 @@ class HoldsPieces(BaseEstimator):
             holder, _, inner = name.partition("__")
             if inner:
                 super().set_params(
-                    **{holder: self._held_piece(holder, name).replace(**{inner: value})}
+                    **{holder: self._held_component(holder, name).replace(**{inner: value})}
                 )
         return self
 
-    def _held_piece(self, holder, name):
+    def _held_component(self, holder, name):
         known = self.get_params(deep=False)
         if holder not in known:
             listing = ", ".join(known)
@@ -44,7 +44,7 @@ class HoldsPieces(BaseEstimator):
                 f"{name} reaches into {holder!r}, which is no parameter of {type(self).__name__}; "
                 f"it has: {listing}."
             )
-        if not isinstance(known[holder], Piece):
+        if not isinstance(known[holder], Component):
             raise InvalidParameterError(
                 f"{name} reaches into an object, but {holder}={known[holder]!r} is none. Give an "
                 f"object for {holder}, or set the flat parameter instead."

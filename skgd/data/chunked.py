@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import issparse, vstack
 
-from skgd.data.in_memory import Data
-from skgd.data.moments import Moments
-from skgd.data.second_moments import LARGEST_GRAM, Gram
+from skgd.data.in_memory import InMemoryData
+from skgd.data.moments import FeatureMoments
+from skgd.data.second_moments import MAX_SECOND_MOMENT_FEATURES, SecondMoments
 
 #: Bytes of X in a block, where it is up to us.
 BLOCK_BYTES = 2**25
@@ -46,7 +46,7 @@ class Spread:
         )
 
 
-class Blocks(ABC):
+class ChunkedData(ABC):
     """Rows that are looked at block by block, by one function at a time.
 
     Parameters
@@ -68,7 +68,7 @@ class Blocks(ABC):
         Total weight of the rows, likewise.
     """
 
-    blocked = True
+    is_chunked = True
     lengths = None
     total_weight = None
     found = None  # the moments of the columns
@@ -88,7 +88,7 @@ class Blocks(ABC):
         Parameters
         ----------
         function : callable
-            Takes a :class:`Data` and `args`; returns something that can be added.
+            Takes a :class:`InMemoryData` and `args`; returns something that can be added.
         *args
             For the function.
         """
@@ -109,7 +109,7 @@ class Blocks(ABC):
 
     @abstractmethod
     def drawn(self):
-        """Return some rows that stand for all, as :class:`Data`."""
+        """Return some rows that stand for all, as :class:`InMemoryData`."""
 
     @abstractmethod
     def subset(self, numbers):
@@ -140,15 +140,15 @@ class Blocks(ABC):
         return twin
 
     @property
-    def gram_pays(self):
+    def prefers_second_moments(self):
         """Whether descending on second moments is cheaper than on rows: but for wide blocks."""
-        return not self.sparse and self.n_features <= LARGEST_GRAM
+        return not self.sparse and self.n_features <= MAX_SECOND_MOMENT_FEATURES
 
-    def constant(self, loss):
+    def intercept_only(self, loss):
         """Return the best constant prediction, or nearly so."""
         if loss.quadratic and self.y_mean is not None:
             return self.y_mean
-        return self.sample().constant(loss)
+        return self.sample().intercept_only(loss)
 
     def moments(self):
         """Return the moments of the columns; they are found out once."""
@@ -193,7 +193,7 @@ class Blocks(ABC):
 
 def block_moments(block):
     """Return the moments of a block's columns."""
-    moments = Moments.of(block.X, block.weights)
+    moments = FeatureMoments.of(block.X, block.weights)
     if not np.isfinite(moments.deviations).all():
         refuse_not_finite(block.X)
     return moments
@@ -201,10 +201,10 @@ def block_moments(block):
 
 def block_gram(block, dtype):
     """Return the second moments of a block, formed at the given dtype."""
-    gram = Gram.of(block.X, block.y, block.weights, dtype)
+    gram = SecondMoments.of(block.X, block.y, block.weights, dtype)
     if not gram.finite:
         refuse_not_finite(block.X)
-        gram = Gram.of(block.X, block.y, block.weights)
+        gram = SecondMoments.of(block.X, block.y, block.weights)
     return gram
 
 
@@ -268,7 +268,7 @@ def joined(parts):
     rows = [part.X for part in parts]
     X = vstack(rows, format="csr") if issparse(first.X) else np.concatenate(rows)
     weights = None if first.weights is None else np.concatenate([part.weights for part in parts])
-    return Data(X, np.concatenate([part.y for part in parts]), weights)
+    return InMemoryData(X, np.concatenate([part.y for part in parts]), weights)
 
 
 def sample_size(blocks, number):

@@ -9,7 +9,7 @@ from dask import delayed
 from sklearn.utils import check_array
 
 from skgd.data.chunked import (
-    Blocks,
+    ChunkedData,
     joined,
     named,
     refuse_unless_finite,
@@ -17,7 +17,7 @@ from skgd.data.chunked import (
     spaced,
     summed,
 )
-from skgd.data.in_memory import Data
+from skgd.data.in_memory import InMemoryData
 
 EMPTY = "It has no rows. Leave empty blocks out, or repartition the data."
 
@@ -25,7 +25,7 @@ EMPTY = "It has no rows. Leave empty blocks out, or repartition the data."
 TOGETHER = 8
 
 
-class DaskBlocks(Blocks):
+class DaskData(ChunkedData):
     """The chunks of rows of a Dask array, or the partitions of a Dask DataFrame.
 
     Parameters
@@ -105,7 +105,7 @@ class DaskBlocks(Blocks):
 
     def subset(self, numbers):
         """Return some of the blocks alone."""
-        twin = DaskBlocks([self.parts[i] for i in numbers], *self.form, self.sparse)
+        twin = DaskData([self.parts[i] for i in numbers], *self.form, self.sparse)
         twin.lengths = [self.lengths[i] for i in numbers]
         twin.shares = [self.shares[i] for i in numbers]
         twin.total_weight = float(sum(twin.shares))
@@ -113,7 +113,7 @@ class DaskBlocks(Blocks):
 
 
 def read(number, part, form):
-    """Return a block as checked :class:`Data`, on a worker."""
+    """Return a block as checked :class:`InMemoryData`, on a worker."""
     (X, y, weights), (n_features, outputs, dtype) = part, form
 
     def checked():
@@ -128,7 +128,7 @@ def read(number, part, form):
         if len(targets) != rows.shape[0]:
             raise ValueError(f"y has {len(targets)} rows; X has {rows.shape[0]}. Rechunk one.")
         factors = checked_factors(weights, rows.shape[0], dtype)
-        block = Data(rows, targets, factors)
+        block = InMemoryData(rows, targets, factors)
         return block if factors is None or factors.all() else block.rows(factors > 0)
 
     return named(checked, number)
@@ -235,7 +235,7 @@ def dask_blocks(X, y, weights):
     columns[2:] = columns[2:] if aligned[1] is not None else [[None] * len(columns[0])]
     sparse = hasattr(array._meta, "tocsr")
     outputs = tuple(int(size) for size in aligned[0].shape[1:])
-    return DaskBlocks(list(zip(*columns, strict=True)), array.shape[1], outputs, dtype, sparse)
+    return DaskData(list(zip(*columns, strict=True)), array.shape[1], outputs, dtype, sparse)
 
 
 def delayed_rows(array):

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from skgd.data.moments import CHUNK
-from skgd.data.scaling import Coordinates
+from skgd.data.scaling import FeatureScaling
 
 #: Rows that are changed and then multiplied with each other: they should stay in the cache.
 FEW = 1024
@@ -41,7 +41,7 @@ class Design:
     """
 
     X: np.ndarray
-    coordinates: Coordinates
+    coordinates: FeatureScaling
     fit_intercept: bool
     plain: bool = field(init=False)
 
@@ -66,7 +66,7 @@ class Design:
 
     def predict(self, theta):
         """Return the predictions of all rows, of shape (n,) or (n, k)."""
-        coef, intercept = self.coordinates.to_data(theta)
+        coef, intercept = self.coordinates.to_original(theta)
         if not coef.any():
             return np.broadcast_to(intercept, (self.n_rows, *intercept.shape))
         return self.X @ coef.T + intercept
@@ -82,7 +82,7 @@ class Design:
         total = slopes.sum(axis=0)
         by_coef = slopes.T @ self.X
         if not self.plain:
-            by_coef = self.coordinates.pulled(by_coef, total)
+            by_coef = self.coordinates.scale_gradient(by_coef, total)
         by_intercept = total if self.fit_intercept else np.zeros_like(total)
         return np.concatenate([by_coef, by_intercept[..., None]], axis=-1).astype(
             self.X.dtype, copy=False
@@ -103,7 +103,7 @@ class Design:
             if not self.plain:
                 data = data / self.coordinates.scale[rows.indices]
             return SparseRows(data, rows.indices, rows.indptr, self.shift)
-        rows = picked(self.X, index)
+        rows = take_rows(self.X, index)
         return rows if self.plain else self.coordinates.rows(rows)
 
     def squared_norms(self, intercept=True):
@@ -213,7 +213,7 @@ class SparseRows:
         return np.where(norms <= 8 * np.finfo(norms.dtype).eps * longest, 0.0, norms)
 
 
-def picked(rows, index):
+def take_rows(rows, index):
     """Return some rows of an array, given by a slice or by their numbers."""
     if isinstance(index, slice):
         return rows[index]

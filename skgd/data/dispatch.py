@@ -4,10 +4,10 @@ import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
-from skgd.data.memmap import MappedBlocks, is_large_map, predict_mapped
+from skgd.data.memmap import MemmapData, is_large_map, predict_mapped
 
 
-def is_blocked(X):
+def is_chunked_input(X):
     """Tell whether X is better not taken into memory: a large memory map, or of Dask."""
     return is_dask(X) or is_large_map(X)
 
@@ -17,8 +17,8 @@ def is_dask(X):
     return hasattr(X, "__dask_graph__")
 
 
-def blocks_of(X, y, checked_weights):
-    """Return rows that `is_blocked` as blocks.
+def chunk(X, y, checked_weights):
+    """Return rows that `is_chunked_input` as blocks.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def blocks_of(X, y, checked_weights):
     y = check_array(y, ensure_2d=False, dtype=[np.float64, np.float32], input_name="y")
     check_consistent_length(X, y)
     dtype = X.dtype if X.dtype == np.float32 else np.dtype(float)
-    return MappedBlocks(X, y, checked_weights(dtype))
+    return MemmapData(X, y, checked_weights(dtype))
 
 
 def check_features(estimator, X, reset):
@@ -44,7 +44,7 @@ def check_features(estimator, X, reset):
     validate_data(estimator, named, skip_check_array=True, reset=reset)
 
 
-def predict_blocks(X, predict, dtype, outputs):
+def predict_chunked(X, predict, dtype, outputs):
     """Return what `predict` makes of each block: together, or lazily where X is of Dask."""
     if is_dask(X):
         from skgd.data.dask_collection import predict_dask

@@ -6,12 +6,12 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.metrics import r2_score
 
-from skgd.data.moments import Moments
-from skgd.data.second_moments import Gram, gram_pays
+from skgd.data.moments import FeatureMoments
+from skgd.data.second_moments import SecondMoments, prefers_second_moments
 
 
 @dataclass
-class Data:
+class InMemoryData:
     """Checked rows of one dtype.
 
     Parameters
@@ -37,7 +37,7 @@ class Data:
     numbers: np.ndarray | None = None
     total: int | None = None
 
-    blocked = False
+    is_chunked = False
 
     def __len__(self):
         return self.X.shape[0]
@@ -68,28 +68,30 @@ class Data:
         return float(len(self) if self.weights is None else self.weights.sum(dtype=float))
 
     @property
-    def gram_pays(self):
+    def prefers_second_moments(self):
         """Whether descending on second moments is cheaper than on rows."""
-        return not self.sparse and gram_pays(*self.X.shape)
+        return not self.sparse and prefers_second_moments(*self.X.shape)
 
     def rows(self, index):
         """Return the rows at `index`, a mask or an array of numbers."""
         parts = (self.y, self.weights, self.groups)
         y, weights, groups = (None if part is None else part[index] for part in parts)
         numbers = np.arange(len(self)) if self.numbers is None else self.numbers
-        return Data(self.X[index], y, weights, groups, numbers[index], self.total or len(self))
+        return InMemoryData(
+            self.X[index], y, weights, groups, numbers[index], self.total or len(self)
+        )
 
     def astype(self, dtype):
         """Return the rows at another dtype, or themselves where they have it."""
         if self.dtype == dtype:
             return self
         weights = None if self.weights is None else self.weights.astype(dtype)
-        return Data(self.X.astype(dtype), self.y.astype(dtype), weights)
+        return InMemoryData(self.X.astype(dtype), self.y.astype(dtype), weights)
 
     def block(self, here):
         """Return the rows of a slice, without a copy and without their numbers."""
         weights = None if self.weights is None else self.weights[here]
-        return Data(self.X[here], self.y[here], weights)
+        return InMemoryData(self.X[here], self.y[here], weights)
 
     def sample(self):
         """Return rows that stand for all: all of them, as they are in memory."""
@@ -99,17 +101,17 @@ class Data:
         """Refuse targets for which a loss makes no sense."""
         loss.check_targets(self.y)
 
-    def constant(self, loss):
+    def intercept_only(self, loss):
         """Return the best constant prediction."""
-        return loss.constant(self.y, self.weights)
+        return loss.intercept_only(self.y, self.weights)
 
     def moments(self):
         """Return the moments of the columns."""
-        return Moments.of(self.X, self.weights)
+        return FeatureMoments.of(self.X, self.weights)
 
     def gram(self):
         """Return the second moments of columns and targets."""
-        return Gram.in_parts(self.X, self.y, self.weights)
+        return SecondMoments.in_parts(self.X, self.y, self.weights)
 
     def r2(self, predict):
         """Return the R² of what `predict` makes of X; minus infinity where it is not finite."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from skgd.data.chunked import SAMPLE_ROWS, Blocks, joined, named
+from skgd.data.chunked import SAMPLE_ROWS, ChunkedData, joined, named
 
 #: Rows of a block that a sample takes at most.
 HEAD = 1024
@@ -108,7 +108,7 @@ class Progress:
     weight: float = 0.0
 
 
-class IterableBlocks(Blocks):
+class IterableData(ChunkedData):
     """Blocks out of an iterable.
 
     Parameters
@@ -116,7 +116,7 @@ class IterableBlocks(Blocks):
     source : Source
         Where they come from.
     checked : callable
-        Makes :class:`Data`, or None without a row of weight, of what the source gives.
+        Makes :class:`InMemoryData`, or None without a row of weight, of what the source gives.
     progress : Progress or None
         Of a first pass that was broken off.
     told : callable or None

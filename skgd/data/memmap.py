@@ -7,7 +7,7 @@ import numpy as np
 from skgd._utils.threads import in_threads
 from skgd.data.chunked import (
     BLOCK_BYTES,
-    Blocks,
+    ChunkedData,
     joined,
     named,
     refuse_unless_finite,
@@ -15,7 +15,7 @@ from skgd.data.chunked import (
     spaced,
     summed,
 )
-from skgd.data.in_memory import Data
+from skgd.data.in_memory import InMemoryData
 
 #: Bytes of a memory map from which on it is read in blocks, and shuffled within them.
 LARGE_MAP = 2**28
@@ -24,7 +24,7 @@ LARGE_MAP = 2**28
 MANY = 2**20
 
 
-class MappedBlocks(Blocks):
+class MemmapData(ChunkedData):
     """Blocks of consecutive rows of a dense array.
 
     Parameters
@@ -64,7 +64,7 @@ class MappedBlocks(Blocks):
 
     def subset(self, numbers):
         """Return some of the blocks alone."""
-        return MappedBlocks(self.X, self.y, self.weights, self.edges[numbers])
+        return MemmapData(self.X, self.y, self.weights, self.edges[numbers])
 
     def read(self, number):
         """Return a block; its X is a view wherever it can be."""
@@ -74,8 +74,8 @@ class MappedBlocks(Blocks):
         if not np.isfinite(y).all():
             raise ValueError(f"y has values that are not finite as {self.dtype}.")
         if self.weights is None:
-            return Data(X, y, None)
-        block = Data(X, y, np.asarray(self.weights[here]).astype(self.dtype, copy=False))
+            return InMemoryData(X, y, None)
+        block = InMemoryData(X, y, np.asarray(self.weights[here]).astype(self.dtype, copy=False))
         return block if block.weights.all() else block.rows(block.weights > 0)
 
     def total(self, function, *args):
@@ -114,11 +114,11 @@ class MappedBlocks(Blocks):
         """Refuse targets for which a loss makes no sense."""
         loss.check_targets(np.asarray(self.y))
 
-    def constant(self, loss):
+    def intercept_only(self, loss):
         """Return the best constant prediction, or nearly so where there are many rows."""
         if loss.quadratic or len(self.y) > MANY:
-            return super().constant(loss)
-        return loss.constant(np.asarray(self.y), self.weights)
+            return super().intercept_only(loss)
+        return loss.intercept_only(np.asarray(self.y), self.weights)
 
 
 def is_large_map(X):

@@ -10,7 +10,7 @@ CHUNK = 4096
 
 
 @dataclass(frozen=True)
-class Moments:
+class FeatureMoments:
     """Weighted count, mean and summed squared deviations of the columns seen so far.
 
     Parameters
@@ -49,7 +49,7 @@ class Moments:
         share = other.count / count
         mean = self.mean + share * shift
         deviations = self.deviations + other.deviations + self.count * share * shift**2
-        return Moments(count, mean, deviations)
+        return FeatureMoments(count, mean, deviations)
 
     __add__ = merged
 

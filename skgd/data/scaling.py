@@ -6,7 +6,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Coordinates:
+class FeatureScaling:
     """Centre and scale of the columns: the map between inner and the data's own parameters.
 
     Parameters
@@ -37,14 +37,14 @@ class Coordinates:
         center = moments.mean if fit_intercept else np.zeros_like(moments.mean)
         return cls(center, np.sqrt(np.where(metric > 0, metric, np.inf)))
 
-    def to_inner(self, coef, intercept, dtype):
+    def to_scaled(self, coef, intercept, dtype):
         """Return the inner parameters of a model given in the data's own units."""
         coef = np.asarray(coef, dtype=float)
         shifted = np.asarray(intercept, dtype=float).reshape(coef.shape[:-1]) + coef @ self.center
         inner = coef * np.where(np.isfinite(self.scale), self.scale, 0.0)
         return np.concatenate([inner, shifted[..., None]], axis=-1).astype(dtype)
 
-    def to_data(self, theta):
+    def to_original(self, theta):
         """Return coefficients and intercept in the data's own units, at the dtype of `theta`."""
         coef = theta[..., :-1] / self.scale
         intercept = theta[..., -1] - coef @ self.center
@@ -52,16 +52,16 @@ class Coordinates:
 
     def moved(self, theta, new):
         """Return the inner parameters that describe the same function in `new` coordinates."""
-        plain = type(self) is type(new) is Coordinates
+        plain = type(self) is type(new) is FeatureScaling
         same = np.array_equal(self.center, new.center) and np.array_equal(self.scale, new.scale)
         if plain and same:
             return theta
-        return new.to_inner(*self.to_data(theta.astype(float)), theta.dtype)
+        return new.to_scaled(*self.to_original(theta.astype(float)), theta.dtype)
 
     def rows(self, X):
         """Return the inner rows of rows of X, a dense array, at their dtype."""
         return (X - self.center.astype(X.dtype)) / self.scale.astype(X.dtype)
 
-    def pulled(self, sums, total):
+    def scale_gradient(self, sums, total):
         """Return the sum of slope times inner row, given that of slope times row and of slopes."""
         return (sums - np.multiply.outer(total, self.center)) / self.scale

@@ -10,7 +10,7 @@ from scipy.linalg import lapack
 from scipy.sparse import issparse
 
 from skgd._utils.threads import in_threads
-from skgd.data.moments import Moments
+from skgd.data.moments import FeatureMoments
 
 #: Rows that are centred and then multiplied with each other, where they are short and where they
 #: are long: fewer products of more rows, as long as these stay in the cache. Short sums at float32
@@ -24,14 +24,14 @@ STRETCH = 8192
 PARTS, MANY = 8, 2**21
 
 #: Features up to which second moments are formed.
-LARGEST_GRAM = 1000
+MAX_SECOND_MOMENT_FEATURES = 1000
 
 #: Error of a minimiser that needs no correction, relative; and the least in units of rounding.
 SMALLEST_ERROR, VISIBLE = 1e-10, 64
 
 
 @dataclass(frozen=True)
-class Gram:
+class SecondMoments:
     r"""Weighted means and covariances of features and targets.
 
     They come from one pass over chunks of rows from which a *shift* is subtracted, the mean of the
@@ -123,7 +123,7 @@ class Gram:
         count = self.count + other.count
         share, rest = other.count / count, self.count / count
         step, y_step = other.mean - self.mean, other.y_mean - self.y_mean
-        return Gram(
+        return SecondMoments(
             count,
             self.mean + share * step,
             rest * self.covariance + share * other.covariance + rest * share * np.outer(step, step),
@@ -166,8 +166,8 @@ class Gram:
 
     @property
     def moments(self):
-        """The :class:`~skgd.data.moments.Moments` of the features."""
-        return Moments(self.count, self.mean, self.count * np.diag(self.covariance))
+        """The :class:`~skgd.data.moments.FeatureMoments` of the features."""
+        return FeatureMoments(self.count, self.mean, self.count * np.diag(self.covariance))
 
     def hessian(self, coordinates, fit_intercept):
         """Return the mean of the outer squares of the inner rows, of shape (d + 1, d + 1)."""
@@ -211,14 +211,14 @@ def centred_squares(X, targets, weights, shift, dtype):
     """
     n, d = X.shape
     squares = np.zeros((len(shift) + 1,) * 2)
-    few = FEW if d < LONG else FEW_LONG
+    subsample = FEW if d < LONG else FEW_LONG
     # Features are kept apart from the others: rows of a round length are quicker to write and to
     # multiply.
-    rows = np.empty((min(n, few), d), dtype)
+    rows = np.empty((min(n, subsample), d), dtype)
     others = np.empty((len(rows), len(squares) - d), dtype)
     several = np.tile(shift[:d], power_of_two(STRETCH // max(1, d)))
-    for start in range(0, n, few):
-        here = slice(start, start + few)
+    for start in range(0, n, subsample):
+        here = slice(start, start + subsample)
         rows, others = rows[: len(targets[here])], others[: len(targets[here])]
         subtract(dense(X[here]), several, rows)
         np.subtract(targets[here], shift[d:], out=others[:, :-1], casting="same_kind")
@@ -254,11 +254,11 @@ def dense(rows):
     return rows.toarray() if issparse(rows) else rows
 
 
-def gram_pays(n_rows, n_features):
+def prefers_second_moments(n_rows, n_features):
     """Tell whether descending on second moments is cheaper than on rows.
 
     Forming them costs :math:`n d^2` operations once, at the speed of matrix products; a pass over
     the rows costs :math:`n d` at the speed of memory, about ten times slower each, and a descent
     makes some dozens.
     """
-    return n_features < n_rows and n_features <= LARGEST_GRAM
+    return n_features < n_rows and n_features <= MAX_SECOND_MOMENT_FEATURES

@@ -23,15 +23,15 @@ import numpy as np
 from scipy.linalg import eigh
 
 from skgd.data.moments import CHUNK
-from skgd.data.scaling import Coordinates
-from skgd.data.second_moments import Gram
+from skgd.data.scaling import FeatureScaling
+from skgd.data.second_moments import SecondMoments
 
 #: Relative curvature below which moments at float64 know nothing.
 FLOOR = 1e-13
 
 
 @dataclass(frozen=True)
-class Decorrelated(Coordinates):
+class Whitened(FeatureScaling):
     """Coordinates in which the columns are uncorrelated and of unit variance.
 
     Parameters
@@ -47,42 +47,42 @@ class Decorrelated(Coordinates):
     @property
     def straight(self):
         """The coordinates before the turn."""
-        return Coordinates(self.center, self.scale)
+        return FeatureScaling(self.center, self.scale)
 
-    def to_inner(self, coef, intercept, dtype):
+    def to_scaled(self, coef, intercept, dtype):
         """Return the inner parameters of a model given in the data's own units."""
-        theta = self.straight.to_inner(coef, intercept, float)
+        theta = self.straight.to_scaled(coef, intercept, float)
         theta[..., :-1] = np.linalg.solve(self.turn, theta[..., :-1].T).T
         return theta.astype(dtype)
 
-    def to_data(self, theta):
+    def to_original(self, theta):
         """Return coefficients and intercept in the data's own units, at the dtype of `theta`."""
-        turned = np.concatenate([theta[..., :-1] @ self.turn.T, theta[..., -1:]], axis=-1)
-        return self.straight.to_data(turned)
+        rotated = np.concatenate([theta[..., :-1] @ self.turn.T, theta[..., -1:]], axis=-1)
+        return self.straight.to_original(rotated)
 
     def rows(self, X):
         """Return the inner rows of rows of X."""
         return super().rows(X) @ self.turn
 
-    def pulled(self, sums, total):
+    def scale_gradient(self, sums, total):
         """Return the sum of slope times inner row, given that of slope times row and of slopes."""
-        return super().pulled(sums, total) @ self.turn
+        return super().scale_gradient(sums, total) @ self.turn
 
 
 @dataclass(frozen=True)
-class InnerGram(Gram):
+class WhitenedSecondMoments(SecondMoments):
     """Second moments of inner rows."""
 
     def hessian(self, coordinates, fit_intercept):
         """Return the mean of the outer squares of the inner rows, of shape (d + 1, d + 1)."""
-        return super().hessian(Coordinates.identity(len(self.mean)), fit_intercept)
+        return super().hessian(FeatureScaling.identity(len(self.mean)), fit_intercept)
 
     def gradient(self, coordinates, intercept, fit_intercept):
         """Return the gradient of half the mean squared error at a constant model."""
-        return super().gradient(Coordinates.identity(len(self.mean)), intercept, fit_intercept)
+        return super().gradient(FeatureScaling.identity(len(self.mean)), intercept, fit_intercept)
 
 
-def decorrelated(data, coordinates, gram, fit_intercept):
+def whiten(data, coordinates, gram, fit_intercept):
     """Return coordinates in which columns are uncorrelated, and second moments there.
 
     Parameters
@@ -98,34 +98,34 @@ def decorrelated(data, coordinates, gram, fit_intercept):
 
     Returns
     -------
-    Decorrelated, InnerGram
+    Decorrelated, WhitenedSecondMoments
         Or None, where the columns depend on each other as far as rounding lets one tell.
     """
     hessian = gram.hessian(coordinates, fit_intercept)[:-1, :-1]
     constant = ~np.isfinite(coordinates.scale)
     hessian[constant, constant] = 1
-    turn = whitening(hessian, FLOOR)
-    inner = gram_of_inner_rows(data, with_turn(coordinates, turn))
+    turn = whitening_matrix(hessian, FLOOR)
+    inner = whitened_second_moments(data, with_rotation(coordinates, turn))
     squares = inner.hessian(coordinates, fit_intercept)[:-1, :-1]
     squares[constant, constant] = 1
     if np.linalg.eigvalsh(squares)[0] * FLOOR <= visible(coordinates) ** 2:
         return None
-    rest = whitening(squares, 0.0)
+    rest = whitening_matrix(squares, 0.0)
     moments = replace(
         inner,
         mean=inner.mean @ rest,
         covariance=rest.T @ inner.covariance @ rest,
         cross=rest.T @ inner.cross,
     )
-    return with_turn(coordinates, turn @ rest), moments
+    return with_rotation(coordinates, turn @ rest), moments
 
 
-def with_turn(coordinates, turn):
+def with_rotation(coordinates, turn):
     """Return coordinates with a turn."""
-    return Decorrelated(coordinates.center, coordinates.scale, turn)
+    return Whitened(coordinates.center, coordinates.scale, turn)
 
 
-def whitening(squares, floor):
+def whitening_matrix(squares, floor):
     """Return what columns are multiplied by to be uncorrelated, given their mean products."""
     curvatures, directions = eigh(squares)
     return directions / np.sqrt(np.maximum(curvatures, floor * curvatures[-1]))
@@ -137,11 +137,11 @@ def visible(coordinates):
     return 16 * np.finfo(float).eps * (1 + offset) * np.sqrt(len(coordinates.scale))
 
 
-def gram_of_inner_rows(data, coordinates):
+def whitened_second_moments(data, coordinates):
     """Return the second moments of inner rows and targets."""
     total = None
     for start in range(0, len(data), CHUNK):
         block = data.block(slice(start, start + CHUNK))
-        part = Gram.of(coordinates.rows(block.X), block.y, block.weights)
+        part = SecondMoments.of(coordinates.rows(block.X), block.y, block.weights)
         total = part if total is None else total + part
-    return InnerGram(**vars(total))
+    return WhitenedSecondMoments(**vars(total))

@@ -2,15 +2,15 @@
 
 Each class holds one formula of a prediction ``p`` (the linear predictor ``x @ coef + intercept``)
 and a target ``y``; both may be arrays or scalars. Where the model is of a function of the mean, the
-link, :meth:`Loss.mean` leads back from ``p``. A new loss is a frozen dataclass deriving from
-:class:`Loss`, in the room of its kin, plus one line in ``LOSSES``; the shared tests find it there.
-"""
+link, :meth:`Loss.inverse_link` leads back from ``p``. A new loss is a frozen dataclass deriving
+from :class:`Loss`, in the room of its kin, plus one line in ``LOSSES``; the shared tests find it
+there."""
 
 from skgd.losses._base import Loss
 from skgd.losses._base import weighted_quantile as weighted_quantile
 from skgd.losses._log_link import Gamma, Poisson
 from skgd.losses._nonsmooth import AbsoluteError, EpsilonInsensitive, Quantile
-from skgd.losses._nonsmooth import SmoothedTube as SmoothedTube
+from skgd.losses._nonsmooth import MoreauEnvelope as MoreauEnvelope
 from skgd.losses._smooth import Huber, LogCosh, SquaredEpsilonInsensitive, SquaredError
 
 __all__ = [

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skgd._utils.component import Piece, piece
+from skgd._utils.component import Component, component
 from skgd._utils.validation import InvalidParameterError
 
 #: Share of a parabola above the loss that stands in for a second derivative that vanishes. With
@@ -16,14 +16,14 @@ SHARE = 0.03
 TINY = np.finfo(np.float32).tiny
 
 
-@piece
-class Loss(Piece):
+@component
+class Loss(Component):
     """Base class of the losses, and of your own.
 
-    A subclass is a frozen dataclass with two methods, :meth:`value` and :meth:`slope`, written with
-    NumPy's elementwise functions so that they take arrays and scalars alike. A loss whose second
-    derivative is bounded also gives that bound as :attr:`curvature`, from which automatic rates
-    follow; without it they search along the line.
+    A subclass is a frozen dataclass with two methods, :meth:`value` and :meth:`gradient`, written
+    with NumPy's elementwise functions so that they take arrays and scalars alike. A loss whose
+    second derivative is bounded also gives that bound as :attr:`gradient_lipschitz`, from which
+    automatic rates follow; without it they search along the line.
 
     Examples
     --------
@@ -33,10 +33,10 @@ class Loss(Piece):
     >>> from skgd.losses import Loss
     >>> @dataclass(frozen=True)
     ... class PseudoHuber(Loss):
-    ...     curvature = 1.0
+    ...     gradient_lipschitz = 1.0
     ...     def value(self, p, y):
     ...         return np.sqrt(1 + (p - y) ** 2) - 1
-    ...     def slope(self, p, y):
+    ...     def gradient(self, p, y):
     ...         return (p - y) / np.sqrt(1 + (p - y) ** 2)
     >>> X, y = np.arange(6.0)[:, None], np.array([0.0, 1, 2, 3, 4, 50])
     >>> BatchGDRegressor(loss=PseudoHuber()).fit(X, y).coef_.round(1)
@@ -44,11 +44,11 @@ class Loss(Piece):
     """
 
     #: The largest second derivative of the loss in ``p``; infinite where there is none.
-    curvature = math.inf
+    gradient_lipschitz = math.inf
     #: Whether the second derivative is the same everywhere, so that a line search is exact.
     quadratic = False
     #: The largest magnitude of the slope; None where it has no bound.
-    steepest: ClassVar[float | None] = None
+    lipschitz: ClassVar[float | None] = None
 
     def value(self, p: Any, y: Any) -> Any:
         """Return the loss of each prediction.
@@ -67,7 +67,7 @@ class Loss(Piece):
         """
         raise NotImplementedError(f"{type(self).__name__} needs a method value(p, y)")
 
-    def slope(self, p: Any, y: Any) -> Any:
+    def gradient(self, p: Any, y: Any) -> Any:
         """Return the derivative of the loss in ``p``; at a kink, a subgradient.
 
         Parameters
@@ -82,9 +82,9 @@ class Loss(Piece):
         array or float
             The slopes, of the same shape.
         """
-        raise NotImplementedError(f"{type(self).__name__} needs a method slope(p, y)")
+        raise NotImplementedError(f"{type(self).__name__} needs a method gradient(p, y)")
 
-    def weight(self, p: Any, y: Any) -> Any:
+    def hessian(self, p: Any, y: Any) -> Any:
         """Return the curvature of the loss at each prediction, or somewhat more.
 
         :class:`~skgd.optimizers.NewtonCG` builds its quadratic models on it. It is the second
@@ -104,14 +104,34 @@ class Loss(Piece):
         array or float
             Positive weights, of the same shape.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no method weight(p, y)")
+        raise NotImplementedError(f"{type(self).__name__} has no method hessian(p, y)")
 
     @classmethod
-    def has_weight(cls) -> bool:
-        """Tell whether the class defines :meth:`weight`."""
-        return cls.weight is not Loss.weight
+    def has_hessian(cls) -> bool:
+        """Tell whether the class defines :meth:`hessian`."""
+        return cls.hessian is not Loss.hessian
 
-    def constant(self, y: Any, weights: Any = None) -> Any:
+    def moreau_envelope(self, width: float) -> "Loss":
+        """Return a smooth approximation of a loss with kinks, for automatic fits.
+
+        Parameters
+        ----------
+        width : float
+            Range of residuals over which a kink is rounded, in units of y; in (0, inf).
+
+        Returns
+        -------
+        Loss
+            Its gradient is Lipschitz continuous with constant 1 / `width`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no method moreau_envelope(width)")
+
+    @classmethod
+    def has_moreau_envelope(cls) -> bool:
+        """Tell whether the class defines :meth:`moreau_envelope`: whether the loss has kinks."""
+        return cls.moreau_envelope is not Loss.moreau_envelope
+
+    def intercept_only(self, y: Any, weights: Any = None) -> Any:
         """Return a good constant prediction for `y`, where an automatic fit starts.
 
         Parameters
@@ -127,7 +147,7 @@ class Loss(Piece):
         """
         return np.average(y, axis=0, weights=weights)
 
-    def mean(self, p: Any) -> Any:
+    def inverse_link(self, p: Any) -> Any:
         """Return what ``predict`` returns for the linear predictor `p`: `p` itself, without a link.
 
         Parameters

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import piece
+from skgd._utils.component import component
 from skgd.losses._base import Loss, refuse_targets
 
 
-@piece
+@component
 class Poisson(Loss):
     r"""Half the deviance of a Poisson variable whose mean is :math:`e^p` (log link).
 
@@ -28,9 +28,9 @@ class Poisson(Loss):
     >>> loss, p = Poisson(), np.array([0.0, 1.0])
     >>> loss.value(p, 2.0).round(3)
     array([0.386, 0.105])
-    >>> loss.slope(p, 2.0).round(3)
+    >>> loss.gradient(p, 2.0).round(3)
     array([-1.   ,  0.718])
-    >>> loss.mean(p).round(3)
+    >>> loss.inverse_link(p).round(3)
     array([1.   , 2.718])
     """
 
@@ -41,25 +41,25 @@ class Poisson(Loss):
         u = p - np.log(base)
         return base * np.expm1(u) - y * u + is_zero
 
-    def slope(self, p: Any, y: Any) -> Any:
+    def gradient(self, p: Any, y: Any) -> Any:
         return np.exp(p) - y
 
-    def weight(self, p: Any, y: Any) -> Any:
+    def hessian(self, p: Any, y: Any) -> Any:
         return np.exp(p)
 
-    def constant(self, y: Any, weights: Any = None) -> Any:
+    def intercept_only(self, y: Any, weights: Any = None) -> Any:
         mean = np.average(y, axis=0, weights=weights)
         # Nothing but zeros calls for a mean of 0, at p = -inf: half a count in all rows instead.
         return np.log(np.where(mean > 0, mean, 0.5 / len(y)))[()]
 
-    def mean(self, p: Any) -> Any:
+    def inverse_link(self, p: Any) -> Any:
         return np.exp(p)
 
     def check_targets(self, y: Any) -> None:
         refuse_targets(self, y, np.asarray(y) >= 0, "y >= 0")
 
 
-@piece
+@component
 class Gamma(Loss):
     r"""Half the deviance of a gamma variable whose mean is :math:`e^p` (log link).
 
@@ -79,9 +79,9 @@ class Gamma(Loss):
     >>> loss, p = Gamma(), np.array([0.0, 1.0])
     >>> loss.value(p, 2.0).round(3)
     array([0.307, 0.043])
-    >>> loss.slope(p, 2.0).round(3)
+    >>> loss.gradient(p, 2.0).round(3)
     array([-1.   ,  0.264])
-    >>> loss.mean(p).round(3)
+    >>> loss.inverse_link(p).round(3)
     array([1.   , 2.718])
     """
 
@@ -89,16 +89,16 @@ class Gamma(Loss):
         u = p - np.log(y)
         return np.expm1(-u) + u
 
-    def slope(self, p: Any, y: Any) -> Any:
+    def gradient(self, p: Any, y: Any) -> Any:
         return 1 - y * np.exp(-p)
 
-    def weight(self, p: Any, y: Any) -> Any:
+    def hessian(self, p: Any, y: Any) -> Any:
         return y * np.exp(-p)
 
-    def constant(self, y: Any, weights: Any = None) -> Any:
+    def intercept_only(self, y: Any, weights: Any = None) -> Any:
         return np.log(np.average(y, axis=0, weights=weights))
 
-    def mean(self, p: Any) -> Any:
+    def inverse_link(self, p: Any) -> Any:
         return np.exp(p)
 
     def check_targets(self, y: Any) -> None:

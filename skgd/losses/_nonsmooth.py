@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import piece
+from skgd._utils.component import component
 from skgd._utils.validation import check_real
 from skgd.losses._base import SHARE, Loss, weighted_quantile
 
 
-@piece
+@component
 class EpsilonInsensitive(Loss):
     r"""The absolute error beyond a tube that costs nothing, :math:`\max(0, |p - y| - \epsilon)`.
 
@@ -27,12 +27,12 @@ class EpsilonInsensitive(Loss):
     >>> loss, p = EpsilonInsensitive(epsilon=0.5), np.array([-2.0, 0.0, 1.0])
     >>> loss.value(p, 0.0).round(3)
     array([1.5, 0. , 0.5])
-    >>> loss.slope(p, 0.0).round(3)
+    >>> loss.gradient(p, 0.0).round(3)
     array([-1.,  0.,  1.])
     """
 
     epsilon: float = 0.1
-    steepest = 1.0
+    lipschitz = 1.0
 
     def __post_init__(self) -> None:
         check_real("epsilon", self.epsilon, low=0)
@@ -40,14 +40,14 @@ class EpsilonInsensitive(Loss):
     def value(self, p: Any, y: Any) -> Any:
         return np.maximum(np.abs(p - y) - self.epsilon, 0)
 
-    def slope(self, p: Any, y: Any) -> Any:
+    def gradient(self, p: Any, y: Any) -> Any:
         r = p - y
         return np.sign(r) * np.sign(np.maximum(np.abs(r) - self.epsilon, 0))
 
-    def constant(self, y: Any, weights: Any = None) -> Any:
+    def intercept_only(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, 0.5, weights)
 
-    def smoothed(self, width: float) -> Loss:
+    def moreau_envelope(self, width: float) -> Loss:
         """Return the loss with its kinks rounded, as automatic full-batch fits descend on it.
 
         Parameters
@@ -57,12 +57,12 @@ class EpsilonInsensitive(Loss):
 
         Returns
         -------
-        SmoothedTube
+        MoreauEnvelope
         """
-        return SmoothedTube(-1.0, 1.0, self.epsilon, width)
+        return MoreauEnvelope(-1.0, 1.0, self.epsilon, width)
 
 
-@piece
+@component
 class AbsoluteError(Loss):
     r"""The absolute error, :math:`\ell(p, y) = |p - y|`.
 
@@ -75,22 +75,22 @@ class AbsoluteError(Loss):
     >>> loss, p = AbsoluteError(), np.array([-2.0, 0.0, 1.0])
     >>> loss.value(p, 0.0).round(3)
     array([2., 0., 1.])
-    >>> loss.slope(p, 0.0).round(3)
+    >>> loss.gradient(p, 0.0).round(3)
     array([-1.,  0.,  1.])
     """
 
-    steepest = 1.0
+    lipschitz = 1.0
 
     def value(self, p: Any, y: Any) -> Any:
         return np.abs(p - y)
 
-    def slope(self, p: Any, y: Any) -> Any:
+    def gradient(self, p: Any, y: Any) -> Any:
         return np.sign(p - y)
 
-    def constant(self, y: Any, weights: Any = None) -> Any:
+    def intercept_only(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, 0.5, weights)
 
-    def smoothed(self, width: float) -> Loss:
+    def moreau_envelope(self, width: float) -> Loss:
         """Return the loss with its kink rounded, as automatic full-batch fits descend on it.
 
         Parameters
@@ -100,12 +100,12 @@ class AbsoluteError(Loss):
 
         Returns
         -------
-        SmoothedTube
+        MoreauEnvelope
         """
-        return SmoothedTube(-1.0, 1.0, 0.0, width)
+        return MoreauEnvelope(-1.0, 1.0, 0.0, width)
 
 
-@piece
+@component
 class Quantile(Loss):
     r"""The pinball loss, whose minimiser is a quantile of y.
 
@@ -129,12 +129,12 @@ class Quantile(Loss):
     >>> loss, p = Quantile(level=0.75), np.array([-2.0, 0.0, 1.0])
     >>> loss.value(p, 0.0).round(3)
     array([ 1.5 , -0.  ,  0.25])
-    >>> loss.slope(p, 0.0).round(3)
+    >>> loss.gradient(p, 0.0).round(3)
     array([-0.75,  0.  ,  0.25])
     """
 
     level: float = 0.5
-    steepest = 1.0
+    lipschitz = 1.0
 
     def __post_init__(self) -> None:
         check_real("level", self.level, low=0, high=1, closed="neither")
@@ -143,14 +143,14 @@ class Quantile(Loss):
         r = p - y
         return np.maximum((1 - self.level) * r, -self.level * r)
 
-    def slope(self, p: Any, y: Any) -> Any:
+    def gradient(self, p: Any, y: Any) -> Any:
         side = np.sign(p - y)
         return 0.5 * side + (0.5 - self.level) * np.abs(side)
 
-    def constant(self, y: Any, weights: Any = None) -> Any:
+    def intercept_only(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, self.level, weights)
 
-    def smoothed(self, width: float) -> Loss:
+    def moreau_envelope(self, width: float) -> Loss:
         """Return the loss with its kink rounded, as automatic full-batch fits descend on it.
 
         Parameters
@@ -160,13 +160,13 @@ class Quantile(Loss):
 
         Returns
         -------
-        SmoothedTube
+        MoreauEnvelope
         """
-        return SmoothedTube(-self.level, 1 - self.level, 0.0, width)
+        return MoreauEnvelope(-self.level, 1 - self.level, 0.0, width)
 
 
-@piece
-class SmoothedTube(Loss):
+@component
+class MoreauEnvelope(Loss):
     r"""The Moreau envelope of a piecewise linear loss with a flat tube.
 
     The loss is :math:`\max_{s \in [lower, upper]} s r - \epsilon |s|`; its envelope of width
@@ -185,22 +185,22 @@ class SmoothedTube(Loss):
     width: float
 
     @property
-    def curvature(self) -> float:  # type: ignore[override]  # it follows from a parameter
+    def gradient_lipschitz(self) -> float:  # type: ignore[override]  # it follows from a parameter
         """The largest second derivative, one over the width."""
         return 1.0 / self.width
 
     def value(self, p: Any, y: Any) -> Any:
         r = p - y
-        s = self.slope(p, y)
+        s = self.gradient(p, y)
         return s * r - self.epsilon * np.abs(s) - 0.5 * self.width * s**2
 
-    def slope(self, p: Any, y: Any) -> Any:
+    def gradient(self, p: Any, y: Any) -> Any:
         r = p - y
         above = np.minimum(np.maximum((r - self.epsilon) / self.width, 0), self.upper)
         below = np.maximum(np.minimum((r + self.epsilon) / self.width, 0), self.lower)
         return above + below
 
-    def weight(self, p: Any, y: Any) -> Any:
+    def hessian(self, p: Any, y: Any) -> Any:
         r = np.asarray(p - y)
         above, below = r - self.epsilon, r + self.epsilon
         rounded = (above > 0) & (above < self.upper * self.width)
@@ -210,5 +210,5 @@ class SmoothedTube(Loss):
         floor = floor - self.lower / np.maximum(np.abs(below), self.width)
         return np.maximum(np.asarray(rounded, dtype=r.dtype) / self.width, 0.5 * SHARE * floor)
 
-    def constant(self, y: Any, weights: Any = None) -> Any:
+    def intercept_only(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, self.lower / (self.lower - self.upper), weights)

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import piece
+from skgd._utils.component import component
 from skgd._utils.validation import check_real
 from skgd.losses._base import SHARE, TINY, Loss, weighted_quantile
 
 
-@piece
+@component
 class SquaredError(Loss):
     r"""Half the squared error, :math:`\ell(p, y) = \tfrac12 (p - y)^2`.
 
@@ -22,25 +22,25 @@ class SquaredError(Loss):
     >>> loss, p = SquaredError(), np.array([-2.0, 0.0, 1.0])
     >>> loss.value(p, 0.0).round(3)
     array([2. , 0. , 0.5])
-    >>> loss.slope(p, 0.0).round(3)
+    >>> loss.gradient(p, 0.0).round(3)
     array([-2.,  0.,  1.])
     """
 
-    curvature = 1.0
+    gradient_lipschitz = 1.0
     quadratic = True
 
-    def weight(self, p: Any, y: Any) -> Any:
+    def hessian(self, p: Any, y: Any) -> Any:
         return np.ones_like(p - y)
 
     def value(self, p: Any, y: Any) -> Any:
         residual = p - y
         return 0.5 * residual * residual
 
-    def slope(self, p: Any, y: Any) -> Any:
+    def gradient(self, p: Any, y: Any) -> Any:
         return p - y
 
 
-@piece
+@component
 class Huber(Loss):
     r"""Squared near the target, linear beyond `epsilon`: outliers pull with bounded force.
 
@@ -64,15 +64,15 @@ class Huber(Loss):
     >>> loss, p = Huber(epsilon=1.0), np.array([-2.0, 0.0, 1.0])
     >>> loss.value(p, 0.0).round(3)
     array([1.5, 0. , 0.5])
-    >>> loss.slope(p, 0.0).round(3)
+    >>> loss.gradient(p, 0.0).round(3)
     array([-1.,  0.,  1.])
     """
 
     epsilon: float = 0.1
-    curvature = 1.0
+    gradient_lipschitz = 1.0
 
     @property
-    def steepest(self) -> float:  # type: ignore[override]  # it follows from a parameter
+    def lipschitz(self) -> float:  # type: ignore[override]  # it follows from a parameter
         """The largest magnitude of the slope."""
         return float(self.epsilon)
 
@@ -84,19 +84,19 @@ class Huber(Loss):
         near = np.minimum(distance, self.epsilon)
         return near * (distance - 0.5 * near)
 
-    def slope(self, p: Any, y: Any) -> Any:
+    def gradient(self, p: Any, y: Any) -> Any:
         return np.minimum(np.maximum(p - y, -self.epsilon), self.epsilon)
 
-    def weight(self, p: Any, y: Any) -> Any:
+    def hessian(self, p: Any, y: Any) -> Any:
         distance = np.maximum(np.abs(p - y), TINY)
         inside = np.asarray(distance <= self.epsilon, dtype=distance.dtype)
         return np.maximum(inside, SHARE * np.minimum(1, self.epsilon / distance))
 
-    def constant(self, y: Any, weights: Any = None) -> Any:
+    def intercept_only(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, 0.5, weights)
 
 
-@piece
+@component
 class SquaredEpsilonInsensitive(Loss):
     r"""The squared error beyond a tube that costs nothing, :math:`\max(0, |p - y| - \epsilon)^2`.
 
@@ -114,12 +114,12 @@ class SquaredEpsilonInsensitive(Loss):
     >>> loss, p = SquaredEpsilonInsensitive(epsilon=0.5), np.array([-2.0, 0.0, 1.0])
     >>> loss.value(p, 0.0).round(3)
     array([2.25, 0.  , 0.25])
-    >>> loss.slope(p, 0.0).round(3)
+    >>> loss.gradient(p, 0.0).round(3)
     array([-3.,  0.,  1.])
     """
 
     epsilon: float = 0.1
-    curvature = 2.0
+    gradient_lipschitz = 2.0
 
     def __post_init__(self) -> None:
         check_real("epsilon", self.epsilon, low=0)
@@ -127,19 +127,19 @@ class SquaredEpsilonInsensitive(Loss):
     def value(self, p: Any, y: Any) -> Any:
         return np.maximum(np.abs(p - y) - self.epsilon, 0) ** 2
 
-    def slope(self, p: Any, y: Any) -> Any:
+    def gradient(self, p: Any, y: Any) -> Any:
         r = p - y
         return 2 * np.sign(r) * np.maximum(np.abs(r) - self.epsilon, 0)
 
-    def weight(self, p: Any, y: Any) -> Any:
+    def hessian(self, p: Any, y: Any) -> Any:
         outside = np.sign(np.maximum(np.abs(p - y) - self.epsilon, 0))
         return 2 * np.maximum(outside, SHARE)
 
-    def constant(self, y: Any, weights: Any = None) -> Any:
+    def intercept_only(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, 0.5, weights)
 
 
-@piece
+@component
 class LogCosh(Loss):
     r"""A smooth blend of squared and absolute error, :math:`\ell(p, y) = \log\cosh(p - y)`.
 
@@ -159,12 +159,12 @@ class LogCosh(Loss):
     >>> loss, p = LogCosh(), np.array([-2.0, 0.0, 1.0])
     >>> loss.value(p, 0.0).round(3)
     array([1.325, 0.   , 0.434])
-    >>> loss.slope(p, 0.0).round(3)
+    >>> loss.gradient(p, 0.0).round(3)
     array([-0.964,  0.   ,  0.762])
     """
 
-    curvature = 1.0
-    steepest = 1.0
+    gradient_lipschitz = 1.0
+    lipschitz = 1.0
 
     def value(self, p: Any, y: Any) -> Any:
         distance = np.abs(p - y)
@@ -173,13 +173,13 @@ class LogCosh(Loss):
         growth = np.log1p(np.exp(-2 * distance)) - np.log1p(np.exp(-2 * near))
         return np.log1p(2 * np.sinh(0.5 * near) ** 2) + (distance - near) + growth
 
-    def slope(self, p: Any, y: Any) -> Any:
+    def gradient(self, p: Any, y: Any) -> Any:
         return np.tanh(p - y)
 
-    def weight(self, p: Any, y: Any) -> Any:
+    def hessian(self, p: Any, y: Any) -> Any:
         distance = np.maximum(np.abs(p - y), TINY)
         slope = np.tanh(distance)
         return np.maximum(1 - slope**2, SHARE * slope / distance)
 
-    def constant(self, y: Any, weights: Any = None) -> Any:
+    def intercept_only(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, 0.5, weights)

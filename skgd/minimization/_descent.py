@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg.blas import dnrm2
 
-from skgd.minimization._termination import Ending
+from skgd.minimization._termination import TerminationReason
 from skgd.objectives import Point
 
 #: Steps in a row without a smaller value or gradient that end a descent.
@@ -35,7 +35,7 @@ class Limits:
 
 
 @dataclass
-class Standstill:
+class StagnationMonitor:
     """Notices that neither values nor gradients have become smaller for many steps.
 
     Parameters
@@ -74,7 +74,7 @@ def descend(function, start, step, limits, watch):
         Where to start.
     step : callable
         Takes a point and the number of the step, returns the point where it leads and its rate;
-        instead of a point an :class:`Ending` where it leads nowhere.
+        instead of a point an :class:`TerminationReason` where it leads nowhere.
     limits : Limits
         When to end.
     watch : Watch
@@ -90,35 +90,39 @@ def descend(function, start, step, limits, watch):
     if point is None:
         point = Point(start, math.inf, np.full_like(start, np.nan))
         watch.sees(point, math.nan, math.nan)
-        return point, 0, Ending.NO_START
+        return point, 0, TerminationReason.NO_START
     norm = dnrm2(point.gradient)
     watch.sees(point, norm, math.nan)
     first = point.value
     wide = limits.gtol * math.sqrt(len(start))
     measured = limits.xtol > 0 or not step.searches  # a search always moves
     # Estimated gradients are no guide to changes that are nothing beside the first value.
-    standstill = Standstill(abs(first) if function.fuzz else 0.0)
+    standstill = StagnationMonitor(abs(first) if function.gradient_error else 0.0)
     for number in range(1, limits.max_iter + 1):
         if norm <= wide and np.abs(point.gradient).max() <= limits.gtol:
-            return point, number - 1, Ending.GRADIENT
+            return point, number - 1, TerminationReason.GRADIENT
         if step.searches and standstill.reached(point.value, norm, step.noise):
-            return point, number - 1, Ending.PRECISION
+            return point, number - 1, TerminationReason.PRECISION
         landed, rate = step(point, number)
-        if isinstance(landed, Ending):
+        if isinstance(landed, TerminationReason):
             return point, number - 1, landed
         if measured:
             moved = landed.theta - point.theta
             length = dnrm2(moved)
             if length < limits.xtol:
-                return point, number - 1, Ending.STEP
+                return point, number - 1, TerminationReason.STEP
             if length == 0:
-                return point, number - 1, Ending.PRECISION
+                return point, number - 1, TerminationReason.PRECISION
         if abs(landed.value - point.value) < limits.ftol:
-            return point, number - 1, Ending.CHANGE
+            return point, number - 1, TerminationReason.CHANGE
         point = landed
         norm = dnrm2(point.gradient)
         if watch.sees(point, norm, rate):
-            return point, number, Ending.CALLBACK
+            return point, number, TerminationReason.CALLBACK
     if norm <= wide and np.abs(point.gradient).max() <= limits.gtol:
-        return point, limits.max_iter, Ending.GRADIENT
-    return point, limits.max_iter, Ending.RISEN if point.value > first else Ending.MAX_ITER
+        return point, limits.max_iter, TerminationReason.GRADIENT
+    return (
+        point,
+        limits.max_iter,
+        TerminationReason.RISEN if point.value > first else TerminationReason.MAX_ITER,
+    )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from skgd._utils.validation import check_choice, check_real
-from skgd.minimization._pytree import Layout
+from skgd.minimization._pytree import Pytree
 
 EPS = float(np.finfo(float).eps)
 
@@ -102,7 +102,7 @@ def approx_gradient(
     check_choice("method", method, list(STEPS))
     if step is not None:
         check_real("step", step, low=0, closed="neither")
-    layout = Layout(x, "x")
+    layout = Pytree(x, "x")
 
     def value(flat):
         return float(fun(layout.unpack(flat), *args))
@@ -159,7 +159,7 @@ def check_gradient(
     ValueError: jac is wrong at x[1]: it says 6, difference quotients say 4...
     """
     check_real("tol", tol, low=0)
-    layout = Layout(x, "x")
+    layout = Pytree(x, "x")
     said = layout.pack(jac(layout.unpack(layout.start.copy()), *args), "jac(x)")
     found = approx_gradient(fun, x, step, "central", args=args)
     measured = layout.pack(found, "the gradient")

@@ -53,7 +53,7 @@ class Function:
         #: What the user's functions get: a copy, which they may change.
         self.shown = np.ndarray.copy if layout.plain else lambda x: layout.unpack(x.copy())
         self.given = jac is True or callable(jac)
-        self.fuzz = 0.0 if self.given else FUZZ[QUOTIENTS[jac]]
+        self.gradient_error = 0.0 if self.given else FUZZ[QUOTIENTS[jac]]
 
     def value(self, x):
         """Return the value at `x`; inf where the function fails, is NaN or infinite."""

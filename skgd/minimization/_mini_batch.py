@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from skgd.minimization._steps import Rates
-from skgd.minimization._termination import Ending
+from skgd.minimization._termination import TerminationReason
 from skgd.objectives import Point
 
 #: What the rate is multiplied by after a pass without an improvement.
@@ -42,13 +42,13 @@ def descend_by_batches(function, start, data, rule, limits, watch):
     value = function.value(start)
     watch.sees(Point(start, value, None), math.nan, math.nan)
     if value == math.inf:
-        return Point(start, value, None), 0, Ending.NO_START
+        return Point(start, value, None), 0, TerminationReason.NO_START
     rates = Rates(rule.schedule, limits.max_iter, data.per_pass)
     x, best, best_value = start, start, value
     first = second = np.zeros_like(start)
     scale, t, idle, number = 1.0, 0, 0, 0
-    ending = Ending.MAX_ITER
-    while ending is Ending.MAX_ITER and number < limits.max_iter:
+    ending = TerminationReason.MAX_ITER
+    while ending is TerminationReason.MAX_ITER and number < limits.max_iter:
         number += 1
         for batch in data.in_order():
             t += 1
@@ -61,16 +61,16 @@ def descend_by_batches(function, start, data, rule, limits, watch):
             x = x + step
         value = function.value(x) if gradient is not None else math.inf
         if value == math.inf:
-            ending = Ending.DIVERGED
+            ending = TerminationReason.DIVERGED
             break
         if value < best_value:
             best, best_value, scale, idle = x, value, 1.0, 0
         else:
             scale, idle = scale * SLOWER, idle + 1
         if watch.sees(Point(x, value, None), math.nan, rate):
-            ending = Ending.CALLBACK
+            ending = TerminationReason.CALLBACK
         elif idle >= limits.patience:
-            ending = Ending.PATIENCE
+            ending = TerminationReason.PATIENCE
     function.njev += data.function.njev
     function.nfev += data.function.nfev
     return Point(best, best_value, function.gradient(best, best_value)), number, ending

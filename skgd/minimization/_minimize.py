@@ -9,7 +9,7 @@ from scipy.optimize import OptimizeResult
 from sklearn.utils import check_random_state
 
 from skgd import optimizers, schedules
-from skgd._utils import component
+from skgd._utils.component import resolve_component
 from skgd._utils.validation import (
     InvalidParameterError,
     check_bool,
@@ -22,8 +22,8 @@ from skgd._utils.validation import (
 from skgd.minimization._descent import Limits, descend
 from skgd.minimization._function import QUOTIENTS, Function, Shown
 from skgd.minimization._mini_batch import Batches, descend_by_batches
-from skgd.minimization._pytree import Layout
-from skgd.minimization._result import RECORDS, Watch, result_of
+from skgd.minimization._pytree import Pytree
+from skgd.minimization._result import RECORDS, Monitor, result_of
 from skgd.minimization._steps import BestStep, ExactStep, ScheduledStep, SearchedStep
 from skgd.regressors._config import check_random_state as check_seed
 from skgd.regressors._config import elementwise_names, schedule_of
@@ -363,7 +363,7 @@ class Options:
         if isinstance(optimizer, str) and optimizer == "auto":
             optimizer = default_optimizer(rate)
         known = {"auto": None, **optimizers.OPTIMIZERS, **DIRECTIONS}
-        optimizer = component.resolve("optimizer", optimizer, known, optimizers.Optimizer)
+        optimizer = resolve_component("optimizer", optimizer, known, optimizers.Optimizer)
         along_lines = isinstance(optimizer, tuple(DIRECTIONS.values()))
         elementwise = isinstance(optimizer, optimizers.ElementwiseOptimizer)
         if not (along_lines if searches else elementwise):
@@ -419,7 +419,7 @@ def run(fun, x0, args, options, sign):
     if not callable(fun):
         refuse("fun", fun, "a function")
     args = args if isinstance(args, tuple) else (args,)
-    layout, rule, limits = Layout(x0), options.rule(), options.limits()
+    layout, rule, limits = Pytree(x0), options.rule(), options.limits()
     rng = check_random_state(options.random_state)
     arrays = None if options.batch_size is None else checked_arrays(args, options.batch_size)
     starts = [layout.start]
@@ -431,7 +431,7 @@ def run(fun, x0, args, options, sign):
     for start in starts:
         made = [Function(fun, options.jac, args, layout, sign, options.step) for _ in range(2)]
         function = made[0]
-        watch = Watch(function, options.record, options.callback)
+        watch = Monitor(function, options.record, options.callback)
         # What a function does out of bounds is found out from its values, not from warnings.
         with np.errstate(all="ignore"):
             if arrays is None:

@@ -8,7 +8,7 @@ import numpy as np
 from skgd._utils.validation import refuse
 
 
-class Layout:
+class Pytree:
     """How a number, an array, or a list or dict of arrays lies in one vector.
 
     Parameters
@@ -20,7 +20,7 @@ class Layout:
     """
 
     def __init__(self, example, name="x0"):
-        self.kind, parts = take_apart(example)
+        self.kind, parts = flatten(example)
         self.names = list(parts)
         arrays = [as_floats(f"{name}{key}", part) for key, part in parts.items()]
         self.shapes = [array.shape for array in arrays]
@@ -92,7 +92,7 @@ class Key(tuple):
     __format__ = lambda self, spec: str(self)  # noqa: E731 - the same, in f-strings
 
 
-def take_apart(example):
+def flatten(example):
     """Return the kind of an arrangement, and its parts by their keys."""
     if isinstance(example, Mapping):
         return dict, {Key([key]): part for key, part in example.items()}

@@ -10,7 +10,7 @@ from scipy.optimize import OptimizeResult
 RECORDS = ("path", "values", None)
 
 
-class Watch:
+class Monitor:
     """Keeps the history of a descent, and calls the callback.
 
     Parameters

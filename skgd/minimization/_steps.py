@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg.blas import daxpy, ddot
 
 from skgd.minimization._function import Function
-from skgd.minimization._termination import Ending
+from skgd.minimization._termination import TerminationReason
 from skgd.minimization._wolfe import Conditions, Trial, wolfe_search
 from skgd.optimizers import GD, LBFGS
 from skgd.schedules import Constant
@@ -56,7 +56,7 @@ class ScheduledStep:
         step, _, self.first, self.second = self.optimizer.update(
             point.gradient, self.first, self.second, rate, number
         )
-        return self.function.at(point.theta + step) or Ending.DIVERGED, rate
+        return self.function.at(point.theta + step) or TerminationReason.DIVERGED, rate
 
 
 class AlongLine:
@@ -86,7 +86,7 @@ class AlongLine:
     def __call__(self, point, number):
         """Return where the step leads, and its rate."""
         landed, rate = self.along(point, self.direction(point))
-        if isinstance(landed, Ending):
+        if isinstance(landed, TerminationReason):
             return self.again(point, landed)
         return landed, rate
 
@@ -123,7 +123,7 @@ class SearchedStep(AlongLine):
             schedule.decrease,
             LOOSE if self.scaled else TIGHT,
             schedule.shrink,
-            FEW if self.scaled or function.fuzz else MANY,
+            FEW if self.scaled or function.gradient_error else MANY,
         )
         self.bend = None  # the curvature along the last line
 
@@ -132,7 +132,9 @@ class SearchedStep(AlongLine):
         landed, rate = super().again(point, ending)
         # Where there are no values at all, trusting them less changes nothing.
         while (
-            isinstance(landed, Ending) and landed is not Ending.NO_TRIAL and self.noise < NOISIEST
+            isinstance(landed, TerminationReason)
+            and landed is not TerminationReason.NO_TRIAL
+            and self.noise < NOISIEST
         ):
             self.noise *= 100
             landed, rate = self.along(point, self.direction(point))
@@ -190,10 +192,10 @@ class SearchedStep(AlongLine):
 def nowhere(function, point, finite, promise):
     """Return why no step has led lower, though the gradient promised a fall."""
     if not finite:
-        return Ending.NO_TRIAL
+        return TerminationReason.NO_TRIAL
     small = promise <= ROUNDING * EPS * abs(point.value)
-    small = small or np.abs(point.gradient).max() <= ROUNDING * function.fuzz
-    return Ending.PRECISION if small else Ending.NO_FALL
+    small = small or np.abs(point.gradient).max() <= ROUNDING * function.gradient_error
+    return TerminationReason.PRECISION if small else TerminationReason.NO_FALL
 
 
 class ExactStep(AlongLine):
@@ -209,7 +211,7 @@ class ExactStep(AlongLine):
                 f"direction of descent from {self.function.layout.unpack(point.theta)!r} this one "
                 "does not. Use learning_rate='line_search'."
             )
-        return self.function.at(point.theta + rate * direction) or Ending.NO_TRIAL, rate
+        return self.function.at(point.theta + rate * direction) or TerminationReason.NO_TRIAL, rate
 
 
 @dataclass
@@ -245,4 +247,4 @@ class BestStep(AlongLine):
             slope = float(point.gradient.dot(direction))
             promise = -min(self.rates) * slope
             return nowhere(self.function, point, value < math.inf, promise), 0.0
-        return self.function.at(x) or Ending.NO_TRIAL, rate
+        return self.function.at(x) or TerminationReason.NO_TRIAL, rate

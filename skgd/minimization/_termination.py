@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Ending(StrEnum):
+class TerminationReason(StrEnum):
     """Why a descent ended; the text is what the user reads."""
 
     GRADIENT = "Every partial derivative is at most gtol."
@@ -35,10 +35,10 @@ class Ending(StrEnum):
     def is_success(self):
         """Whether there was nothing left to gain."""
         return self in (
-            Ending.GRADIENT,
-            Ending.PRECISION,
-            Ending.STEP,
-            Ending.CHANGE,
-            Ending.PATIENCE,
-            Ending.CALLBACK,
+            TerminationReason.GRADIENT,
+            TerminationReason.PRECISION,
+            TerminationReason.STEP,
+            TerminationReason.CHANGE,
+            TerminationReason.PATIENCE,
+            TerminationReason.CALLBACK,
         )

@@ -101,7 +101,7 @@ def wolfe_search(look, start, rate, conditions, noise):
         if valued == conditions.trials:
             break
         if high is None:
-            rate = farther(start, trial)
+            rate = extrapolate(start, trial)
         else:
             rate = between(low, high, conditions.shrink)
             if rate is None:
@@ -109,7 +109,7 @@ def wolfe_search(look, start, rate, conditions, noise):
     return low if low.value < start.value else None
 
 
-def farther(start, trial):
+def extrapolate(start, trial):
     """Return a longer rate: where the slope, taken as linear, would vanish."""
     change = trial.slope - start.slope
     guess = trial.rate * start.slope / -change if change > 0 else math.inf

@@ -1,18 +1,18 @@
 """Objectives of linear models: value, gradient and curvature on rows in memory or in blocks."""
 
-from skgd.objectives.chunked import BlockedObjective, build
+from skgd.objectives.chunked import ChunkedObjective, build
 from skgd.objectives.empirical_risk import Objective
 from skgd.objectives.point import Point
-from skgd.objectives.quadratic_model import Expansion
+from skgd.objectives.quadratic_model import QuadraticModel
 from skgd.objectives.smoothness import expected_smoothness, largest_curvature
-from skgd.objectives.spec import Frame
+from skgd.objectives.spec import ObjectiveSpec
 
 __all__ = [
-    "BlockedObjective",
-    "Expansion",
-    "Frame",
+    "ChunkedObjective",
     "Objective",
+    "ObjectiveSpec",
     "Point",
+    "QuadraticModel",
     "build",
     "expected_smoothness",
     "largest_curvature",

@@ -9,7 +9,7 @@ import numpy as np
 from skgd import penalties
 from skgd.data.design import Design
 from skgd.objectives.empirical_risk import Objective, Point
-from skgd.objectives.spec import Frame
+from skgd.objectives.spec import ObjectiveSpec
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Totals:
 
 
 @dataclass(frozen=True)
-class BlockedDesign:
+class ChunkedDesign:
     """What is asked of the rows of a blocked objective besides sums over them.
 
     Parameters
@@ -45,7 +45,7 @@ class BlockedDesign:
 
 
 @dataclass(frozen=True)
-class BlockedObjective:
+class ChunkedObjective:
     """Blocked data, loss and penalty together.
 
     Every method that looks at rows is one pass over the blocks.
@@ -61,14 +61,14 @@ class BlockedObjective:
     """
 
     blocks: object
-    frame: Frame
+    frame: ObjectiveSpec
     mean_weight: float | None = None
 
-    blocked = True
+    is_chunked = True
 
     def __post_init__(self):
         blocks, frame = self.blocks, self.frame
-        design = BlockedDesign(len(blocks), frame.coordinates, frame.fit_intercept, blocks.sparse)
+        design = ChunkedDesign(len(blocks), frame.coordinates, frame.fit_intercept, blocks.sparse)
         object.__setattr__(self, "design", design)
 
     @property
@@ -105,11 +105,11 @@ class BlockedObjective:
         """The objective on some rows that stand for all."""
         return build(self.blocks.sample(), self.frame, self.mean_weight)
 
-    def constant(self):
+    def intercept_only(self):
         """Return the parameters of the best constant model."""
         constant = np.zeros((*self.blocks.outputs, len(self.l2)), dtype=self.blocks.dtype)
         if self.design.fit_intercept:
-            constant[..., -1] = self.blocks.constant(self.loss)
+            constant[..., -1] = self.blocks.intercept_only(self.loss)
         return constant
 
     def penalty(self, theta):
@@ -158,12 +158,12 @@ class BlockedObjective:
         """Return the updates in an epoch."""
         return sum(self.updates_of(i, batch_size) for i in range(len(self.blocks.lengths)))
 
-    def few(self, factor):
+    def subsample(self, factor):
         """Return None: single rows are not at hand."""
 
     def along(self, point, step):
-        """Return the :class:`BlockedRay` from `point` along `step`."""
-        return BlockedRay(self, point, step)
+        """Return the :class:`ChunkedLineRestriction` from `point` along `step`."""
+        return ChunkedLineRestriction(self, point, step)
 
     def hessians(self, point, known=None):
         """Return the Hessian of the loss at `point`, of each output; nothing of it is kept."""
@@ -175,12 +175,12 @@ class BlockedObjective:
 
 
 @dataclass(frozen=True)
-class BlockedRay:
+class ChunkedLineRestriction:
     """An objective along a step.
 
     Parameters
     ----------
-    objective : BlockedObjective
+    objective : ChunkedObjective
         What is looked at.
     point : Point
         Where the step starts.
@@ -188,7 +188,7 @@ class BlockedRay:
         A difference of parameters.
     """
 
-    objective: BlockedObjective
+    objective: ChunkedObjective
     point: Point
     step: object
 
@@ -258,10 +258,10 @@ def build(dataset, spec, mean_weight=None):
 
     Returns
     -------
-    Objective or BlockedObjective
+    Objective or ChunkedObjective
     """
-    if dataset.blocked:
-        return BlockedObjective(dataset, spec, mean_weight)
+    if dataset.is_chunked:
+        return ChunkedObjective(dataset, spec, mean_weight)
     weights = dataset.weights
     if weights is not None and mean_weight is not None:
         weights = weights / mean_weight

@@ -14,8 +14,8 @@ import numpy as np
 from skgd import penalties
 from skgd.data.design import Design
 from skgd.losses import Loss
-from skgd.objectives.incremental_hessian import Bent
-from skgd.objectives.line_restriction import Ray
+from skgd.objectives.incremental_hessian import IncrementalHessian
+from skgd.objectives.line_restriction import LineRestriction
 from skgd.objectives.point import Point
 
 #: Rows of a sample at least.
@@ -47,7 +47,9 @@ class Objective:
     l1: np.ndarray
     l2: np.ndarray
 
-    blocked = False  # whether its rows are in blocks; see skgd.objectives.chunked.BlockedObjective
+    is_chunked = (
+        False  # whether its rows are in blocks; see skgd.objectives.chunked.ChunkedObjective
+    )
 
     @property
     def quadratic(self):
@@ -73,7 +75,7 @@ class Objective:
         design = replace(self.design, X=self.design.X[index])
         return replace(self, design=design, y=self.y[index], weights=weights)
 
-    def few(self, factor):
+    def subsample(self, factor):
         """Return the objective on a sample, or None where so many rows a parameter are not few."""
         n_rows = self.design.n_rows
         size = max(factor * len(self.l2), LEAST_SAMPLE)
@@ -90,9 +92,9 @@ class Objective:
 
     def curvatures(self, predictions):
         """Return the weighted curvature of the loss at each prediction, or a bound on it."""
-        curvatures = self.loss.curvature
-        if self.loss.has_weight():
-            curvatures = self.loss.weight(predictions, self.y)
+        curvatures = self.loss.gradient_lipschitz
+        if self.loss.has_hessian():
+            curvatures = self.loss.hessian(predictions, self.y)
         if self.weights is not None:
             curvatures = (self.weights * np.transpose(curvatures)).T
         return np.broadcast_to(curvatures, predictions.shape).astype(self.y.dtype, copy=False)
@@ -102,11 +104,11 @@ class Objective:
         factors = 1.0 if self.weights is None else self.weights
         return (rows.T * (factors / self.design.n_rows)).T.astype(self.y.dtype, copy=False)
 
-    def constant(self):
+    def intercept_only(self):
         """Return the parameters of the best constant model."""
         constant = np.zeros((*self.y.shape[1:], len(self.l2)), dtype=self.y.dtype)
         if self.design.fit_intercept:
-            constant[..., -1] = self.loss.constant(self.y, self.weights)
+            constant[..., -1] = self.loss.intercept_only(self.y, self.weights)
         return constant
 
     def penalty(self, theta):
@@ -130,7 +132,7 @@ class Objective:
         """Refuse a loss that is not a number at `theta`, naming the row; see user's own losses."""
         predictions = self.design.predict(theta)
         broken = np.isnan(self.loss.value(predictions, self.y))
-        broken |= np.isnan(self.loss.slope(predictions, self.y))
+        broken |= np.isnan(self.loss.gradient(predictions, self.y))
         if broken.any() and np.isfinite(predictions).all():
             at = tuple(np.argwhere(broken)[0])
             raise ValueError(
@@ -143,7 +145,7 @@ class Objective:
         """Return the :class:`Point` at `theta`, whose predictions may be at hand."""
         if predictions is None:
             predictions = self.design.predict(theta)
-        slopes = self.weighted(self.loss.slope(predictions, self.y))
+        slopes = self.weighted(self.loss.gradient(predictions, self.y))
         gradient = self.design.gradient(slopes) + self.l2 * theta
         return Point(theta, self.value_of(predictions, theta), gradient, predictions)
 
@@ -165,8 +167,8 @@ class Objective:
         return bound * self.design.gradient(along) + self.l2 * vector
 
     def along(self, point, step):
-        """Return the :class:`Ray` from `point` along `step`."""
-        return Ray(self, self.with_predictions(point), step, self.design.predict(step))
+        """Return the :class:`LineRestriction` from `point` along `step`."""
+        return LineRestriction(self, self.with_predictions(point), step, self.design.predict(step))
 
     def with_predictions(self, point):
         """Return a point, which an expansion may have made, with its predictions."""
@@ -190,10 +192,10 @@ class Objective:
         list of Bent
         """
         predictions = self.with_predictions(point).predictions
-        factors = self.weighted(self.loss.weight(predictions, self.y))
+        factors = self.weighted(self.loss.hessian(predictions, self.y))
         columns = factors.reshape(len(factors), -1).T
         if known is None:
-            found = [Bent.of(self.design, column) for column in columns]
+            found = [IncrementalHessian.of(self.design, column) for column in columns]
         else:
             found = [
                 bent.moved(self.design, column) for bent, column in zip(known, columns, strict=True)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 #: Change of a row's factor that changes sums, relative to it or to the mean factor.
-NOTICEABLE = 0.02
+MIN_WEIGHT_CHANGE = 0.02
 
 
 @dataclass(frozen=True)
-class Bent:
+class IncrementalHessian:
     """A sum of the outer squares of rows, with the factors that they had in it.
 
     Parameters
@@ -35,14 +35,14 @@ class Bent:
         """
         change = factors - self.factors
         unit = np.maximum(np.maximum(factors, self.factors), factors.mean())
-        noticed = np.abs(change) > NOTICEABLE * unit
+        noticed = np.abs(change) > MIN_WEIGHT_CHANGE * unit
         much = noticed.mean() > 0.25 or factors.sum() < 0.1 * self.factors.sum()
         if much:
-            return Bent.of(design, factors)
+            return IncrementalHessian.of(design, factors)
         squares = self.squares.copy()
         for sign in (1, -1):
             rows = np.flatnonzero(noticed & (sign * change > 0))
             if len(rows):
                 some = replace(design, X=design.X[rows])
                 squares += sign * some.outer_squares(np.abs(change[rows]))
-        return Bent(np.where(noticed, factors, self.factors), squares)
+        return IncrementalHessian(np.where(noticed, factors, self.factors), squares)

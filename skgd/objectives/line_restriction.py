@@ -8,7 +8,7 @@ from skgd.objectives.point import Point
 
 
 @dataclass(frozen=True)
-class Ray:
+class LineRestriction:
     """An objective along a step: one product with the rows serves all lengths of it.
 
     Parameters

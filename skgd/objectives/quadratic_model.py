@@ -9,7 +9,7 @@ from skgd.objectives.point import Point
 
 
 @dataclass(frozen=True)
-class Expansion:
+class QuadraticModel:
     r"""A quadratic model of an objective around a point, which costs no pass over the rows.
 
     .. math::
@@ -39,7 +39,7 @@ class Expansion:
     quadratic = True
 
     @classmethod
-    def of_gram(cls, objective, gram):
+    def from_second_moments(cls, objective, gram):
         """Return a squared error as its expansion around the best constant model."""
         design = objective.design
         theta = np.zeros((*gram.y_mean.shape, len(objective.l2)), objective.l2.dtype)

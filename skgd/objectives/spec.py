@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skgd.data.scaling import Coordinates
+from skgd.data.scaling import FeatureScaling
 from skgd.losses import Loss
 
 
 @dataclass(frozen=True)
-class Frame:
+class ObjectiveSpec:
     """An objective without its data.
 
     Parameters
@@ -24,7 +24,7 @@ class Frame:
         Strengths of the penalty.
     """
 
-    coordinates: Coordinates
+    coordinates: FeatureScaling
     fit_intercept: bool
     loss: Loss
     l1: np.ndarray

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import piece
+from skgd._utils.component import component
 from skgd._utils.validation import check_real
 from skgd.optimizers._base import ElementwiseOptimizer
 
 
-@piece
+@component
 class AdaGrad(ElementwiseOptimizer):
     r"""Adaptive gradients: the more a coordinate has moved, the smaller its rate.
 
@@ -47,7 +47,7 @@ class AdaGrad(ElementwiseOptimizer):
         return -own_rate * gradient, own_rate, first, total
 
 
-@piece
+@component
 class RMSprop(ElementwiseOptimizer):
     r"""Gradients over their root mean square of late, so that all coordinates move alike.
 
@@ -90,7 +90,7 @@ class RMSprop(ElementwiseOptimizer):
         return -own_rate * gradient, own_rate, first, square
 
 
-@piece
+@component
 class Adam(ElementwiseOptimizer):
     r"""Adaptive moments: every coordinate has a rate of its own.
 

@@ -1,10 +1,10 @@
 """What ``learning_rate="auto"`` stands for in fits by small batches."""
 
-from skgd._utils.component import piece
+from skgd._utils.component import component
 from skgd.optimizers._base import Optimizer
 
 
-@piece
+@component
 class Snapshot(Optimizer):
     r"""Variance-reduced descent around a snapshot, whose steps the objective itself combines.
 
@@ -34,7 +34,7 @@ class Snapshot(Optimizer):
     """
 
 
-@piece
+@component
 class Implicit(Optimizer):
     r"""Implicit steps on single rows, whose average is the model.
 

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skgd._utils.component import Piece, piece
+from skgd._utils.component import Component, component
 
 
 def inner(a, b):
@@ -14,8 +14,8 @@ def inner(a, b):
     return np.sum(a * b, axis=-1, keepdims=True)
 
 
-@piece
-class Optimizer(Piece):
+@component
+class Optimizer(Component):
     """Base class of all optimizers.
 
     Examples
@@ -28,7 +28,7 @@ class Optimizer(Piece):
     """
 
 
-@piece
+@component
 class ElementwiseOptimizer(Optimizer):
     """Base class of the rules that treat each coordinate by itself.
 
@@ -98,7 +98,7 @@ class ElementwiseOptimizer(Optimizer):
         return None
 
 
-@piece
+@component
 class BatchOptimizer(Optimizer):
     """Base class of the rules that move all coordinates together, by the full gradient.
 

@@ -4,14 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import piece
+from skgd._utils.component import component
 from skgd.optimizers._base import BatchOptimizer, inner
 
 #: Keeps quotients of squares finite, in single precision, too.
 TINY = float(np.finfo(np.float32).tiny)
 
 
-@piece
+@component
 class ConjugateGradient(BatchOptimizer):
     r"""Conjugate gradients: steepest descent that remembers which directions are done with.
 
@@ -63,7 +63,7 @@ class ConjugateGradient(BatchOptimizer):
         return direction
 
 
-@piece
+@component
 class Accelerated(BatchOptimizer):
     r"""Nesterov's accelerated descent with the momentum k / (k + 3) and restarts.
 
@@ -111,7 +111,7 @@ class Accelerated(BatchOptimizer):
         return landed + k / (k + 3) * moved
 
 
-@piece
+@component
 class NewtonCG(BatchOptimizer):
     r"""Newton's method, each of whose quadratic models conjugate gradients minimise.
 
@@ -119,9 +119,9 @@ class NewtonCG(BatchOptimizer):
               \delta \approx \arg\min_\delta\; g^\top \delta + \tfrac12 \delta^\top H \delta,
               \qquad H = \frac1n \sum_i s_i q_i \tilde x_i \tilde x_i^\top
 
-    with the weights q of the loss (:meth:`~skgd.losses.Loss.weight`), and a step a that is halved
-    until the objective falls. With an l1 penalty, accelerated proximal steps take the place of the
-    conjugate gradients. It needs few passes over the rows, each of which costs :math:`n d^2`.
+    with the second derivatives q of the loss (:meth:`~skgd.losses.Loss.hessian`), and a step a that
+    is halved until the objective falls. With an l1 penalty, accelerated proximal steps take the place
+    of the conjugate gradients. It needs few passes over the rows, each of which costs :math:`n d^2`.
 
     References
     ----------

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from skgd._utils.component import piece
+from skgd._utils.component import component
 from skgd._utils.validation import check_real
 from skgd.optimizers._base import ElementwiseOptimizer
 
 
-@piece
+@component
 class GD(ElementwiseOptimizer):
     r"""Plain gradient descent, :math:`\theta \leftarrow \theta - \eta g`.
 
@@ -29,7 +29,7 @@ class GD(ElementwiseOptimizer):
         return 2 / smoothness
 
 
-@piece
+@component
 class Momentum(ElementwiseOptimizer):
     r"""Polyak's heavy ball, :math:`m \leftarrow \beta m + g,\; \theta \leftarrow \theta - \eta m`.
 
@@ -65,7 +65,7 @@ class Momentum(ElementwiseOptimizer):
         return 2 * (1 + self.momentum) / smoothness
 
 
-@piece
+@component
 class Nesterov(ElementwiseOptimizer):
     r"""Nesterov's momentum, a heavy ball that looks ahead.
 

@@ -5,12 +5,12 @@ from typing import Any
 
 from scipy.linalg.blas import daxpy, ddot, dscal
 
-from skgd._utils.component import piece
+from skgd._utils.component import component
 from skgd._utils.validation import check_integer
 from skgd.optimizers._base import Optimizer
 
 
-@piece
+@component
 class LBFGS(Optimizer):
     r"""Limited-memory BFGS: directions scaled by the curvature along the last few steps.
 
@@ -79,10 +79,10 @@ class LBFGS(Optimizer):
         memory["theta"], memory["gradient"] = theta, gradient
         if not memory["pairs"]:
             return -gradient
-        return downhill(gradient, memory["pairs"], memory["scale"])
+        return two_loop_recursion(gradient, memory["pairs"], memory["scale"])
 
 
-def downhill(gradient, pairs, scale):
+def two_loop_recursion(gradient, pairs, scale):
     """Return -H g: from the newest pair to the oldest, the first H, and back."""
     direction, size = -gradient, gradient.size
     shares = []

@@ -3,7 +3,7 @@
 import numpy as np
 
 from skgd._utils.validation import check_integer, refuse
-from skgd.data.scaling import Coordinates
+from skgd.data.scaling import FeatureScaling
 from skgd.regressors._input import checked_rows
 
 #: Rows that an objective without a closed form is computed on at most.
@@ -33,7 +33,7 @@ class Slice:
         if data is None:
             raise ValueError("sample_weight is zero for every row; there is nothing to draw.")
         data = data.sample()
-        coef = np.array(model._carried.coef, dtype=float)
+        coef = np.array(model._fit_state.coef, dtype=float)
         outputs = 1 if coef.ndim == 1 else len(coef)
         check_integer("output", output, low=0)
         if output >= outputs:
@@ -42,7 +42,7 @@ class Slice:
         self.pair, self.note = chosen(model, coef.reshape(outputs, -1)[output], coefs)
         objective = model._objective(
             data,
-            Coordinates.identity(data.X.shape[1]),
+            FeatureScaling.identity(data.X.shape[1]),
             model.loss_,
             model.penalty_,
             data.total_weight / len(data),
@@ -52,7 +52,7 @@ class Slice:
             objective = objective.rows(np.sort(rows))
             self.note = ", ".join(filter(None, [self.note, f"{MOST_ROWS} rows drawn at random"]))
         self.objective = objective
-        intercept = np.asarray(model._carried.intercept, dtype=float).reshape(coef.shape[:-1])
+        intercept = np.asarray(model._fit_state.intercept, dtype=float).reshape(coef.shape[:-1])
         self.theta = np.concatenate([coef, intercept[..., None]], axis=-1)
         self.center = self.theta.reshape(outputs, -1)[output, self.pair]
 
@@ -71,7 +71,7 @@ class Slice:
     def quadratic(self, moves):
         """Return the objective after moves, by its expansion around the model."""
         point = self.objective.at(self.theta)
-        unit, bound = np.eye(self.theta.shape[-1]), self.objective.loss.curvature
+        unit, bound = np.eye(self.theta.shape[-1]), self.objective.loss.gradient_lipschitz
         hess = np.array([self.objective.hessian_product(unit[at], bound) for at in self.pair])
         slope = point.gradient.reshape(-1, self.theta.shape[-1])[self.output, self.pair]
         bend = np.einsum("mi,ij,mj->m", moves, hess[:, self.pair], moves)
@@ -165,9 +165,9 @@ def path_of(model, pair, output):
         raise ValueError(
             f"This {type(model).__name__} has kept no path. Fit it with record='path'."
         ) from missing
-    outputs = model._carried.coef.shape[:-1]
+    outputs = model._fit_state.coef.shape[:-1]
     names = np.array(list(path)[1:])
-    coefs = names[: model._carried.coef.size].reshape(-1, model.n_features_in_)[output]
-    intercepts = names[model._carried.coef.size :]
+    coefs = names[: model._fit_state.coef.size].reshape(-1, model.n_features_in_)[output]
+    intercepts = names[model._fit_state.coef.size :]
     kept = [*coefs, intercepts[output if outputs else 0]]
     return np.stack([path[kept[at]] for at in pair], axis=1)

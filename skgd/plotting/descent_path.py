@@ -169,10 +169,11 @@ class DescentPathDisplay:
         models = {name: descender(model) for name, model in given.items()}
         first, rows = next(iter(models.values())), rows_of(next(iter(given.values())), X)
         for name, model in models.items():
-            if model._carried.coef.shape != first._carried.coef.shape:
+            if model._fit_state.coef.shape != first._fit_state.coef.shape:
                 raise ValueError(
-                    f"{name} has coefficients of shape {model._carried.coef.shape}, and the first "
-                    f"model of shape {first._carried.coef.shape}. One picture shows one space."
+                    f"{name} has coefficients of shape {model._fit_state.coef.shape}, and the "
+                    f"first model of shape {first._fit_state.coef.shape}. One picture shows one "
+                    "space."
                 )
         function = Slice(first, rows, y, sample_weight, coefs, output)
         paths = {name: path_of(model, function.pair, output) for name, model in models.items()}

@@ -16,19 +16,24 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd._utils.doc_links import LinkedToDocs
-from skgd._utils.nested_params import HoldsPieces
-from skgd.data import check_features, is_blocked, predict_blocks
+from skgd._utils.nested_params import BaseComponentEstimator
+from skgd.data import check_features, is_chunked_input, predict_chunked
 from skgd.data.design import Design
-from skgd.objectives import Expansion, Frame, build
-from skgd.regressors._callbacks import CallbackSupportMixin, Watch, callbacks_of
+from skgd.objectives import ObjectiveSpec, QuadraticModel, build
+from skgd.regressors._callbacks import CallbackSupportMixin, Monitor, callbacks_of
 from skgd.regressors._config import plan
-from skgd.regressors._fit_state import begun, continued, starting_point, turned
-from skgd.regressors._input import blocked_rows, checked_rows, training_and_validation
-from skgd.regressors._messages import explained, shortfall
+from skgd.regressors._fit_state import (
+    init_fit_state,
+    initial_coefficients,
+    resume_fit_state,
+    whiten_if_ill_conditioned,
+)
+from skgd.regressors._input import checked_rows, chunked_rows, training_and_validation
+from skgd.regressors._messages import convergence_message, divergence_error
 from skgd.schedules import Adaptive
 from skgd.solvers import automatic
 from skgd.solvers.descent import descend
-from skgd.solvers.problem import Diverged, Seen, Task
+from skgd.solvers.problem import DivergedError, Problem, StreamStatistics
 from skgd.solvers.stopping import StopReason
 
 if TYPE_CHECKING:
@@ -40,7 +45,7 @@ class BaseGDRegressor(
     LinkedToDocs,
     MultiOutputMixin,
     RegressorMixin,
-    HoldsPieces,
+    BaseComponentEstimator,
     metaclass=ABCMeta,
 ):
     """Base of the three regressors; each says how many rows an update has, and what ends a fit."""
@@ -63,7 +68,7 @@ class BaseGDRegressor(
         """Return the rows in an update; None means the full batch."""
 
     @abstractmethod
-    def _tests(self, task):
+    def _tests(self, problem):
         """Return what ends a fit."""
 
     @abstractmethod
@@ -111,10 +116,10 @@ class BaseGDRegressor(
             computed, where X is a Dask collection.
         """
         check_is_fitted(self)
-        if is_blocked(X):
+        if is_chunked_input(X):
             check_features(self, X, reset=False)
-            like = self._carried.coef
-            return predict_blocks(X, self._predictor(), like.dtype, like.shape[:-1])
+            like = self._fit_state.coef
+            return predict_chunked(X, self._predictor(), like.dtype, like.shape[:-1])
         return self._predictions(X)
 
     def score(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -134,18 +139,18 @@ class BaseGDRegressor(
         float
             At most 1.
         """
-        if not is_blocked(X):
+        if not is_chunked_input(X):
             return super().score(X, y, sample_weight)
         check_is_fitted(self)
         check_features(self, X, reset=False)
-        blocks = blocked_rows(X, y, "sample_weight", sample_weight)
+        blocks = chunked_rows(X, y, "sample_weight", sample_weight)
         return blocks.r2(self._predictor())
 
     def _predictor(self):
         """Return what predicts rows of which the features have been checked."""
         twin = copy.copy(self)
         vars(twin).pop("feature_names_in_", None)
-        twin._carried = replace(self._carried, history=None)
+        twin._fit_state = replace(self._fit_state, history=None)
         return twin._predictions
 
     def _predictions(self, X):
@@ -156,9 +161,9 @@ class BaseGDRegressor(
         products = rows @ self.coef_.T
         if issparse(self.coef_):
             products = products.toarray() if issparse(products) else products
-            products = products.reshape(rows.shape[0], *self._carried.coef.shape[:-1])
+            products = products.reshape(rows.shape[0], *self._fit_state.coef.shape[:-1])
         intercept = self.intercept_[0] if products.ndim == 1 else self.intercept_
-        return self.loss_.mean(products + intercept)
+        return self.loss_.inverse_link(products + intercept)
 
     def sparsify(self) -> Self:
         """Convert ``coef_`` to a sparse matrix, which saves memory where most of it is zero.
@@ -182,7 +187,7 @@ class BaseGDRegressor(
         """
         check_is_fitted(self)
         if issparse(self.coef_):
-            self.coef_ = self.coef_.toarray().reshape(self._carried.coef.shape)
+            self.coef_ = self.coef_.toarray().reshape(self._fit_state.coef.shape)
         return self
 
     @property
@@ -194,9 +199,9 @@ class BaseGDRegressor(
         ``running_objective``, and ``validation_score`` where there is one. Compiled epochs that run
         in one call have equal shares of its time.
         """
-        if not hasattr(self, "_carried"):
+        if not hasattr(self, "_fit_state"):
             raise AttributeError(f"{type(self).__name__} has no history_ before it is fitted")
-        return self._carried.history.arrays()
+        return self._fit_state.history.arrays()
 
     @property
     def path_(self) -> dict[str, Array]:
@@ -207,11 +212,11 @@ class BaseGDRegressor(
         last are there, and between them every k-th update, where k doubles as often as the path
         would grow beyond 2048 points (fewer with more than two thousand coefficients).
         """
-        if not hasattr(self, "_carried") or self._carried.history.path is None:
+        if not hasattr(self, "_fit_state") or self._fit_state.history.path is None:
             raise AttributeError(
                 f"{type(self).__name__} has no path_. Fit with record='path' to keep it."
             )
-        return self._carried.history.path.arrays()
+        return self._fit_state.history.path.arrays()
 
     def _attempt(self, method, *args, **kwargs):
         """Run a fitting method on a copy, and keep what came of it only if it succeeds."""
@@ -232,31 +237,31 @@ class BaseGDRegressor(
 
     def _fit(self, X, y, sample_weight, start, validation_rows, groups):
         vars(self).pop("_run", None)  # of a fit_batches that was broken off
-        pieces = plan(self)
+        components = plan(self)
         # Second moments show whether entries are finite, and save a look at every one.
-        finite = not (self._full_batch and pieces.loss.quadratic and sample_weight is None)
+        finite = not (self._full_batch and components.loss.quadratic and sample_weight is None)
         finite |= self.early_stopping
         data = checked_rows(self, X, y, sample_weight, groups, reset=True, finite=finite)
         if data is None:
             raise ValueError("sample_weight is zero for every row; fit needs a row with weight.")
-        data.check_targets(pieces.loss)
+        data.check_targets(components.loss)
         training, validation = training_and_validation(self, data, *validation_rows)
-        start = starting_point(self, training, *start)
-        gram = self._gram(training, pieces)
-        if not (finite or data.blocked or (gram is not None and gram.finite)):
+        start = initial_coefficients(self, training, *start)
+        gram = self._gram(training, components)
+        if not (finite or data.is_chunked or (gram is not None and gram.finite)):
             assert_all_finite(data.X, estimator_name=type(self).__name__, input_name="X")
-        carried = begun(self, training, pieces, start, gram)
-        carried, gram = turned(self, training, pieces, carried, gram)
+        fit_state = init_fit_state(self, training, components, start, gram)
+        fit_state, gram = whiten_if_ill_conditioned(self, training, components, fit_state, gram)
         with callbacks_of(self, X, y, sample_weight) as progress:
             reason = self._descend(
-                pieces, training, validation, carried, self.max_iter, gram, progress
+                components, training, validation, fit_state, self.max_iter, gram, progress
             )
             if progress is not None:
                 progress.finish(vars(self))
         return reason
 
     def _partial_fit(self, X, y, sample_weight, first):
-        pieces = plan(self)
+        components = plan(self)
         if first and self.early_stopping:
             raise ValueError(
                 "partial_fit does not support early_stopping=True: one epoch cannot be stopped "
@@ -270,31 +275,33 @@ class BaseGDRegressor(
                 stacklevel=4,
             )
             return None
-        if not first and hasattr(self, "_carried"):
-            data = data.astype(self._carried.state.theta.dtype)
-        data.check_targets(pieces.loss)
-        if data.blocked:
+        if not first and hasattr(self, "_fit_state"):
+            data = data.astype(self._fit_state.state.theta.dtype)
+        data.check_targets(components.loss)
+        if data.is_chunked:
             data.count()
-        if first or not hasattr(self, "_carried"):
-            carried = begun(self, data, pieces, starting_point(self, data, None, None))
+        if first or not hasattr(self, "_fit_state"):
+            fit_state = init_fit_state(
+                self, data, components, initial_coefficients(self, data, None, None)
+            )
         else:
-            carried = continued(self, data, pieces)
-        return self._descend(pieces, data, None, carried)
+            fit_state = resume_fit_state(self, data, components)
+        return self._descend(components, data, None, fit_state)
 
     # Assembly
 
-    def _gram(self, data, pieces):
+    def _gram(self, data, components):
         """Return the second moments of the rows where descending on them is cheaper, or None."""
-        if self._full_batch and pieces.loss.quadratic and data.gram_pays:
+        if self._full_batch and components.loss.quadratic and data.prefers_second_moments:
             return data.gram()
-        if data.blocked and (self._full_batch or self.standardize):
+        if data.is_chunked and (self._full_batch or self.standardize):
             data.moments()  # and every entry has been looked at
-        elif data.blocked:
+        elif data.is_chunked:
             data.count()
         return None
 
     def _objective(self, data, coordinates, loss, penalty, mean_weight):
-        frame = Frame(
+        frame = ObjectiveSpec(
             coordinates,
             self.fit_intercept,
             loss,
@@ -305,111 +312,119 @@ class BaseGDRegressor(
 
     # Descent
 
-    def _descend(self, pieces, data, validation, carried, max_iter=None, gram=None, progress=None):
+    def _descend(
+        self, components, data, validation, fit_state, max_iter=None, gram=None, progress=None
+    ):
         """Descend, keep the outcome, and return why it ended; one epoch if `max_iter` is None."""
         validate = None
         if validation is not None:
-            validate = self._validator(validation, carried.coordinates, pieces.loss)
+            validate = self._validator(validation, fit_state.coordinates, components.loss)
         watch = None
         if self.verbose or progress is not None:
-            watch = Watch(
-                self.verbose, progress, lambda state: self._fitted(carried, state, pieces)
+            watch = Monitor(
+                self.verbose, progress, lambda state: self._fitted(fit_state, state, components)
             )
         left, epochs = max_iter or 1, 0
-        mean_weight = carried.weight / carried.rows
-        whole = self._objective(data, carried.coordinates, pieces.loss, pieces.penalty, mean_weight)
+        mean_weight = fit_state.weight / fit_state.rows
+        whole = self._objective(
+            data, fit_state.coordinates, components.loss, components.penalty, mean_weight
+        )
         streaming = max_iter is None
         stages = [whole]
-        if hasattr(pieces.loss, "smoothed"):
+        if components.loss.has_moreau_envelope():
             batch_size = self._batch_size(whole.design.n_rows)
-            part = streaming or whole.blocked
-            found = automatic.stages(pieces, whole.sample, batch_size, part)
+            part = streaming or whole.is_chunked
+            found = automatic.stages(components, whole.sample, batch_size, part)
             stages = [whole.under(stage.loss) for stage in found]
         for objective in stages:
-            model = objective if gram is None else Expansion.of_gram(objective, gram)
-            task = self._task(pieces, objective, model, left, streaming)
+            model = (
+                objective if gram is None else QuadraticModel.from_second_moments(objective, gram)
+            )
+            problem = self._task(components, objective, model, left, streaming)
             if streaming:
-                before = max(carried.weight - data.total_weight, 0)
+                before = max(fit_state.weight - data.total_weight, 0)
                 unit = mean_weight if self._weights_are_relative else 1.0
-                task = replace(task, seen=Seen(before, mean_weight, unit))
-            tests = self._tests(task)
-            tests.plateau = copy.copy(carried.state.plateau) or tests.plateau
-            if max_iter is None and not isinstance(task.schedule, Adaptive):
+                problem = replace(problem, seen=StreamStatistics(before, mean_weight, unit))
+            tests = self._tests(problem)
+            tests.plateau = copy.copy(fit_state.state.plateau) or tests.plateau
+            if max_iter is None and not isinstance(problem.schedule, Adaptive):
                 tests.plateau = None  # one epoch on these rows shows no convergence
             tests.early_stopping = self.early_stopping and validation is not None
             tests.validate = validate
             if objective is not stages[-1]:
-                tests.hurry(automatic.STAGE_TOL)
+                tests.loosen(automatic.STAGE_TOL)
             elif len(stages) > 1 and tests.gradient is not None and self.tol:
-                tests.hurry(automatic.LAST_STAGE_TOL)
+                tests.loosen(automatic.LAST_STAGE_TOL)
             try:
-                outcome = descend(task, carried.state, tests, carried.history, watch)
-            except Diverged as diverged:
-                raise explained(diverged, task) from None
-            carried.state = replace(outcome.state, plateau=tests.plateau)
+                outcome = descend(problem, fit_state.state, tests, fit_state.history, watch)
+            except DivergedError as diverged:
+                raise divergence_error(diverged, problem) from None
+            fit_state.state = replace(outcome.state, plateau=tests.plateau)
             epochs, left = epochs + outcome.epochs, left - outcome.epochs
             if objective is not stages[-1]:
-                carried.state.plateau = None
+                fit_state.state.plateau = None
             if left <= 0 or outcome.reason not in (StopReason.CONVERGED, StopReason.PRECISION):
                 break
-        self._keep(carried, outcome, task, pieces)
+        self._keep(fit_state, outcome, problem, components)
         self.n_iter_ = epochs
-        message = shortfall(self, outcome, task, pieces, tests)
+        message = convergence_message(self, outcome, problem, components, tests)
         if message is not None:
             warnings.warn(message, ConvergenceWarning, stacklevel=5)
         return outcome.reason
 
-    def _task(self, pieces, objective, model, max_iter, streaming):
+    def _task(self, components, objective, model, max_iter, streaming):
         batch_size = self._batch_size(objective.design.n_rows)
         # What descends on moments alone chooses by them; blocks need not be looked into.
-        moments = isinstance(model, Expansion) and pieces.optimizer is None
+        moments = isinstance(model, QuadraticModel) and components.optimizer is None
         seen = objective if moments else objective.sample
-        if objective.blocked and batch_size is not None:
-            chosen = automatic.choose_for_walks(pieces, seen, model, batch_size)
+        if objective.is_chunked and batch_size is not None:
+            chosen = automatic.choose_for_walks(components, seen, model, batch_size)
         else:
-            chosen = automatic.choose(pieces, seen, model, batch_size, streaming)
+            chosen = automatic.choose(components, seen, model, batch_size, streaming)
         optimizer, schedule = chosen
-        return Task(
+        return Problem(
             objective=objective,
             model=model,
             optimizer=optimizer,
             schedule=schedule,
             batch_size=batch_size,
             max_iter=max_iter,
-            horizon=self.max_iter,
-            alpha=pieces.alpha,
+            planned_epochs=self.max_iter,
+            alpha=components.alpha,
             shuffle=getattr(self, "shuffle", False),
             average=int(getattr(self, "average", 0)),
             record=self.record,
-            on_divergence=self._on_divergence(pieces.schedule),
+            on_divergence=self._on_divergence(components.schedule),
             streaming=streaming,
         )
 
     def _validator(self, validation, coordinates, loss):
         def score(theta):
             return validation.r2(
-                lambda X: loss.mean(Design(X, coordinates, self.fit_intercept).predict(theta))
+                lambda X: loss.inverse_link(
+                    Design(X, coordinates, self.fit_intercept).predict(theta)
+                )
             )
 
         return score
 
-    def _keep(self, carried, outcome, task, pieces):
+    def _keep(self, fit_state, outcome, problem, components):
         """Set the fitted attributes."""
-        vars(self).update(self._fitted(carried, carried.state, pieces))
-        self.schedule_, self.optimizer_ = task.schedule, task.optimizer
-        self._last_epoch = (task.objective.design.n_rows, outcome.final.get("running_objective"))
+        vars(self).update(self._fitted(fit_state, fit_state.state, components))
+        self.schedule_, self.optimizer_ = problem.schedule, problem.optimizer
+        self._last_epoch = (problem.objective.design.n_rows, outcome.final.get("running_objective"))
         self.stop_reason_ = str(outcome.reason)
         self.converged_ = outcome.reason.is_success
 
-    def _fitted(self, carried, state, pieces):
+    def _fitted(self, fit_state, state, components):
         """Return the fitted attributes that a state stands for."""
         theta = state.model(int(getattr(self, "average", 0)))
-        coef, intercept = carried.coordinates.to_data(theta)
+        coef, intercept = fit_state.coordinates.to_original(theta)
         intercept = np.atleast_1d(intercept)
-        carried = replace(
-            carried,
+        fit_state = replace(
+            fit_state,
             state=state,
-            history=carried.history.copy(),
+            history=fit_state.history.copy(),
             coef=coef.copy(),
             intercept=intercept.copy(),
         )
@@ -417,9 +432,9 @@ class BaseGDRegressor(
             "coef_": coef,
             "intercept_": intercept,
             "t_": state.t,
-            "loss_": pieces.loss,
-            "penalty_": pieces.penalty,
-            "_carried": carried,
+            "loss_": components.loss,
+            "penalty_": components.penalty,
+            "_fit_state": fit_state,
         }
 
     def __sklearn_tags__(self):

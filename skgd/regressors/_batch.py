@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from skgd.regressors._fit_batches import FitsBatchesByMoments
 from skgd.regressors._keyword_fit import KeywordGDRegressor
 from skgd.schedules import Adaptive
-from skgd.solvers.problem import Tests
-from skgd.solvers.stopping import GradientTest, Plateau
+from skgd.solvers.problem import StoppingCriteria
+from skgd.solvers.stopping import GradientNorm, NoImprovement
 
 if TYPE_CHECKING:
     from skgd._utils.typing import LossLike, OptimizerLike, PenaltyLike, RandomState, RateLike
@@ -181,14 +181,14 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
     def _batch_size(self, n_rows):
         return None
 
-    def _tests(self, task):
+    def _tests(self, problem):
         if self.tol is None:
-            return Tests()
+            return StoppingCriteria()
         if self.early_stopping:
-            return Tests(plateau=Plateau(self.tol, self.n_iter_no_change))
-        constant = task.model.at(task.objective.constant())
-        gradient = GradientTest(self.tol, task.model.distance(constant), abs(constant.value))
-        if not isinstance(task.schedule, Adaptive):
-            return Tests(gradient=gradient)
-        stalls = Plateau(self.tol, self.n_iter_no_change, relative=True)
-        return Tests(plateau=stalls, gradient=gradient)
+            return StoppingCriteria(plateau=NoImprovement(self.tol, self.n_iter_no_change))
+        constant = problem.model.at(problem.objective.intercept_only())
+        gradient = GradientNorm(self.tol, problem.model.distance(constant), abs(constant.value))
+        if not isinstance(problem.schedule, Adaptive):
+            return StoppingCriteria(gradient=gradient)
+        stalls = NoImprovement(self.tol, self.n_iter_no_change, relative=True)
+        return StoppingCriteria(plateau=stalls, gradient=gradient)

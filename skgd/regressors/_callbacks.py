@@ -116,7 +116,7 @@ class Progress:
         self.fit.call_on_fit_task_end(**self.said, reconstruction_attributes=attributes)
 
 
-class Watch:
+class Monitor:
     """What the engine tells about its epochs.
 
     Parameters

@@ -8,7 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from skgd import losses, optimizers, penalties, schedules
-from skgd._utils import component
+from skgd._utils.component import resolve_component
 from skgd._utils.validation import (
     InvalidParameterError,
     check_bool,
@@ -25,7 +25,7 @@ DEFAULT_ETA0, DEFAULT_POWER_T = 0.01, 0.25
 
 
 @dataclass(frozen=True)
-class Plan:
+class SolverConfig:
     """The pieces that the parameters ask for; None stands for "auto"."""
 
     loss: losses.Loss
@@ -39,8 +39,8 @@ def plan(estimator):
     """Return the pieces that an estimator's parameters ask for, or refuse them."""
     check_simple_parameters(estimator)
     penalty = resolve_penalty(estimator)
-    made = Plan(
-        loss=component.resolve(
+    made = SolverConfig(
+        loss=resolve_component(
             "loss", estimator.loss, losses.LOSSES, losses.Loss, epsilon=estimator.epsilon
         ),
         penalty=penalty,
@@ -119,7 +119,7 @@ def resolve_penalty(estimator):
             )
     if estimator.penalty == "elasticnet" and estimator.l1_ratio is None:
         refuse("l1_ratio", None, "a number in [0, 1] when penalty='elasticnet'")
-    return component.resolve(
+    return resolve_component(
         "penalty",
         estimator.penalty,
         penalties.PENALTIES,
@@ -158,7 +158,7 @@ def schedule_of(rate, eta0=DEFAULT_ETA0, power_t=DEFAULT_POWER_T):
             "a positive number, 'auto', the name of a schedule, a skgd.schedules object, or a "
             "function of the update number",
         )
-    return component.resolve(
+    return resolve_component(
         "learning_rate",
         rate,
         {"auto": None, **schedules.SCHEDULES},
@@ -172,7 +172,9 @@ def refuse_unread(estimator, name):
     """Refuse a flat parameter that the chosen learning rate would ignore."""
     value = getattr(estimator, name)
     rate = estimator.learning_rate
-    readers = [known for known, piece in schedules.SCHEDULES.items() if name in fields_of(piece)]
+    readers = [
+        known for known, component in schedules.SCHEDULES.items() if name in fields_of(component)
+    ]
     if value is not None and not (isinstance(rate, str) and rate in readers):
         listing = ", ".join(map(repr, readers))
         refuse(
@@ -183,16 +185,16 @@ def refuse_unread(estimator, name):
         )
 
 
-def fields_of(piece):
+def fields_of(component):
     """Return the names of a piece's parameters."""
-    return [field.name for field in fields(piece)]
+    return [field.name for field in fields(component)]
 
 
 def resolve_optimizer(estimator):
     """Return the optimizer, or None for "auto"."""
     if isinstance(estimator.optimizer, str) and estimator.optimizer == "auto":
         return None
-    return component.resolve(
+    return resolve_component(
         "optimizer",
         estimator.optimizer,
         {"auto": None, **optimizers.OPTIMIZERS},
@@ -231,7 +233,7 @@ def check_together(estimator, made):
                 "optimizer='cg' needs a smooth objective and cannot be used with an l1 penalty; "
                 f"got penalty={estimator.penalty!r}. Use optimizer='auto' or 'accelerated'."
             )
-        if hasattr(made.loss, "smoothed"):
+        if made.loss.has_moreau_envelope():
             raise InvalidParameterError(
                 "optimizer='cg' needs a smooth objective, and "
                 f"loss={estimator.loss!r} has kinks. Use optimizer='auto' or 'accelerated'."
@@ -270,14 +272,14 @@ def check_searching(estimator, made):
             f"'auto' or 'line_search' beside optimizer={estimator.optimizer!r}, which searches "
             "along its lines",
         )
-    if isinstance(made.optimizer, optimizers.NewtonCG) and not made.loss.has_weight():
-        smoothed = made.schedule is None and hasattr(made.loss, "smoothed")
-        if not smoothed:
+    if isinstance(made.optimizer, optimizers.NewtonCG) and not made.loss.has_hessian():
+        moreau_envelope = made.schedule is None and made.loss.has_moreau_envelope()
+        if not moreau_envelope:
             refuse(
                 "optimizer",
                 estimator.optimizer,
                 f"'auto' or 'accelerated' beside loss={estimator.loss!r}",
-                "Newton's method needs a loss with a method weight(p, y).",
+                "Newton's method needs a loss with a method hessian(p, y).",
             )
 
 

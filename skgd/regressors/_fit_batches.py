@@ -11,11 +11,11 @@ from typing import Any, Self
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skgd.data import IterableBlocks, Source, named
+from skgd.data import IterableData, Source, named
 from skgd.regressors._config import plan
 from skgd.regressors._fit_state import seed_of
 from skgd.regressors._input import checked_rows
-from skgd.solvers.stopping import Plateau, StopReason
+from skgd.solvers.stopping import NoImprovement, StopReason
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Run:
     """
 
     seed: int
-    plateau: Plateau | None
+    plateau: NoImprovement | None
     epoch: int = 0
     visited: int = 0
     total: float = 0.0
@@ -123,7 +123,7 @@ class FitsBatchesByMoments(FitsBatches):
 
     def _run_batches(self, source, run, checkpoint):
         plan(self)
-        blocks = IterableBlocks(
+        blocks = IterableData(
             source, Reader(self), run, lambda progress: self._noted(progress, checkpoint)
         )
         nothing = {"start": (None, None), "validation_rows": (None, None, None), "groups": None}
@@ -152,7 +152,7 @@ class FitsBatchesByUpdates(FitsBatches):
             seed = seed_of(self.random_state)
             plateau = None
             if self.tol is not None:
-                plateau = Plateau(self.tol, self.n_iter_no_change, self._tol_is_relative)
+                plateau = NoImprovement(self.tol, self.n_iter_no_change, self._tol_is_relative)
             run = Run(seed, plateau)
             model = self if self.warm_start else unfitted(self)
         else:
@@ -224,7 +224,7 @@ def unfitted(estimator):
     """Return a copy of an estimator without what it was fitted to."""
     twin = copy.copy(estimator)
     for name in list(vars(twin)):
-        if name.endswith("_") or name == "_carried":
+        if name.endswith("_") or name == "_fit_state":
             delattr(twin, name)
     return twin
 

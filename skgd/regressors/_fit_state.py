@@ -8,16 +8,16 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skgd.data.moments import Moments
-from skgd.data.scaling import Coordinates
-from skgd.data.whitening import decorrelated
+from skgd.data.moments import FeatureMoments
+from skgd.data.scaling import FeatureScaling
+from skgd.data.whitening import whiten
 from skgd.regressors._input import checked_start
 from skgd.solvers.history import History
 from skgd.solvers.problem import State
 
 
 @dataclass
-class Carried:
+class FitState:
     """What an estimator carries from one call to the next, beside its public attributes.
 
     Parameters
@@ -37,8 +37,8 @@ class Carried:
     """
 
     state: State
-    coordinates: Coordinates
-    moments: Moments | None
+    coordinates: FeatureScaling
+    moments: FeatureMoments | None
     weight: float
     rows: int
     history: History
@@ -46,7 +46,7 @@ class Carried:
     intercept: np.ndarray | None = None
 
 
-def starting_point(estimator, data, coef_init, intercept_init):
+def initial_coefficients(estimator, data, coef_init, intercept_init):
     """Return the coefficients and the intercept to start from; None stands for the default."""
     outputs = data.outputs
     warm = estimator.warm_start and hasattr(estimator, "coef_") and coef_init is None
@@ -58,25 +58,25 @@ def starting_point(estimator, data, coef_init, intercept_init):
     return coef, checked_start(names[1], intercept_init, outputs)
 
 
-def begun(estimator, data, pieces, start, gram=None):
+def init_fit_state(estimator, data, components, start, gram=None):
     """Return what a call carries that begins a new descent."""
     coef, intercept = start
     if coef is None:
         coef = np.zeros((*data.outputs, data.n_features))
-        if intercept is None and pieces.schedule is None and estimator.fit_intercept:
-            intercept = data.constant(pieces.loss)
+        if intercept is None and components.schedule is None and estimator.fit_intercept:
+            intercept = data.intercept_only(components.loss)
     if intercept is None:
         intercept = np.zeros(data.outputs)
     moments = None
     if estimator.standardize:
         moments = data.moments() if gram is None else gram.moments
-    coordinates = coordinates_of(estimator, data, moments, pieces)
-    theta = coordinates.to_inner(coef, intercept, data.dtype)
+    coordinates = coordinates_of(estimator, data, moments, components)
+    theta = coordinates.to_scaled(coef, intercept, data.dtype)
     history = History()
-    if estimator.warm_start and hasattr(estimator, "_carried"):
-        history = estimator._carried.history.copy()
+    if estimator.warm_start and hasattr(estimator, "_fit_state"):
+        history = estimator._fit_state.history.copy()
     state = State.at(theta, np.random.default_rng(seed_of(estimator.random_state)))
-    return Carried(state, coordinates, moments, data.total_weight, len(data), history)
+    return FitState(state, coordinates, moments, data.total_weight, len(data), history)
 
 
 def seed_of(random_state):
@@ -92,35 +92,35 @@ def first_number(seed):
     return np.random.RandomState(seed).randint(np.iinfo(np.int32).max)
 
 
-def turned(estimator, data, pieces, carried, gram):
+def whiten_if_ill_conditioned(estimator, data, components, fit_state, gram):
     """Return what is carried, and second moments, where descent on these is right to many digits.
 
     Columns that nearly depend on each other are decorrelated, if nothing stands against it: a
     penalty is simple in the other coordinates only, and an explicit rate or rule is meant for them.
     """
-    penalty = pieces.penalty
-    explicit = pieces.schedule is not None or pieces.optimizer is not None
-    if gram is None or data.blocked or data.dtype != np.float64 or not estimator.standardize:
-        return carried, gram
+    penalty = components.penalty
+    explicit = components.schedule is not None or components.optimizer is not None
+    if gram is None or data.is_chunked or data.dtype != np.float64 or not estimator.standardize:
+        return fit_state, gram
     if explicit or penalty.l1 or penalty.l2 or gram.accurate(data.dtype):
-        return carried, gram
-    found = decorrelated(data, carried.coordinates, gram, estimator.fit_intercept)
+        return fit_state, gram
+    found = whiten(data, fit_state.coordinates, gram, estimator.fit_intercept)
     if found is None:
-        return carried, gram
+        return fit_state, gram
     coordinates, gram = found
-    theta = carried.coordinates.moved(carried.state.theta, coordinates)
-    state = replace(carried.state, theta=theta)
-    return replace(carried, coordinates=coordinates, state=state), gram
+    theta = fit_state.coordinates.moved(fit_state.state.theta, coordinates)
+    state = replace(fit_state.state, theta=theta)
+    return replace(fit_state, coordinates=coordinates, state=state), gram
 
 
-def continued(estimator, data, pieces):
+def resume_fit_state(estimator, data, components):
     """Return what a call carries that goes on where the last one ended."""
-    last = estimator._carried
+    last = estimator._fit_state
     moments = None
     if estimator.standardize:
         moments = data.moments()
         moments = moments if last.moments is None else last.moments.merged(moments)
-    coordinates = coordinates_of(estimator, data, moments, pieces)
+    coordinates = coordinates_of(estimator, data, moments, components)
     state = copy.deepcopy(last.state)
     if not (
         np.array_equal(estimator.coef_, last.coef)
@@ -128,7 +128,7 @@ def continued(estimator, data, pieces):
     ):
         coef = checked_start("coef_", estimator.coef_, last.coef.shape)
         intercept = checked_start("intercept_", estimator.intercept_, last.coef.shape[:-1])
-        theta = coordinates.to_inner(coef, intercept, data.dtype)
+        theta = coordinates.to_scaled(coef, intercept, data.dtype)
         state = replace(state, theta=theta, mean=theta.copy(), memory={}, reference=0.0)
     else:
         state = replace(
@@ -136,12 +136,12 @@ def continued(estimator, data, pieces):
             theta=last.coordinates.moved(state.theta, coordinates),
             mean=last.coordinates.moved(state.mean, coordinates),
         )
-    if pieces.schedule is None:
+    if components.schedule is None:
         # What a search remembers of other rows says nothing about these, and a stream may
         # drift: how far off these rows are is seen from them alone.
         memory = {} if estimator._full_batch else state.memory
         state = replace(state, memory=memory, reference=0.0)
-    return Carried(
+    return FitState(
         state,
         coordinates,
         moments,
@@ -151,9 +151,15 @@ def continued(estimator, data, pieces):
     )
 
 
-def coordinates_of(estimator, data, moments, pieces):
+def coordinates_of(estimator, data, moments, components):
     """Return the coordinates to descend in: standard ones by the moments, if there are any."""
     if moments is None:
-        return Coordinates.identity(data.n_features)
-    curvature = pieces.loss.curvature if np.isfinite(pieces.loss.curvature) else 1.0
-    return Coordinates.standard(moments, estimator.fit_intercept, pieces.penalty.l2 / curvature)
+        return FeatureScaling.identity(data.n_features)
+    curvature = (
+        components.loss.gradient_lipschitz
+        if np.isfinite(components.loss.gradient_lipschitz)
+        else 1.0
+    )
+    return FeatureScaling.standard(
+        moments, estimator.fit_intercept, components.penalty.l2 / curvature
+    )

@@ -9,22 +9,22 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
 
 from skgd._utils.validation import refuse
-from skgd.data import Blocks, Data, blocks_of, check_features, is_blocked
+from skgd.data import ChunkedData, InMemoryData, check_features, chunk, is_chunked_input
 
 
 def checked_rows(estimator, X, y, sample_weight, groups, reset, finite=True):
     """Return the checked rows that have a weight, or None if there are none.
 
     With `finite` false the caller finds out whether the entries of X are finite. The rows are
-    :class:`~skgd.data.Data`, or :class:`~skgd.data.Blocks` where X is not to be taken into
-    memory; what is wrong with single entries of X is then found when they are read.
+    :class:`~skgd.data.InMemoryData`, or :class:`~skgd.data.ChunkedData` where X is not to be taken
+    into memory; what is wrong with single entries of X is then found when they are read.
     """
-    if isinstance(X, Blocks):
+    if isinstance(X, ChunkedData):
         vars(estimator).update(X.checked.names)
         return X
-    if is_blocked(X):
+    if is_chunked_input(X):
         check_features(estimator, X, reset)
-        blocks = blocked_rows(X, y, "sample_weight", sample_weight)
+        blocks = chunked_rows(X, y, "sample_weight", sample_weight)
         check_outputs(estimator, ("n", *blocks.outputs), reset)
         return blocks if blocks.lengths is None or len(blocks) else None
     X, y = validate_data(
@@ -47,19 +47,19 @@ def checked_rows(estimator, X, y, sample_weight, groups, reset, finite=True):
         y = y.astype(X.dtype, copy=False)
     if not np.isfinite(y).all():
         raise ValueError(f"y has values that are too large for the {X.dtype} of X. Scale y down.")
-    data = Data(canonical(X), y, weights, checked_groups(groups, X))
+    data = InMemoryData(canonical(X), y, weights, checked_groups(groups, X))
     if weights is None or weights.all():
         return data
     return data.rows(weights > 0) if weights.any() else None
 
 
-def blocked_rows(X, y, name, weights):
+def chunked_rows(X, y, name, weights):
     """Return rows that are not to be taken into memory, as blocks."""
 
     def checked(dtype):
         return weights if dtype is None else checked_weights(name, weights, X, dtype)
 
-    return blocks_of(X, y, checked)
+    return chunk(X, y, checked)
 
 
 def check_outputs(estimator, shape, reset):
@@ -86,12 +86,12 @@ def training_and_validation(estimator, data, X_val, y_val, sample_weight_val):
             raise ValueError("y_val and sample_weight_val need X_val beside them.")
         if not estimator.early_stopping:
             return data, None
-        return (held_out_blocks if data.blocked else held_out)(estimator, data)
+        return (held_out_blocks if data.is_chunked else held_out)(estimator, data)
     if y_val is None:
         raise ValueError("X_val needs y_val, its targets, beside it.")
-    if is_blocked(X_val):
+    if is_chunked_input(X_val):
         check_features(estimator, X_val, reset=False)
-        validation = blocked_rows(X_val, y_val, "sample_weight_val", sample_weight_val)
+        validation = chunked_rows(X_val, y_val, "sample_weight_val", sample_weight_val)
         check_val_outputs(validation, data)
         return data, validation
     X_val, y_val = validate_data(
@@ -104,7 +104,9 @@ def training_and_validation(estimator, data, X_val, y_val, sample_weight_val):
         multi_output=True,
         y_numeric=True,
     )
-    validation = Data(X_val, y_val, checked_weights("sample_weight_val", sample_weight_val, X_val))
+    validation = InMemoryData(
+        X_val, y_val, checked_weights("sample_weight_val", sample_weight_val, X_val)
+    )
     check_val_outputs(validation, data)
     check_scorable(validation, "X_val")
     return data, validation

@@ -6,15 +6,19 @@ from skgd.solvers import automatic
 from skgd.solvers.stopping import Progress, StopReason
 
 
-def shortfall(estimator, outcome, task, pieces, tests):
+def convergence_message(estimator, outcome, problem, components, tests):
     """Return what to warn of after a fit that did not arrive, None after one that did."""
     if outcome.reason is StopReason.DIVERGED:
         return (
             f"{type(estimator).__name__} diverged: its objective ended far above that of the "
-            f"start. {automatic.advice(task)}"
+            f"start. {automatic.advice(problem)}"
         )
-    if outcome.reason is StopReason.MAX_ITER and estimator.tol is not None and not task.streaming:
-        rate = "." if pieces.schedule is None else ", or use learning_rate='auto'."
+    if (
+        outcome.reason is StopReason.MAX_ITER
+        and estimator.tol is not None
+        and not problem.streaming
+    ):
+        rate = "." if components.schedule is None else ", or use learning_rate='auto'."
         return (
             f"{type(estimator).__name__} did not converge in max_iter={estimator.max_iter} epochs"
             f"{distance_left(outcome, tests)}. Increase max_iter or tol{rate}"
@@ -45,9 +49,9 @@ def distance_left(outcome, tests):
     return ""
 
 
-def explained(diverged, task):
+def divergence_error(diverged, problem):
     """Return the error that tells a user about a divergence."""
-    if task.on_divergence == "go_on":
+    if problem.on_divergence == "go_on":
         start = f"Floating-point under-/overflow occurred at epoch #{diverged.epoch}."
     else:
         start = (
@@ -55,4 +59,4 @@ def explained(diverged, task):
             f"{diverged.rate:.4g}: the objective went from {diverged.start:.4g} to "
             f"{diverged.value:.4g}."
         )
-    return ValueError(f"{start} {automatic.advice(task)} Scaling the features helps, too.")
+    return ValueError(f"{start} {automatic.advice(problem)} Scaling the features helps, too.")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from skgd.optimizers import Snapshot
 from skgd.regressors._fit_batches import FitsBatchesByUpdates
 from skgd.regressors._keyword_fit import KeywordGDRegressor
-from skgd.solvers.problem import Tests
-from skgd.solvers.stopping import Plateau, progress
+from skgd.solvers.problem import StoppingCriteria
+from skgd.solvers.stopping import NoImprovement, progress
 
 if TYPE_CHECKING:
     from skgd._utils.typing import LossLike, OptimizerLike, PenaltyLike, RandomState, RateLike
@@ -187,10 +187,14 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
     def _batch_size(self, n_rows):
         return min(self.batch_size, n_rows)
 
-    def _tests(self, task):
+    def _tests(self, problem):
         if self.tol is None:
-            return Tests()
-        if isinstance(task.optimizer, Snapshot) and not self.early_stopping:
-            return Tests(plateau=progress(task.objective, self.tol, self.n_iter_no_change))
+            return StoppingCriteria()
+        if isinstance(problem.optimizer, Snapshot) and not self.early_stopping:
+            return StoppingCriteria(
+                plateau=progress(problem.objective, self.tol, self.n_iter_no_change)
+            )
         relative = not self.early_stopping
-        return Tests(plateau=Plateau(self.tol, self.n_iter_no_change, relative=relative))
+        return StoppingCriteria(
+            plateau=NoImprovement(self.tol, self.n_iter_no_change, relative=relative)
+        )

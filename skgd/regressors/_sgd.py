@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 from skgd.optimizers import Snapshot
 from skgd.regressors._base import BaseGDRegressor
 from skgd.regressors._fit_batches import FitsBatchesByUpdates
-from skgd.solvers.problem import Tests
-from skgd.solvers.stopping import Plateau, progress
+from skgd.solvers.problem import StoppingCriteria
+from skgd.solvers.stopping import NoImprovement, progress
 
 if TYPE_CHECKING:
     from skgd._utils.typing import (
@@ -258,9 +258,11 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
             return "back_off"
         return "go_on" if isinstance(self.learning_rate, str) else "raise"
 
-    def _tests(self, task):
+    def _tests(self, problem):
         if self.tol is None:
-            return Tests()
-        if isinstance(task.optimizer, Snapshot) and not self.early_stopping:
-            return Tests(plateau=progress(task.objective, self.tol, self.n_iter_no_change))
-        return Tests(plateau=Plateau(self.tol, self.n_iter_no_change))
+            return StoppingCriteria()
+        if isinstance(problem.optimizer, Snapshot) and not self.early_stopping:
+            return StoppingCriteria(
+                plateau=progress(problem.objective, self.tol, self.n_iter_no_change)
+            )
+        return StoppingCriteria(plateau=NoImprovement(self.tol, self.n_iter_no_change))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import Piece, piece
+from skgd._utils.component import Component, component
 from skgd._utils.validation import InvalidParameterError
 
 
@@ -37,8 +37,8 @@ class Run:
         return 1 + (updates - 1) // self.updates_per_epoch if per == "epoch" else updates
 
 
-@piece
-class Schedule(Piece):
+@component
+class Schedule(Component):
     """Base class of the schedules.
 
     A subclass defines ``rate(t, run)``; ``t`` is an array of update numbers (or of epoch numbers,
@@ -180,7 +180,7 @@ def progress(t, length):
     return np.minimum((t - 1) / length, 1)
 
 
-@piece
+@component
 class FromCallable(Schedule):
     """A schedule made of any function ``t -> rate``."""
 

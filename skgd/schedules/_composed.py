@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import piece
+from skgd._utils.component import component
 from skgd._utils.validation import (
     InvalidParameterError,
     check_choice,
@@ -32,7 +32,7 @@ def check_part(name, value):
         )
 
 
-@piece
+@component
 class LinearWarmup(Schedule):
     r"""The rates of another schedule, held down at first and released along a line.
 
@@ -84,7 +84,7 @@ class LinearWarmup(Schedule):
         return ramp * self.schedule.rates_at(updates, run)
 
 
-@piece
+@component
 class Join(Schedule):
     r"""One schedule after the other; the clock of each starts at 1 when its turn comes.
 

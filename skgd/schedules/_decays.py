@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import piece
+from skgd._utils.component import component
 from skgd._utils.validation import check_choice, check_integer, check_real
 from skgd.schedules._base import Run, Schedule, check_length, progress
 
@@ -17,7 +17,7 @@ def cosine(start, end, share):
     return end + (start - end) * 0.5 * (1 + np.cos(np.pi * share))
 
 
-@piece
+@component
 class StepDecay(Schedule):
     r"""A constant rate that is lowered at regular intervals.
 
@@ -56,7 +56,7 @@ class StepDecay(Schedule):
         return np.maximum(self.eta0 * self.decay ** ((t - 1) // self.every), TINY)
 
 
-@piece
+@component
 class ExponentialDecay(Schedule):
     r"""A rate that loses the same share all the time, :math:`\eta_t = \eta_0 \, \gamma^{t - 1}`.
 
@@ -89,7 +89,7 @@ class ExponentialDecay(Schedule):
         return np.maximum(self.eta0 * self.decay ** (t - 1), TINY)
 
 
-@piece
+@component
 class Decay(Schedule):
     """Base of the schedules that lead from one rate to another and stay there."""
 
@@ -128,7 +128,7 @@ class Decay(Schedule):
         return progress(t, self._steps or run.length(self.per))
 
 
-@piece
+@component
 class PolynomialDecay(Decay):
     r"""A rate that falls along a power of the time left, and then stays; a line by default.
 
@@ -167,7 +167,7 @@ class PolynomialDecay(Decay):
         return self.final + (self.eta0 - self.final) * (1 - self.progress(t, run)) ** self.power
 
 
-@piece
+@component
 class CosineDecay(Decay):
     r"""A rate that falls along half a wave of a cosine, and then stays.
 
@@ -203,7 +203,7 @@ class CosineDecay(Decay):
         return cosine(self.eta0, self.final, self.progress(t, run))
 
 
-@piece
+@component
 class OneCycle(Schedule):
     r"""A rate that rises to a peak and then falls far below its start, on half waves of a cosine.
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import piece
+from skgd._utils.component import component
 from skgd._utils.validation import InvalidParameterError, check_choice, check_real
 from skgd.schedules._base import Run, Schedule
 
 
-@piece
+@component
 class Constant(Schedule):
     r"""The same rate for ever, :math:`\eta_t = \eta_0`.
 
@@ -35,7 +35,7 @@ class Constant(Schedule):
         return np.full(np.shape(t), float(self.eta0))
 
 
-@piece
+@component
 class InverseScaling(Schedule):
     r"""A power of time, :math:`\eta_t = \eta_0 / t^{p}`.
 
@@ -68,7 +68,7 @@ class InverseScaling(Schedule):
         return self.eta0 / t**self.power_t
 
 
-@piece
+@component
 class Optimal(Schedule):
     r"""Bottou's rate for a penalised objective, :math:`\eta_t = 1 / (\alpha (t_0 + t - 1))`.
 
@@ -99,7 +99,7 @@ class Optimal(Schedule):
         return 1.0 / (run.alpha * (t0 + t - 1))
 
 
-@piece
+@component
 class Adaptive(Schedule):
     r"""A constant rate that is divided whenever the fit stalls, until it falls below a minimum.
 
@@ -149,7 +149,7 @@ class Adaptive(Schedule):
         return scale / self.factor if self.eta0 * scale > self.minimum else None
 
 
-@piece
+@component
 class TimeDecay(Schedule):
     r"""The rate of the tutorials, :math:`\eta_t = t_0 / (t + t_1)`.
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import piece
+from skgd._utils.component import component
 from skgd._utils.validation import check_real
 from skgd.schedules._base import Run, Schedule
 
 
-@piece
+@component
 class PassiveAggressive(Schedule):
     """Base of the two step rules that choose each step from its own row."""
 
@@ -41,7 +41,7 @@ class PassiveAggressive(Schedule):
         raise NotImplementedError
 
 
-@piece
+@component
 class PassiveAggressive1(PassiveAggressive):
     r"""PA-I: the smallest step that cancels the row's loss, within a limit.
 
@@ -70,7 +70,7 @@ class PassiveAggressive1(PassiveAggressive):
         return np.minimum(self.eta0, loss / squared_norm)
 
 
-@piece
+@component
 class PassiveAggressive2(PassiveAggressive):
     r"""PA-II: a damped step towards cancelling the row's loss.
 
@@ -97,7 +97,7 @@ class PassiveAggressive2(PassiveAggressive):
         return loss / (squared_norm + 0.5 / self.eta0)
 
 
-@piece
+@component
 class LineSearch(Schedule):
     r"""The rate that the objective itself asks for at each update; for full batches.
 

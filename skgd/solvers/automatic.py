@@ -26,7 +26,7 @@ from dataclasses import replace
 import numpy as np
 
 from skgd import optimizers, schedules
-from skgd.data.second_moments import LARGEST_GRAM
+from skgd.data.second_moments import MAX_SECOND_MOMENT_FEATURES
 from skgd.objectives import expected_smoothness, largest_curvature
 
 #: Widths over which the kinks of a loss are rounded, in units of the spread of y.
@@ -92,7 +92,9 @@ def choose_optimizer_of_quadratic(objective):
 def snapshots_serve(plan, objective, batch_size):
     """Tell whether small batches descend around snapshots: the loss has to say how it bends."""
     loss = objective.loss
-    known = loss.has_weight() or math.isfinite(loss.curvature) or hasattr(loss, "smoothed")
+    known = (
+        loss.has_hessian() or math.isfinite(loss.gradient_lipschitz) or loss.has_moreau_envelope()
+    )
     return known and hands_off(plan, batch_size)
 
 
@@ -109,7 +111,7 @@ def choose_optimizer(plan, objective, batch_size):
         return optimizers.GD()
     if objective.loss.quadratic:
         return choose_optimizer_of_quadratic(objective)
-    modelled = objective.loss.has_weight() and len(objective.l2) <= LARGEST_GRAM
+    modelled = objective.loss.has_hessian() and len(objective.l2) <= MAX_SECOND_MOMENT_FEATURES
     return optimizers.NewtonCG() if modelled else optimizers.Accelerated()
 
 
@@ -117,17 +119,17 @@ def choose_schedule(optimizer, objective, model, batch_size):
     """Return what ``learning_rate="auto"`` stands for."""
     if getattr(optimizer, "default_rate", None) is not None:
         return schedules.Constant(eta0=optimizer.default_rate * spread(objective))
-    if hasattr(objective.loss, "smoothed"):
+    if objective.loss.has_moreau_envelope():
         return bounded_schedule(objective, optimizer)
     if batch_size is None:
         searching = isinstance(optimizer, optimizers.SEARCHING)
         plain = isinstance(optimizer, (optimizers.GD, optimizers.Accelerated))
-        if searching or (plain and not math.isfinite(objective.loss.curvature)):
+        if searching or (plain and not math.isfinite(objective.loss.gradient_lipschitz)):
             return schedules.LineSearch()
         return schedules.Constant(eta0=1 / positive(largest_curvature(model, bound(objective))))
     smoothness = positive(expected_smoothness(objective, bound(objective), batch_size))
     eta0 = damping(optimizer) / (2 * smoothness)
-    if objective.loss.steepest is not None:
+    if objective.loss.lipschitz is not None:
         far = bounded_schedule(objective, optimizer)
         if far.eta0 > eta0:
             return far
@@ -139,7 +141,7 @@ def bounded_schedule(objective, optimizer):
 
     However far y is, such a loss pulls with its steepest slope only, and steps have to be long.
     """
-    pull = positive(objective.loss.steepest)
+    pull = positive(objective.loss.lipschitz)
     pull *= math.sqrt(positive(float(objective.design.squared_norms().max())))
     eta0 = damping(optimizer) * spread(objective) / pull
     return schedules.InverseScaling(eta0=eta0, power_t=0.5)
@@ -156,11 +158,12 @@ def stages(plan, objective, batch_size, streaming):
     )
     if batch_size is not None:
         automatic = snapshots_serve(plan, objective, batch_size) and not streaming
-    if not (automatic and hasattr(objective.loss, "smoothed")):
+    if not (automatic and objective.loss.has_moreau_envelope()):
         return [objective]
     unit = spread(objective)
     return [
-        replace(objective, loss=objective.loss.smoothed(width * unit)) for width in SMOOTHING_WIDTHS
+        replace(objective, loss=objective.loss.moreau_envelope(width * unit))
+        for width in SMOOTHING_WIDTHS
     ]
 
 
@@ -175,15 +178,15 @@ def bound(objective):
     The local value is a difference quotient around the best constant model, doubled; if that is
     too little, descent explodes and backs off.
     """
-    curvature = objective.loss.curvature
+    curvature = objective.loss.gradient_lipschitz
     if math.isfinite(curvature):
         return curvature
     constant = np.broadcast_to(
-        objective.loss.constant(objective.y, objective.weights), objective.y.shape
+        objective.loss.intercept_only(objective.y, objective.weights), objective.y.shape
     )
     step = 1e-3
-    rise = objective.loss.slope(constant + step, objective.y)
-    rise = rise - objective.loss.slope(constant - step, objective.y)
+    rise = objective.loss.gradient(constant + step, objective.y)
+    rise = rise - objective.loss.gradient(constant - step, objective.y)
     return 2 * positive(float(np.max(rise)) / (2 * step))
 
 
@@ -193,10 +196,10 @@ def spread(objective):
     Behind a logarithmic link it is the distance relative to that constant.
     """
     loss, y = objective.loss, objective.y
-    constant = loss.constant(y, objective.weights)
-    distance = y - loss.mean(constant)
-    if loss.mean(0.0) != 0.0:
-        distance = distance / loss.mean(constant)
+    constant = loss.intercept_only(y, objective.weights)
+    distance = y - loss.inverse_link(constant)
+    if loss.inverse_link(0.0) != 0.0:
+        distance = distance / loss.inverse_link(constant)
     return positive(float(np.sqrt(np.mean(distance**2))))
 
 
@@ -205,19 +208,19 @@ def positive(number):
     return number if number > 0 else 1.0
 
 
-def advice(task):
+def advice(problem):
     """Return what to say about a rate that exploded: the largest stable one, and the ways out."""
-    objective, optimizer = task.objective.sample, task.optimizer
+    objective, optimizer = problem.objective.sample, problem.optimizer
     ways = "Use learning_rate='auto', or a smaller rate"
     if objective.design.plain:
         ways += ", or standardize=True"
     known = isinstance(optimizer, optimizers.ElementwiseOptimizer) and math.isfinite(
-        objective.loss.curvature
+        objective.loss.gradient_lipschitz
     )
     if not known:
         return ways + "."
-    size = task.batch_size or objective.design.n_rows
-    smoothness = positive(expected_smoothness(objective, objective.loss.curvature, size))
+    size = problem.batch_size or objective.design.n_rows
+    smoothness = positive(expected_smoothness(objective, objective.loss.gradient_lipschitz, size))
     stable = optimizer.largest_stable_rate(smoothness)
     if stable is None:
         return ways + "."

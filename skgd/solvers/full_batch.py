@@ -10,7 +10,7 @@ from skgd.schedules import LineSearch
 from skgd.solvers.line_search import line_step, proximal_step, searched_proximal_step
 
 
-def run_update(task, state, point, rate):
+def run_update(problem, state, point, rate):
     """Return the state after one update on the full batch, the point there, and the rate taken.
 
     Parameters
@@ -31,49 +31,49 @@ def run_update(task, state, point, rate):
     rate : float
     """
     state = replace(state, memory=dict(state.memory))
-    if isinstance(task.optimizer, NewtonCG):
-        point, rate = task.newton.step(point)
+    if isinstance(problem.optimizer, NewtonCG):
+        point, rate = problem.newton.step(point)
     else:
-        theta, rate = step_of(task)(task, state, point, rate)
-        point = task.model.at(theta.astype(point.theta.dtype, copy=False))
+        theta, rate = step_of(problem)(problem, state, point, rate)
+        point = problem.model.at(theta.astype(point.theta.dtype, copy=False))
     return replace(state, theta=point.theta, t=state.t + 1), point, float(rate)
 
 
-def step_of(task):
+def step_of(problem):
     """Return the function that makes the task's kind of step.
 
     It gets a state of its own, whose memory it fills; it returns where it leads, and its rate.
     """
-    if isinstance(task.optimizer, Accelerated):
+    if isinstance(problem.optimizer, Accelerated):
         return accelerated_step
-    return searched_step if isinstance(task.schedule, LineSearch) else elementwise_step
+    return searched_step if isinstance(problem.schedule, LineSearch) else elementwise_step
 
 
-def elementwise_step(task, state, point, rate):
+def elementwise_step(problem, state, point, rate):
     """Take the optimizer's step, then the proximal step at each coordinate's own rate."""
     # A rate too large for the l2 penalty takes a weight to zero, not beyond it.
-    excess = task.model.l2 - np.minimum(task.model.l2, 1 / rate)
+    excess = problem.model.l2 - np.minimum(problem.model.l2, 1 / rate)
     gradient = point.gradient - excess * point.theta
-    step, own_rate, state.first, state.second = task.optimizer.update(
+    step, own_rate, state.first, state.second = problem.optimizer.update(
         gradient, state.first, state.second, rate, state.t
     )
-    return penalties.shrink(point.theta + step, own_rate * task.model.l1), rate
+    return penalties.soft_threshold(point.theta + step, own_rate * problem.model.l1), rate
 
 
-def accelerated_step(task, state, point, rate):
+def accelerated_step(problem, state, point, rate):
     """Take a proximal step from where the momentum has led."""
-    if isinstance(task.schedule, LineSearch):
-        landed, rate = searched_proximal_step(task, point, state.memory)
+    if isinstance(problem.schedule, LineSearch):
+        landed, rate = searched_proximal_step(problem, point, state.memory)
     else:
-        landed = proximal_step(task.model, point, rate)
-    return task.optimizer.extrapolate(point.theta, landed, state.memory), rate
+        landed = proximal_step(problem.model, point, rate)
+    return problem.optimizer.extrapolate(point.theta, landed, state.memory), rate
 
 
-def searched_step(task, state, point, rate):
+def searched_step(problem, state, point, rate):
     """Search along the gradient, or the conjugate direction."""
-    if task.model.l1.any():
-        return searched_proximal_step(task, point, state.memory)
+    if problem.model.l1.any():
+        return searched_proximal_step(problem, point, state.memory)
     direction = -point.gradient
-    if isinstance(task.optimizer, ConjugateGradient):
-        direction = task.optimizer.direction(point.theta, point.gradient, state.memory)
-    return line_step(task, point, direction, state.memory)
+    if isinstance(problem.optimizer, ConjugateGradient):
+        direction = problem.optimizer.direction(point.theta, point.gradient, state.memory)
+    return line_step(problem, point, direction, state.memory)

@@ -49,7 +49,7 @@ NEARBY, TINY = 1e-3, 1e-300
 T, AVERAGED, NORMS, SQUARES, BENDS, COUNT, OF_MEAN, OF_ITERATES = range(8)
 
 
-def run_epoch(walk, task, state, rates):
+def run_epoch(walk, problem, state, rates):
     """Learn the rows one after the other, as they stand; see :func:`walker`.
 
     Returns
@@ -58,19 +58,21 @@ def run_epoch(walk, task, state, rates):
     running_objective : float
         Mean over the rows of the objective before each of them.
     """
-    objective, shape = task.objective, state.theta.shape
+    objective, shape = problem.objective, state.theta.shape
     design, n_rows = objective.design, objective.design.n_rows
     theta = np.array(state.theta, dtype=float).reshape(-1, shape[-1])
     mean = np.array(state.mean if state.averaged else state.theta, dtype=float).reshape(theta.shape)
     notes = state.memory.get("notes")
     if notes is None:
         notes = np.zeros((len(theta), 8))
-        notes[:, :2] = task.seen.weight / task.seen.mean_weight  # rows that an earlier fit has seen
+        notes[:, :2] = (
+            problem.seen.weight / problem.seen.mean_weight
+        )  # rows that an earlier fit has seen
     notes, total = notes.copy(), 0.0
     y = objective.y.reshape(n_rows, -1).astype(float)
     weights = np.ones(n_rows) if objective.weights is None else objective.weights.astype(float)
     strengths = objective.l1.astype(float), objective.l2.astype(float)
-    logarithmic = bool(objective.loss.mean(0.0) != 0)
+    logarithmic = bool(objective.loss.inverse_link(0.0) != 0)
     for start in range(0, n_rows, ROWS):
         here = slice(start, min(start + ROWS, n_rows))
         rows = dense_rows(design, here)
@@ -85,7 +87,7 @@ def run_epoch(walk, task, state, rates):
         mean=mean.reshape(shape).astype(dtype),
         averaged=True,
         memory={"notes": notes},
-        t=state.t + task.updates_per_epoch,
+        t=state.t + problem.updates_per_epoch,
     )
     return state, total / n_rows
 

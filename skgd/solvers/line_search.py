@@ -17,28 +17,28 @@ def exact_rate(model, point, direction):
     return np.where(bent, -slope / np.where(bent, curvature, 1), 0)
 
 
-def line_step(task, point, direction, memory):
+def line_step(problem, point, direction, memory):
     """Return the end of a line search along `direction`, and the rate it took."""
-    model = task.model
+    model = problem.model
     if model.quadratic:
         rate = exact_rate(model, point, direction)
         return point.theta + rate * direction, np.max(rate)
     promised = float(np.sum(inner(point.gradient, direction)))
 
     def accept(rate, theta):
-        return model.value(theta) <= point.value + task.schedule.decrease * rate * promised
+        return model.value(theta) <= point.value + problem.schedule.decrease * rate * promised
 
-    return backtrack(task, memory, lambda rate: point.theta + rate * direction, accept, point)
+    return backtrack(problem, memory, lambda rate: point.theta + rate * direction, accept, point)
 
 
 def proximal_step(model, point, rate):
     """Return where a gradient step followed by the proximal step of the l1 penalty lands."""
-    return penalties.shrink(point.theta - rate * point.gradient, rate * model.l1)
+    return penalties.soft_threshold(point.theta - rate * point.gradient, rate * model.l1)
 
 
-def searched_proximal_step(task, point, memory):
+def searched_proximal_step(problem, point, memory):
     """Return a proximal step whose rate the smooth part of the objective allows, and the rate."""
-    model = task.model
+    model = problem.model
     smooth = point.value - model.l1_value(point.theta)
 
     def accept(rate, theta):
@@ -47,10 +47,10 @@ def searched_proximal_step(task, point, memory):
         rounding = 4 * np.finfo(theta.dtype).eps * abs(smooth)
         return model.value(theta) - model.l1_value(theta) <= bound + rounding
 
-    return backtrack(task, memory, lambda rate: proximal_step(model, point, rate), accept, point)
+    return backtrack(problem, memory, lambda rate: proximal_step(model, point, rate), accept, point)
 
 
-def backtrack(task, memory, land, accept, point):
+def backtrack(problem, memory, land, accept, point):
     """Return the first landing place that is accepted, from twice the last rate downwards."""
     rate = 2 * memory.get("rate", 0.5)
     for _ in range(TRIALS):
@@ -58,5 +58,5 @@ def backtrack(task, memory, land, accept, point):
         if np.isfinite(theta).all() and accept(rate, theta):
             memory["rate"] = rate
             return theta, rate
-        rate *= task.schedule.shrink
+        rate *= problem.schedule.shrink
     return point.theta, 0.0  # no rate helps: the objective cannot fall in floating point

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skgd.objectives import Expansion, largest_curvature
+from skgd.objectives import QuadraticModel, largest_curvature
 from skgd.optimizers import Accelerated, ConjugateGradient
 from skgd.solvers.line_search import exact_rate, proximal_step
 
@@ -43,14 +43,14 @@ class Newton:
         all rows.
         """
         objective = self.objective
-        few = None if point.theta[..., :-1].any() else objective.few(SAMPLE)
-        if few is None:
+        subsample = None if point.theta[..., :-1].any() else objective.subsample(SAMPLE)
+        if subsample is None:
             return None
-        rest, start = Newton(few), few.at(point.theta)
-        here, enough = start, LEAP * few.distance(start)
+        rest, start = Newton(subsample), subsample.at(point.theta)
+        here, enough = start, LEAP * subsample.distance(start)
         for _ in range(LEAP_STEPS):
             here = rest.modelled_step(here)[0]
-            if few.distance(here) <= enough:
+            if subsample.distance(here) <= enough:
                 break
         there = objective.along(point, here.theta - point.theta).at(1.0)
         worth = point.value - there.value >= 0.5 * (start.value - here.value)
@@ -79,7 +79,7 @@ def output(point, k):
 def model_of(objective, point, hess):
     """Return the quadratic model of the objective around `point`, given the Hessian of the loss."""
     hess = hess + np.diag(objective.l2)
-    return Expansion(objective, point, hess.astype(point.theta.dtype))
+    return QuadraticModel(objective, point, hess.astype(point.theta.dtype))
 
 
 def minimised(model, forcing):

@@ -5,18 +5,18 @@ from functools import cached_property
 
 import numpy as np
 
-from skgd.objectives import Expansion, Objective
+from skgd.objectives import Objective, QuadraticModel
 from skgd.optimizers import Optimizer
 from skgd.schedules import PassiveAggressive, Schedule
 from skgd.solvers.choice import executor
 from skgd.solvers.history import History
 from skgd.solvers.limits import LARGEST_SLOPE
 from skgd.solvers.newton_cg import Newton
-from skgd.solvers.stopping import GradientTest, Plateau, StopReason
+from skgd.solvers.stopping import GradientNorm, NoImprovement, StopReason
 
 
 @dataclass(frozen=True)
-class Seen:
+class StreamStatistics:
     """What a stream has seen.
 
     Parameters
@@ -35,7 +35,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Task:
+class Problem:
     """What to descend on, and how: fixed during a call.
 
     Parameters
@@ -75,15 +75,15 @@ class Task:
     schedule: Schedule
     batch_size: int | None
     max_iter: int
-    horizon: int
-    model: Objective | Expansion | None = None
+    planned_epochs: int
+    model: Objective | QuadraticModel | None = None
     alpha: float = 0.0
     shuffle: bool = False
     average: int = 0
     record: str | None = "running"
     on_divergence: str = "raise"
     streaming: bool = False
-    seen: Seen | None = None
+    seen: StreamStatistics | None = None
 
     @property
     def updates_per_epoch(self):
@@ -98,8 +98,8 @@ class Task:
     @property
     def formulas(self):
         """The pieces whose formulas are part of what an update does."""
-        pieces = self.objective.loss, self.optimizer, self.rule
-        return [piece for piece in pieces if piece is not None]
+        components = self.objective.loss, self.optimizer, self.rule
+        return [component for component in components if component is not None]
 
     @property
     def largest_slope(self):
@@ -153,13 +153,13 @@ class State:
     mean: np.ndarray
     first: np.ndarray
     second: np.ndarray
-    owed: np.ndarray
-    paid: np.ndarray
+    l1_total: np.ndarray
+    l1_applied: np.ndarray
     rng: np.random.Generator
     t: int = 1
     scale: float = 1.0
     memory: dict = field(default_factory=dict)
-    plateau: Plateau | None = None
+    plateau: NoImprovement | None = None
     explosions: int = 0
     reference: float = 0.0
     averaged: bool = False
@@ -175,14 +175,14 @@ class State:
 
 
 @dataclass
-class Tests:
+class StoppingCriteria:
     """What ends a descent.
 
     Parameters
     ----------
     plateau : Plateau or None
         Stalls of the running objective, or of the validation score; None never stops.
-    gradient : GradientTest or None
+    gradient : GradientNorm or None
         For full batches.
     validate : callable or None
         Takes inner parameters, returns a score.
@@ -190,12 +190,12 @@ class Tests:
         Whether the score decides.
     """
 
-    plateau: Plateau | None = None
-    gradient: GradientTest | None = None
+    plateau: NoImprovement | None = None
+    gradient: GradientNorm | None = None
     validate: object = None
     early_stopping: bool = False
 
-    def hurry(self, tol):
+    def loosen(self, tol):
         """Let a descent that only prepares another one end early, at this relative distance."""
         if self.gradient is not None:
             self.gradient.tol = max(self.gradient.tol, tol)
@@ -245,7 +245,7 @@ class Rates:
         return self[index % self.number : index % self.number + 1][0]
 
 
-class Diverged(ValueError):
+class DivergedError(ValueError):
     """Descent exploded.
 
     Parameters

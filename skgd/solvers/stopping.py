@@ -31,7 +31,7 @@ class StopReason(StrEnum):
 
 
 @dataclass
-class Plateau:
+class NoImprovement:
     """Counts epochs in a row in which a value that should fall did not fall by `tol`.
 
     Parameters
@@ -112,12 +112,12 @@ class Progress:
 
 def progress(objective, tol, patience):
     """Return the test of the objectives that its outputs have at snapshots."""
-    unit = [part.value(part.constant()) for part in objective.outputs()]
+    unit = [part.value(part.intercept_only()) for part in objective.outputs()]
     return Progress(tol, patience, np.abs(unit))
 
 
 @dataclass
-class GradientTest:
+class GradientNorm:
     """Ends a full-batch descent: a small gradient, or nothing left to gain in floating point.
 
     Parameters
@@ -164,7 +164,7 @@ class GradientTest:
 
 
 @dataclass
-class Explosion:
+class DivergenceMonitor:
     """Notices an objective that has left its start behind, twice in a row.
 
     Parameters

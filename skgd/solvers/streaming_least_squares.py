@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from skgd.data.second_moments import Gram
-from skgd.objectives import Expansion
+from skgd.data.second_moments import SecondMoments
+from skgd.objectives import QuadraticModel
 from skgd.solvers.newton_cg import minimised
 
 #: What the gradient falls to in a call, relative to its beginning.
@@ -21,25 +21,25 @@ FORCING = 1e-6
 ROUNDING = 1e-12
 
 
-def run_epoch(task, state):
+def run_epoch(problem, state):
     """Learn the rows of a task; return the state, and the objective on these rows before."""
-    objective, seen = task.objective, task.seen
+    objective, seen = problem.objective, problem.seen
     weights = None if objective.weights is None else objective.weights * seen.unit
-    new = Gram.of(objective.design.X, objective.y, weights)
+    new = SecondMoments.of(objective.design.X, objective.y, weights)
     old = state.memory.get("gram")
     if old is None and seen.weight > 0:
         old = of_model(state.theta, objective.design, new, seen.weight)
     gram = new if old is None else old.merged(new)
     strength = seen.unit / seen.mean_weight  # moments are those of weights whose mean is 1
     whole = replace(objective, l1=objective.l1 * strength, l2=objective.l2 * strength)
-    expansion = Expansion.of_gram(whole, gram)
+    expansion = QuadraticModel.from_second_moments(whole, gram)
     theta = descended(expansion, state.theta).astype(state.theta.dtype, copy=False)
     moved = replace(
         state,
         theta=theta,
         mean=theta,
         memory={"gram": gram},
-        t=state.t + task.updates_per_epoch,
+        t=state.t + problem.updates_per_epoch,
     )
     return moved, objective.value(state.theta)
 
@@ -61,8 +61,10 @@ def of_model(theta, design, like, count):
     Of these nothing is known but what was learned from them: their columns are taken for
     independent, with the means and variances of other rows.
     """
-    coef, intercept = design.coordinates.to_data(theta.astype(float))
+    coef, intercept = design.coordinates.to_original(theta.astype(float))
     covariance = np.diag(np.diag(like.covariance))
     cross = (coef @ covariance).T
     variance = np.sum(coef.T * cross, axis=0)
-    return Gram(count, like.mean, covariance, coef @ like.mean + intercept, cross, variance)
+    return SecondMoments(
+        count, like.mean, covariance, coef @ like.mean + intercept, cross, variance
+    )

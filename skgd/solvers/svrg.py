@@ -36,7 +36,7 @@ CAUTION = 0.5
 HALVINGS = 30
 
 
-class SnapshotEpochs:
+class SVRGSolver:
     """The epochs of a task; see :func:`skgd.solvers.choice.executor`.
 
     Parameters
@@ -44,16 +44,16 @@ class SnapshotEpochs:
     task : Task
         What to descend on, and how.
     propose : callable
-        :func:`skgd.solvers.svrg_epoch.propose`, or what does the same faster.
+        :func:`skgd.solvers.svrg_epoch.svrg_epoch`, or what does the same faster.
     """
 
-    def __init__(self, task, propose):
-        objective = task.objective
+    def __init__(self, problem, svrg_epoch):
+        objective = problem.objective
         self.theta = None
-        self.updates = task.updates_per_epoch
+        self.updates = problem.updates_per_epoch
         norms = objective.design.squared_norms()
-        batch_size = max(task.batch_size, smallest_batch(objective.design))
-        self.courses = [Course(part, norms, batch_size, propose) for part in objective.outputs()]
+        batch_size = max(problem.batch_size, smallest_batch(objective.design))
+        self.courses = [Course(part, norms, batch_size, svrg_epoch) for part in objective.outputs()]
 
     def __call__(self, state, order, rates):
         """Run one epoch; return the state after it, and its objective."""
@@ -81,7 +81,7 @@ def smallest_batch(design):
     return max(2, -(-n * d // max(design.X.nnz, 1)))
 
 
-class Directions:
+class SubspaceMemory:
     """Steps taken, and what each does to the predictions; there is room for two fresh ones."""
 
     def __init__(self, n_parameters, n_rows, dtype):
@@ -89,7 +89,7 @@ class Directions:
         self.along = np.empty((MEMORY + 2, n_rows), dtype)
         self.taken = 0
 
-    def followed_by(self, fresh, predict):
+    def extend(self, fresh, predict):
         """Return the steps and fresh ones, at most two, and what all do to the predictions."""
         known = min(self.taken, MEMORY)
         stop = known + len(fresh)
@@ -119,10 +119,10 @@ class Course:
         Makes the proposals.
     """
 
-    def __init__(self, objective: Objective, norms, batch_size, propose):
+    def __init__(self, objective: Objective, norms, batch_size, svrg_epoch):
         self.objective, self.norms = objective, norms
-        self.batch_size, self.propose = batch_size, propose
-        self.directions = Directions(len(objective.l2), len(norms), objective.l2.dtype)
+        self.batch_size, self.svrg_epoch = batch_size, svrg_epoch
+        self.directions = SubspaceMemory(len(objective.l2), len(norms), objective.l2.dtype)
         self.free = np.append(
             np.isfinite(objective.design.coordinates.scale), objective.design.fit_intercept
         ).astype(objective.l2.dtype)
@@ -131,12 +131,12 @@ class Course:
     def begin(self, theta):
         """Make a point the snapshot, and forget the steps that led to others."""
         self.directions.taken = 0
-        self.arrive(theta, np.array(self.objective.design.predict(theta)))
+        self.set_snapshot(theta, np.array(self.objective.design.predict(theta)))
 
-    def arrive(self, theta, predictions, value=None):
+    def set_snapshot(self, theta, predictions, value=None):
         """Make a point with known predictions the snapshot."""
         objective = self.objective
-        slopes = objective.weighted(objective.loss.slope(predictions, objective.y))
+        slopes = objective.weighted(objective.loss.gradient(predictions, objective.y))
         gradient = objective.design.gradient(slopes) + objective.l2 * theta
         value = objective.value_of(predictions, theta) if value is None else value
         self.point, self.predictions = Point(theta, value, gradient), predictions
@@ -147,29 +147,29 @@ class Course:
         if not model.gradient.any():
             return
         fresh = [-model.gradient]
-        capped = self.capped(model)
-        rate = CAUTION * rate / max(self.smoothness(capped), np.finfo(float).tiny)
-        proposal = self.propose(capped, order, self.batch_size, rate)
+        clip_row_curvature = self.clip_row_curvature(model)
+        rate = CAUTION * rate / max(self.smoothness(clip_row_curvature), np.finfo(float).tiny)
+        proposal = self.svrg_epoch(clip_row_curvature, order, self.batch_size, rate)
         if np.isfinite(proposal).all() and model.gradient @ proposal < 0:
             fresh.append(proposal)
-        deltas, along = self.directions.followed_by(fresh, self.objective.design.predict)
+        deltas, along = self.directions.extend(fresh, self.objective.design.predict)
         if not model.free.all():
             kept = ~deltas[:, model.free == 0].any(axis=1)
             deltas, along = deltas[kept], along[kept]
-        self.take(*combined(model, deltas, along), model)
+        self.take(*subspace_minimizer(model, deltas, along), model)
 
     def model(self):
         """Return the quadratic model around the snapshot; an l1 penalty is linear in it."""
         objective, theta, gradient = self.objective, self.point.theta, self.point.gradient
         free = self.free
         if objective.l1.any():
-            held = penalties.shrink(gradient, objective.l1)
+            held = penalties.soft_threshold(gradient, objective.l1)
             gradient = np.where(theta != 0, gradient + objective.l1 * np.sign(theta), held)
             free = free * ((theta != 0) | (held != 0))
         curvatures = objective.curvatures(self.predictions)
         return svrg_epoch.Model(objective.design, gradient * free, curvatures, objective.l2, free)
 
-    def capped(self, model):
+    def clip_row_curvature(self, model):
         """Return a model in which no row weighs much more than the others."""
         weights = model.curvatures * self.norms
         most = HEAVIEST * weights.mean()
@@ -222,7 +222,7 @@ class Course:
         else:
             return
         self.directions.remember(theta - here.theta, predictions - self.predictions)
-        self.arrive(theta, predictions, value)
+        self.set_snapshot(theta, predictions, value)
 
     def in_orthant(self, theta, predictions, model):
         """Return a point, and its predictions, without the coefficients that changed their sign."""
@@ -234,7 +234,7 @@ class Course:
         return theta, np.array(self.objective.design.predict(theta))
 
 
-def combined(model, deltas, along):
+def subspace_minimizer(model, deltas, along):
     """Return the step that minimises a model over the span of some, and its own `along`.
 
     Parameters

@@ -51,7 +51,7 @@ class Model(NamedTuple):
     free: np.ndarray
 
 
-def propose(model, order, batch_size, rate):
+def svrg_epoch(model, order, batch_size, rate):
     """Return where one epoch of updates on a model leads from 0.
 
     Parameters

@@ -9,7 +9,7 @@ MOST_POINTS, MOST_NUMBERS = 2048, 2**22
 FEWEST_POINTS = 16
 
 
-class Path:
+class Trajectory:
     """Models along a descent: every k-th update, where k doubles whenever the room is used up.
 
     However long the descent, the points kept are evenly spaced: the start, every k-th update, and
@@ -31,7 +31,7 @@ class Path:
 
     def copy(self):
         """Return a path that can be added to without changing this one."""
-        twin = Path(self.shape)
+        twin = Trajectory(self.shape)
         vars(twin).update(vars(self))
         twin.updates, twin.points = list(self.updates), list(self.points)
         return twin
@@ -64,7 +64,7 @@ class Path:
         self.updates = [self.updates[i] for i in kept]
         self.points = [self.points[i] for i in kept]
 
-    def until_next(self, made):
+    def updates_to_next(self, made):
         """Return how many updates after `made` the next one to be kept is."""
         return self.stride - (self.offset + made) % self.stride
 

@@ -12,18 +12,20 @@ import pytest
 from sklearn.base import clone
 
 from skgd import losses, optimizers, penalties, schedules
-from skgd._utils import component
+from skgd._utils.component import resolve_component
 from skgd._utils.validation import InvalidParameterError
 
 MODULES = [losses, penalties, schedules, optimizers]
 REGISTRIES = [losses.LOSSES, penalties.PENALTIES, schedules.SCHEDULES, optimizers.OPTIMIZERS]
 BASES = [losses.Loss, penalties.Penalty, schedules.Schedule, optimizers.Optimizer]
 #: The registered classes, and those that are made of other pieces.
-CLASSES = [piece for registry in REGISTRIES for piece in registry.values()]
+CLASSES = [component for registry in REGISTRIES for component in registry.values()]
 CLASSES += [schedules.LinearWarmup, schedules.Join]
 
-FIELDS = [(piece, field) for piece in CLASSES for field in dataclasses.fields(piece)]
-NUMBERS = [(piece, field) for piece, field in FIELDS if field.type in (float, int, int | None)]
+FIELDS = [(component, field) for component in CLASSES for field in dataclasses.fields(component)]
+NUMBERS = [
+    (component, field) for component, field in FIELDS if field.type in (float, int, int | None)
+]
 
 
 def name_of(value):
@@ -39,61 +41,61 @@ def other(value):
     return {None: 3, 10: 7, 5: 2}.get(value) if not isinstance(value, float) else value / 2
 
 
-def changeable(piece):
+def changeable(component):
     """Return the piece with every field changed that can be changed alone."""
     values = {
         field.name: other(field.default)
-        for field in dataclasses.fields(piece)
+        for field in dataclasses.fields(component)
         if field.name != "at"
     }
-    return piece(**values)
+    return component(**values)
 
 
-OBJECTS = [piece() for piece in CLASSES]
-OBJECTS += [changeable(piece) for piece in CLASSES if dataclasses.fields(piece)]
+OBJECTS = [component() for component in CLASSES]
+OBJECTS += [changeable(component) for component in CLASSES if dataclasses.fields(component)]
 OBJECTS.append(
     schedules.Join([schedules.LinearWarmup(schedules.StepDecay(0.2)), schedules.OneCycle()], [7])
 )
 
 
-@pytest.mark.parametrize("piece", OBJECTS, ids=repr)
-def test_a_piece_survives_repr_pickle_copy_clone_and_its_parameters(piece):
+@pytest.mark.parametrize("component", OBJECTS, ids=repr)
+def test_a_piece_survives_repr_pickle_copy_clone_and_its_parameters(component):
     names = {name: value for module in MODULES for name, value in vars(module).items()}
     twins = [
-        eval(repr(piece), names),
-        pickle.loads(pickle.dumps(piece)),
-        copy.copy(piece),
-        copy.deepcopy(piece),
-        clone(piece),
-        clone(piece, safe=False),
-        piece.replace(),
-        type(piece)(**piece.get_params()),
+        eval(repr(component), names),
+        pickle.loads(pickle.dumps(component)),
+        copy.copy(component),
+        copy.deepcopy(component),
+        clone(component),
+        clone(component, safe=False),
+        component.replace(),
+        type(component)(**component.get_params()),
     ]
     for twin in twins:
-        assert type(twin) is type(piece)
-        assert twin == piece
-        assert hash(twin) == hash(piece)
+        assert type(twin) is type(component)
+        assert twin == component
+        assert hash(twin) == hash(component)
 
 
 @pytest.mark.parametrize(
-    ("piece", "field"), [pair for pair in FIELDS if pair[1].name != "at"], ids=name_of
+    ("component", "field"), [pair for pair in FIELDS if pair[1].name != "at"], ids=name_of
 )
-def test_a_field_cannot_be_assigned_but_replaced_in_a_copy(piece, field):
-    original = piece()
+def test_a_field_cannot_be_assigned_but_replaced_in_a_copy(component, field):
+    original = component()
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(original, field.name, field.default)
     changed = original.replace(**{field.name: other(field.default)})
-    assert changed != original == piece()
+    assert changed != original == component()
     assert changed.get_params() == original.get_params() | {field.name: other(field.default)}
 
 
-@pytest.mark.parametrize("piece", CLASSES, ids=name_of)
-def test_a_parameter_that_is_not_there_is_refused_with_those_that_are(piece):
-    names = [field.name for field in dataclasses.fields(piece)]
+@pytest.mark.parametrize("component", CLASSES, ids=name_of)
+def test_a_parameter_that_is_not_there_is_refused_with_those_that_are(component):
+    names = [field.name for field in dataclasses.fields(component)]
     with pytest.raises(InvalidParameterError) as error:
-        piece().replace(nonsense_=1)
+        component().replace(nonsense_=1)
     message = str(error.value)
-    assert message.startswith(f"{piece.__name__} has no parameter 'nonsense_'; it has: ")
+    assert message.startswith(f"{component.__name__} has no parameter 'nonsense_'; it has: ")
     assert (", ".join(names) or "none") in message
 
 
@@ -108,27 +110,27 @@ def test_pieces_of_different_classes_differ_whatever_their_numbers():
     assert len(set(OBJECTS)) == len(OBJECTS)
 
 
-@pytest.mark.parametrize("piece", CLASSES, ids=name_of)
-def test_a_piece_is_public_and_its_docstring_tells_its_defaults(piece):
-    module = next(module for module in MODULES if piece.__module__.startswith(module.__name__))
-    assert piece.__name__ in module.__all__
-    for field in dataclasses.fields(piece):
-        default = re.search(r", default=(.*)", documentation(piece, field))[1]
+@pytest.mark.parametrize("component", CLASSES, ids=name_of)
+def test_a_piece_is_public_and_its_docstring_tells_its_defaults(component):
+    module = next(module for module in MODULES if component.__module__.startswith(module.__name__))
+    assert component.__name__ in module.__all__
+    for field in dataclasses.fields(component):
+        default = re.search(r", default=(.*)", documentation(component, field))[1]
         assert eval(default, vars(module)) == field.default
 
 
 # Numbers
 
 
-def documentation(piece, field):
+def documentation(component, field):
     """Return the paragraph on a field in the docstring of its class."""
-    text = inspect.cleandoc(piece.__doc__)  # Python 3.13 has taken the indentation away already
+    text = inspect.cleandoc(component.__doc__)  # Python 3.13 has taken the indentation away already
     return re.search(rf"(?s)\n{field.name} : .*?(?=\n\S|\Z)", text)[0]
 
 
-def edges(piece, field):
+def edges(component, field):
     """Return values to accept and values to refuse, read from the documented range."""
-    text = documentation(piece, field)
+    text = documentation(component, field)
     if "any real number" in text:
         return [-2.5, 0.0, 2.5], []
     if field.type is not float:
@@ -145,45 +147,45 @@ def edges(piece, field):
     return accepted, refused
 
 
-@pytest.mark.parametrize(("piece", "field"), NUMBERS, ids=name_of)
-def test_the_documented_range_is_the_one_that_is_checked(piece, field):
-    accepted, refused = edges(piece, field)
+@pytest.mark.parametrize(("component", "field"), NUMBERS, ids=name_of)
+def test_the_documented_range_is_the_one_that_is_checked(component, field):
+    accepted, refused = edges(component, field)
     for value in accepted:
-        assert getattr(piece(**{field.name: value}), field.name) == value
+        assert getattr(component(**{field.name: value}), field.name) == value
     for value in refused:
-        assert_refused(piece, field, value)
+        assert_refused(component, field, value)
 
 
 @pytest.mark.parametrize(
     "value", [math.nan, math.inf, -math.inf, "1", True, [1.0], 1j, b"1"], ids=repr
 )
-@pytest.mark.parametrize(("piece", "field"), NUMBERS, ids=name_of)
-def test_what_is_no_number_is_refused(piece, field, value):
-    assert_refused(piece, field, value)
+@pytest.mark.parametrize(("component", "field"), NUMBERS, ids=name_of)
+def test_what_is_no_number_is_refused(component, field, value):
+    assert_refused(component, field, value)
 
 
 @pytest.mark.parametrize("value", ["epochs", None, 1, True], ids=repr)
 @pytest.mark.parametrize(
-    "piece", [piece for piece, field in FIELDS if field.name == "per"], ids=name_of
+    "component", [component for component, field in FIELDS if field.name == "per"], ids=name_of
 )
-def test_a_clock_is_update_or_epoch(piece, value):
+def test_a_clock_is_update_or_epoch(component, value):
     with pytest.raises(InvalidParameterError, match=r"^per must be one of 'update', 'epoch'; got "):
-        piece(per=value)
+        component(per=value)
 
 
-def assert_refused(piece, field, value):
+def assert_refused(component, field, value):
     with pytest.raises(InvalidParameterError) as error:
-        piece(**{field.name: value})
+        component(**{field.name: value})
     assert str(error.value).startswith(f"{field.name} must be ")
     assert f"got {value!r}." in str(error.value)
 
 
 def test_none_stands_for_no_number_but_a_length_of_the_whole_run():
-    for piece, field in NUMBERS:
+    for component, field in NUMBERS:
         if field.type == int | None:
-            assert getattr(piece(**{field.name: None}), field.name) is None
+            assert getattr(component(**{field.name: None}), field.name) is None
         else:
-            assert_refused(piece, field, None)
+            assert_refused(component, field, None)
 
 
 # From a parameter to a piece
@@ -191,16 +193,16 @@ def test_none_stands_for_no_number_but_a_length_of_the_whole_run():
 
 @pytest.mark.parametrize(("registry", "base"), zip(REGISTRIES, BASES, strict=True))
 def test_a_name_stands_for_its_class_and_an_object_for_itself(registry, base):
-    for name, piece in registry.items():
-        assert issubclass(piece, base)
-        assert component.resolve("parameter", name, registry, base) == piece()
-        original = changeable(piece)
-        assert component.resolve("parameter", original, registry, base, eta0=9, alpha=9) is original
+    for name, component in registry.items():
+        assert issubclass(component, base)
+        assert resolve_component("parameter", name, registry, base) == component()
+        original = changeable(component)
+        assert resolve_component("parameter", original, registry, base, eta0=9, alpha=9) is original
 
 
 def test_flat_parameters_feed_the_names_that_have_them():
     def resolve(name):
-        return component.resolve(
+        return resolve_component(
             "penalty", name, penalties.PENALTIES, penalties.Penalty, alpha=0.5, l1_ratio=0.3
         )
 
@@ -212,7 +214,7 @@ def test_flat_parameters_feed_the_names_that_have_them():
 @pytest.mark.parametrize("value", ["nonsense", 3, None, [], object])
 def test_an_unknown_value_is_refused_with_the_known_names(registry, base, value):
     with pytest.raises(InvalidParameterError) as error:
-        component.resolve("parameter", value, registry, base)
+        resolve_component("parameter", value, registry, base)
     message = str(error.value)
     assert message.startswith("parameter must be one of ")
     assert repr(value) in message
@@ -224,20 +226,22 @@ def test_an_unknown_value_is_refused_with_the_known_names(registry, base, value)
 def test_a_misspelt_name_is_answered_with_the_nearest(registry, base):
     for name in registry:
         with pytest.raises(InvalidParameterError, match=f"Did you mean {name!r}"):
-            component.resolve("parameter", f"{name}x", registry, base)
+            resolve_component("parameter", f"{name}x", registry, base)
 
 
 @pytest.mark.parametrize(("registry", "base"), zip(REGISTRIES, BASES, strict=True))
 def test_a_class_is_answered_with_how_to_write_an_object(registry, base):
-    for piece in registry.values():
-        hint = re.escape(f"an instance, not a class; got {piece!r}. Write {piece.__name__}().")
+    for component in registry.values():
+        hint = re.escape(
+            f"an instance, not a class; got {component!r}. Write {component.__name__}()."
+        )
         with pytest.raises(InvalidParameterError, match=f"^parameter must be {hint}$"):
-            component.resolve("parameter", piece, registry, base)
+            resolve_component("parameter", component, registry, base)
 
 
 def test_a_piece_of_another_kind_is_refused():
     with pytest.raises(InvalidParameterError, match="loss must be one of 'squared_error'"):
-        component.resolve("loss", optimizers.GD(), losses.LOSSES, losses.Loss)
+        resolve_component("loss", optimizers.GD(), losses.LOSSES, losses.Loss)
 
 
 def test_replace_reaches_into_a_held_piece():

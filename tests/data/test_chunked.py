@@ -10,11 +10,11 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
-from skgd.data import MappedBlocks, chunked, is_blocked, memmap, second_moments
-from skgd.data.scaling import Coordinates
-from skgd.data.second_moments import Gram
+from skgd.data import MemmapData, chunked, is_chunked_input, memmap, second_moments
+from skgd.data.scaling import FeatureScaling
+from skgd.data.second_moments import SecondMoments
 from skgd.losses import Loss, SquaredError
-from skgd.objectives import BlockedObjective, Frame
+from skgd.objectives import ChunkedObjective, ObjectiveSpec
 
 BATCH = [
     BatchGDRegressor(),
@@ -82,7 +82,7 @@ def test_blocks_too_wide_for_second_moments_are_descended_on_by_rows(
 ):
     X, y = rows
     for module in (chunked, second_moments):
-        monkeypatch.setattr(module, "LARGEST_GRAM", 3)
+        monkeypatch.setattr(module, "MAX_SECOND_MOMENT_FEATURES", 3)
     inside, outside = clone(model).fit(X, y), clone(model).fit(mapped(X, tmp_path), y)
     np.testing.assert_allclose(outside.coef_, inside.coef_, rtol=1e-9, atol=1e-9)
 
@@ -125,15 +125,15 @@ def test_changes_of_a_private_map_are_seen_and_kept(rows, tmp_path, in_blocks):
 
 
 def test_small_maps_and_arrays_in_memory_are_no_blocks(rows, tmp_path):
-    assert not is_blocked(mapped(rows[0], tmp_path))
-    assert not is_blocked(rows[0])
-    assert not is_blocked(rows[0].tolist())
+    assert not is_chunked_input(mapped(rows[0], tmp_path))
+    assert not is_chunked_input(rows[0])
+    assert not is_chunked_input(rows[0].tolist())
 
 
 def test_views_of_a_large_map_are_blocks(rows, tmp_path, in_blocks):
     X = mapped(rows[0], tmp_path)
     for view in (X[10:], X[::2], np.asarray(X)[:, 1:], X[::-1]):
-        assert is_blocked(view)
+        assert is_chunked_input(view)
         y = np.arange(len(view), dtype=float)
         found, expected = BatchGDRegressor().fit(view, y), BatchGDRegressor().fit(view.copy(), y)
         np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-9)
@@ -143,7 +143,7 @@ def test_views_of_a_large_map_are_blocks(rows, tmp_path, in_blocks):
 def test_blocks_that_were_read_do_not_stay_in_memory(tmp_path, in_blocks, monkeypatch):
     monkeypatch.setattr(memmap, "BLOCK_BYTES", 2**20)
     X = mapped(np.ones((2**19, 8)), tmp_path)  # 32 MB
-    blocks = MappedBlocks(X, np.ones(len(X)), None)
+    blocks = MemmapData(X, np.ones(len(X)), None)
     most = max(blocks.total(lambda block: [block.X.sum() * 0 + pages_of_files()]))
     assert most - pages_of_files() < 8 * 2**20
 
@@ -156,8 +156,10 @@ def pages_of_files():
 
 def test_an_epoch_visits_every_row_once_by_blocks_in_random_order(rows, tmp_path, in_blocks):
     X, _ = rows
-    frame = Frame(Coordinates.identity(4), True, SquaredError(), np.zeros(5), np.zeros(5))
-    objective = BlockedObjective(MappedBlocks(X, np.arange(500.0), None), frame)
+    frame = ObjectiveSpec(
+        FeatureScaling.identity(4), True, SquaredError(), np.zeros(5), np.zeros(5)
+    )
+    objective = ChunkedObjective(MemmapData(X, np.arange(500.0), None), frame)
     order = objective.order(np.random.default_rng(0))
     numbers = [number for number, _ in order]
     assert sorted(numbers) == list(range(len(objective.blocks.lengths)))
@@ -199,7 +201,7 @@ class Broken(Loss):
     def value(self, p, y):
         return np.where(y == 7, np.nan, np.abs(p - y))
 
-    def slope(self, p, y):
+    def gradient(self, p, y):
         return np.sign(p - y)
 
 
@@ -273,7 +275,9 @@ def test_moments_of_parts_add_up_to_those_of_all_rows(outputs, weighted):
     X, y = rng.standard_normal((300, 5)) + 1e6, rng.standard_normal((300, *outputs)) - 1e3
     weights = rng.random(300) if weighted else None
     parts = [slice(0, 7), slice(7, 200), slice(200, 300)]
-    found = chunked.summed([Gram.of(X[p], y[p], weights[p] if weighted else None) for p in parts])
+    found = chunked.summed(
+        [SecondMoments.of(X[p], y[p], weights[p] if weighted else None) for p in parts]
+    )
     together = np.column_stack([X, y])
     expected = np.cov(together.T, aweights=weights, ddof=0)
     np.testing.assert_allclose(found.covariance, expected[:5, :5], rtol=1e-9, atol=1e-9)
@@ -285,11 +289,11 @@ def test_float32_products_are_as_exact_as_float32_coefficients_show():
     rng = np.random.default_rng(0)
     X = (rng.standard_normal((50_000, 10)) + np.arange(10) * 100).astype(np.float32)
     y = (X @ rng.standard_normal(10) + rng.standard_normal(50_000)).astype(np.float32)
-    blocks = MappedBlocks(X, y, None)
+    blocks = MemmapData(X, y, None)
     gram = blocks.gram()
     assert gram.rounding > 1e-8  # formed at float32
     assert gram.accurate(np.float32)
-    exact = Gram.of(X.astype(float), y.astype(float))
+    exact = SecondMoments.of(X.astype(float), y.astype(float))
     coef = np.linalg.solve(gram.covariance, gram.cross)
     np.testing.assert_allclose(coef, np.linalg.solve(exact.covariance, exact.cross), atol=2e-6)
 
@@ -299,7 +303,7 @@ def test_nearly_dependent_float32_columns_get_products_at_float64(tmp_path, in_b
     X = rng.standard_normal((2000, 5))
     X[:, 1] = X[:, 0] + 1e-3 * X[:, 1]  # condition of the correlations 4e6
     X, y = X.astype(np.float32), X.sum(axis=1).astype(np.float32)
-    blocks = MappedBlocks(mapped(X, tmp_path), y, None)
+    blocks = MemmapData(mapped(X, tmp_path), y, None)
     assert blocks.gram().rounding < 1e-15
     expected = LinearRegression().fit(X.astype(float), y)
     found = BatchGDRegressor().fit(mapped(X, tmp_path), y)

@@ -5,8 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skgd.data.design import Design
-from skgd.data.moments import CHUNK, Moments
-from skgd.data.scaling import Coordinates
+from skgd.data.moments import CHUNK, FeatureMoments
+from skgd.data.scaling import FeatureScaling
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def standardised(request, rng):
     """A design, and the rows that it stands for: centred, scaled, with the intercept's column."""
     X = rng.normal(size=(7, 3)) * [1, 10, 0.1] + [5, 0, -3]
     center, scale = X.mean(axis=0), X.std(axis=0)
-    design = Design(X, Coordinates(center, scale), fit_intercept=request.param)
+    design = Design(X, FeatureScaling(center, scale), fit_intercept=request.param)
     return design, np.column_stack([(X - center) / scale, np.ones(7)])
 
 
@@ -43,13 +43,13 @@ def test_blocks_and_norms_are_those_of_the_dense_matrix(standardised):
 
 def test_norms_of_many_rows(rng):
     X = rng.normal(size=(CHUNK + 3, 2))
-    design = Design(X, Coordinates.identity(2), fit_intercept=False)
+    design = Design(X, FeatureScaling.identity(2), fit_intercept=False)
     assert_allclose(design.squared_norms(), (X**2).sum(axis=1), rtol=1e-13)
 
 
 def test_the_datas_own_coordinates_leave_rows_alone(rng):
     X = rng.normal(size=(5, 2))
-    design = Design(X, Coordinates.identity(2), fit_intercept=True)
+    design = Design(X, FeatureScaling.identity(2), fit_intercept=True)
     assert design.plain
     assert np.shares_memory(design.block(slice(1, 3)), X)
 
@@ -58,10 +58,10 @@ def test_the_datas_own_coordinates_leave_rows_alone(rng):
 def test_coordinates_describe_the_same_function(outputs, rng):
     X = rng.normal(size=(6, 3)) * [1, 100, 0.01] + [5, 0, -3]
     coef, intercept = rng.normal(size=(*outputs, 3)), rng.normal(size=outputs)
-    coordinates = Coordinates(X.mean(axis=0), X.std(axis=0))
-    theta = coordinates.to_inner(coef, intercept, float)
+    coordinates = FeatureScaling(X.mean(axis=0), X.std(axis=0))
+    theta = coordinates.to_scaled(coef, intercept, float)
     assert_allclose(Design(X, coordinates, True).predict(theta), X @ coef.T + intercept, rtol=1e-11)
-    back = coordinates.to_data(theta)
+    back = coordinates.to_original(theta)
     assert_allclose(back[0], coef, rtol=1e-12)
     assert_allclose(back[1], intercept, rtol=1e-10)
 
@@ -70,7 +70,7 @@ def test_coordinates_describe_the_same_function(outputs, rng):
 @pytest.mark.parametrize("ridge", [0.0, 0.7])
 def test_standard_coordinates_have_a_unit_metric(fit_intercept, ridge, rng):
     X = rng.normal(size=(50, 3)) * [1, 100, 0.01] + [5, 0, -3]
-    coordinates = Coordinates.standard(Moments.of(X), fit_intercept, ridge)
+    coordinates = FeatureScaling.standard(FeatureMoments.of(X), fit_intercept, ridge)
     design = Design(X, coordinates, fit_intercept)
     inner = design.block(slice(None))
     mean_square = (inner**2).mean(axis=0) + ridge / coordinates.scale**2
@@ -83,11 +83,11 @@ def test_standard_coordinates_have_a_unit_metric(fit_intercept, ridge, rng):
 @pytest.mark.parametrize("n", [1, 10, 1000])
 def test_a_constant_column_has_no_variance_and_is_exactly_zero(value, n):
     X = np.full((n, 1), value)
-    moments = Moments.of(X)
+    moments = FeatureMoments.of(X)
     assert_array_equal(moments.variance, 0)
-    coordinates = Coordinates.standard(moments, True, 0.0)
+    coordinates = FeatureScaling.standard(moments, True, 0.0)
     assert_array_equal(Design(X, coordinates, True).block(slice(None)), 0)
-    theta = coordinates.to_inner([2.0], 1.0, float)
+    theta = coordinates.to_scaled([2.0], 1.0, float)
     assert_array_equal(theta, [0, 1 + 2 * moments.mean[0]])  # the intercept takes it over
 
 
@@ -96,13 +96,13 @@ def test_a_constant_column_has_no_variance_and_is_exactly_zero(value, n):
 def test_moments_in_parts_are_those_of_the_whole(offset, weighted, rng):
     X = rng.normal(size=(2 * CHUNK + 5, 2)) * [1, 3] + offset
     weights = rng.uniform(0.5, 2, size=len(X)) if weighted else np.ones(len(X))
-    merged = Moments.of(X[:10], weights[:10])
+    merged = FeatureMoments.of(X[:10], weights[:10])
     for part in (slice(10, 11), slice(11, CHUNK), slice(CHUNK, None)):
-        merged = merged.merged(Moments.of(X[part], weights[part]))
+        merged = merged.merged(FeatureMoments.of(X[part], weights[part]))
     exact = (X - offset).astype(np.longdouble)  # the offset is a power of ten times one: exact
     mean = np.average(exact, axis=0, weights=weights)
     variance = np.average((exact - mean) ** 2, axis=0, weights=weights)
-    for moments in (merged, Moments.of(X, weights)):
+    for moments in (merged, FeatureMoments.of(X, weights)):
         assert_allclose(moments.mean - offset, mean.astype(float), atol=1e-9)
         assert_allclose(moments.variance, variance.astype(float), rtol=1e-9)
         assert_allclose(moments.count, weights.sum(), rtol=1e-12)
@@ -110,6 +110,9 @@ def test_moments_in_parts_are_those_of_the_whole(offset, weighted, rng):
 
 def test_whole_weights_are_repeated_rows_in_moments(rng):
     X, weights = rng.normal(size=(6, 2)), np.array([1, 3, 2, 1, 0, 4])
-    weighted, repeated = Moments.of(X, weights), Moments.of(np.repeat(X, weights, axis=0))
+    weighted, repeated = (
+        FeatureMoments.of(X, weights),
+        FeatureMoments.of(np.repeat(X, weights, axis=0)),
+    )
     assert_allclose(weighted.mean, repeated.mean, rtol=1e-13)
     assert_allclose(weighted.variance, repeated.variance, rtol=1e-12)

@@ -9,10 +9,10 @@ from scipy import special
 from sklearn import metrics
 
 from skgd import losses
-from skgd.losses import LOSSES, Loss, SmoothedTube
+from skgd.losses import LOSSES, Loss, MoreauEnvelope
 
 KINKED = [losses.EpsilonInsensitive(0.7), losses.AbsoluteError(), losses.Quantile(0.2)]
-SMOOTHED = [loss.smoothed(width) for loss in KINKED for width in (0.3, 1.0)]
+SMOOTHED = [loss.moreau_envelope(width) for loss in KINKED for width in (0.3, 1.0)]
 EVERY = [cls() for cls in LOSSES.values()]
 EVERY += [losses.Huber(1.3), losses.SquaredEpsilonInsensitive(0.7), losses.Quantile(0.9)]
 EVERY += [loss for loss in KINKED if loss not in EVERY] + SMOOTHED
@@ -25,7 +25,7 @@ def pairs(loss, count=200):
     rng = np.random.default_rng(0)
     p, y = rng.uniform(-3, 3, count), rng.uniform(0.1, 4, count)
     edges = [0, getattr(loss, "epsilon", 0)]
-    if isinstance(loss, SmoothedTube):
+    if isinstance(loss, MoreauEnvelope):
         edges += [edges[1] + loss.width * loss.upper, edges[1] - loss.width * loss.lower]
     distances = np.abs(np.abs(p - y)[:, None] - edges).min(axis=1)
     return p[distances > 1e-3], y[distances > 1e-3]
@@ -34,7 +34,7 @@ def pairs(loss, count=200):
 def quotients(loss, y=1.0):
     """Return the difference quotients of the slope on a fine grid."""
     p = np.linspace(-20, 20, 80_001)
-    return np.diff(loss.slope(p, np.full_like(p, y))) / np.diff(p)
+    return np.diff(loss.gradient(p, np.full_like(p, y))) / np.diff(p)
 
 
 # Properties
@@ -45,7 +45,7 @@ def test_slope_is_the_finite_difference_of_the_value(loss):
     p, y = pairs(loss)
     assert len(p) > 150
     difference = (loss.value(p + 1e-5, y) - loss.value(p - 1e-5, y)) / 2e-5
-    assert_allclose(loss.slope(p, y), difference, rtol=1e-7, atol=1e-8)
+    assert_allclose(loss.gradient(p, y), difference, rtol=1e-7, atol=1e-8)
 
 
 @every_loss
@@ -53,17 +53,17 @@ def test_value_is_never_negative_and_zero_where_prediction_is_perfect(loss):
     p, y = pairs(loss)
     assert (loss.value(p, y) >= 0).all()
     perfect = np.log(y) if isinstance(loss, losses.Poisson | losses.Gamma) else y
-    assert_allclose(loss.mean(perfect), y, rtol=1e-15)
+    assert_allclose(loss.inverse_link(perfect), y, rtol=1e-15)
     assert_allclose(loss.value(perfect, y), 0, atol=1e-15)
-    assert_allclose(loss.slope(perfect, y), 0, atol=2e-15)
+    assert_allclose(loss.gradient(perfect, y), 0, atol=2e-15)
 
 
 @every_loss
 def test_slope_rises_as_far_as_the_curvature_allows(loss):
     rise = quotients(loss)
     assert rise.min() >= -1e-9
-    if math.isfinite(loss.curvature):
-        assert_allclose(rise.max(), loss.curvature, rtol=1e-3)
+    if math.isfinite(loss.gradient_lipschitz):
+        assert_allclose(rise.max(), loss.gradient_lipschitz, rtol=1e-3)
     else:
         assert rise.max() > 500
 
@@ -75,33 +75,33 @@ def test_only_a_quadratic_loss_has_the_same_curvature_everywhere(loss):
 
 @every_loss
 def test_weight_is_positive_and_at_least_the_second_derivative(loss):
-    if not loss.has_weight():
+    if not loss.has_hessian():
         with pytest.raises(NotImplementedError, match=type(loss).__name__):
-            loss.weight(1.0, 1.0)
+            loss.hessian(1.0, 1.0)
         return
     p, y = pairs(loss)
-    second = (loss.slope(p + 1e-5, y) - loss.slope(p - 1e-5, y)) / 2e-5
-    weight = loss.weight(p, y)
+    second = (loss.gradient(p + 1e-5, y) - loss.gradient(p - 1e-5, y)) / 2e-5
+    weight = loss.hessian(p, y)
     assert (weight > 0).all()
     assert (weight >= second - 1e-6).all()
-    assert (weight <= max(1, loss.curvature) * 1.000001).all()
+    assert (weight <= max(1, loss.gradient_lipschitz) * 1.000001).all()
 
 
 @every_loss
 def test_single_precision_stays_single_and_agrees_with_double(loss):
     p, y = (array.astype(np.float32) for array in pairs(loss))
-    methods = [loss.value, loss.slope] + [loss.weight] * loss.has_weight()
+    methods = [loss.value, loss.gradient] + [loss.hessian] * loss.has_hessian()
     for method in methods:
         single = method(p, y)
         assert single.dtype == np.float32
         assert_allclose(single, method(p.astype(float), y.astype(float)), rtol=1e-4, atol=1e-6)
-    assert loss.mean(p).dtype == np.float32
+    assert loss.inverse_link(p).dtype == np.float32
 
 
 @every_loss
 def test_scalars_and_tables_are_treated_as_arrays_are(loss):
     p, y = pairs(loss)
-    methods = [loss.value, loss.slope] + [loss.weight] * loss.has_weight()
+    methods = [loss.value, loss.gradient] + [loss.hessian] * loss.has_hessian()
     for method in methods:
         expected = method(p, y)
         one_by_one = [method(*pair) for pair in zip(p.tolist(), y.tolist(), strict=True)]
@@ -114,11 +114,11 @@ def test_scalars_and_tables_are_treated_as_arrays_are(loss):
 def test_an_integer_weight_is_a_repeated_row_for_the_constant(loss):
     rng = np.random.default_rng(1)
     y, weights = rng.gamma(2, size=(30, 2)), rng.integers(0, 4, size=30)
-    expected = loss.constant(np.repeat(y, weights, axis=0))
+    expected = loss.intercept_only(np.repeat(y, weights, axis=0))
     assert expected.shape == (2,)
-    assert_allclose(loss.constant(y, weights.astype(float)), expected, rtol=1e-12)
-    assert_allclose(loss.constant(y[:, 1], weights.astype(float)), expected[1], rtol=1e-12)
-    assert_allclose(loss.constant(y), loss.constant(y, np.full(30, 0.1)), rtol=1e-12)
+    assert_allclose(loss.intercept_only(y, weights.astype(float)), expected, rtol=1e-12)
+    assert_allclose(loss.intercept_only(y[:, 1], weights.astype(float)), expected[1], rtol=1e-12)
+    assert_allclose(loss.intercept_only(y), loss.intercept_only(y, np.full(30, 0.1)), rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_an_integer_weight_is_a_repeated_row_for_the_constant(loss):
 )
 def test_no_other_constant_is_better(loss):
     y = np.random.default_rng(2).gamma(2, size=31)
-    constant = loss.constant(y)
+    constant = loss.intercept_only(y)
     shifted = constant + np.linspace(-0.5, 0.5, 101)
     objective = loss.value(shifted[:, None], y).mean(axis=1)
     assert objective.min() >= loss.value(constant, y).mean() - 1e-15
@@ -136,7 +136,7 @@ def test_no_other_constant_is_better(loss):
 
 @every_loss
 def test_the_constant_of_equal_targets_predicts_them(loss):
-    assert_allclose(loss.mean(loss.constant(np.full(5, 2.5))), 2.5, rtol=1e-15)
+    assert_allclose(loss.inverse_link(loss.intercept_only(np.full(5, 2.5))), 2.5, rtol=1e-15)
 
 
 # Published formulas
@@ -186,7 +186,7 @@ def test_mean_value_is_the_published_metric(loss, oracle):
 )
 def test_values_worked_by_hand(loss, residual, value, slope):
     assert_allclose(loss.value(residual + 4.0, 4.0), value, rtol=1e-14, atol=1e-16)
-    assert_allclose(loss.slope(residual + 4.0, 4.0), slope, rtol=1e-14, atol=1e-16)
+    assert_allclose(loss.gradient(residual + 4.0, 4.0), slope, rtol=1e-14, atol=1e-16)
 
 
 @pytest.mark.parametrize(
@@ -199,23 +199,23 @@ def test_values_worked_by_hand(loss, residual, value, slope):
         (losses.SquaredEpsilonInsensitive(0.5), 0.3, 0.06),
         (losses.LogCosh(), 0.5, 1 - np.tanh(0.5) ** 2),
         (losses.LogCosh(), -30, 0.001),
-        (losses.Quantile(0.75).smoothed(0.1), 0.02, 10),  # round up to 0.25 * 0.1
-        (losses.Quantile(0.75).smoothed(0.1), -0.07, 10),  # and down to -0.75 * 0.1
-        (losses.Quantile(0.75).smoothed(0.1), 0.026, 0.015 * (2.5 + 7.5)),
-        (losses.Quantile(0.75).smoothed(0.1), -0.076, 0.015 * (2.5 + 7.5)),
-        (losses.Quantile(0.75).smoothed(0.1), 2, 0.015 * (0.125 + 0.375)),
-        (losses.EpsilonInsensitive(1.0).smoothed(0.1), 0, 0.015 * 2),
-        (losses.EpsilonInsensitive(1.0).smoothed(0.1), 1.05, 10),
-        (losses.EpsilonInsensitive(1.0).smoothed(0.1), -3, 0.015 * (0.25 + 0.5)),
-        (losses.EpsilonInsensitive(1.0).smoothed(4.0), 1.05, 0.25),
-        (losses.EpsilonInsensitive(1.0).smoothed(4.0), 2.0, 0.25),
-        (losses.EpsilonInsensitive(1.0).smoothed(4.0), -4.5, 0.25),
+        (losses.Quantile(0.75).moreau_envelope(0.1), 0.02, 10),  # round up to 0.25 * 0.1
+        (losses.Quantile(0.75).moreau_envelope(0.1), -0.07, 10),  # and down to -0.75 * 0.1
+        (losses.Quantile(0.75).moreau_envelope(0.1), 0.026, 0.015 * (2.5 + 7.5)),
+        (losses.Quantile(0.75).moreau_envelope(0.1), -0.076, 0.015 * (2.5 + 7.5)),
+        (losses.Quantile(0.75).moreau_envelope(0.1), 2, 0.015 * (0.125 + 0.375)),
+        (losses.EpsilonInsensitive(1.0).moreau_envelope(0.1), 0, 0.015 * 2),
+        (losses.EpsilonInsensitive(1.0).moreau_envelope(0.1), 1.05, 10),
+        (losses.EpsilonInsensitive(1.0).moreau_envelope(0.1), -3, 0.015 * (0.25 + 0.5)),
+        (losses.EpsilonInsensitive(1.0).moreau_envelope(4.0), 1.05, 0.25),
+        (losses.EpsilonInsensitive(1.0).moreau_envelope(4.0), 2.0, 0.25),
+        (losses.EpsilonInsensitive(1.0).moreau_envelope(4.0), -4.5, 0.25),
     ],
     ids=repr,
 )
 def test_weights_worked_by_hand(loss, residual, weight):
-    assert_allclose(loss.weight(residual + 4.0, 4.0), weight, rtol=1e-9)
-    assert_allclose(loss.weight(np.array([residual]), np.zeros(1)), [weight], rtol=1e-9)
+    assert_allclose(loss.hessian(residual + 4.0, 4.0), weight, rtol=1e-9)
+    assert_allclose(loss.hessian(np.array([residual]), np.zeros(1)), [weight], rtol=1e-9)
 
 
 def test_log_cosh_is_exact_on_both_sides_of_where_its_formula_changes():
@@ -231,7 +231,7 @@ def test_log_cosh_is_exact_on_both_sides_of_where_its_formula_changes():
 def test_losses_that_grow_linearly_do_not_overflow(loss, residual):
     with np.errstate(over="raise", invalid="raise"):
         per_unit = loss.value(residual, 0.0) / abs(residual)
-        assert_allclose(per_unit, abs(loss.slope(residual, 0.0)), rtol=1e-12)
+        assert_allclose(per_unit, abs(loss.gradient(residual, 0.0)), rtol=1e-12)
 
 
 @pytest.mark.parametrize("r", [1e-12, 1e-7, 1e-4])
@@ -259,9 +259,9 @@ def test_a_count_of_zero_costs_the_expected_count(dtype):
 
 
 def test_counts_that_are_all_zero_have_a_finite_constant_below_one_count():
-    assert_allclose(losses.Poisson().constant(np.zeros(10)), math.log(0.05), rtol=1e-15)
+    assert_allclose(losses.Poisson().intercept_only(np.zeros(10)), math.log(0.05), rtol=1e-15)
     y = np.array([[0, 1e-9], [0, 3e-9]])
-    assert_allclose(losses.Poisson().constant(y), np.log([0.25, 2e-9]), rtol=1e-15)
+    assert_allclose(losses.Poisson().intercept_only(y), np.log([0.25, 2e-9]), rtol=1e-15)
 
 
 # Targets
@@ -297,8 +297,8 @@ def test_targets_inside_the_domain_pass(loss):
 
 @pytest.mark.parametrize("loss", [cls() for cls in LOSSES.values()], ids=repr)
 def test_a_loss_can_be_smoothed_where_it_has_a_kink(loss):
-    kinked = not math.isfinite(loss.curvature) and abs(loss.slope(20.0, 1.0)) <= 1
-    assert hasattr(loss, "smoothed") == (kinked and not isinstance(loss, losses.Gamma))
+    kinked = not math.isfinite(loss.gradient_lipschitz) and abs(loss.gradient(20.0, 1.0)) <= 1
+    assert loss.has_moreau_envelope() == (kinked and not isinstance(loss, losses.Gamma))
 
 
 @pytest.mark.parametrize("width", [0.05, 0.5, 2.0])
@@ -308,17 +308,17 @@ def test_a_smoothed_loss_is_the_moreau_envelope(loss, width):
     u = np.linspace(-7, 7, 14_001)
     envelope = np.min(loss.value(u, 0.0) + (r[:, None] - u) ** 2 / (2 * width), axis=1)
     # The grid misses the minimum by at most half its spacing.
-    assert_allclose(loss.smoothed(width).value(r, 0.0), envelope, atol=0.0005**2 / width)
+    assert_allclose(loss.moreau_envelope(width).value(r, 0.0), envelope, atol=0.0005**2 / width)
 
 
 @pytest.mark.parametrize("width", [1e-6, 1e-2, 1.0])
 @pytest.mark.parametrize("loss", KINKED, ids=repr)
 def test_a_smoothed_loss_approaches_the_loss_with_its_width(loss, width):
     r = np.linspace(-4, 4, 801)
-    gap = loss.value(r, 0.0) - loss.smoothed(width).value(r, 0.0)
-    steepest = np.abs(loss.slope(r, 0.0)).max()
+    gap = loss.value(r, 0.0) - loss.moreau_envelope(width).value(r, 0.0)
+    lipschitz = np.abs(loss.gradient(r, 0.0)).max()
     assert gap.min() >= -1e-15
-    assert_allclose(gap.max(), width / 2 * steepest**2, rtol=1e-6)
+    assert_allclose(gap.max(), width / 2 * lipschitz**2, rtol=1e-6)
 
 
 @pytest.mark.parametrize("level", [0.1, 0.5, 0.75, 0.9])
@@ -329,8 +329,8 @@ def test_weighted_quantiles_are_those_of_repeated_rows(level):
     expected = np.quantile(repeated, level, method="inverted_cdf")
     assert losses.weighted_quantile(y, level, weights.astype(float)) == expected
     assert losses.weighted_quantile(repeated, level) == expected
-    for loss in (losses.Quantile(level), losses.Quantile(level).smoothed(0.1)):
-        assert loss.constant(repeated) == expected
+    for loss in (losses.Quantile(level), losses.Quantile(level).moreau_envelope(0.1)):
+        assert loss.intercept_only(repeated) == expected
 
 
 def test_a_level_that_is_met_exactly_gives_the_lower_target_whatever_the_unit_of_the_weights():
@@ -357,7 +357,7 @@ def test_a_loss_without_formulas_says_what_it_needs():
 
     with pytest.raises(NotImplementedError, match=r"^Mine needs a method value\(p, y\)$"):
         Mine().value(1.0, 1.0)
-    with pytest.raises(NotImplementedError, match=r"^Mine needs a method slope\(p, y\)$"):
-        Mine().slope(1.0, 1.0)
-    assert Mine().curvature == math.inf
-    assert_array_equal(Mine().mean(np.array([1.0, 2.0])), [1.0, 2.0])
+    with pytest.raises(NotImplementedError, match=r"^Mine needs a method gradient\(p, y\)$"):
+        Mine().gradient(1.0, 1.0)
+    assert Mine().gradient_lipschitz == math.inf
+    assert_array_equal(Mine().inverse_link(np.array([1.0, 2.0])), [1.0, 2.0])

@@ -16,12 +16,12 @@ REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
 class Own(Loss):
     """Half the squared error, written anew."""
 
-    curvature = 1.0
+    gradient_lipschitz = 1.0
 
     def value(self, p, y):
         return (p - y) ** 2 / 2
 
-    def slope(self, p, y):
+    def gradient(self, p, y):
         return p - y
 
 
@@ -32,7 +32,7 @@ class Unbounded(Loss):
     def value(self, p, y):
         return np.cosh(p - y) - 1
 
-    def slope(self, p, y):
+    def gradient(self, p, y):
         return np.sinh(p - y)
 
 

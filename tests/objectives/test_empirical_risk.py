@@ -6,16 +6,16 @@ from numpy.testing import assert_allclose
 from sklearn.linear_model import Lasso, Ridge
 
 from skgd.data.design import Design
-from skgd.data.scaling import Coordinates
+from skgd.data.scaling import FeatureScaling
 from skgd.losses import LOSSES, SquaredError
 from skgd.objectives import Objective
 
 
 def objective(X, y, *, loss=None, weights=None, l1=0.0, l2=0.0, fit_intercept=True, scale=None):
     d = X.shape[1]
-    coordinates = Coordinates.identity(d)
+    coordinates = FeatureScaling.identity(d)
     if scale is not None:
-        coordinates = Coordinates(X.mean(axis=0), np.full(d, scale))
+        coordinates = FeatureScaling(X.mean(axis=0), np.full(d, scale))
     return Objective(
         design=Design(X, coordinates, fit_intercept),
         y=y,
@@ -35,31 +35,31 @@ def test_gradient_is_the_finite_difference_of_the_value(loss, outputs, scale, we
     X, y = small
     y = np.stack([y, y[::-1]], axis=1) if outputs else y
     weights = rng.uniform(0.5, 2, size=len(X)) if weighted else None
-    task = objective(X, y, loss=LOSSES[loss](), weights=weights, l2=0.3, scale=scale)
+    problem = objective(X, y, loss=LOSSES[loss](), weights=weights, l2=0.3, scale=scale)
     theta = rng.normal(size=(*outputs, 4))
     difference = np.empty_like(theta)
     for at in np.ndindex(theta.shape):
         step = np.zeros_like(theta)
         step[at] = 1e-6
-        difference[at] = (task.value(theta + step) - task.value(theta - step)) / 2e-6
-    assert_allclose(task.at(theta).gradient, difference, rtol=1e-6, atol=1e-8)
+        difference[at] = (problem.value(theta + step) - problem.value(theta - step)) / 2e-6
+    assert_allclose(problem.at(theta).gradient, difference, rtol=1e-6, atol=1e-8)
 
 
 def test_value_is_the_formula(small):
     X, y = small
     weights, theta = np.linspace(0, 2, len(X)), np.array([1.0, -2.0, 0.5, 0.3])
-    task = objective(X, y, weights=weights, l1=0.1, l2=0.4)
+    problem = objective(X, y, weights=weights, l1=0.1, l2=0.4)
     coef = theta[:-1]
     expected = np.mean(weights * 0.5 * (X @ coef + 0.3 - y) ** 2)
     expected += 0.1 * np.abs(coef).sum() + 0.2 * coef @ coef
-    assert_allclose(task.value(theta), expected, rtol=1e-14)
-    assert task.at(theta).value == task.value(theta)
+    assert_allclose(problem.value(theta), expected, rtol=1e-14)
+    assert problem.at(theta).value == problem.value(theta)
 
 
 def test_an_intercept_that_is_not_fitted_does_not_move(small):
-    task = objective(*small, fit_intercept=False)
-    assert task.at(np.ones(4)).gradient[-1] == 0
-    assert task.constant()[-1] == 0
+    problem = objective(*small, fit_intercept=False)
+    assert problem.at(np.ones(4)).gradient[-1] == 0
+    assert problem.intercept_only()[-1] == 0
 
 
 @pytest.mark.parametrize("alpha", [0.01, 0.1])
@@ -67,17 +67,17 @@ def test_distance_is_zero_at_the_optimum_of_lasso(alpha, small):
     X, y = small
     lasso = Lasso(alpha=alpha, tol=1e-14, max_iter=100_000).fit(X, y)
     assert 0 < np.count_nonzero(lasso.coef_) < 3 or alpha == 0.01
-    task = objective(X, y, l1=alpha)
+    problem = objective(X, y, l1=alpha)
     optimum = np.append(lasso.coef_, lasso.intercept_)
-    assert task.distance(task.at(optimum)) < 1e-7
-    assert task.distance(task.at(optimum + 0.01)) > 1e-3
+    assert problem.distance(problem.at(optimum)) < 1e-7
+    assert problem.distance(problem.at(optimum + 0.01)) > 1e-3
 
 
 def test_distance_is_zero_at_the_optimum_of_ridge(small):
     X, y = small
     ridge = Ridge(alpha=0.2 * len(X)).fit(X, y)
-    task = objective(X, y, l2=0.2)
-    assert task.distance(task.at(np.append(ridge.coef_, ridge.intercept_))) < 1e-13
+    problem = objective(X, y, l2=0.2)
+    assert problem.distance(problem.at(np.append(ridge.coef_, ridge.intercept_))) < 1e-13
 
 
 @pytest.mark.parametrize("outputs", [(), (2,)])
@@ -85,9 +85,9 @@ def test_curvature_along_a_direction_is_that_of_the_hessian(outputs, small):
     X, y = small
     y = np.stack([y, y], axis=1) if outputs else y
     weights = np.linspace(0.5, 2, len(X))
-    task = objective(X, y, weights=weights, l2=0.3)
+    problem = objective(X, y, weights=weights, l2=0.3)
     direction = np.random.default_rng(0).normal(size=(*outputs, 4))
     rows = np.column_stack([X, np.ones(len(X))])
     hessian = rows.T @ (weights[:, None] * rows) / len(X) + np.diag([0.3, 0.3, 0.3, 0])
     expected = np.einsum("...i,ij,...j->...", direction, hessian, direction)[..., None]
-    assert_allclose(task.curvature(direction), expected, rtol=1e-12)
+    assert_allclose(problem.curvature(direction), expected, rtol=1e-12)

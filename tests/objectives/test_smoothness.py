@@ -7,14 +7,14 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skgd.data.design import Design
-from skgd.data.scaling import Coordinates
+from skgd.data.scaling import FeatureScaling
 from skgd.losses import SquaredError
 from skgd.objectives import Objective, expected_smoothness, largest_curvature
 
 
 def objective(X, *, fit_intercept=False, weights=None, l2=0.0):
     return Objective(
-        design=Design(X, Coordinates.identity(X.shape[1]), fit_intercept),
+        design=Design(X, FeatureScaling.identity(X.shape[1]), fit_intercept),
         y=np.zeros(len(X)),
         weights=weights,
         loss=SquaredError(),
@@ -70,9 +70,9 @@ def test_expected_smoothness_is_exact_for_orthogonal_rows(k):
 @pytest.mark.parametrize("l2", [0.0, 0.5])
 def test_expected_smoothness_runs_from_the_longest_row_to_the_full_batch(fit_intercept, l2):
     X = np.random.default_rng(2).normal(size=(12, 3))
-    task = objective(X, fit_intercept=fit_intercept, l2=l2)
+    problem = objective(X, fit_intercept=fit_intercept, l2=l2)
     longest = (X**2).sum(axis=1).max() + fit_intercept + l2
-    assert_allclose(expected_smoothness(task, 1.0, 1), longest, rtol=1e-12)
-    assert expected_smoothness(task, 1.0, 12) == largest_curvature(task, 1.0)
-    sizes = [expected_smoothness(task, 1.0, k) for k in range(1, 13)]
+    assert_allclose(expected_smoothness(problem, 1.0, 1), longest, rtol=1e-12)
+    assert expected_smoothness(problem, 1.0, 12) == largest_curvature(problem, 1.0)
+    sizes = [expected_smoothness(problem, 1.0, k) for k in range(1, 13)]
     assert np.all(np.diff(sizes) < 0)

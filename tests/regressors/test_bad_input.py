@@ -367,11 +367,11 @@ class Interrupted(Huber):
     calls = 0
     patience = 10**9
 
-    def slope(self, p, y):
+    def gradient(self, p, y):
         type(self).calls += 1
         if self.calls > self.patience:
             raise KeyboardInterrupt
-        return super().slope(p, y)
+        return super().gradient(p, y)
 
 
 @pytest.mark.filterwarnings("ignore:Numba could not compile Interrupted")

@@ -293,9 +293,11 @@ numbers = st.floats(-1e150, 1e150)
 def test_a_loss_lies_above_its_tangents(loss, p, q, y):
     if isinstance(loss, (losses.Poisson, losses.Gamma)):
         p, q, y = p % 50 - 25, q % 50 - 25, abs(y) % 1e9 + 1e-9
-    value, slope = loss.value(np.array([p, q]), np.array([y, y])), loss.slope(p, y)
+    value, slope = loss.value(np.array([p, q]), np.array([y, y])), loss.gradient(p, y)
     assert np.isfinite(value).all()
     assert np.isfinite(slope)
     assert (value >= 0).all()
-    reach = abs(slope * (q - p)) + value.sum() + abs(loss.slope(q, y)) * (abs(p) + abs(q) + abs(y))
+    reach = (
+        abs(slope * (q - p)) + value.sum() + abs(loss.gradient(q, y)) * (abs(p) + abs(q) + abs(y))
+    )
     assert value[1] >= value[0] + slope * (q - p) - 1e-9 * reach

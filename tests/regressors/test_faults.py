@@ -57,15 +57,15 @@ class Odd:
 
 #: Every public piece that has a default, beside the parameter that takes its kind.
 PIECES = [
-    (parameter, piece())
+    (parameter, component())
     for parameter, module in {
         "loss": losses,
         "penalty": penalties,
         "learning_rate": schedules,
         "optimizer": optimizers,
     }.items()
-    for piece in map(vars(module).get, module.__all__)
-    if all(field.default is not dataclasses.MISSING for field in dataclasses.fields(piece))
+    for component in map(vars(module).get, module.__all__)
+    if all(field.default is not dataclasses.MISSING for field in dataclasses.fields(component))
 ]
 
 SENSELESS = st.one_of(

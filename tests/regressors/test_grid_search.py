@@ -23,14 +23,14 @@ from skgd.schedules import SCHEDULES, Constant, InverseScaling
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
 #: Every piece there is, by the parameter that takes it.
 PIECES = [
-    (parameter, piece)
+    (parameter, component)
     for parameter, registry in [
         ("loss", LOSSES),
         ("penalty", PENALTIES),
         ("learning_rate", SCHEDULES),
         ("optimizer", OPTIMIZERS),
     ]
-    for piece in registry.values()
+    for component in registry.values()
 ]
 
 
@@ -136,10 +136,10 @@ def test_a_whole_object_is_set_before_what_it_holds():
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-@pytest.mark.parametrize(("parameter", "piece"), PIECES)
-def test_every_number_in_a_piece_is_a_parameter(Regressor, parameter, piece):
-    model = Regressor(**{parameter: piece()})
-    nested = {f"{parameter}__{name}": value for name, value in piece().get_params().items()}
+@pytest.mark.parametrize(("parameter", "component"), PIECES)
+def test_every_number_in_a_piece_is_a_parameter(Regressor, parameter, component):
+    model = Regressor(**{parameter: component()})
+    nested = {f"{parameter}__{name}": value for name, value in component().get_params().items()}
     found = model.get_params()
     assert {name: found[name] for name in nested} == nested
     assert clone(model).get_params() == found

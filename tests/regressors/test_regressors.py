@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd._utils import numba_support
-from skgd._utils.component import Piece
+from skgd._utils.component import Component
 from skgd.losses import LOSSES, EpsilonInsensitive, Huber
 from skgd.optimizers import (
     GD,
@@ -44,18 +44,22 @@ TIMED = {
 } | {"callable": partial(operator.truediv, 0.1)}
 
 
-def gentle(piece):
+def gentle(component):
     """Return a piece whose numbers suit the small data: a low rate, little momentum."""
-    if not isinstance(piece, Piece):
-        return piece
-    known = piece.get_params()
-    return replace(piece, **{name: 0.02 for name in ("eta0", "t0", "momentum") if name in known})
+    if not isinstance(component, Component):
+        return component
+    known = component.get_params()
+    return replace(
+        component, **{name: 0.02 for name in ("eta0", "t0", "momentum") if name in known}
+    )
 
 
 def started(model, X, y):
     """Fit from a start where the slopes of all losses have both signs."""
     loss = LOSSES.get(model.loss, type(model.loss))()
-    return model.fit(X, y, coef_init=[0.1, -0.2, 0.15], intercept_init=[loss.constant(y) + 0.01])
+    return model.fit(
+        X, y, coef_init=[0.1, -0.2, 0.15], intercept_init=[loss.intercept_only(y) + 0.01]
+    )
 
 
 def go_together(Regressor, loss, penalty, schedule, optimizer):
@@ -68,10 +72,10 @@ def go_together(Regressor, loss, penalty, schedule, optimizer):
     if isinstance(optimizer, BatchOptimizer) and not full_batch:
         return False
     if isinstance(optimizer, ConjugateGradient):
-        smooth = hasattr(loss, "smoothed") is False and (penalty is None or penalty.l1 == 0)
+        smooth = loss.has_moreau_envelope() is False and (penalty is None or penalty.l1 == 0)
         return smooth and isinstance(schedule, LineSearch)
     if isinstance(optimizer, NewtonCG):
-        return loss.has_weight() and isinstance(schedule, LineSearch)
+        return loss.has_hessian() and isinstance(schedule, LineSearch)
     if isinstance(schedule, PassiveAggressive):
         plain = OPTIMIZERS["gd"]
         return (
@@ -118,7 +122,7 @@ def assert_same_model(one, other, rtol=1e-10):
 
 def nearness(loss):
     """Return how near automatic descent comes to a minimum; kinks are rounded over 1e-4."""
-    return 1e-4 if hasattr(LOSSES[loss], "smoothed") else 1e-6
+    return 1e-4 if LOSSES[loss].has_moreau_envelope() else 1e-6
 
 
 def same_course(one, other, rtol=1e-12):
@@ -517,7 +521,7 @@ PEERS = {
 def test_the_objective_of_scikit_learns_regressor_is_reached(loss, alpha, wide):
     X, y = wide
     ours, theirs = (model.fit(X, y) for model in PEERS[loss](X, y, alpha))
-    rtol = 1e-5 if hasattr(ours.loss_, "smoothed") else 1e-8
+    rtol = 1e-5 if ours.loss_.has_moreau_envelope() else 1e-8
     assert_allclose(objective(ours, X, y), objective(ours, X, y, theirs), rtol=rtol)
 
 
@@ -603,7 +607,7 @@ def test_standardising_is_descent_on_standardised_columns(Regressor, loss, optim
     model.set_params(optimizer=gentle(OPTIMIZERS[optimizer]()))
     before = started(clone(model), (X - center) / scale, y)
     start = {"coef_init": [0.1, -0.2, 0.15] / scale}
-    start["intercept_init"] = LOSSES[loss]().constant(y) + 0.01 - start["coef_init"] @ center
+    start["intercept_init"] = LOSSES[loss]().intercept_only(y) + 0.01 - start["coef_init"] @ center
     inside = model.set_params(standardize=True).fit(X, y, **start)
     assert_allclose(inside.coef_, before.coef_ / scale, rtol=1e-9)
     assert_allclose(inside.intercept_, before.intercept_ - inside.coef_ @ center, rtol=1e-9)

@@ -132,7 +132,7 @@ def test_an_interrupt_before_the_first_epoch_keeps_the_fitted_model(Regressor, l
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_Descent, "advance", interrupted)
-    monkeypatch.setattr(_Descent, "together", interrupted)
+    monkeypatch.setattr(_Descent, "lookahead", interrupted)
     with pytest.raises(KeyboardInterrupt, match="left the model as it was"):
         model.fit(*linear)
     assert_allclose(model.coef_, coef, rtol=0)
@@ -201,7 +201,7 @@ def test_every_rule_has_an_automatic_rate_that_descends(
     # Compiled loops do the same (tests/solvers/compiled), and take minutes to compile.
     monkeypatch.setattr(numba_support, "has_numba", lambda: False)
     X, y = linear
-    y = np.exp(y / 4) if LOSSES[loss]().mean(0.0) else y  # behind a logarithm
+    y = np.exp(y / 4) if LOSSES[loss]().inverse_link(0.0) else y  # behind a logarithm
     given = dict(loss=loss, optimizer=optimizer, learning_rate="auto", penalty=None)
     model = Regressor(**given, standardize=True)
     model.set_params(max_iter=min(model.max_iter, 2000))
@@ -215,14 +215,14 @@ def test_every_rule_has_an_automatic_rate_that_descends(
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X, y)
     reached, least = (objective(X @ m.coef_ + m.intercept_) for m in (model, best))
-    at_first = objective(made.constant(y))
+    at_first = objective(made.intercept_only(y))
     assert reached - least < 0.2 * (at_first - least)
 
 
-@pytest.mark.parametrize(("loss", "steepest"), [("absolute_error", 1.0), ("huber", 0.1)])
+@pytest.mark.parametrize(("loss", "lipschitz"), [("absolute_error", 1.0), ("huber", 0.1)])
 @pytest.mark.parametrize(("optimizer", "share"), [("nesterov", 0.1), (Momentum(0.5), 0.5)])
 def test_where_the_slope_is_bounded_the_first_step_is_as_long_as_the_way(
-    optimizer, share, loss, steepest
+    optimizer, share, loss, lipschitz
 ):
     X, y = np.array([[3.0], [4.0], [0.0], [1.0]]), np.array([1e3, 3e3, 2e3, 2e3])
     model = SGDRegressor(
@@ -233,5 +233,5 @@ def test_where_the_slope_is_bounded_the_first_step_is_as_long_as_the_way(
         model.fit(X, y)
     # Distances from the median are 1000, 1000, 0, 0; the longest row is 4. Momentum makes one step
     # one of ten, or of two.
-    assert model.schedule_.eta0 == pytest.approx(share * np.sqrt(2e6 / 4) / (4 * steepest))
+    assert model.schedule_.eta0 == pytest.approx(share * np.sqrt(2e6 / 4) / (4 * lipschitz))
     assert model.schedule_.power_t == 0.5

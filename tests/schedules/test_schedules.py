@@ -81,11 +81,11 @@ def test_a_clock_of_epochs_gives_all_updates_of_an_epoch_one_rate(schedule):
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_a_schedule_starts_at_eta0_where_it_has_one(name):
-    piece = SCHEDULES[name]
-    if "eta0" not in piece().get_params():
+    component = SCHEDULES[name]
+    if "eta0" not in component().get_params():
         assert name in ("optimal", "line_search", "time_decay", "one_cycle")
         return
-    assert_allclose(piece(eta0=0.3).resolve(**RUN)([1]), 0.3, rtol=1e-15)
+    assert_allclose(component(eta0=0.3).resolve(**RUN)([1]), 0.3, rtol=1e-15)
 
 
 # Curves

@@ -9,17 +9,17 @@ from sklearn.linear_model import QuantileRegressor
 
 from skgd import BatchGDRegressor
 from skgd.data.design import Design
-from skgd.data.scaling import Coordinates
+from skgd.data.scaling import FeatureScaling
 from skgd.losses import LOSSES, Huber
 from skgd.objectives import Objective
-from skgd.objectives.incremental_hessian import Bent
+from skgd.objectives.incremental_hessian import IncrementalHessian
 from skgd.solvers.newton_cg import Newton
 
 
 @pytest.fixture
 def design(rng):
     X = rng.normal(size=(3000, 4)) * [1, 2, 3, 4] + 5
-    return Design(X, Coordinates(X.mean(axis=0), X.std(axis=0)), True)
+    return Design(X, FeatureScaling(X.mean(axis=0), X.std(axis=0)), True)
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def test_a_moved_sum_has_the_new_factors_where_they_changed(changed, design, rng
     factors = 0.5 + rng.random(3000)
     new = factors * (1 + 0.001 * rng.random(3000))
     new[:changed] = 3 * rng.random(changed)
-    moved = Bent.of(design, factors).moved(design, new)
-    exact, rows = Bent.of(design, moved.factors).squares, inner(design)
+    moved = IncrementalHessian.of(design, factors).moved(design, new)
+    exact, rows = IncrementalHessian.of(design, moved.factors).squares, inner(design)
     assert_allclose(moved.squares, exact, atol=1e-9)
     assert_allclose(moved.squares, (new[:, None] * rows).T @ rows, rtol=0.02, atol=5)
     assert np.abs(moved.factors - new).max() <= 0.02 * max(new.max(), new.mean())
@@ -54,11 +54,11 @@ def test_a_moved_sum_has_the_new_factors_where_they_changed(changed, design, rng
 
 
 def test_factors_that_fall_by_much_make_a_new_sum(design):
-    moved = Bent.of(design, np.ones(3000)).moved(design, np.full(3000, 0.05))
+    moved = IncrementalHessian.of(design, np.ones(3000)).moved(design, np.full(3000, 0.05))
     assert (moved.factors == 0.05).all()
 
 
-@pytest.mark.parametrize("loss", [loss for loss in LOSSES if LOSSES[loss].has_weight()])
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if LOSSES[loss].has_hessian()])
 def test_the_first_step_from_a_constant_comes_from_a_sample(loss, rng):
     X = rng.normal(size=(9000, 3))
     y = np.exp(X @ [0.3, -0.2, 0.1] + 0.1 * rng.normal(size=9000))
@@ -76,9 +76,9 @@ def test_a_sample_that_misleads_is_not_followed(rng):
     left_out = np.setdiff1d(np.arange(9000), np.random.default_rng(0).choice(9000, 1000, False))
     y[left_out] *= -1
     objective = Objective(
-        Design(X, Coordinates.identity(3), True), y, None, Huber(1.0), np.zeros(4), np.zeros(4)
+        Design(X, FeatureScaling.identity(3), True), y, None, Huber(1.0), np.zeros(4), np.zeros(4)
     )
-    newton, start = Newton(objective), objective.at(objective.constant())
+    newton, start = Newton(objective), objective.at(objective.intercept_only())
     assert newton.leap(start) is None
     assert newton.step(start)[0].value < start.value
 
@@ -86,9 +86,14 @@ def test_a_sample_that_misleads_is_not_followed(rng):
 def test_there_is_no_sample_of_few_rows_and_none_beside_a_start(rng):
     X = rng.normal(size=(7000, 3))
     objective = Objective(
-        Design(X, Coordinates.identity(3), True), X[:, 0], None, Huber(), np.zeros(4), np.zeros(4)
+        Design(X, FeatureScaling.identity(3), True),
+        X[:, 0],
+        None,
+        Huber(),
+        np.zeros(4),
+        np.zeros(4),
     )
-    assert objective.few(20) is None
+    assert objective.subsample(20) is None
     assert Newton(objective).leap(objective.at(np.ones(4))) is None
 
 

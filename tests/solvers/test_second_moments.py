@@ -10,14 +10,14 @@ from threadpoolctl import threadpool_limits
 from skgd import BatchGDRegressor
 from skgd.data import second_moments
 from skgd.data.design import Design
-from skgd.data.scaling import Coordinates
-from skgd.data.second_moments import Gram
+from skgd.data.scaling import FeatureScaling
+from skgd.data.second_moments import SecondMoments
 from skgd.losses import SquaredError
-from skgd.objectives import Expansion, Objective
+from skgd.objectives import Objective, QuadraticModel
 from skgd.optimizers import GD, OPTIMIZERS, BatchOptimizer, ConjugateGradient
 from skgd.schedules import Constant, LineSearch
 from skgd.solvers.full_batch import run_update
-from skgd.solvers.problem import State, Task
+from skgd.solvers.problem import Problem, State
 
 PENALTIES = {"none": (0.0, 0.0), "l2": (0.0, 0.5), "l1": (0.3, 0.0), "elasticnet": (0.2, 0.4)}
 
@@ -32,9 +32,9 @@ RULES = {
 def objective_of(X, y, weights, penalty, standardised):
     """Return an objective in data's own units or in standardised ones."""
     size = X.shape[1] + 1
-    coordinates = Coordinates.identity(size - 1)
+    coordinates = FeatureScaling.identity(size - 1)
     if standardised:
-        coordinates = Coordinates(X.mean(axis=0), X.std(axis=0))
+        coordinates = FeatureScaling(X.mean(axis=0), X.std(axis=0))
     l1, l2 = (np.append(np.full(size - 1, strength), 0.0) for strength in PENALTIES[penalty])
     return Objective(Design(X, coordinates, True), y, weights, SquaredError(), l1, l2)
 
@@ -42,12 +42,12 @@ def objective_of(X, y, weights, penalty, standardised):
 def iterates(objective, model, rule, steps):
     """Return the parameters after each step."""
     optimizer, schedule = rule
-    task = Task(objective, optimizer, schedule, None, steps, steps, model=model)
+    problem = Problem(objective, optimizer, schedule, None, steps, steps, model=model)
     # Not at the best constant, where Adam's kin take the sign of an intercept's gradient of zero.
-    state = State.at(objective.constant() + 0.3, np.random.default_rng(0))
+    state = State.at(objective.intercept_only() + 0.3, np.random.default_rng(0))
     point, found = model.at(state.theta), []
     for _ in range(steps):
-        state, point, _ = run_update(task, state, point, 0.1)
+        state, point, _ = run_update(problem, state, point, 0.1)
         found.append((state.theta, point.value, point.gradient))
     return found
 
@@ -71,7 +71,7 @@ def test_iterates_on_moments_are_those_on_rows(rule, penalty, outputs, weighted,
     if weighted:
         weights /= weights.mean()
     objective = objective_of(X, y, weights, penalty, standardised)
-    model = Expansion.of_gram(objective, Gram.of(X, y, weights))
+    model = QuadraticModel.from_second_moments(objective, SecondMoments.of(X, y, weights))
     on_rows = iterates(objective, objective, RULES[rule], 8)
     on_moments = iterates(objective, model, RULES[rule], 8)
     for row, moment in zip(on_rows, on_moments, strict=True):
@@ -96,7 +96,7 @@ def test_moments_are_numpys_whatever_the_parts_and_threads(d, weighted, outputs,
     found = []
     for threads in (1, 2):
         with threadpool_limits(threads):
-            found.append(Gram.in_parts(X, y, weights))
+            found.append(SecondMoments.in_parts(X, y, weights))
     together = np.column_stack([X, y])
     covariance = np.atleast_2d(np.cov(together.T, bias=True, fweights=weights))
     parts = covariance[:d, :d], covariance[:d, d:].reshape(d, *outputs)
@@ -113,7 +113,9 @@ def test_moments_are_numpys_whatever_the_parts_and_threads(d, weighted, outputs,
 def test_rows_are_centred_whatever_their_order_in_memory(order):
     rng = np.random.default_rng(0)
     X, y = np.asarray(rng.normal(size=(2048 + 77, 7)), order=order), rng.normal(size=2125)
-    assert_allclose(Gram.of(X, y).covariance, np.cov(X.T, bias=True), rtol=1e-12, atol=1e-14)
+    assert_allclose(
+        SecondMoments.of(X, y).covariance, np.cov(X.T, bias=True), rtol=1e-12, atol=1e-14
+    )
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e200])
@@ -123,7 +125,7 @@ def test_threads_say_nothing_of_numbers_out_of_bounds(bad, monkeypatch):
     X[1500, 1] = bad
     with threadpool_limits(2):
         with np.errstate(all="ignore"):  # of this thread
-            assert not Gram.in_parts(X, y).finite
+            assert not SecondMoments.in_parts(X, y).finite
         if not np.isfinite(bad):
             with pytest.raises(ValueError, match=r"contains (NaN|infinity)"):
                 BatchGDRegressor().fit(X, y)

@@ -17,7 +17,7 @@ from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.losses import LOSSES, SquaredError
 from skgd.optimizers import GD, OPTIMIZERS, ElementwiseOptimizer, Momentum, Nesterov
 from skgd.schedules import Constant
-from skgd.solvers.stopping import Explosion, GradientTest, Plateau, StopReason
+from skgd.solvers.stopping import DivergenceMonitor, GradientNorm, NoImprovement, StopReason
 
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
 STABLE = [rule() for rule in OPTIMIZERS.values() if issubclass(rule, ElementwiseOptimizer)]
@@ -40,7 +40,7 @@ def largest_eigenvalue(X, alpha=0.0):
 
 def is_steep(loss):
     """Tell whether slopes grow with the error, so that a rate can be too high to hold."""
-    return max(abs(loss.slope(p, 1.0)) for p in (-100.0, 100.0)) > 10
+    return max(abs(loss.gradient(p, 1.0)) for p in (-100.0, 100.0)) > 10
 
 
 def stable_rate_in(text):
@@ -158,7 +158,7 @@ def test_automatic_rates_never_explode(Regressor, loss, standardize, small):
 class Flattered(SquaredError):
     """Squared error that claims a hundredth of its curvature: its automatic rate is too high."""
 
-    curvature = 0.01
+    gradient_lipschitz = 0.01
     quadratic = False
 
 
@@ -345,7 +345,7 @@ def test_after_an_early_stop_partial_fit_goes_on_from_the_best(Regressor):
 def test_plateau(relative, values, verdicts):
     tol = 0.5
     patience = 1 if verdicts == [0, 0, 1, 1] else 2
-    plateau = Plateau(tol=tol, patience=patience, relative=relative)
+    plateau = NoImprovement(tol=tol, patience=patience, relative=relative)
     found = []
     for value in values:
         found.append(int(plateau.stalled(value)))
@@ -353,25 +353,25 @@ def test_plateau(relative, values, verdicts):
 
 
 def test_plateau_takes_numbers_that_are_none_for_progress():
-    plateau = Plateau(tol=0.1, patience=1)
+    plateau = NoImprovement(tol=0.1, patience=1)
     assert not plateau.stalled(np.nan)
 
 
 def test_gradient_test():
-    test = GradientTest(tol=1e-3, reference=10.0)
+    test = GradientNorm(tol=1e-3, reference=10.0)
     eps = np.finfo(float).eps
     assert test.verdict(5.0, 1.0, eps) is None
     assert test.verdict(4.0, 0.01, eps) is StopReason.CONVERGED
-    flat = GradientTest(tol=0, reference=10.0, patience=3)
+    flat = GradientNorm(tol=0, reference=10.0, patience=3)
     verdicts = [flat.verdict(1.0, 1e-9, eps) for _ in range(5)]
     assert verdicts == [None, None, None, StopReason.PRECISION, StopReason.PRECISION]
 
 
 def test_explosion_is_noticed_at_the_second_epoch_or_at_once():
-    explosion = Explosion(reference=2.0)
+    explosion = DivergenceMonitor(reference=2.0)
     assert [explosion.noticed(v) for v in (2001, 1999, 2001, 2001)] == [False, False, False, True]
-    assert Explosion(reference=2.0).noticed(np.inf)
-    assert Explosion(reference=2.0).noticed(np.nan)
+    assert DivergenceMonitor(reference=2.0).noticed(np.inf)
+    assert DivergenceMonitor(reference=2.0).noticed(np.nan)
 
 
 @pytest.mark.parametrize("reason", StopReason)

@@ -120,13 +120,15 @@ def test_a_stream_resumes_exactly():
 @pytest.mark.parametrize("loss", ["huber", "absolute_error"])
 def test_other_losses_are_learned_row_by_row(loss, kind):
     X, y = rows_of(kind)
-    piece = Huber(y.std()) if loss == "huber" else LOSSES[loss]()
-    best = BatchGDRegressor(piece).fit(X, y)
-    span = piece.value(np.median(y), y).mean()
-    for model in regressors(loss=piece):
+    component = Huber(y.std()) if loss == "huber" else LOSSES[loss]()
+    best = BatchGDRegressor(component).fit(X, y)
+    span = component.value(np.median(y), y).mean()
+    for model in regressors(loss=component):
         learn(model, X, y, passes=5)
         assert isinstance(model.optimizer_, Implicit)
-        excess = piece.value(model.predict(X), y).mean() - piece.value(best.predict(X), y).mean()
+        excess = (
+            component.value(model.predict(X), y).mean() - component.value(best.predict(X), y).mean()
+        )
         assert excess < 2e-2 * span
 
 
@@ -144,7 +146,7 @@ def test_the_compiled_walk_is_the_python_walk():
 
     rng = np.random.default_rng(0)
     loss, found = Huber(0.5), []
-    for step in (walk, walker(Huber.value, Huber.slope)):
+    for step in (walk, walker(Huber.value, Huber.gradient)):
         theta, mean, notes = np.zeros(4), np.zeros(4), np.zeros(8)
         rng = np.random.default_rng(0)
         rows, y, weights = rng.standard_normal((64, 4)), rng.standard_normal(64), rng.random(64)

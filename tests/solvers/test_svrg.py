@@ -10,13 +10,13 @@ from sklearn.linear_model import LinearRegression
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd._utils.numba_support import has_numba
 from skgd.data.design import Design
-from skgd.data.moments import Moments
-from skgd.data.scaling import Coordinates
+from skgd.data.moments import FeatureMoments
+from skgd.data.scaling import FeatureScaling
 from skgd.losses import LOSSES
 from skgd.optimizers import Snapshot
-from skgd.solvers.svrg_epoch import BLOCK, Model, propose
+from skgd.solvers.svrg_epoch import BLOCK, Model, svrg_epoch
 
-KINKED = [name for name, loss in LOSSES.items() if hasattr(loss, "smoothed")]
+KINKED = [name for name, loss in LOSSES.items() if loss.has_moreau_envelope()]
 
 
 def regressors(**params):
@@ -53,7 +53,7 @@ def some_model(sparse):
     X = rng.standard_normal((101, 4)) + 1
     if sparse:
         X = csr_array(np.where(rng.random(X.shape) < 0.5, X, 0))
-    design = Design(X, Coordinates.standard(Moments.of(X), True, 0.1), True)
+    design = Design(X, FeatureScaling.standard(FeatureMoments.of(X), True, 0.1), True)
     strengths = np.array([0.1, 0.2, 0.3, 0.0, 0.0])
     free = np.array([1.0, 1.0, 0.0, 1.0, 1.0])
     return Model(design, rng.standard_normal(5) * free, rng.random(101), strengths, free)
@@ -64,11 +64,11 @@ def test_a_proposal_is_where_the_updates_lead(sparse, size):
     model = some_model(sparse)
     order = np.random.default_rng(1).permutation(101)
     expected = direct(model, order, size, 0.1)
-    assert_allclose(propose(model, order, size, 0.1), expected, rtol=1e-10)
+    assert_allclose(svrg_epoch(model, order, size, 0.1), expected, rtol=1e-10)
     if has_numba():
-        from skgd.solvers.compiled import svrg_epoch
+        from skgd.solvers.compiled.svrg_epoch import svrg_epoch as compiled
 
-        assert_allclose(svrg_epoch.propose(model, order, size, 0.1), expected, rtol=1e-10)
+        assert_allclose(compiled(model, order, size, 0.1), expected, rtol=1e-10)
 
 
 # Where it arrives
@@ -143,12 +143,12 @@ def test_units_and_offsets_change_nothing(change, diabetes):
 def test_every_loss_arrives_where_full_batches_do(loss, small):
     X, y = small
     best = BatchGDRegressor(loss).fit(X, y)
-    piece = best.loss_
-    constant = piece.constant(y)
-    span = piece.value(constant, y).mean()
+    component = best.loss_
+    constant = component.intercept_only(y)
+    span = component.value(constant, y).mean()
 
     def objective(model):
-        return piece.value(X @ model.coef_ + model.intercept_, y).mean()
+        return component.value(X @ model.coef_ + model.intercept_, y).mean()
 
     for model in regressors(loss=loss):
         model.fit(X, y)

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.losses import SquaredError
 from skgd.solvers import trajectory as module
-from skgd.solvers.trajectory import Path, parameter_names
+from skgd.solvers.trajectory import Trajectory, parameter_names
 
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
 STOCHASTIC = [MiniBatchGDRegressor, SGDRegressor]
@@ -35,7 +35,7 @@ def points(model):
 
 
 def long_path(updates, shape=(2,)):
-    path = Path(shape)
+    path = Trajectory(shape)
     path.begin(0, np.zeros(shape), np.zeros(shape[:-1]))
     for update in range(1, updates + 1):
         path.add(update, np.full(shape, float(update)), np.full(shape[:-1], -1.0 * update))
@@ -58,7 +58,7 @@ def test_kept_points_are_evenly_spaced_from_the_start_to_the_last(updates):
 def test_a_large_model_keeps_fewer_points():
     path = long_path(1000, shape=(module.MOST_NUMBERS // 100,))
     assert 50 < len(path.points) <= 100
-    assert Path((module.MOST_NUMBERS * 10,)).capacity == module.FEWEST_POINTS
+    assert Trajectory((module.MOST_NUMBERS * 10,)).capacity == module.FEWEST_POINTS
 
 
 @pytest.mark.parametrize("average", [False, 5])
@@ -154,7 +154,7 @@ def test_of_several_outputs(Regressor, small):
 class Steep(SquaredError):
     """Squared error that claims a hundredth of its curvature: its automatic rate is too high."""
 
-    curvature = 0.01
+    gradient_lipschitz = 0.01
     quadratic = False
 
 

@@ -34,7 +34,7 @@ class Cubed(losses.Loss):
         cubes: np.ndarray = self.scale * np.abs(p - y) ** 3
         return cubes
 
-    def slope(self, p: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def gradient(self, p: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return its derivative."""
         slopes: np.ndarray = 3 * self.scale * (p - y) * np.abs(p - y)
         return slopes

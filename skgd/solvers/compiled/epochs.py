@@ -5,7 +5,7 @@ from typing import NamedTuple
 from numba.extending import overload
 
 from skgd.solvers.compiled.jit import MERGED_PART, Kernel, inline
-from skgd.solvers.compiled.lazy_sparse import per_touch
+from skgd.solvers.compiled.lazy_sparse import run_lazy_sparse
 from skgd.solvers.compiled.sgd_loops import per_batch, per_long_sample, per_sample
 
 
@@ -21,7 +21,7 @@ class PerBatch(NamedTuple):
     """Updates on rows of any kind and number."""
 
 
-class PerTouch(NamedTuple):
+class LazySparse(NamedTuple):
     """Updates on sparse rows that touch their entries only."""
 
 
@@ -29,16 +29,16 @@ LOOPS = {
     PerSample: per_sample,
     PerLongSample: per_long_sample,
     PerBatch: per_batch,
-    PerTouch: per_touch,
+    LazySparse: run_lazy_sparse,
 }
 
 
-def epoch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
+def epoch(kind, rows, targets, order, rates, components, penalty, walk, manner, start, t):
     """Run an epoch; see :func:`skgd.solvers.compiled.sgd_loops.per_sample`."""
 
 
 @overload(epoch, jit_options=MERGED_PART)
-def _epoch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
+def _epoch(kind, rows, targets, order, rates, components, penalty, walk, manner, start, t):
     return LOOPS[kind.instance_class]
 
 
@@ -48,7 +48,7 @@ def epochs(
     targets,
     orders,
     rates,
-    pieces,
+    components,
     penalty,
     walk,
     manner,
@@ -62,7 +62,7 @@ def epochs(
 
     Parameters
     ----------
-    kind : PerSample, PerLongSample, PerBatch or PerTouch
+    kind : PerSample, PerLongSample, PerBatch or LazySparse
         Which loop runs them.
     orders : array of shape (number, n_rows)
         The rows in the order of their visits; of shape (number, 0) for that in which they stand.
@@ -80,15 +80,15 @@ def epochs(
     for number in range(len(rates)):
         order, some, t = orders[number], rates[number], float(t)
         totals[number], t = epoch(
-            kind, rows, targets, order, some, pieces, penalty, walk, manner, start, t
+            kind, rows, targets, order, some, components, penalty, walk, manner, start, t
         )
         times[number] = t
         keep(course.theta, number, walk.theta)
         keep(course.mean, number, walk.mean)
         keep(course.first, number, walk.first)
         keep(course.second, number, walk.second)
-        keep(course.owed, number, walk.owed)
-        keep(course.paid, number, walk.paid)
+        keep(course.l1_total, number, walk.l1_total)
+        keep(course.l1_applied, number, walk.l1_applied)
 
 
 @inline

@@ -1,8 +1,8 @@
 """The methods of pieces, callable from compiled loops.
 
 A loop gets a piece as a *record*: a named tuple of its numbers, whose class says which piece it
-stands for. ``slope(loss, p, y)`` and its siblings look the method up on that class and compile it,
-so that each formula stands once, in the piece. The numbers enter at run time: a new value
+stands for. ``gradient(loss, p, y)`` and its siblings look the method up on that class and compile
+it, so that each formula stands once, in the piece. The numbers enter at run time: a new value
 never compiles anew.
 """
 
@@ -23,13 +23,13 @@ from skgd.solvers.compiled.jit import PART, NotCompilableError, inline
 serial = count()
 
 
-def record(piece):
+def record(component):
     """Return the numbers of a piece as a named tuple."""
-    numbers = {field.name: getattr(piece, field.name) for field in fields(piece)}
+    numbers = {field.name: getattr(component, field.name) for field in fields(component)}
     for name, number in numbers.items():
         if not isinstance(number, Real):
             raise NotCompilableError(f"its parameter {name}={number!r} is not a number")
-    return record_class(type(piece))(*map(float, numbers.values()))
+    return record_class(type(component))(*map(float, numbers.values()))
 
 
 @cache
@@ -43,7 +43,7 @@ def record_class(cls):
     if cls.__module__.partition(".")[0] == "skgd":
         name = f"{cls.__name__}Record"
     made = namedtuple(name, [field.name for field in fields(cls)], module=__name__)
-    made.piece = cls
+    made.component = cls
     return made
 
 
@@ -56,8 +56,8 @@ def value(loss, p, y):
     """Return the loss of a prediction."""
 
 
-def slope(loss, p, y):
-    """Return the slope of the loss at a prediction."""
+def gradient(loss, p, y):
+    """Return the gradient of the loss at a prediction."""
 
 
 def length(rule, loss, squared_norm):
@@ -70,7 +70,7 @@ def update(optimizer, gradient, first, second, rate, t):
 
 def formula(record, name):
     """Return the compiled method of the piece that the type of a record stands for."""
-    return inline(getattr(record.instance_class.piece, name))
+    return inline(getattr(record.instance_class.component, name))
 
 
 @overload(value, jit_options=PART)
@@ -79,9 +79,9 @@ def _value(loss, p, y):
     return lambda loss, p, y: method(loss, p, y)
 
 
-@overload(slope, jit_options=PART)
-def _slope(loss, p, y):
-    method = formula(loss, "slope")
+@overload(gradient, jit_options=PART)
+def _gradient(loss, p, y):
+    method = formula(loss, "gradient")
     return lambda loss, p, y: method(loss, p, y)
 
 
@@ -100,4 +100,4 @@ def _update(optimizer, gradient, first, second, rate, t):
 
 
 #: The proximal step of the cumulative l1 penalty.
-shrink = inline(penalties.shrink_cumulatively)
+soft_threshold = inline(penalties.soft_threshold_cumulative)

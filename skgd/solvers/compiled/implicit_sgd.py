@@ -1,11 +1,11 @@
 """The loop of :mod:`skgd.solvers.implicit_sgd`, compiled."""
 
 from skgd._utils.component import is_built_in
-from skgd.solvers.compiled.formulas import record, slope, value
+from skgd.solvers.compiled.formulas import gradient, record, value
 from skgd.solvers.compiled.jit import Kernel
 from skgd.solvers.implicit_sgd import walker
 
-kernel = Kernel(walker(value, slope))
+kernel = Kernel(walker(value, gradient))
 
 
 def walk(loss, *arguments):

@@ -38,14 +38,14 @@ inline = njit(**INNER)
 
 #: The same for small functions of many arrays: a call would take longer than their work. It is LLVM
 #: that merges them; with ``inline="always"`` Numba itself would, and confuses variables in loops.
-merged = njit(**INNER, forceinline=True)
+force_inline = njit(**INNER, forceinline=True)
 
 #: Such functions where Numba finds them by the types of their arguments.
 MERGED_PART: Any = {**PART, "forceinline": True}
 
 
 @intrinsic
-def borrowed(context, value):
+def without_refcount(context, value):
     """Return an array, or a named tuple with arrays, without counting references to it.
 
     Whoever calls a function holds its arguments until it returns. Still, each array that is taken

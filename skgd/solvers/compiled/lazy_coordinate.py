@@ -12,8 +12,8 @@ the old z is added and that of the new one subtracted.
 import math
 from typing import NamedTuple
 
-from skgd.solvers.compiled.formulas import shrink
-from skgd.solvers.compiled.jit import inline, merged
+from skgd.solvers.compiled.formulas import soft_threshold
+from skgd.solvers.compiled.jit import force_inline, inline
 
 #: Columns of the sums over the updates of a stretch: share P, debt V and total rate after them; of
 #: P and PV (for the l1 term of the objective), of P², P²V and P²V² (for the l2 term), and of P and
@@ -21,7 +21,7 @@ from skgd.solvers.compiled.jit import inline, merged
 SHARE, DEBT, RATE, VALUES, SQUARES, ITERATES, SUMS = 0, 1, 2, 3, 5, 8, 10
 
 
-@merged
+@force_inline
 def advance(now, after, decay, rows, averaged):
     """Put the sums after one more update, of so many rows, into `after`; see `advance_debts`."""
     share = now[SHARE]
@@ -30,7 +30,7 @@ def advance(now, after, decay, rows, averaged):
     after[ITERATES] = now[ITERATES] + averaged * after[SHARE]
 
 
-@merged
+@force_inline
 def advance_debts(now, after, rate, rows, averaged):
     """Do the same for the sums that an l1 penalty needs beside these."""
     share, debt = now[SHARE], now[DEBT]
@@ -59,7 +59,7 @@ def iterate_sum(l1, size, sums):
 
 
 @inline
-def death(past, count, size, l1):
+def zero_crossing(past, count, size, l1):
     """Return the first of `count` updates after which the coordinate is zero."""
     first, last = 1, count
     while first < last:
@@ -72,7 +72,7 @@ def death(past, count, size, l1):
 
 
 @inline
-def settled(stretch, o, j, l1, l2, count, sums):
+def catch_up(stretch, o, j, l1, l2, count, sums):
     """Account for the way of a coordinate up to now.
 
     Returns
@@ -84,19 +84,19 @@ def settled(stretch, o, j, l1, l2, count, sums):
     total : float
         What it added to the objectives that `sums` go over.
     """
-    past, now, owed = stretch.past, stretch.now, stretch.owed
+    past, now, l1_total = stretch.past, stretch.now, stretch.l1_total
     size, sign = abs(stretch.z[o, j]), math.copysign(1.0, stretch.z[o, j])
     if size == 0:
-        return 0.0, float(stretch.paid[o, j]), 0.0
+        return 0.0, float(stretch.l1_applied[o, j]), 0.0
     left = size - l1 * now[DEBT]
     if left > 0:
         stretch.iterates[o, j] += sign * iterate_sum(l1, size, now)
-        until_now = -sign * (owed[o, j] + l1 * now[RATE])
+        until_now = -sign * (l1_total[o, j] + l1 * now[RATE])
         return sign * now[SHARE] * left, until_now, value_sum(l1, l2, size, sums)
-    last = death(past, count, size, l1)
+    last = zero_crossing(past, count, size, l1)
     stretch.iterates[o, j] += sign * iterate_sum(l1, size, past[last - 1])
     left = past[last, SHARE] * (size - l1 * past[last - 1, DEBT])
-    until_then = -sign * (owed[o, j] + l1 * past[last - 1, RATE] + left)
+    until_then = -sign * (l1_total[o, j] + l1 * past[last - 1, RATE] + left)
     return 0.0, until_then, value_sum(l1, l2, size, past[last])
 
 
@@ -113,7 +113,7 @@ class Sums(NamedTuple):
     debt_squares: float
 
 
-@merged
+@force_inline
 def sums_of(now, after):
     """Return the sums of an update as numbers, which no writing into arrays can change."""
     return Sums(
@@ -122,25 +122,25 @@ def sums_of(now, after):
     )  # fmt: skip
 
 
-@merged
-def touch(stretch, after, sums, o, j, l1, l2, count, fall, averages):
+@force_inline
+def update_coordinate(stretch, after, sums, o, j, l1, l2, count, fall, averages):
     """Move a coordinate against a gradient by `fall`; return what it adds to the objective.
 
     `fall` is a difference of z. A coordinate that keeps its sign falls as if there was no l1
     penalty, whose debt is part of z; one at rest, at zero, stays there as long as what pushes it
     is less than what it owes. Both are worked out, as nobody can foretell which it will be.
     """
-    z, paid = stretch.z, stretch.paid
+    z, l1_applied = stretch.z, stretch.l1_applied
     size, sign = abs(z[o, j]), math.copysign(1.0, z[o, j])
     moved, push = size - sign * fall, fall * sums.share
     above = min(size - l1 * sums.debt_before, moved - l1 * sums.debt)
-    within = stretch.owed[o, j] + l1 * sums.rate - abs(paid[o, j] + push)
+    within = stretch.l1_total[o, j] + l1 * sums.rate - abs(l1_applied[o, j] + push)
     if not max(above, within if size == 0 else -1.0) > 0:
-        return turn(stretch, after, o, j, l1, l2, count, push)
+        return update_at_zero(stretch, after, o, j, l1, l2, count, push)
     falls = above > 0
     fallen = size - moved if falls else 0.0
     z[o, j] = sign * moved if falls else 0.0
-    paid[o, j] += 0.0 if falls else push
+    l1_applied[o, j] += 0.0 if falls else push
     if averages:
         stretch.iterates[o, j] += sign * fallen * sums.iterates_before
     squares = (size + moved) * sums.squares - 2 * l1 * sums.debt_squares
@@ -148,14 +148,14 @@ def touch(stretch, after, sums, o, j, l1, l2, count, fall, averages):
 
 
 @inline
-def turn(stretch, after, o, j, l1, l2, count, fall):
-    """Do what :func:`touch` does, for a coordinate that comes from zero or may go there."""
-    z, now, paid = stretch.z, stretch.now, stretch.paid
-    here, before, total = settled(stretch, o, j, l1, l2, count, after)
+def update_at_zero(stretch, after, o, j, l1, l2, count, fall):
+    """Update a coordinate that is zero or may become zero; see :func:`update_coordinate`."""
+    z, now, l1_applied = stretch.z, stretch.now, stretch.l1_applied
+    here, before, total = catch_up(stretch, o, j, l1, l2, count, after)
     landed = here * (after[SHARE] / now[SHARE]) - fall
-    left = shrink(landed, stretch.owed[o, j] + l1 * after[RATE], before)
+    left = soft_threshold(landed, stretch.l1_total[o, j] + l1 * after[RATE], before)
     if left == 0:  # else what it has paid is what it owes
-        z[o, j], paid[o, j] = 0, before + (left - landed)
+        z[o, j], l1_applied[o, j] = 0, before + (left - landed)
         return total
     size, sign = abs(left) / after[SHARE] + l1 * after[DEBT], math.copysign(1.0, left)
     z[o, j] = sign * size

@@ -11,7 +11,7 @@ from numba import types
 from numba.extending import overload
 
 from skgd.solvers.compiled.formulas import value
-from skgd.solvers.compiled.jit import MERGED_PART, PART, borrowed, inline, merged
+from skgd.solvers.compiled.jit import MERGED_PART, PART, force_inline, inline, without_refcount
 from skgd.solvers.compiled.lazy_coordinate import (
     DEBT,
     ITERATES,
@@ -21,18 +21,18 @@ from skgd.solvers.compiled.lazy_coordinate import (
     SUMS,
     advance,
     advance_debts,
-    settled,
+    catch_up,
     sums_of,
-    touch,
+    update_coordinate,
 )
 from skgd.solvers.compiled.rows import (
     StoredCentred,
     accumulate,
     column,
     dot,
+    row_at,
     span,
     stored,
-    visited,
 )
 from skgd.solvers.compiled.sgd_loops import has_rule, passed_over, per_batch, pull, strength
 from skgd.solvers.sgd.lazy_sparse import SMALLEST_SHARE, STRETCH
@@ -66,8 +66,8 @@ class Stretch(NamedTuple):
 
     z: np.ndarray
     iterates: np.ndarray
-    owed: np.ndarray
-    paid: np.ndarray
+    l1_total: np.ndarray
+    l1_applied: np.ndarray
     past: np.ndarray
     now: np.ndarray
     centre: np.ndarray
@@ -151,7 +151,7 @@ def _squared_shift(rows):
     return lambda rows: 0.0
 
 
-def along_shift(rows, i):
+def dot_shift(rows, i):
     """Return the product of the stored part of row i with the centre."""
 
 
@@ -164,7 +164,7 @@ def _stored_along_shift(rows, i):
     return total
 
 
-@overload(along_shift, jit_options=PART)
+@overload(dot_shift, jit_options=PART)
 def _along_shift(rows, i):
     if rows.instance_class is StoredCentred:
         return lambda rows, i: _stored_along_shift(rows, i)
@@ -175,7 +175,7 @@ def product(rows, i, z, o, penalty, debt):
     """Return the product of row i and the coordinates, but for the share that is left of these."""
 
 
-@merged
+@force_inline
 def _shrunk_product(rows, i, z, o, penalty, debt):
     total = 0.0
     for e in range(*span(rows, i)):
@@ -227,7 +227,10 @@ def begin(stretch, rows, penalty, walk):
             along += shift_of(rows, j) * walk.theta[o, j]
             stretch.iterates[o, j] = 0
             if has_l1(penalty):
-                stretch.owed[o, j], stretch.paid[o, j] = walk.owed[o, j], walk.paid[o, j]
+                stretch.l1_total[o, j], stretch.l1_applied[o, j] = (
+                    walk.l1_total[o, j],
+                    walk.l1_applied[o, j],
+                )
         stretch.iterates[o, -1] = 0
         stretch.centre[0, o] = stretch.centre[1, o] = 0
         stretch.centre[2, o] = along
@@ -242,14 +245,14 @@ def finish(stretch, rows, penalty, walk, count, averaged, earlier):
     for o in range(len(stretch.z)):
         for j in range(stretch.z.shape[1]):
             l1, l2 = l1_of(penalty, j), np.float64(strength(penalty.l2, j))
-            here, paid, added = settled(stretch, o, np.uintp(j), l1, l2, count, now)
+            here, l1_applied, added = catch_up(stretch, o, np.uintp(j), l1, l2, count, now)
             total += added
             shift = shift_of(rows, j)
             walk.theta[o, j] = here + stretch.centre[0, o] * shift
             stretch.iterates[o, j] += stretch.centre[1, o] * shift
             if has_l1(penalty):
-                walk.paid[o, j] = paid
-                walk.owed[o, j] += dtype(l1_of(penalty, j) * now[RATE])
+                walk.l1_applied[o, j] = l1_applied
+                walk.l1_total[o, j] += dtype(l1_of(penalty, j) * now[RATE])
         if averaged:
             for j in range(walk.mean.shape[1]):
                 summed = earlier * walk.mean[o, j] + stretch.iterates[o, j]
@@ -257,7 +260,7 @@ def finish(stretch, rows, penalty, walk, count, averaged, earlier):
     return total
 
 
-@merged
+@force_inline
 def fall_freely(rows, i, z, o, step):
     """Move the coordinates of row i, where there is no l1 penalty.
 
@@ -278,14 +281,16 @@ def fall_freely(rows, i, z, o, step):
     return squared_norm, along
 
 
-@merged
+@force_inline
 def touch_row(rows, i, step, stretch, after, o, penalty, l2, count, averages):
     """Move the coordinates of row i; return what they add to the objective."""
     total, sums = 0.0, sums_of(stretch.now, after)
     for e in range(*span(rows, i)):
         j = column(rows, e)
         fall = step * stored(rows, e, j)
-        total += touch(stretch, after, sums, o, j, l1_of(penalty, j), l2, count, fall, averages)
+        total += update_coordinate(
+            stretch, after, sums, o, j, l1_of(penalty, j), l2, count, fall, averages
+        )
     return total
 
 
@@ -324,7 +329,7 @@ def move(
     """
 
 
-@merged
+@force_inline
 def _move_freely(
     rows, order, rate, penalty, walk, stretch, gathered, l2, o, first, stop, mark, count, averages
 ):
@@ -343,7 +348,7 @@ def _move_freely(
     return total
 
 
-@merged
+@force_inline
 def _move_against_l1(
     rows, order, rate, penalty, walk, stretch, gathered, l2, o, first, stop, mark, count, averages
 ):
@@ -362,7 +367,9 @@ def _move_against_l1(
         j = columns[c]
         fall = rate * gradient[o, j]
         gradient[o, j] = 0
-        total += touch(stretch, after, sums, o, j, l1_of(penalty, j), l2, count, fall, averages)
+        total += update_coordinate(
+            stretch, after, sums, o, j, l1_of(penalty, j), l2, count, fall, averages
+        )
     return total
 
 
@@ -386,7 +393,7 @@ def _move(
     return move
 
 
-def per_touch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
+def run_lazy_sparse(kind, rows, targets, order, rates, components, penalty, walk, manner, start, t):
     """Do what :func:`skgd.solvers.compiled.sgd_loops.per_batch` does, by plain descent."""
     n_outputs, d = walk.theta.shape[0], walk.theta.shape[1] - 1
     remembered = max(REMEMBERED, d) if has_l1(penalty) else 0
@@ -405,17 +412,17 @@ def per_touch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, 
         np.empty(SUMS),
     )
     return walk_over(
-        rows, targets, order, rates, pieces, penalty, walk, manner, start, t, stretch, gathered
+        rows, targets, order, rates, components, penalty, walk, manner, start, t, stretch, gathered
     )
 
 
 @inline
 def walk_over(
-    rows, targets, order, rates, pieces, penalty, walk, manner, start, t, stretch, gathered
+    rows, targets, order, rates, components, penalty, walk, manner, start, t, stretch, gathered
 ):
-    """Make the updates; see :func:`per_touch`."""
-    rows, targets, walk = borrowed(rows), borrowed(targets), borrowed(walk)
-    stretch, gathered = borrowed(stretch), borrowed(gathered)
+    """Make the updates; see :func:`run_lazy_sparse`."""
+    rows, targets, walk = without_refcount(rows), without_refcount(targets), without_refcount(walk)
+    stretch, gathered = without_refcount(stretch), without_refcount(gathered)
     theta, y, weights = walk.theta, targets.y, targets.weights
     n_outputs, d, n_rows = theta.shape[0], theta.shape[1] - 1, len(targets.y)
     z, iterates, centre = stretch.z, stretch.iterates, stretch.centre
@@ -437,32 +444,32 @@ def walk_over(
         if not going:
             here = rates[number : number + 1]
             added, t = update_all(
-                None, rows, targets, order, here, pieces, penalty, walk, manner, first, float(t)
+                None, rows, targets, order, here, components, penalty, walk, manner, first, float(t)
             )
             total += added
             begin(stretch, rows, penalty, walk)
             count, averaged, going = np.int64(0), np.int64(0), True
             earlier = max(0.0, t - manner.average)
             continue
-        if has_rule(pieces):  # of single rows
+        if has_rule(components):  # of single rows
             i = order[first] if order.size else first
-            if passed_over(pieces, i):
+            if passed_over(components, i):
                 for o in range(n_outputs):
-                    total += value(pieces.loss, theta[o, d], y[i, o])
+                    total += value(components.loss, theta[o, d], y[i, o])
                 continue
         for visit in range(first, stop):
-            i = visited(rows, y, order, visit)
+            i = row_at(rows, y, order, visit)
             weight = np.float64(weights[i]) if weights.size else 1.0
             for o in range(n_outputs):
                 products[o] = product(rows, i, z, o, penalty, now[DEBT])
                 p = now[SHARE] * products[o] + theta[o, d]
                 if has_shift(rows):
-                    p += (along_shift(rows, i) - length) * centre[0, o] - centre[2, o]
-                total += weight * value(pieces.loss, p, y[i, o])
-                found = pull(pieces, manner, i, p, y[i, o], rate)
+                    p += (dot_shift(rows, i) - length) * centre[0, o] - centre[2, o]
+                total += weight * value(components.loss, p, y[i, o])
+                found = pull(components, manner, i, p, y[i, o], rate)
                 slopes[o, visit - first] = weight * found / (stop - first)
         averaging = 0 < manner.average <= t
-        counted = 0 if has_rule(pieces) else stop - first  # rows whose penalty is summed
+        counted = 0 if has_rule(components) else stop - first  # rows whose penalty is summed
         advance(now, after, decay, counted, averaging)
         if has_l1(penalty):
             advance_debts(now, after, rate, counted, averaging)

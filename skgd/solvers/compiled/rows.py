@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from skgd.solvers.compiled.jit import MERGED_PART, PART, inline, merged
+from skgd.solvers.compiled.jit import MERGED_PART, PART, force_inline, inline
 
 #: Visits between asking the memory for a row and using it.
 AHEAD = 12
@@ -62,16 +62,18 @@ def rows_of(design):
     X, dtype = design.X, design.X.dtype
     inverse = (1 / design.coordinates.scale).astype(dtype)
     if design.sparse:
-        stored = frozen(X.data), frozen(X.indices), frozen(X.indptr)
+        stored = readonly(X.data), readonly(X.indices), readonly(X.indptr)
         if design.plain:
             return Stored(*stored)
-        return StoredCentred(*stored, frozen(inverse), frozen(design.shift.astype(dtype)))
+        return StoredCentred(*stored, readonly(inverse), readonly(design.shift.astype(dtype)))
     if design.plain:
-        return Plain(frozen(X))
-    return Centred(frozen(X), frozen(design.coordinates.center.astype(dtype)), frozen(inverse))
+        return Plain(readonly(X))
+    return Centred(
+        readonly(X), readonly(design.coordinates.center.astype(dtype)), readonly(inverse)
+    )
 
 
-def frozen(array):
+def readonly(array):
     """Return a read-only view: whether the caller's array may be written makes no new type."""
     view = np.ascontiguousarray(array).view(np.ndarray)
     view.flags.writeable = False
@@ -120,14 +122,14 @@ def dot(rows, i, theta, o):
 
 
 def accumulate(rows, i, factor, gradient, o):
-    """Add a multiple of row i to row o of `gradient`; see `settle`."""
+    """Add a multiple of row i to row o of `gradient`; see `subtract_shift`."""
 
 
 def offset(rows, theta, o):
     """Return what the products of all rows with the coefficients lack."""
 
 
-def settle(rows, total, gradient, o):
+def subtract_shift(rows, total, gradient, o):
     """Give a gradient what it lacks after rows with factors of this total."""
 
 
@@ -209,7 +211,7 @@ def _shift_settle(rows, total, gradient, o):
         gradient[o, j] -= total * rows.shift[j]
 
 
-@overload(settle, jit_options=PART)
+@overload(subtract_shift, jit_options=PART)
 def _settle(rows, total, gradient, o):
     if rows.instance_class is StoredCentred:
         return lambda rows, total, gradient, o: _shift_settle(rows, total, gradient, o)
@@ -276,19 +278,19 @@ def _prefetch(rows, i):
     return prefetch_stored
 
 
-def announce(rows, i):
+def prefetch_indptr(rows, i):
     """Ask the memory where row i is."""
 
 
-@overload(announce, jit_options=MERGED_PART)
+@overload(prefetch_indptr, jit_options=MERGED_PART)
 def _announce(rows, i):
     if rows.instance_class in (Plain, Centred):
         return lambda rows, i: None
     return lambda rows, i: near(rows.indptr, i)
 
 
-@merged
-def visited(rows, values, order, visit):
+@force_inline
+def row_at(rows, values, order, visit):
     """Return the row of a visit; ask the memory for those that come some visits later.
 
     Parameters
@@ -305,7 +307,7 @@ def visited(rows, values, order, visit):
     if not order.size:
         return visit
     if visit + 2 * AHEAD < len(order):
-        announce(rows, order[visit + 2 * AHEAD])
+        prefetch_indptr(rows, order[visit + 2 * AHEAD])
     if visit + AHEAD < len(order):
         later = order[visit + AHEAD]
         prefetch(rows, later)

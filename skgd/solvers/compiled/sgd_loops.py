@@ -6,9 +6,9 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from skgd.solvers.compiled.formulas import length, shrink, slope, update, value
-from skgd.solvers.compiled.jit import PART, borrowed, inline
-from skgd.solvers.compiled.rows import accumulate, dot, entry, offset, settle, visited
+from skgd.solvers.compiled.formulas import gradient, length, soft_threshold, update, value
+from skgd.solvers.compiled.jit import PART, inline, without_refcount
+from skgd.solvers.compiled.rows import accumulate, dot, entry, offset, row_at, subtract_shift
 
 
 class Targets(NamedTuple):
@@ -25,7 +25,7 @@ class Rule(NamedTuple):
     norms: np.ndarray
 
 
-class Pieces(NamedTuple):
+class Formulas(NamedTuple):
     """Records of loss and optimizer; a step rule, or None where slopes and rates are the steps."""
 
     loss: tuple
@@ -40,18 +40,18 @@ class Penalty(NamedTuple):
     l2: float | np.ndarray
 
 
-class Walk(NamedTuple):
+class SGDState(NamedTuple):
     """The arrays that updates move, each with one row an output."""
 
     theta: np.ndarray
     mean: np.ndarray
     first: np.ndarray
     second: np.ndarray
-    owed: np.ndarray
-    paid: np.ndarray
+    l1_total: np.ndarray
+    l1_applied: np.ndarray
 
 
-class Manner(NamedTuple):
+class SGDOptions(NamedTuple):
     """How an epoch runs."""
 
     batch_size: int
@@ -90,11 +90,11 @@ def shrunk(penalty, walk, o, j, landed, own_rate):
 
 @inline
 def _pay(penalty, walk, o, j, landed, own_rate):
-    owed = walk.owed[o, j] + strength(penalty.l1, j) * own_rate
-    paid = walk.paid[o, j]
-    left = shrink(landed, owed, paid)
-    walk.owed[o, j] = owed
-    walk.paid[o, j] = paid + (left - landed)
+    l1_total = walk.l1_total[o, j] + strength(penalty.l1, j) * own_rate
+    l1_applied = walk.l1_applied[o, j]
+    left = soft_threshold(landed, l1_total, l1_applied)
+    walk.l1_total[o, j] = l1_total
+    walk.l1_applied[o, j] = l1_applied + (left - landed)
     return left
 
 
@@ -111,7 +111,7 @@ def remember(optimizer, walk, o, j, first, second):
 
 @overload(remember, jit_options=PART)
 def _remember(optimizer, walk, o, j, first, second):
-    if not optimizer.instance_class.piece.remembers:
+    if not optimizer.instance_class.component.remembers:
         return lambda optimizer, walk, o, j, first, second: None
 
     def store(optimizer, walk, o, j, first, second):
@@ -127,7 +127,7 @@ def recall(optimizer, memory, o, j):
 
 @overload(recall, jit_options=PART)
 def _recall(optimizer, memory, o, j):
-    if not optimizer.instance_class.piece.remembers:
+    if not optimizer.instance_class.component.remembers:
         return lambda optimizer, memory, o, j: memory.dtype.type(0)
     return lambda optimizer, memory, o, j: memory[o, j]
 
@@ -148,7 +148,7 @@ def moved(optimizer, walk, o, j, gradient, rate, t):
 
 
 @inline
-def stepped(pieces, penalty, walk, o, j, gradient, limit, rate, t):
+def stepped(components, penalty, walk, o, j, gradient, limit, rate, t):
     """Return where an update takes a coordinate, penalties included.
 
     Parameters
@@ -159,7 +159,7 @@ def stepped(pieces, penalty, walk, o, j, gradient, limit, rate, t):
         The strongest l2 penalty that does not overshoot.
     """
     decay = min(strength(penalty.l2, j), limit) * walk.theta[o, j]
-    landed, own_rate = moved(pieces.optimizer, walk, o, j, gradient + decay, rate, t)
+    landed, own_rate = moved(components.optimizer, walk, o, j, gradient + decay, rate, t)
     return shrunk(penalty, walk, o, j, landed, own_rate)
 
 
@@ -173,51 +173,56 @@ def take_into_mean(walk, number):
 
 
 @inline
-def slope_of(pieces, manner, p, y):
+def slope_of(components, manner, p, y):
     """Return the slope at a prediction, within bounds."""
-    return min(max(slope(pieces.loss, p, y), -manner.largest_slope), manner.largest_slope)
+    return min(max(gradient(components.loss, p, y), -manner.largest_slope), manner.largest_slope)
 
 
-def has_rule(pieces):
+def has_rule(components):
     """Tell whether a rule chooses the steps; the running objective is without penalties then."""
 
 
 @overload(has_rule, jit_options=PART)
-def _has_rule(pieces):
-    found = not isinstance(pieces.types[2], types.NoneType)
-    return lambda pieces: found
+def _has_rule(components):
+    found = not isinstance(components.types[2], types.NoneType)
+    return lambda components: found
 
 
-def pull(pieces, manner, i, p, y, rate):
+def pull(components, manner, i, p, y, rate):
     """Return the slope that makes the step of row i, by a rule or by the loss."""
 
 
 @inline
-def _pull_by_rule(pieces, manner, i, p, y, rate):
-    steps = length(pieces.rule.record, value(pieces.loss, p, y), pieces.rule.norms[i])
-    return np.sign(slope(pieces.loss, p, y)) * steps / rate
+def _pull_by_rule(components, manner, i, p, y, rate):
+    steps = length(components.rule.record, value(components.loss, p, y), components.rule.norms[i])
+    return np.sign(gradient(components.loss, p, y)) * steps / rate
 
 
 @overload(pull, jit_options=PART)
-def _pull(pieces, manner, i, p, y, rate):
-    if isinstance(pieces.types[2], types.NoneType):
-        return lambda pieces, manner, i, p, y, rate: slope_of(pieces, manner, p, y)
-    return lambda pieces, manner, i, p, y, rate: _pull_by_rule(pieces, manner, i, p, y, rate)
+def _pull(components, manner, i, p, y, rate):
+    if isinstance(components.types[2], types.NoneType):
+        return lambda components, manner, i, p, y, rate: slope_of(components, manner, p, y)
+    return lambda components, manner, i, p, y, rate: _pull_by_rule(
+        components, manner, i, p, y, rate
+    )
 
 
-def passed_over(pieces, i):
+def passed_over(components, i):
     """Tell whether row i makes no update at all."""
 
 
 @overload(passed_over, jit_options=PART)
-def _passed_over(pieces, i):
-    rule = pieces.types[2]
-    if isinstance(rule, types.NoneType) or not rule.types[0].instance_class.piece.passes_over_zeros:
-        return lambda pieces, i: False
-    return lambda pieces, i: pieces.rule.norms[i] == 0
+def _passed_over(components, i):
+    rule = components.types[2]
+    if (
+        isinstance(rule, types.NoneType)
+        or not rule.types[0].instance_class.component.passes_over_zeros
+    ):
+        return lambda components, i: False
+    return lambda components, i: components.rule.norms[i] == 0
 
 
-def per_sample(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
+def per_sample(kind, rows, targets, order, rates, components, penalty, walk, manner, start, t):
     """Run some updates on one dense row each.
 
     Parameters
@@ -242,18 +247,18 @@ def per_sample(kind, rows, targets, order, rates, pieces, penalty, walk, manner,
     t : int
         The number of the next update.
     """
-    rows, targets, walk = borrowed(rows), borrowed(targets), borrowed(walk)
+    rows, targets, walk = without_refcount(rows), without_refcount(targets), without_refcount(walk)
     theta, y, weights = walk.theta, targets.y, targets.weights
     n_outputs, d = theta.shape[0], theta.shape[1] - 1
     total = 0.0
     for number in range(len(rates)):
         visit = start + number
-        i = visited(rows, y, order, visit)
+        i = row_at(rows, y, order, visit)
         rate = theta.dtype.type(rates[number])
         limit = theta.dtype.type(1 / rates[number])
-        if passed_over(pieces, i):
+        if passed_over(components, i):
             for o in range(n_outputs):
-                total += value(pieces.loss, theta[o, d], y[i, o])
+                total += value(components.loss, theta[o, d], y[i, o])
             continue
         weight = weights[i] if weights.size else theta.dtype.type(1)
         for o in range(n_outputs):
@@ -262,57 +267,57 @@ def per_sample(kind, rows, targets, order, rates, pieces, penalty, walk, manner,
                 product += entry(rows, i, j) * theta[o, j]
                 doubled += size(penalty, j, theta[o, j])
             p = product + theta[o, d]
-            total += weight * value(pieces.loss, p, y[i, o])
-            if not has_rule(pieces):
+            total += weight * value(components.loss, p, y[i, o])
+            if not has_rule(components):
                 total += doubled / 2
-            g = theta.dtype.type(weight * pull(pieces, manner, i, p, y[i, o], rates[number]))
+            g = theta.dtype.type(weight * pull(components, manner, i, p, y[i, o], rates[number]))
             for j in range(d):
                 gradient = g * entry(rows, i, j)
-                theta[o, j] = stepped(pieces, penalty, walk, o, j, gradient, limit, rate, t)
+                theta[o, j] = stepped(components, penalty, walk, o, j, gradient, limit, rate, t)
             g = g if manner.fit_intercept else theta.dtype.type(0)
-            theta[o, d] = moved(pieces.optimizer, walk, o, d, g, rate, t)[0]
+            theta[o, d] = moved(components.optimizer, walk, o, d, g, rate, t)[0]
         if 0 < manner.average <= t:
             take_into_mean(walk, t - manner.average + 1)
         t += 1
     return total, t
 
 
-def per_long_sample(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
+def per_long_sample(kind, rows, targets, order, rates, components, penalty, walk, manner, start, t):
     """Do what :func:`per_sample` does without a step rule, in one pass over the coefficients.
 
     They are moved and meet the coming row in one. The sum that this ends with is waited for, so
     that only long rows gain.
     """
-    rows, targets, walk = borrowed(rows), borrowed(targets), borrowed(walk)
+    rows, targets, walk = without_refcount(rows), without_refcount(targets), without_refcount(walk)
     theta, y, weights = walk.theta, targets.y, targets.weights
     n_outputs, d = theta.shape[0], theta.shape[1] - 1
     # What the coming row meets: its products, and twice the penalties.
     products, doubled = np.empty(n_outputs, theta.dtype), np.empty(n_outputs, theta.dtype)
-    i = visited(rows, y, order, start)
+    i = row_at(rows, y, order, start)
     for o in range(n_outputs):
         products[o], doubled[o] = dot(rows, i, theta, o), theta.dtype.type(0)
         for j in range(d):
             doubled[o] += size(penalty, j, theta[o, j])
     total, last = 0.0, start + len(rates) - 1
     for number in range(len(rates)):
-        coming = visited(rows, y, order, min(start + number + 1, last))
+        coming = row_at(rows, y, order, min(start + number + 1, last))
         rate = theta.dtype.type(rates[number])
         limit = theta.dtype.type(1 / rates[number])
         weight = weights[i] if weights.size else theta.dtype.type(1)
         for o in range(n_outputs):
             p = products[o] + theta[o, d]
-            total += weight * value(pieces.loss, p, y[i, o]) + doubled[o] / 2
-            g = theta.dtype.type(weight * slope_of(pieces, manner, p, y[i, o]))
+            total += weight * value(components.loss, p, y[i, o]) + doubled[o] / 2
+            g = theta.dtype.type(weight * slope_of(components, manner, p, y[i, o]))
             product, twice = theta.dtype.type(0), theta.dtype.type(0)
             for j in range(d):
                 gradient = g * entry(rows, i, j)
-                w = stepped(pieces, penalty, walk, o, j, gradient, limit, rate, t)
+                w = stepped(components, penalty, walk, o, j, gradient, limit, rate, t)
                 theta[o, j] = w
                 product += entry(rows, coming, j) * w
                 twice += size(penalty, j, w)
             products[o], doubled[o] = product, twice
             g = g if manner.fit_intercept else theta.dtype.type(0)
-            theta[o, d] = moved(pieces.optimizer, walk, o, d, g, rate, t)[0]
+            theta[o, d] = moved(components.optimizer, walk, o, d, g, rate, t)[0]
         if 0 < manner.average <= t:
             take_into_mean(walk, t - manner.average + 1)
         t += 1
@@ -320,12 +325,12 @@ def per_long_sample(kind, rows, targets, order, rates, pieces, penalty, walk, ma
     return total, t
 
 
-def per_batch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, start, t):
+def per_batch(kind, rows, targets, order, rates, components, penalty, walk, manner, start, t):
     """Do what :func:`per_sample` does, for rows of any kind and any number of them in an update.
 
     `start` is the first visit of the first batch.
     """
-    rows, targets, walk = borrowed(rows), borrowed(targets), borrowed(walk)
+    rows, targets, walk = without_refcount(rows), without_refcount(targets), without_refcount(walk)
     theta, y, weights = walk.theta, targets.y, targets.weights
     n_outputs, d, n_rows = theta.shape[0], theta.shape[1] - 1, len(targets.y)
     gradient, offsets = np.empty((n_outputs, d + 1), theta.dtype), np.empty(n_outputs, theta.dtype)
@@ -340,35 +345,37 @@ def per_batch(kind, rows, targets, order, rates, pieces, penalty, walk, manner, 
         rate = theta.dtype.type(rates[number])
         for o in range(n_outputs):
             offsets[o] = offset(rows, theta, o) + theta[o, d]
-        if has_rule(pieces):  # of single rows
+        if has_rule(components):  # of single rows
             i = order[first] if order.size else first
-            if passed_over(pieces, i):
+            if passed_over(components, i):
                 for o in range(n_outputs):
-                    total += value(pieces.loss, dot(rows, i, theta, o) + offsets[o], y[i, o])
+                    total += value(components.loss, dot(rows, i, theta, o) + offsets[o], y[i, o])
                 continue
         for visit in range(first, stop):
-            i = visited(rows, y, order, visit)
+            i = row_at(rows, y, order, visit)
             weight = weights[i] if weights.size else theta.dtype.type(1)
             loss = theta.dtype.type(0)
             for o in range(n_outputs):
                 p = dot(rows, i, theta, o) + offsets[o]
-                loss += value(pieces.loss, p, y[i, o])
-                found = pull(pieces, manner, i, p, y[i, o], rates[number])
+                loss += value(components.loss, p, y[i, o])
+                found = pull(components, manner, i, p, y[i, o], rates[number])
                 g = theta.dtype.type(weight * found * share)
                 accumulate(rows, i, g, gradient, o)
                 gradient[o, d] += g
             total += weight * loss
         for o in range(n_outputs):
-            settle(rows, gradient[o, d], gradient, o)
+            subtract_shift(rows, gradient[o, d], gradient, o)
             doubled = theta.dtype.type(0)
             for j in range(d):
                 doubled += size(penalty, j, theta[o, j])
-                theta[o, j] = stepped(pieces, penalty, walk, o, j, gradient[o, j], limit, rate, t)
+                theta[o, j] = stepped(
+                    components, penalty, walk, o, j, gradient[o, j], limit, rate, t
+                )
                 gradient[o, j] = 0
-            if not has_rule(pieces):
+            if not has_rule(components):
                 total += (stop - first) * doubled / 2
             g = gradient[o, d] if manner.fit_intercept else theta.dtype.type(0)
-            theta[o, d] = moved(pieces.optimizer, walk, o, d, g, rate, t)[0]
+            theta[o, d] = moved(components.optimizer, walk, o, d, g, rate, t)[0]
             gradient[o, d] = 0
         if 0 < manner.average <= t:
             take_into_mean(walk, t - manner.average + 1)

@@ -17,7 +17,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.random import PCG64
 
-from skgd.solvers.compiled.jit import Kernel, merged
+from skgd.solvers.compiled.jit import Kernel, force_inline
 
 #: What the state is multiplied by.
 MULTIPLIER = 0x2360ED051FC65DA44385DF649FCCF645
@@ -38,7 +38,7 @@ def upper_product(context, one, other):
     return types.uint64(types.uint64, types.uint64), generate
 
 
-@merged
+@force_inline
 def stepped(high, low, add_high, add_low):
     """Return the halves of the next state."""
     high = upper_product(low, LOW) + high * LOW + low * HIGH + add_high
@@ -46,7 +46,7 @@ def stepped(high, low, add_high, add_low):
     return high + np.uint64(low < add_low), low
 
 
-@merged
+@force_inline
 def word_of(high, low):
     """Return the random bits of a state."""
     mixed, turns = high ^ low, high >> np.uint64(58)

@@ -6,15 +6,15 @@ import numpy as np
 
 from skgd._utils.component import is_built_in
 from skgd.solvers.compiled.epochs import (
+    LazySparse,
     PerBatch,
     PerLongSample,
     PerSample,
-    PerTouch,
     run_epochs,
 )
 from skgd.solvers.compiled.formulas import record
-from skgd.solvers.compiled.rows import frozen, rows_of
-from skgd.solvers.compiled.sgd_loops import Manner, Penalty, Pieces, Rule, Targets, Walk
+from skgd.solvers.compiled.rows import readonly, rows_of
+from skgd.solvers.compiled.sgd_loops import Formulas, Penalty, Rule, SGDOptions, SGDState, Targets
 from skgd.solvers.sgd import lazy_sparse
 from skgd.solvers.sgd.reference import row_norms
 
@@ -36,32 +36,45 @@ class CompiledEpochs:
         If Numba cannot compile a piece of the user's own.
     """
 
-    def __init__(self, task):
-        objective, optimizer = task.objective, task.optimizer
+    def __init__(self, problem):
+        objective, optimizer = problem.objective, problem.optimizer
         design, dtype = objective.design, objective.y.dtype
         self.n_rows = design.n_rows
         weights = np.empty(0, dtype) if objective.weights is None else objective.weights
         y = objective.y.reshape(design.n_rows, -1)
-        self.fixed = rows_of(design), Targets(frozen(y), frozen(weights.astype(dtype, copy=False)))
+        self.fixed = (
+            rows_of(design),
+            Targets(readonly(y), readonly(weights.astype(dtype, copy=False))),
+        )
         self.rules = (
-            Pieces(record(objective.loss), record(optimizer), rule_of(task)),
+            Formulas(record(objective.loss), record(optimizer), rule_of(problem)),
             Penalty(
                 strengths(objective.l1, dtype) if objective.l1.any() else None,
                 strengths(objective.l2, dtype),
             ),
         )
-        self.manner = Manner(
-            task.batch_size, design.fit_intercept, int(task.average), float(task.largest_slope)
+        self.manner = SGDOptions(
+            problem.batch_size,
+            design.fit_intercept,
+            int(problem.average),
+            float(problem.largest_slope),
         )
-        kind = kind_of_loop(task)
+        kind = kind_of_loop(problem)
         # The others are not written to, and stay those of the state before.
-        self.moved = ["theta"] + ["mean"] * (task.average > 0)
+        self.moved = ["theta"] + ["mean"] * (problem.average > 0)
         self.moved += ["first", "second"] * optimizer.remembers
-        self.moved += ["owed", "paid"] * bool(objective.l1.any())
-        walk = Walk(*(np.zeros((1, 1), dtype) for _ in Walk._fields))
-        course = Walk(*(np.zeros((1, 1, 1), dtype) for _ in Walk._fields))
-        sample = *self.fixed, no_orders(1), frozen(np.ones((1, 1))), *self.rules, walk, self.manner
-        keep = all(map(is_built_in, task.formulas))
+        self.moved += ["l1_total", "l1_applied"] * bool(objective.l1.any())
+        walk = SGDState(*(np.zeros((1, 1), dtype) for _ in SGDState._fields))
+        course = SGDState(*(np.zeros((1, 1, 1), dtype) for _ in SGDState._fields))
+        sample = (
+            *self.fixed,
+            no_orders(1),
+            readonly(np.ones((1, 1))),
+            *self.rules,
+            walk,
+            self.manner,
+        )
+        keep = all(map(is_built_in, problem.formulas))
         self.kind = kind
         self.run = run_epochs.compiled(
             (kind, *sample, 0, 1.0, course, np.zeros(1), np.zeros(1)), keep
@@ -70,10 +83,10 @@ class CompiledEpochs:
     def __call__(self, state, order, rates, start=0):
         """Do what :func:`skgd.solvers.choice.executor` says."""
         orders = None if order is None else order[None]
-        course = self.several(state, orders, rates[None], start)
+        course = self.run_epochs(state, orders, rates[None], start)
         return course.state(0), course.running[0]
 
-    def several(self, state, orders, rates, start=0):
+    def run_epochs(self, state, orders, rates, start=0):
         """Run epochs that follow each other.
 
         Parameters
@@ -93,44 +106,46 @@ class CompiledEpochs:
         """
         number, m = rates.shape
         width = state.theta.shape[-1]
-        walk = Walk(*(np.array(getattr(state, name).reshape(-1, width)) for name in Walk._fields))
+        walk = SGDState(
+            *(np.array(getattr(state, name).reshape(-1, width)) for name in SGDState._fields)
+        )
         # Parts that stay as they are need no memory of their course.
         course = {
             name: np.empty((number * (name in self.moved), *walk.theta.shape), walk.theta.dtype)
-            for name in Walk._fields
+            for name in SGDState._fields
         }
         totals, times = np.empty(number), np.empty(number)
         self.run(
             self.kind,
             *self.fixed,
-            no_orders(number) if orders is None else frozen(orders),
-            frozen(rates),
+            no_orders(number) if orders is None else readonly(orders),
+            readonly(rates),
             *self.rules,
             walk,
             self.manner,
             start,
             float(state.t),
-            Walk(**course),
+            SGDState(**course),
             totals,
             times,
         )
-        visited = min(m * self.manner.batch_size, self.n_rows - start)
-        return Course(state, {name: course[name] for name in self.moved}, totals / visited, times)
+        row_at = min(m * self.manner.batch_size, self.n_rows - start)
+        return Course(state, {name: course[name] for name in self.moved}, totals / row_at, times)
 
 
-def rule_of(task):
+def rule_of(problem):
     """Return the step rule of a task, or None."""
-    return task.rule and Rule(record(task.rule), frozen(row_norms(task)))
+    return problem.rule and Rule(record(problem.rule), readonly(row_norms(problem)))
 
 
-def kind_of_loop(task):
+def kind_of_loop(problem):
     """Return which loop runs the epochs of a task."""
-    design = task.objective.design
-    if lazy_sparse.applies(task):
-        return PerTouch()
-    if task.batch_size > 1 or design.sparse:
+    design = problem.objective.design
+    if lazy_sparse.applies(problem):
+        return LazySparse()
+    if problem.batch_size > 1 or design.sparse:
         return PerBatch()
-    return PerLongSample() if design.X.shape[1] >= LONG and not task.rule else PerSample()
+    return PerLongSample() if design.X.shape[1] >= LONG and not problem.rule else PerSample()
 
 
 @dataclass(frozen=True)
@@ -168,10 +183,10 @@ class Course:
 
 def no_orders(number):
     """Return what stands for the rows as they stand, in some epochs."""
-    return frozen(np.empty((number, 0), dtype=np.intp))
+    return readonly(np.empty((number, 0), dtype=np.intp))
 
 
 def strengths(penalty, dtype):
     """Return the strengths of the coefficients: a number where they are all the same."""
     coef = penalty[:-1].astype(dtype)
-    return coef[0] if np.all(coef == coef[0]) else frozen(coef)
+    return coef[0] if np.all(coef == coef[0]) else readonly(coef)

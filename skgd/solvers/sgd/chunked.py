@@ -37,12 +37,12 @@ class BlockwiseEpochs:
         Returns what runs the epochs of a task in memory.
     """
 
-    def __init__(self, task, executor):
-        self.blocks, objective = task.objective.blocks, task.objective
+    def __init__(self, problem, executor):
+        self.blocks, objective = problem.objective.blocks, problem.objective
         self.updates = objective.updates_of
         self.n_rows = objective.design.n_rows
         # What travels to where the blocks are must not take the data along.
-        bare = replace(task, objective=None, model=None)
+        bare = replace(problem, objective=None, model=None)
         self.visit = Visit(bare, objective.frame, objective.mean_weight, executor)
 
     def __call__(self, state, order, rates):
@@ -53,7 +53,7 @@ class BlockwiseEpochs:
         )
         for block, seed in order:
             steps.append((block, Step(seed, rates, first)))
-            first += self.updates(block, self.visit.task.batch_size)
+            first += self.updates(block, self.visit.problem.batch_size)
         state, total = self.blocks.walk(self.visit, (state, 0.0), steps)
         return state, total / self.n_rows
 
@@ -74,7 +74,7 @@ class Visit:
         Returns what runs the epochs of a task in memory.
     """
 
-    task: object
+    problem: object
     frame: object
     mean_weight: float | None
     executor: object
@@ -82,15 +82,15 @@ class Visit:
     def __call__(self, block, walked, step):
         """Return the state after the updates, and the sum of the objectives before them."""
         state, total = walked
-        task = replace(
-            self.task,
+        problem = replace(
+            self.problem,
             objective=build(block, self.frame, self.mean_weight),
-            batch_size=min(self.task.batch_size, len(block)),
+            batch_size=min(self.problem.batch_size, len(block)),
         )
         order = None
         if step.seed is not None:
             order = np.random.default_rng(step.seed).permutation(len(block))
-        rates = step.rates[step.first : step.first + task.updates_per_epoch]
+        rates = step.rates[step.first : step.first + problem.updates_per_epoch]
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            state, running = self.executor(task)(state, order, rates)
+            state, running = self.executor(problem)(state, order, rates)
         return state, total + running * len(block)

@@ -41,77 +41,77 @@ STRETCH = 1 << 16
 SLICE = 1 << 16
 
 
-def applies(task):
+def applies(problem):
     """Tell whether the coordinates that an update does not mention have a course known in advance.
 
     They have for plain descent on sparse rows, with one l2 strength for all coordinates (not so
     where l2 meets `standardize`) and with either a centre or a penalty (not where an l1 penalty
     meets centred columns: a coordinate may then be held at zero and leave it at any update).
     """
-    design = task.objective.design
-    l1, l2 = task.objective.l1[:-1], task.objective.l2[:-1]
+    design = problem.objective.design
+    l1, l2 = problem.objective.l1[:-1], problem.objective.l2[:-1]
     return (
         design.sparse
-        and isinstance(task.optimizer, GD)
+        and isinstance(problem.optimizer, GD)
         and bool(np.all(l2 == l2[0]))
         and not (design.shift.any() and (l1.any() or l2.any()))
     )
 
 
-def run_epoch(task, state, order, rates):
+def run_epoch(problem, state, order, rates):
     """Do what :func:`skgd.solvers.choice.run_epoch` does, and agree with it up to rounding."""
-    if lazy_triangular.applies(task):
+    if lazy_triangular.applies(problem):
         try:
-            return _run(task, state, order, rates, lazy_triangular.BLOCK)
+            return _run(problem, state, order, rates, lazy_triangular.BLOCK)
         except lazy_triangular.SlopeTooLarge:
             pass
-    return _run(task, state, order, rates, 1)
+    return _run(problem, state, order, rates, 1)
 
 
-def _run(task, state, order, rates, together):
+def _run(problem, state, order, rates, together):
     """Run an epoch, `together` updates at a time where that can be."""
-    course = _Course(task, state, order, rates)
-    moved = reference.Updates(task, state)
+    course = _Course(problem, state, order, rates)
+    moved = reference.Updates(problem, state)
     lazy = None
     edges = course.edges(together)
-    rows = np.minimum(edges * task.batch_size, task.objective.design.n_rows)
-    for batch, number in zip(reference.batches(task, order, rows), edges, strict=False):
+    rows = np.minimum(edges * problem.batch_size, problem.objective.design.n_rows)
+    for batch, number in zip(reference.batches(problem, order, rows), edges, strict=False):
         if number <= course.first or number in course.ends:
             if lazy is not None:
                 lazy.finish()
             moved.make(batch, rates[number])
             if number >= course.first:
                 stretch = course.stretch(number + 1, course.ends[number])
-                lazy = Lazy(moved, stretch, task.objective.design.shift)
+                lazy = Lazy(moved, stretch, problem.objective.design.shift)
         elif together > 1:
             lazy_triangular.make(lazy, batch)
         else:
             lazy.make(batch, rates[number])
     if lazy is not None:
         lazy.finish()
-    return moved.finished(state), moved.total / task.objective.design.n_rows
+    return moved.finished(state), moved.total / problem.objective.design.n_rows
 
 
 class _Course:
     """What the updates of an epoch do to every coordinate, mentioned or not."""
 
-    def __init__(self, task, state, order, rates):
-        n_rows, size = task.objective.design.n_rows, task.batch_size
-        norms = reference.row_norms(task)
+    def __init__(self, problem, state, order, rates):
+        n_rows, size = problem.objective.design.n_rows, problem.batch_size
+        norms = reference.row_norms(problem)
         moves = np.ones(len(rates), dtype=bool)
-        if norms is not None and task.rule.passes_over_zeros:
+        if norms is not None and problem.rule.passes_over_zeros:
             moves = (norms if order is None else norms[order]) > 0
         self.moves = moves
         self.rates = np.where(moves, rates, 0.0)
-        self.decays = np.maximum(0.0, 1 - self.rates * float(task.objective.l2[0]))
+        self.decays = np.maximum(0.0, 1 - self.rates * float(problem.objective.l2[0]))
         self.rows = np.zeros(len(rates))  # by which the penalty enters the running objective
         if norms is None:
             self.rows[:] = size
             self.rows[-1] = n_rows - size * (len(rates) - 1)
         numbers = state.t + np.cumsum(moves) - 1
-        self.averaged = moves & (task.average > 0) & (task.average <= numbers)
+        self.averaged = moves & (problem.average > 0) & (problem.average <= numbers)
         self.first = int(np.argmax(moves)) if moves.any() else len(moves)
-        self.ends = dict(self.stretches(max(STRETCH, task.objective.l2.size)))
+        self.ends = dict(self.stretches(max(STRETCH, problem.objective.l2.size)))
 
     def stretches(self, longest):
         """Yield the updates that go over all coordinates, each with the next such update."""
@@ -181,7 +181,10 @@ class Lazy:
         self.moved, self.stretch = moved, stretch
         shape = -1, moved.theta.shape[-1]
         self.theta, self.mean = moved.theta.reshape(shape), moved.mean.reshape(shape)
-        self.owed, self.paid = moved.owed.reshape(shape), moved.paid.reshape(shape)
+        self.l1_total, self.l1_applied = (
+            moved.l1_total.reshape(shape),
+            moved.l1_applied.reshape(shape),
+        )
         self.l1, self.l2 = moved.l1[:-1], float(moved.l2[0])
         self.averages = bool(stretch.averaged.any())
         self.changes = moved.has_l1 or moved.has_l2 or self.averages
@@ -197,7 +200,7 @@ class Lazy:
         """Make one update."""
         k, stretch = self.number, self.stretch
         columns, entries = batch.rows.stored
-        here = self.brought(columns)
+        here = self.catch_up(columns)
         slopes = self.moved.slopes(self.predictions(columns, entries, here, batch), batch, rate)
         if slopes is None:
             slopes = np.zeros(batch.y.shape)
@@ -206,13 +209,13 @@ class Lazy:
         landed = stretch.decays[k] * here - step * (slopes.T @ entries)
         if self.moved.has_l1:
             landed = self.shrunk(columns, landed)
-        self.land(columns, here, landed, step * slopes.sum(axis=0), 1)
+        self.write_back(columns, here, landed, step * slopes.sum(axis=0), 1)
         if stretch.averaged[k]:
             self.iterates[:, columns] += landed
             self.iterates[:, -1] += self.theta[:, -1]
             self.multiples += self.multiple
 
-    def land(self, columns, here, landed, fall, count):
+    def write_back(self, columns, here, landed, fall, count):
         """Move coordinates by `count` updates, whose steps on the intercept add up to ``-fall``."""
         self.number += count
         self.theta[:, columns], self.seen[columns] = landed, self.number
@@ -230,7 +233,7 @@ class Lazy:
             predictions = predictions + np.multiply.outer(along, self.multiple) - self.along
         return predictions.reshape(batch.y.shape)
 
-    def brought(self, columns):
+    def catch_up(self, columns):
         """Return coordinates as they are by now, with what they added on the way accounted for."""
         here = self.theta[:, columns]
         if not self.changes:
@@ -238,17 +241,17 @@ class Lazy:
         k, stretch, seen = self.number, self.stretch, self.seen[columns]
         sign, whole = np.sign(here), np.abs(here) / stretch.share[seen]
         if not self.moved.has_l1:
-            self.account(columns, sign, whole, 0.0, np.intp(k + 2))
+            self.accumulate_deferred(columns, sign, whole, 0.0, np.intp(k + 2))
             return stretch.share[k] * sign * whole
         l1 = self.l1[columns]
         whole = whole + l1 * stretch.debt[seen]
         zero_from = np.maximum(np.searchsorted(stretch.debt, whole / l1), seen + 1)
-        self.account(columns, sign, whole, l1, zero_from)
-        self.pay(columns, sign, whole, l1, zero_from)
+        self.accumulate_deferred(columns, sign, whole, l1, zero_from)
+        self.apply_deferred_l1(columns, sign, whole, l1, zero_from)
         left = stretch.share[k] * np.maximum(whole - l1 * stretch.debt[k], 0)
         return np.where(zero_from <= k, 0.0, sign * left)
 
-    def account(self, columns, sign, whole, l1, zero_from):
+    def accumulate_deferred(self, columns, sign, whole, l1, zero_from):
         """Add what coordinates were meanwhile to the running objective and to the average."""
         k, stretch, seen = self.number, self.stretch, self.seen[columns]
         stop = np.minimum(zero_from, k + 1)
@@ -264,24 +267,26 @@ class Lazy:
             first, second = (sums[stop] - sums[seen] for sums in stretch.iterates)
             self.iterates[:, columns] += sign * (whole * first - l1 * second)
 
-    def pay(self, columns, sign, whole, l1, zero_from):
+    def apply_deferred_l1(self, columns, sign, whole, l1, zero_from):
         """Book what coordinates that were not zero have paid of the l1 penalty."""
         k, stretch = self.number, self.stretch
-        owed = self.owed[:, columns]
-        paid = -sign * (owed + l1 * stretch.rate[k])
+        l1_total = self.l1_total[:, columns]
+        l1_applied = -sign * (l1_total + l1 * stretch.rate[k])
         ended = (zero_from <= k) & (sign != 0)
         if ended.any():  # they paid the last time with all that they had left
             last = np.minimum(zero_from, k)
             left = stretch.share[last] * (whole - l1 * stretch.debt[last - 1])
-            paid = np.where(ended, -sign * (owed + l1 * stretch.rate[last - 1] + left), paid)
-        self.paid[:, columns] = np.where(sign == 0, self.paid[:, columns], paid)
+            l1_applied = np.where(
+                ended, -sign * (l1_total + l1 * stretch.rate[last - 1] + left), l1_applied
+            )
+        self.l1_applied[:, columns] = np.where(sign == 0, self.l1_applied[:, columns], l1_applied)
 
     def shrunk(self, columns, landed):
         """Return coordinates after they have paid what they owe after this update."""
-        owed = self.owed[:, columns] + self.l1[columns] * self.stretch.rate[self.number + 1]
-        paid = self.paid[:, columns]
-        shrunk = penalties.shrink_cumulatively(landed, owed, paid)
-        self.paid[:, columns] = paid + (shrunk - landed)
+        l1_total = self.l1_total[:, columns] + self.l1[columns] * self.stretch.rate[self.number + 1]
+        l1_applied = self.l1_applied[:, columns]
+        shrunk = penalties.soft_threshold_cumulative(landed, l1_total, l1_applied)
+        self.l1_applied[:, columns] = l1_applied + (shrunk - landed)
         return shrunk
 
     def finish(self):
@@ -289,11 +294,11 @@ class Lazy:
         moved, stretch, d = self.moved, self.stretch, len(self.shift)
         for start in range(0, d if self.changes else 0, SLICE):
             columns = slice(start, min(start + SLICE, d))
-            self.theta[:, columns] = self.brought(columns)
+            self.theta[:, columns] = self.catch_up(columns)
         if self.centred:
             self.theta[:, :-1] += np.multiply.outer(self.multiple, self.shift)
         if moved.has_l1:
-            self.owed[:, :-1] += self.l1 * stretch.rate[-1]
+            self.l1_total[:, :-1] += self.l1 * stretch.rate[-1]
         if self.averages:
             self.iterates[:, :-1] += np.multiply.outer(self.multiples, self.shift)
             earlier, number = max(0, moved.t - moved.average_from), stretch.averaged.sum()

@@ -16,13 +16,13 @@ class SlopeTooLarge(ArithmeticError):
     """A slope would have to be clipped, which is not linear."""
 
 
-def applies(task):
+def applies(problem):
     """Tell whether the updates of a lazy epoch are a linear recursion."""
-    objective = task.objective
+    objective = problem.objective
     return (
-        task.batch_size == 1
+        problem.batch_size == 1
         and objective.loss.quadratic
-        and task.rule is None
+        and problem.rule is None
         and not objective.l1.any()
     )
 
@@ -40,7 +40,7 @@ def make(lazy, batch):
         lazy.make(batch, stretch.rates[k])
         return
     columns, entries = batch.rows.stored
-    start = lazy.brought(columns)
+    start = lazy.catch_up(columns)
     weights = np.ones(count) if batch.weights is None else batch.weights
     intercept, fit_intercept = lazy.theta[:, -1].copy(), float(lazy.moved.fit_intercept)
     shares = stretch.share[k : k + count + 1] / stretch.share[k]
@@ -65,7 +65,7 @@ def make(lazy, batch):
         along = residuals + y - intercept + fit_intercept * earlier
         change = moves * (np.diag(gram)[:, None] * moves - 2 * (after / before)[:, None] * along)
         change = np.cumsum(change / after[:, None] ** 2, axis=0)[:-1].sum(axis=1)
-        squares = before[1:] ** 2 * (np.sum(start**2) + change)  # `brought` saw to the first row
+        squares = before[1:] ** 2 * (np.sum(start**2) + change)  # `catch_up` saw to the first row
         lazy.moved.total += 0.5 * lazy.l2 * float(squares.sum())
     taken = stretch.averaged[k : k + count]
     if taken.any():
@@ -75,7 +75,7 @@ def make(lazy, batch):
         lazy.iterates[:, -1] += number * intercept - fit_intercept * later
         lazy.multiples += number * lazy.multiple + later
     landed = after[-1] * start - (turned @ ((after[-1] / after)[:, None] * moves)).T
-    lazy.land(columns, start, landed, moves.sum(axis=0), count)
+    lazy.write_back(columns, start, landed, moves.sum(axis=0), count)
 
 
 def _residuals(system, right, largest):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skgd import penalties
-from skgd.data.design import SparseRows, picked
+from skgd.data.design import SparseRows, take_rows
 from skgd.data.moments import CHUNK
 
 #: Updates whose losses are worked out together.
@@ -36,7 +36,7 @@ class Batch(NamedTuple):
     squared_norms: np.ndarray | None
 
 
-def batches(task, order, edges=None):
+def batches(problem, order, edges=None):
     """Yield the rows of an epoch in batches; some thousand inner rows are formed at a time.
 
     Parameters
@@ -48,18 +48,18 @@ def batches(task, order, edges=None):
     edges : array, default=None
         Visits that the batches begin with, and n; None means the batches of the updates.
     """
-    objective = task.objective
-    norms = row_norms(task)
+    objective = problem.objective
+    norms = row_norms(problem)
     if edges is None:
         n_rows = objective.design.n_rows
-        edges = np.append(np.arange(0, n_rows, task.batch_size), n_rows)
+        edges = np.append(np.arange(0, n_rows, problem.batch_size), n_rows)
     together = max(1, CHUNK // int(np.diff(edges).max()))
     for first in range(0, len(edges) - 1, together):
         cuts = edges[first : first + together + 1]
         here = slice(cuts[0], cuts[-1]) if order is None else order[cuts[0] : cuts[-1]]
         rows = objective.design.block(here)
         parts = [
-            part if part is None else picked(part, here)
+            part if part is None else take_rows(part, here)
             for part in (objective.y, objective.weights, norms)
         ]
         for start, stop in pairwise((cuts - cuts[0]).tolist()):
@@ -67,41 +67,41 @@ def batches(task, order, edges=None):
             yield Batch(rows[batch], *[part if part is None else part[batch] for part in parts])
 
 
-def row_norms(task):
+def row_norms(problem):
     """Return the squared norms of the inner rows where the step rule asks for them, else None."""
-    if task.rule is None:
+    if problem.rule is None:
         return None
-    return task.objective.design.squared_norms(intercept=False)
+    return problem.objective.design.squared_norms(intercept=False)
 
 
-def run_epoch(task, state, order, rates):
+def run_epoch(problem, state, order, rates):
     """Do what :func:`skgd.solvers.choice.run_epoch` does."""
-    updates = Updates(task, state)
-    for batch, rate in zip(batches(task, order), rates, strict=True):
+    updates = Updates(problem, state)
+    for batch, rate in zip(batches(problem, order), rates, strict=True):
         updates.make(batch, rate)
-    return updates.finished(state), updates.total / task.objective.design.n_rows
+    return updates.finished(state), updates.total / problem.objective.design.n_rows
 
 
 class Updates:
     """The arrays that an epoch's updates move, and the update itself."""
 
-    def __init__(self, task, state):
-        objective = task.objective
-        self.loss, self.optimizer = objective.loss, task.optimizer
+    def __init__(self, problem, state):
+        objective = problem.objective
+        self.loss, self.optimizer = objective.loss, problem.optimizer
         self.l1, self.l2 = objective.l1, objective.l2
         self.has_l1, self.has_l2 = bool(self.l1.any()), bool(self.l2.any())
-        self.step_rule = task.rule
+        self.step_rule = problem.rule
         self.fit_intercept = objective.design.fit_intercept
-        self.average_from = int(task.average)
+        self.average_from = int(problem.average)
         self.theta, self.mean = state.theta.copy(), state.mean.copy()
         self.first, self.second = state.first, state.second
-        self.owed, self.paid = state.owed.copy(), state.paid.copy()
+        self.l1_total, self.l1_applied = state.l1_total.copy(), state.l1_applied.copy()
         self.gradient = np.empty_like(self.theta)
         # On small arrays it takes half the time of the operator, which sparse rows know.
         self.product = matmul if objective.design.sparse else np.dot
         # Views of the coefficients, which all updates look through.
         self.coef, self.coef_gradient = self.theta[..., :-1].T, self.gradient[..., :-1]
-        self.largest_slope = task.largest_slope
+        self.largest_slope = problem.largest_slope
         self.t = state.t
         self.total = 0.0
         self.put_off = []
@@ -127,9 +127,9 @@ class Updates:
         )
         theta += step
         if self.has_l1:
-            self.owed += self.l1 * own_rate
-            shrunk = penalties.shrink_cumulatively(theta, self.owed, self.paid)
-            self.paid += shrunk - theta
+            self.l1_total += self.l1 * own_rate
+            shrunk = penalties.soft_threshold_cumulative(theta, self.l1_total, self.l1_applied)
+            self.l1_applied += shrunk - theta
             theta[...] = shrunk
         if 0 < self.average_from <= self.t:
             self.mean += (theta - self.mean) / (self.t - self.average_from + 1)
@@ -137,7 +137,7 @@ class Updates:
 
     def slopes(self, predictions, batch, rate):
         """Take in the predictions; return the weighted slopes, or None for no step at all."""
-        slopes = self.loss.slope(predictions, batch.y)
+        slopes = self.loss.gradient(predictions, batch.y)
         if self.step_rule is None:
             self.put_off.append((predictions, batch.y, batch.weights))
             if len(self.put_off) == TOGETHER:
@@ -172,8 +172,8 @@ class Updates:
             mean=self.mean,
             first=self.first,
             second=self.second,
-            owed=self.owed,
-            paid=self.paid,
+            l1_total=self.l1_total,
+            l1_applied=self.l1_applied,
             t=self.t,
         )
 

@@ -20,7 +20,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.linalg import get_blas_funcs
 
-from skgd.data.design import picked
+from skgd.data.design import take_rows
 from skgd.optimizers import GD
 
 #: Rows in a block; blocks, and numbers in their rows, that are formed together at most.
@@ -31,16 +31,16 @@ BLOCK, BLOCKS, NUMBERS = 32, 64, 1 << 17
 SMALLEST_DECAY = 1e-3
 
 
-def applies(task, rates):
+def applies(problem, rates):
     """Tell whether an epoch's updates are such a recursion."""
-    objective = task.objective
+    objective = problem.objective
     l2 = objective.l2[:-1]
     return (
-        task.batch_size == 1
+        problem.batch_size == 1
         and not objective.design.sparse
         and objective.loss.quadratic
-        and isinstance(task.optimizer, GD)
-        and task.rule is None
+        and isinstance(problem.optimizer, GD)
+        and problem.rule is None
         and not objective.l1.any()
         and bool(np.all(l2 == l2[0]))
         and blocks_together(len(l2), float(rates.max()) * float(l2[0])) > 0
@@ -60,23 +60,23 @@ def blocks_together(d, share):
     return most if most * lost <= bearable else int(bearable / lost)
 
 
-def run_epoch(task, state, order, rates):
+def run_epoch(problem, state, order, rates):
     """Do what :func:`skgd.solvers.choice.run_epoch` does, and agree with it up to rounding.
 
     Where a residual is so large that its slope would be clipped, return None.
     """
-    objective, n_rows = task.objective, task.objective.design.n_rows
+    objective, n_rows = problem.objective, problem.objective.design.n_rows
     targets = objective.y.reshape(n_rows, -1)
     share = float(rates.max()) * float(objective.l2[0])
     together = BLOCK * blocks_together(objective.design.X.shape[1], share)
-    walk = _Walk(task, state)
+    walk = _Walk(problem, state)
     for start in range(0, n_rows, together):
         stop = min(start + together, n_rows)
         here = slice(start, stop) if order is None else order[start:stop]
-        weights = 1.0 if objective.weights is None else picked(objective.weights, here)
-        rows, wanted = objective.design.block(here), picked(targets, here)
+        weights = 1.0 if objective.weights is None else take_rows(objective.weights, here)
+        rows, wanted = objective.design.block(here), take_rows(targets, here)
         walk.over(rows, wanted, weights, rates[start:stop])
-        if not walk.largest < task.largest_slope:
+        if not walk.largest < problem.largest_slope:
             return None
     theta, mean = (
         np.ascontiguousarray(part.T).reshape(state.theta.shape) for part in (walk.theta, walk.mean)
@@ -87,12 +87,12 @@ def run_epoch(task, state, order, rates):
 class _Walk:
     """Parameters on their way over the chunks of an epoch; one column of `theta` an output."""
 
-    def __init__(self, task, state):
-        objective = task.objective
+    def __init__(self, problem, state):
+        objective = problem.objective
         width = state.theta.shape[-1]
         self.theta = state.theta.reshape(-1, width).T.copy()
         self.mean = state.mean.reshape(-1, width).T.copy()
-        self.t, self.average = state.t, int(task.average)
+        self.t, self.average = state.t, int(problem.average)
         self.strength = float(objective.l2[0])
         self.fit_intercept = float(objective.design.fit_intercept)
         self.solve = get_blas_funcs("trsm", (self.theta,))
@@ -129,17 +129,19 @@ class _Walk:
         self.largest = float(np.max(np.abs(residuals)))
         weights = _blocks(np.broadcast_to(weights, size))[:, :, None]
         total = np.sum(weights * residuals**2, dtype=float)
-        pulled, moved = pulls * residuals, shifts * residuals
+        scale_gradient, moved = pulls * residuals, shifts * residuals
         if self.strength:
             intercepts = starts[:, -1:] - (np.cumsum(moved, axis=1) - moved)
             along = (residuals + targets - intercepts) / _blocks(before, 1)[:, :, None]
-            changes = pulled * (pulled * lengths - 2 * along)  # of the squared norm of w / D
+            changes = scale_gradient * (
+                scale_gradient * lengths - 2 * along
+            )  # of the squared norm of w / D
             changes = np.cumsum(changes, axis=1, dtype=float) - changes
             norms = np.sum(starts[:, :-1] ** 2, axis=1)[:, None] + changes
             total += self.strength * np.sum(_blocks(before**2)[:, :, None] * norms)
         self.total += 0.5 * float(total)
         if 0 < self.average < self.t + size:
-            self.average_over(starts, rows, pulled, moved, after)
+            self.average_over(starts, rows, scale_gradient, moved, after)
         self.theta[:-1] *= dtype.type(after[-1])
         self.t += size
 
@@ -161,7 +163,7 @@ class _Walk:
             intercept -= np.dot(shift.T, found)[0]
         return starts, residuals
 
-    def average_over(self, starts, rows, pulled, moved, after):
+    def average_over(self, starts, rows, scale_gradient, moved, after):
         """Take the iterates of a chunk into the mean, once averaging has begun.
 
         Parameters
@@ -179,7 +181,7 @@ class _Walk:
         sums = np.empty(self.theta.shape)
         shares = _blocks(taken * after)
         sums[:-1] = np.tensordot(shares.sum(axis=1), starts[:, :-1], axes=1)
-        sums[:-1] -= np.tensordot(rows, _from_here_on(shares) * pulled, [(0, 1)] * 2)
+        sums[:-1] -= np.tensordot(rows, _from_here_on(shares) * scale_gradient, [(0, 1)] * 2)
         shares = _blocks(taken)
         sums[-1] = shares.sum(axis=1) @ starts[:, -1]
         sums[-1] -= np.sum(_from_here_on(shares) * moved, axis=(0, 1))

@@ -17,18 +17,18 @@ pytest.importorskip("numba")
 from skgd import MiniBatchGDRegressor, SGDRegressor, losses, optimizers
 from skgd._utils import numba_support
 from skgd.data.design import Design
-from skgd.data.scaling import Coordinates
+from skgd.data.scaling import FeatureScaling
 from skgd.objectives import Objective
 from skgd.schedules import Constant, PassiveAggressive1, PassiveAggressive2
 from skgd.solvers import choice
 from skgd.solvers.compiled.solver import LONG, CompiledEpochs
 from skgd.solvers.descent import _Descent
-from skgd.solvers.problem import State, Task
+from skgd.solvers.problem import Problem, State
 
 if not numba_support.has_numba():
     pytest.skip("Numba is switched off", allow_module_level=True)
 
-PARTS = ["theta", "mean", "first", "second", "owed", "paid"]
+PARTS = ["theta", "mean", "first", "second", "l1_total", "l1_applied"]
 
 
 def make_task(
@@ -58,7 +58,7 @@ def make_task(
         scale[3] = np.inf  # a constant column
     X, y = X.astype(dtype), y.astype(dtype)
     X = csr_array(X) if kind == "sparse" else X
-    design = Design(X, Coordinates(center, scale), fit_intercept)
+    design = Design(X, FeatureScaling(center, scale), fit_intercept)
     strength = np.append(1 / scale, 0.0)
     objective = Objective(
         design=design,
@@ -68,29 +68,29 @@ def make_task(
         l1=(l1 * strength).astype(dtype),
         l2=(l2 * strength**2).astype(dtype),
     )
-    return Task(
+    return Problem(
         objective,
         optimizer or optimizers.GD(),
         schedule or Constant(0.02),
         batch_size,
         max_iter=1,
-        horizon=1,
+        planned_epochs=1,
         average=average,
     )
 
 
-def check_equal(task, tolerance=1e-10, shuffled=True):
+def check_equal(problem, tolerance=1e-10, shuffled=True):
     """Two epochs lead both executors to the same state and the same objective."""
     rng = np.random.default_rng(1)
-    shape = (*task.objective.y.shape[1:], task.objective.l2.size)
-    start = rng.normal(size=shape).astype(task.objective.y.dtype) * 0.1
-    if not task.objective.design.fit_intercept:
+    shape = (*problem.objective.y.shape[1:], problem.objective.l2.size)
+    start = rng.normal(size=shape).astype(problem.objective.y.dtype) * 0.1
+    if not problem.objective.design.fit_intercept:
         start[..., -1] = 0
     states = [State.at(start.copy(), None) for _ in range(2)]
-    runs = choice.numpy_executor(task), CompiledEpochs(task)
+    runs = choice.numpy_executor(problem), CompiledEpochs(problem)
     for epoch in range(2):
         order = rng.permutation(50) if shuffled else None
-        rates = 0.02 / (1 + epoch + np.arange(task.updates_per_epoch)) ** 0.3
+        rates = 0.02 / (1 + epoch + np.arange(problem.updates_per_epoch)) ** 0.3
         with np.errstate(all="ignore"):  # as the engine runs them
             results = [run(state, order, rates) for run, state in zip(runs, states, strict=True)]
         states = [state for state, _ in results]
@@ -131,28 +131,28 @@ def test_every_optimizer(optimizer, kind):
 @pytest.mark.parametrize("standard", [False, True])
 @pytest.mark.parametrize("l1", [0.0, 0.3])
 def test_every_manner(kind, batch_size, standard, l1):
-    task = dict(kind=kind, batch_size=batch_size, standard=standard, l1=l1)
-    check_equal(make_task(**task, weighted=True, average=1), shuffled=False)
-    check_equal(make_task(**task, n_outputs=3, average=9))
-    check_equal(make_task(**task, fit_intercept=False, l2=0.0))
-    check_equal(make_task(**task, l2=1e4))
+    problem = dict(kind=kind, batch_size=batch_size, standard=standard, l1=l1)
+    check_equal(make_task(**problem, weighted=True, average=1), shuffled=False)
+    check_equal(make_task(**problem, n_outputs=3, average=9))
+    check_equal(make_task(**problem, fit_intercept=False, l2=0.0))
+    check_equal(make_task(**problem, l2=1e4))
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse", "long"])
 @pytest.mark.parametrize("rule", [PassiveAggressive1(0.3), PassiveAggressive2(0.3)], ids=str)
 def test_every_step_rule(rule, kind):
-    task = dict(kind=kind, schedule=rule, loss=losses.EpsilonInsensitive(0.1))
-    task |= {"weighted": True, "average": 20}
+    problem = dict(kind=kind, schedule=rule, loss=losses.EpsilonInsensitive(0.1))
+    problem |= {"weighted": True, "average": 20}
     for l1 in (0.0, 0.1):
         for zeros in (False, True):
-            made = make_task(**task, l1=l1, n_outputs=2)
+            made = make_task(**problem, l1=l1, n_outputs=2)
             if zeros:  # PA-I passes over such rows
                 X = made.objective.design.X
                 first = slice(X.indptr[0], X.indptr[9]) if kind == "sparse" else slice(9)
                 (X.data if kind == "sparse" else X)[first] = 0
             check_equal(made)
     # under another rule than plain descent, sparse rows are not touched lazily
-    check_equal(make_task(**task, optimizer=optimizers.Momentum()))
+    check_equal(make_task(**problem, optimizer=optimizers.Momentum()))
 
 
 @pytest.mark.parametrize("optimizer", ELEMENTWISE, ids=str)
@@ -163,9 +163,11 @@ def test_long_rows(optimizer, l1):
 
 @pytest.mark.parametrize("standard", [False, True])
 def test_every_manner_of_long_rows(standard):
-    task = dict(kind="long", standard=standard, loss=losses.Huber())
-    check_equal(make_task(**task, weighted=True, n_outputs=3, fit_intercept=False), shuffled=False)
-    check_equal(make_task(**task, l1=0.3, dtype=np.float32), tolerance=2e-4)
+    problem = dict(kind="long", standard=standard, loss=losses.Huber())
+    check_equal(
+        make_task(**problem, weighted=True, n_outputs=3, fit_intercept=False), shuffled=False
+    )
+    check_equal(make_task(**problem, l1=0.3, dtype=np.float32), tolerance=2e-4)
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
@@ -178,19 +180,19 @@ def test_diverging_steps_are_clipped_alike():
     state = State.at(np.full(8, 1e13), None)
     landed = []
     for on_divergence in ("go_on", "raise"):  # clipped, free
-        task = replace(make_task(batch_size=8), on_divergence=on_divergence)
-        rates = np.full(task.updates_per_epoch, 1e-3)
-        theirs, _ = choice.numpy_executor(task)(state, None, rates)
-        ours, _ = CompiledEpochs(task)(state, None, rates)
+        problem = replace(make_task(batch_size=8), on_divergence=on_divergence)
+        rates = np.full(problem.updates_per_epoch, 1e-3)
+        theirs, _ = choice.numpy_executor(problem)(state, None, rates)
+        ours, _ = CompiledEpochs(problem)(state, None, rates)
         np.testing.assert_allclose(ours.theta, theirs.theta, rtol=1e-10)
         landed.append(ours.theta)
     assert np.all(landed[0] > landed[1])
 
 
 def test_a_state_is_not_changed():
-    task = make_task(average=1)
+    problem = make_task(average=1)
     state = State.at(np.zeros(8), None)
-    CompiledEpochs(task)(state, None, np.full(50, 0.1))
+    CompiledEpochs(problem)(state, None, np.full(50, 0.1))
     assert not state.theta.any()
     assert not state.mean.any()
 
@@ -204,7 +206,7 @@ class Huber(losses.Loss):
     def value(self, p, y):
         return 0.5 * (p - y) ** 2
 
-    def slope(self, p, y):
+    def gradient(self, p, y):
         return p - y
 
 
@@ -219,7 +221,7 @@ def test_a_loss_of_ones_own_is_compiled_and_not_mistaken_for_ours():
         def value(self, p, y):
             return np.abs(p - y)
 
-        def slope(self, p, y):
+        def gradient(self, p, y):
             return np.sign(p - y)
 
     Huber2.__name__ = Huber2.__qualname__ = "Huber"
@@ -233,7 +235,7 @@ class Unusual(losses.Loss):
     def value(self, p, y):
         return np.asarray([*map(abs, np.atleast_1d(p - y))]).reshape(np.shape(p - y))
 
-    def slope(self, p, y):
+    def gradient(self, p, y):
         return np.vectorize(lambda r: float(np.sign(r)))(p - y)
 
 
@@ -253,11 +255,16 @@ def test_read_only_and_fortran_ordered_rows(tmp_path):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 3)), rng.normal(size=40)
     expected = SGDRegressor(random_state=0, max_iter=3, tol=None).fit(X, y).coef_
-    frozen = X.copy()
-    frozen.flags.writeable = False
+    readonly = X.copy()
+    readonly.flags.writeable = False
     path = tmp_path / "X.npy"
     np.save(path, X)
-    for rows in (frozen, np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2], np.load(path, "r")):
+    for rows in (
+        readonly,
+        np.asfortranarray(X),
+        np.repeat(X, 2, axis=1)[:, ::2],
+        np.load(path, "r"),
+    ):
         model = SGDRegressor(random_state=0, max_iter=3, tol=None).fit(rows, y)
         np.testing.assert_allclose(model.coef_, expected, rtol=1e-12)
 
@@ -270,7 +277,7 @@ def test_rows_are_shuffled_as_numpy_does_and_the_generator_left_alike(drawn):
     theirs, ours = np.random.default_rng(7), np.random.default_rng(7)
     for rng in (theirs, ours):
         rng.integers(5, size=drawn, dtype=np.uint32)  # half a word is left over
-    for n_rows in (choice.FEWEST_TO_SHUFFLE, 5000, 70_001):
+    for n_rows in (choice.MIN_COMPILED_SHUFFLE, 5000, 70_001):
         np.testing.assert_array_equal(
             choice.row_orders(ours, n_rows)[0], theirs.permutation(n_rows)
         )
@@ -413,7 +420,7 @@ def test_epochs_in_one_go_are_those_that_are_looked_at_one_by_one(params, monkey
         goes.append(together(*args))
         return 0
 
-    monkeypatch.setattr(_Descent, "together", none_together)
+    monkeypatch.setattr(_Descent, "lookahead", none_together)
     single, steps = fitted()
     assert max(goes) > 1
     if course is None:

@@ -13,8 +13,8 @@ from sklearn import linear_model
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd._utils import numba_support
 from skgd.data.design import Design
-from skgd.data.moments import Moments
-from skgd.data.scaling import Coordinates
+from skgd.data.moments import FeatureMoments
+from skgd.data.scaling import FeatureScaling
 from skgd.losses import LOSSES
 from skgd.optimizers import OPTIMIZERS, ElementwiseOptimizer
 from skgd.penalties import PENALTIES
@@ -73,8 +73,8 @@ def assert_same_fit(dense, sparse_, tol=1e-9):
     assert_allclose(sparse_.intercept_, dense.intercept_, rtol=0, atol=tol * scale)
     assert (sparse_.n_iter_, sparse_.t_) == (dense.n_iter_, dense.t_)
     assert sparse_.coef_.dtype == dense.coef_.dtype
-    one, other = dense._carried.state, sparse_._carried.state
-    for name in ("theta", "mean", "owed", "paid", "first", "second"):
+    one, other = dense._fit_state.state, sparse_._fit_state.state
+    for name in ("theta", "mean", "l1_total", "l1_applied", "first", "second"):
         ours, theirs = getattr(other, name), getattr(one, name)
         assert_allclose(ours, theirs, rtol=tol, atol=tol * max(1, np.abs(theirs).max()))
     for name, column in dense.history_.items():
@@ -492,10 +492,10 @@ def test_moments_and_products_are_those_of_dense_rows(layout, weighted, fit_inte
     rng = np.random.default_rng(2)
     X, S = data[0], layout(data[0])
     weights = rng.uniform(0.5, 2, size=40) if weighted else None
-    dense, moments = Moments.of(X, weights), Moments.of(S, weights)
+    dense, moments = FeatureMoments.of(X, weights), FeatureMoments.of(S, weights)
     assert_allclose(moments.mean, dense.mean, atol=1e-14)
     assert_allclose(moments.variance, dense.variance, rtol=1e-12, atol=1e-15)
-    coordinates = Coordinates.standard(dense, fit_intercept, 0.1)
+    coordinates = FeatureScaling.standard(dense, fit_intercept, 0.1)
     one, other = (Design(rows, coordinates, fit_intercept) for rows in (X, S))
     assert_allclose(other.squared_norms(), one.squared_norms(), rtol=1e-12)
     factors = rng.uniform(size=40)
@@ -518,7 +518,7 @@ def test_moments_and_products_are_those_of_dense_rows(layout, weighted, fit_inte
 def test_a_full_constant_column_has_no_variance_and_rows_of_it_no_length(value, weighted):
     X = sparse.csr_array(np.full((1000, 1), value))
     weights = np.random.default_rng(0).uniform(size=1000) if weighted else None
-    moments = Moments.of(X, weights)
+    moments = FeatureMoments.of(X, weights)
     assert_array_equal(moments.variance, 0)
-    design = Design(X, Coordinates.standard(moments, True, 0.0), True)
+    design = Design(X, FeatureScaling.standard(moments, True, 0.0), True)
     assert_array_equal(design.squared_norms(intercept=False), 0)

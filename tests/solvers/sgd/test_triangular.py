@@ -7,10 +7,10 @@ import pytest
 
 from skgd import losses, optimizers
 from skgd.data.design import Design
-from skgd.data.scaling import Coordinates
+from skgd.data.scaling import FeatureScaling
 from skgd.objectives import Objective
 from skgd.schedules import Constant
-from skgd.solvers.problem import State, Task
+from skgd.solvers.problem import Problem, State
 from skgd.solvers.sgd import reference, triangular
 
 
@@ -19,14 +19,14 @@ def make_task(*, l2=0.01, weighted=False, n_outputs=1, average=0, fit_intercept=
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(300, d)), rng.normal(size=(300, n_outputs))
     objective = Objective(
-        design=Design(X, Coordinates.identity(d), fit_intercept),
+        design=Design(X, FeatureScaling.identity(d), fit_intercept),
         y=y if n_outputs > 1 else y[:, 0],
         weights=rng.random(300) * (rng.random(300) < 0.8) if weighted else None,
         loss=losses.SquaredError(),
         l1=np.zeros(d + 1),
         l2=np.append(np.full(d, l2), 0),
     )
-    return Task(objective, optimizers.GD(), Constant(0.1), 1, 1, 1, average=average)
+    return Problem(objective, optimizers.GD(), Constant(0.1), 1, 1, 1, average=average)
 
 
 @pytest.mark.parametrize("l2", [0.0, 0.01, 0.3, 1.9])
@@ -44,17 +44,17 @@ def make_task(*, l2=0.01, weighted=False, n_outputs=1, average=0, fit_intercept=
 )
 def test_blocks_of_rows_are_rows_one_by_one(l2, manner, shuffled, monkeypatch):
     monkeypatch.setattr(triangular, "BLOCKS", 3)  # so that there are several chunks
-    task = make_task(l2=l2, **manner)
+    problem = make_task(l2=l2, **manner)
     rng = np.random.default_rng(1)
-    theta = rng.normal(size=(*task.objective.y.shape[1:], len(task.objective.l2)))
-    if not task.objective.design.fit_intercept:
+    theta = rng.normal(size=(*problem.objective.y.shape[1:], len(problem.objective.l2)))
+    if not problem.objective.design.fit_intercept:
         theta[..., -1] = 0
     order = rng.permutation(300) if shuffled else None
-    rates = 0.1 / np.sqrt(np.arange(1.0, 301)) / task.objective.design.X.shape[1]
-    assert triangular.applies(task, rates)
+    rates = 0.1 / np.sqrt(np.arange(1.0, 301)) / problem.objective.design.X.shape[1]
+    assert triangular.applies(problem, rates)
     state = State.at(theta, None)
     (ours, value), (theirs, expected) = (
-        module.run_epoch(task, state, order, rates) for module in (triangular, reference)
+        module.run_epoch(problem, state, order, rates) for module in (triangular, reference)
     )
     assert value == pytest.approx(expected, rel=1e-10)
     assert ours.t == theirs.t
@@ -71,15 +71,16 @@ def test_chunks_end_where_too_little_of_the_weights_is_left():
         left = (1 - loss) ** (triangular.BLOCK * np.array([blocks, blocks + 1]))
         assert left[0] >= triangular.SMALLEST_DECAY > left[1]
     assert triangular.blocks_together(4, 0.2) == triangular.blocks_together(4, 1.5) == 0
-    task = make_task(l2=3.0)
-    assert not triangular.applies(task, np.full(300, 0.1))
+    problem = make_task(l2=3.0)
+    assert not triangular.applies(problem, np.full(300, 0.1))
 
 
 def test_residuals_that_would_be_clipped_are_left_to_single_rows():
-    task = make_task()
-    task.objective.y[7] = 1e13
+    problem = make_task()
+    problem.objective.y[7] = 1e13
     state, rates = State.at(np.zeros(5), None), np.full(300, 0.01)
     assert (
-        triangular.run_epoch(replace(task, on_divergence="raise"), state, None, rates) is not None
+        triangular.run_epoch(replace(problem, on_divergence="raise"), state, None, rates)
+        is not None
     )
-    assert triangular.run_epoch(replace(task, on_divergence="go_on"), state, None, rates) is None
+    assert triangular.run_epoch(replace(problem, on_divergence="go_on"), state, None, rates) is None
