@@ -160,7 +160,7 @@ def soft_threshold(coef, threshold):
     return np.sign(coef) * np.maximum(np.abs(coef) - threshold, 0)
 
 
-def distance(theta, gradient, l1):
+def min_subgradient_norm(theta, gradient, l1):
     """Return the norm of the smallest subgradient, given that of the smooth part."""
     pulled, held = gradient + l1 * np.sign(theta), soft_threshold(gradient, l1)
     return float(np.linalg.norm(np.where(theta != 0, pulled, held)))

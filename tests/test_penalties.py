@@ -7,7 +7,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skgd import penalties
-from skgd.penalties import PENALTIES, distance, soft_threshold, soft_threshold_cumulative
+from skgd.penalties import (
+    PENALTIES,
+    min_subgradient_norm,
+    soft_threshold,
+    soft_threshold_cumulative,
+)
 
 COEF = np.array([3.0, -4.0, 0.0])  # of l1 norm 7 and squared l2 norm 25
 
@@ -68,8 +73,12 @@ def test_shrinking_reaches_exact_zeros_and_keeps_the_precision():
 def test_the_distance_is_that_of_the_smallest_subgradient():
     theta, gradient = np.array([2.0, -3.0, 1.0, 0.0, 0.0]), np.array([0.5, 0.5, 2.0, 0.25, -3.0])
     # 0.5 + 1, 0.5 - 1, 2 + 1; at zero up to 1 is held, of -3 there is 2 left.
-    assert distance(theta, gradient, 1.0) == pytest.approx(math.sqrt(1.5**2 + 0.5**2 + 3**2 + 2**2))
-    assert distance(theta, gradient, np.zeros(5)) == pytest.approx(np.linalg.norm(gradient))
+    assert min_subgradient_norm(theta, gradient, 1.0) == pytest.approx(
+        math.sqrt(1.5**2 + 0.5**2 + 3**2 + 2**2)
+    )
+    assert min_subgradient_norm(theta, gradient, np.zeros(5)) == pytest.approx(
+        np.linalg.norm(gradient)
+    )
 
 
 def pay(coef, l1_total, l1_applied):

@@ -1,8 +1,8 @@
 """Data in blocks of rows: in memory, in a mapped file, in an iterable, or on Dask's workers.
 
 A fit needs two things of its data. Sums over the rows (moments, an objective with its gradient) are
-sums over blocks: :meth:`ChunkedData.total`. Epochs of small updates go from block to block:
-:meth:`ChunkedData.walk`. Each kind of data says how it does these two, and nothing else.
+sums over blocks: :meth:`ChunkedData.map_reduce`. Epochs of small updates go from block to block:
+:meth:`ChunkedData.fold`. Each kind of data says how it does these two, and nothing else.
 """
 
 from skgd.data.chunked import ChunkedData, named

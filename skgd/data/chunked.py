@@ -80,7 +80,7 @@ class ChunkedData(ABC):
         self.dtype, self.sparse = np.dtype(dtype), sparse
 
     @abstractmethod
-    def total(self, function, *args):
+    def map_reduce(self, function, *args):
         """Return the sum over the blocks of ``function(block, *args)``, in the blocks' order.
 
         Blocks without rows are passed over.
@@ -94,7 +94,7 @@ class ChunkedData(ABC):
         """
 
     @abstractmethod
-    def walk(self, function, state, steps):
+    def fold(self, function, state, steps):
         """Return what becomes of a state on its way over blocks.
 
         Parameters
@@ -153,7 +153,7 @@ class ChunkedData(ABC):
     def moments(self):
         """Return the moments of the columns; they are found out once."""
         if self.found is None:
-            self.found = self.total(block_moments)
+            self.found = self.map_reduce(block_moments)
         return self.found
 
     def gram(self):
@@ -162,15 +162,15 @@ class ChunkedData(ABC):
         Products of float32 rows are formed at float32, twice as fast, and added up at float64.
         Where columns are so nearly dependent that this shows, a second pass forms them at float64.
         """
-        gram = self.total(block_gram, self.dtype)
+        gram = self.map_reduce(block_gram, self.dtype)
         if not gram.accurate(self.dtype) and self.dtype != np.float64:
-            gram = self.total(block_gram, np.dtype(float))
+            gram = self.map_reduce(block_gram, np.dtype(float))
         self.found, self.y_mean = gram.moments, gram.y_mean
         return gram
 
     def r2(self, predict):
         """Return the R² of what `predict` makes of X, averaged over the outputs."""
-        spread = self.total(block_spread, predict)
+        spread = self.map_reduce(block_spread, predict)
         with np.errstate(divide="ignore", invalid="ignore"):
             shares = spread.about_model / spread.about_mean
         constant = np.where(spread.about_model == 0, 0.0, 1.0)  # as in scikit-learn

@@ -64,7 +64,7 @@ class DaskData(ChunkedData):
                 for number, (_, y, weights) in enumerate(self.parts)
             )
 
-    def total(self, function, *args):
+    def map_reduce(self, function, *args):
         """Return the sum over the blocks; the first pass counts them, too."""
         args, loss = delayed(args, traverse=False), self.loss if self.lengths is None else None
         return self.take_in(
@@ -86,7 +86,7 @@ class DaskData(ChunkedData):
                 raise ValueError("sample_weight is zero for every row; a fit needs one.")
         return found.part
 
-    def walk(self, function, state, steps):
+    def fold(self, function, state, steps):
         """Return what becomes of a state that travels from block to block."""
         function, state = delayed(function, traverse=False), delayed(state, traverse=False)
         for number, step in steps:
@@ -129,7 +129,7 @@ def read(number, part, form):
             raise ValueError(f"y has {len(targets)} rows; X has {rows.shape[0]}. Rechunk one.")
         factors = checked_factors(weights, rows.shape[0], dtype)
         block = InMemoryData(rows, targets, factors)
-        return block if factors is None or factors.all() else block.rows(factors > 0)
+        return block if factors is None or factors.all() else block.select_rows(factors > 0)
 
     return named(checked, number)
 
@@ -207,7 +207,7 @@ def visited(number, part, form, function, state, step):
 
 def head(number, part, form, size):
     """Return the first rows of a block."""
-    return read(number, part, form).block(slice(0, size))
+    return read(number, part, form).slice_rows(slice(0, size))
 
 
 def dask_blocks(X, y, weights):

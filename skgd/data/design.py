@@ -88,7 +88,7 @@ class Design:
             self.X.dtype, copy=False
         )
 
-    def block(self, index):
+    def scaled_rows(self, index):
         """Return the inner rows at `index` (an array or a slice).
 
         Returns
@@ -104,16 +104,18 @@ class Design:
                 data = data / self.coordinates.scale[rows.indices]
             return SparseRows(data, rows.indices, rows.indptr, self.shift)
         rows = take_rows(self.X, index)
-        return rows if self.plain else self.coordinates.rows(rows)
+        return rows if self.plain else self.coordinates.scale_rows(rows)
 
     def squared_norms(self, intercept=True):
         """Return the squared norm of each inner row, with the 1 of the intercept or without."""
         norms = np.empty(self.n_rows)
         for start in range(0, self.n_rows, CHUNK):
-            norms[start : start + CHUNK] = _squared_norms(self.block(slice(start, start + CHUNK)))
+            norms[start : start + CHUNK] = _squared_norms(
+                self.scaled_rows(slice(start, start + CHUNK))
+            )
         return norms + 1 if self.fit_intercept and intercept else norms
 
-    def outer_squares(self, factors):
+    def weighted_gram(self, factors):
         """Return the sum over the rows of factor times outer square of (inner row, 1).
 
         Parameters
@@ -128,7 +130,7 @@ class Design:
         """
         size = self.X.shape[1] + 1
         if self.sparse:
-            return self._sparse_outer_squares(factors.astype(float, copy=False))
+            return self._sparse_weighted_gram(factors.astype(float, copy=False))
         squares, roots = np.zeros((size, size)), np.sqrt(factors, dtype=float)
         together = np.empty((min(len(roots), FEW), size))
         for start in range(0, len(roots), FEW):
@@ -141,7 +143,7 @@ class Design:
         scale = np.append(self.coordinates.scale, 1.0)
         return squares / np.outer(scale, scale)
 
-    def _sparse_outer_squares(self, factors):
+    def _sparse_weighted_gram(self, factors):
         weighted = self.X.multiply(factors[:, None]).tocsr()
         squares = (self.X.T @ weighted).toarray()
         squares /= np.outer(self.coordinates.scale, self.coordinates.scale)

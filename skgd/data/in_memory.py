@@ -72,7 +72,7 @@ class InMemoryData:
         """Whether descending on second moments is cheaper than on rows."""
         return not self.sparse and prefers_second_moments(*self.X.shape)
 
-    def rows(self, index):
+    def select_rows(self, index):
         """Return the rows at `index`, a mask or an array of numbers."""
         parts = (self.y, self.weights, self.groups)
         y, weights, groups = (None if part is None else part[index] for part in parts)
@@ -88,7 +88,7 @@ class InMemoryData:
         weights = None if self.weights is None else self.weights.astype(dtype)
         return InMemoryData(self.X.astype(dtype), self.y.astype(dtype), weights)
 
-    def block(self, here):
+    def slice_rows(self, here):
         """Return the rows of a slice, without a copy and without their numbers."""
         weights = None if self.weights is None else self.weights[here]
         return InMemoryData(self.X[here], self.y[here], weights)

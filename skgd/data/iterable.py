@@ -148,7 +148,7 @@ class IterableData(ChunkedData):
                 "object whose __iter__ begins anew each time."
             )
 
-    def total(self, function, *args):
+    def map_reduce(self, function, *args):
         """Return the sum over the blocks; the first pass counts them, too."""
         counting = self.lengths is None
         of = f"{function.__name__}{args}" if counting else ""
@@ -174,19 +174,19 @@ class IterableData(ChunkedData):
     def take_in(self, block):
         """Take the first rows of a block into the sample, if there is room."""
         if HEAD * len(self.heads) < SAMPLE_ROWS:
-            self.heads.append(block.block(slice(0, HEAD)))
+            self.heads.append(block.slice_rows(slice(0, HEAD)))
 
     def count(self):
         """Find `lengths` and `total_weight` out."""
         if self.lengths is None:
-            self.total(nothing)
+            self.map_reduce(nothing)
 
     def drawn(self):
         """Return the first rows of the first blocks."""
         self.count()
         return joined(self.heads)
 
-    def walk(self, function, state, steps):
+    def fold(self, function, state, steps):
         """Refuse: updates on single blocks are those of ``partial_fit``."""
         raise NotImplementedError
 

@@ -76,9 +76,9 @@ class MemmapData(ChunkedData):
         if self.weights is None:
             return InMemoryData(X, y, None)
         block = InMemoryData(X, y, np.asarray(self.weights[here]).astype(self.dtype, copy=False))
-        return block if block.weights.all() else block.rows(block.weights > 0)
+        return block if block.weights.all() else block.select_rows(block.weights > 0)
 
-    def total(self, function, *args):
+    def map_reduce(self, function, *args):
         """Return the sum over the blocks; as many at a time as BLAS would use threads."""
 
         def part(number):
@@ -90,7 +90,7 @@ class MemmapData(ChunkedData):
 
         return in_threads(lambda i: named(part, i, i), range(len(self.edges)), summed)
 
-    def walk(self, function, state, steps):
+    def fold(self, function, state, steps):
         """Return what becomes of a state on its way over blocks, one after the other."""
         for number, step in steps:
             block = named(self.read, number, number)
@@ -108,7 +108,7 @@ class MemmapData(ChunkedData):
         numbers = spaced(len(self.edges), 64)
         size = sample_size(self, len(numbers))
         parts = [self.read(number) for number in numbers]
-        return joined([part.block(slice(0, size)) for part in parts if len(part)])
+        return joined([part.slice_rows(slice(0, size)) for part in parts if len(part)])
 
     def check_targets(self, loss):
         """Refuse targets for which a loss makes no sense."""

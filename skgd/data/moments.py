@@ -36,7 +36,7 @@ class FeatureMoments:
         deviations = _weighted_sum(X, weights, lambda rows: (rows - mean) ** 2)
         return cls(count, mean, deviations)
 
-    def merged(self, other):
+    def merge(self, other):
         """Return the moments of both sets of rows together.
 
         References
@@ -51,7 +51,7 @@ class FeatureMoments:
         deviations = self.deviations + other.deviations + self.count * share * shift**2
         return FeatureMoments(count, mean, deviations)
 
-    __add__ = merged
+    __add__ = merge
 
     @property
     def variance(self):

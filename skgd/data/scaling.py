@@ -50,7 +50,7 @@ class FeatureScaling:
         intercept = theta[..., -1] - coef @ self.center
         return coef.astype(theta.dtype), intercept.astype(theta.dtype)
 
-    def moved(self, theta, new):
+    def reparametrize(self, theta, new):
         """Return the inner parameters that describe the same function in `new` coordinates."""
         plain = type(self) is type(new) is FeatureScaling
         same = np.array_equal(self.center, new.center) and np.array_equal(self.scale, new.scale)
@@ -58,7 +58,7 @@ class FeatureScaling:
             return theta
         return new.to_scaled(*self.to_original(theta.astype(float)), theta.dtype)
 
-    def rows(self, X):
+    def scale_rows(self, X):
         """Return the inner rows of rows of X, a dense array, at their dtype."""
         return (X - self.center.astype(X.dtype)) / self.scale.astype(X.dtype)
 

@@ -135,7 +135,7 @@ class SecondMoments:
             max(self.rounding, other.rounding),
         )
 
-    merged = __add__
+    merge = __add__
 
     @property
     def finite(self):

@@ -38,35 +38,35 @@ class Whitened(FeatureScaling):
     ----------
     center, scale : arrays of shape (d,)
         What is subtracted from, and what divides, each column, at first.
-    turn : array of shape (d, d)
+    rotation : array of shape (d, d)
         What the rows are multiplied by then.
     """
 
-    turn: np.ndarray
+    rotation: np.ndarray
 
     @property
-    def straight(self):
-        """The coordinates before the turn."""
+    def without_rotation(self):
+        """The coordinates before the rotation."""
         return FeatureScaling(self.center, self.scale)
 
     def to_scaled(self, coef, intercept, dtype):
         """Return the inner parameters of a model given in the data's own units."""
-        theta = self.straight.to_scaled(coef, intercept, float)
-        theta[..., :-1] = np.linalg.solve(self.turn, theta[..., :-1].T).T
+        theta = self.without_rotation.to_scaled(coef, intercept, float)
+        theta[..., :-1] = np.linalg.solve(self.rotation, theta[..., :-1].T).T
         return theta.astype(dtype)
 
     def to_original(self, theta):
         """Return coefficients and intercept in the data's own units, at the dtype of `theta`."""
-        rotated = np.concatenate([theta[..., :-1] @ self.turn.T, theta[..., -1:]], axis=-1)
-        return self.straight.to_original(rotated)
+        rotated = np.concatenate([theta[..., :-1] @ self.rotation.T, theta[..., -1:]], axis=-1)
+        return self.without_rotation.to_original(rotated)
 
-    def rows(self, X):
+    def scale_rows(self, X):
         """Return the inner rows of rows of X."""
-        return super().rows(X) @ self.turn
+        return super().scale_rows(X) @ self.rotation
 
     def scale_gradient(self, sums, total):
         """Return the sum of slope times inner row, given that of slope times row and of slopes."""
-        return super().scale_gradient(sums, total) @ self.turn
+        return super().scale_gradient(sums, total) @ self.rotation
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ def whiten(data, coordinates, gram, fit_intercept):
     hessian = gram.hessian(coordinates, fit_intercept)[:-1, :-1]
     constant = ~np.isfinite(coordinates.scale)
     hessian[constant, constant] = 1
-    turn = whitening_matrix(hessian, FLOOR)
-    inner = whitened_second_moments(data, with_rotation(coordinates, turn))
+    rotation = whitening_matrix(hessian, FLOOR)
+    inner = whitened_second_moments(data, with_rotation(coordinates, rotation))
     squares = inner.hessian(coordinates, fit_intercept)[:-1, :-1]
     squares[constant, constant] = 1
     if np.linalg.eigvalsh(squares)[0] * FLOOR <= visible(coordinates) ** 2:
@@ -117,12 +117,12 @@ def whiten(data, coordinates, gram, fit_intercept):
         covariance=rest.T @ inner.covariance @ rest,
         cross=rest.T @ inner.cross,
     )
-    return with_rotation(coordinates, turn @ rest), moments
+    return with_rotation(coordinates, rotation @ rest), moments
 
 
-def with_rotation(coordinates, turn):
-    """Return coordinates with a turn."""
-    return Whitened(coordinates.center, coordinates.scale, turn)
+def with_rotation(coordinates, rotation):
+    """Return coordinates with a rotation."""
+    return Whitened(coordinates.center, coordinates.scale, rotation)
 
 
 def whitening_matrix(squares, floor):
@@ -141,7 +141,7 @@ def whitened_second_moments(data, coordinates):
     """Return the second moments of inner rows and targets."""
     total = None
     for start in range(0, len(data), CHUNK):
-        block = data.block(slice(start, start + CHUNK))
-        part = SecondMoments.of(coordinates.rows(block.X), block.y, block.weights)
+        block = data.slice_rows(slice(start, start + CHUNK))
+        part = SecondMoments.of(coordinates.scale_rows(block.X), block.y, block.weights)
         total = part if total is None else total + part
     return WhitenedSecondMoments(**vars(total))

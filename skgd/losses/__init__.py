@@ -4,7 +4,8 @@ Each class holds one formula of a prediction ``p`` (the linear predictor ``x @ c
 and a target ``y``; both may be arrays or scalars. Where the model is of a function of the mean, the
 link, :meth:`Loss.inverse_link` leads back from ``p``. A new loss is a frozen dataclass deriving
 from :class:`Loss`, in the room of its kin, plus one line in ``LOSSES``; the shared tests find it
-there."""
+there.
+"""
 
 from skgd.losses._base import Loss
 from skgd.losses._base import weighted_quantile as weighted_quantile

@@ -221,7 +221,7 @@ class Line:
     function: Function
     point: Any
 
-    def curvature(self, direction):
+    def directional_curvature(self, direction):
         """Return the second derivative along `direction`: how the gradient changes."""
         ahead = self.function.at(self.point.theta + direction)
         return 0.0 if ahead is None else (ahead.gradient - self.point.gradient).dot(direction)

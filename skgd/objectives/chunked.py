@@ -96,7 +96,7 @@ class ChunkedObjective:
         """How a block makes its part of the sum: frame, mean weight, and rows of all blocks."""
         return self.frame.bare, self.mean_weight, self.design.n_rows
 
-    def under(self, loss):
+    def with_loss(self, loss):
         """Return the same under another loss."""
         return replace(self, frame=replace(self.frame, loss=loss))
 
@@ -122,26 +122,26 @@ class ChunkedObjective:
 
     def value(self, theta):
         """Return the objective at `theta`."""
-        return float(self.blocks.total(block_value, self.part, theta)) + self.penalty(theta)
+        return float(self.blocks.map_reduce(block_value, self.part, theta)) + self.penalty(theta)
 
-    def at(self, theta):
+    def evaluate(self, theta):
         """Return the :class:`~skgd.objectives.Point` at `theta`."""
-        value, gradient = self.blocks.total(block_point, self.part, theta).parts
+        value, gradient = self.blocks.map_reduce(block_point, self.part, theta).parts
         gradient = (gradient + self.l2 * theta).astype(theta.dtype)
         return Point(theta, float(value) + self.penalty(theta), gradient)
 
-    def distance(self, point):
+    def min_subgradient_norm(self, point):
         """Return the norm of the smallest subgradient at `point`: zero at the minimum."""
-        return penalties.distance(point.theta, point.gradient, self.l1)
+        return penalties.min_subgradient_norm(point.theta, point.gradient, self.l1)
 
-    def curvature(self, direction):
+    def directional_curvature(self, direction):
         """Return the second derivative of a squared error along `direction`, of each output."""
-        along = self.blocks.total(block_curvature, self.part, direction)
+        along = self.blocks.map_reduce(block_curvature, self.part, direction)
         return (along + np.sum(self.l2 * direction**2, axis=-1))[..., None]
 
     def hessian_product(self, vector, bound):
         """Return the Hessian times `vector`, for losses of curvature `bound`."""
-        product = self.blocks.total(block_hessian_product, self.part, vector, bound)
+        product = self.blocks.map_reduce(block_hessian_product, self.part, vector, bound)
         return product.astype(vector.dtype) + self.l2 * vector
 
     def order(self, rng):
@@ -161,17 +161,17 @@ class ChunkedObjective:
     def subsample(self, factor):
         """Return None: single rows are not at hand."""
 
-    def along(self, point, step):
+    def restrict_to_line(self, point, step):
         """Return the :class:`ChunkedLineRestriction` from `point` along `step`."""
         return ChunkedLineRestriction(self, point, step)
 
     def hessians(self, point, known=None):
         """Return the Hessian of the loss at `point`, of each output; nothing of it is kept."""
-        return self.blocks.total(block_hessians, self.part, point.theta), None
+        return self.blocks.map_reduce(block_hessians, self.part, point.theta), None
 
     def check_defined(self, theta):
         """Refuse a loss that is not a number at `theta`."""
-        self.blocks.total(block_check, self.part, theta)
+        self.blocks.map_reduce(block_check, self.part, theta)
 
 
 @dataclass(frozen=True)
@@ -196,9 +196,9 @@ class ChunkedLineRestriction:
         """Return the objective after a share of the step."""
         return self.objective.value(self.point.theta + share * self.step)
 
-    def at(self, share):
+    def evaluate(self, share):
         """Return the :class:`~skgd.objectives.Point` after a share of the step."""
-        return self.objective.at(self.point.theta + share * self.step)
+        return self.objective.evaluate(self.point.theta + share * self.step)
 
 
 def on_block(block, part):
@@ -216,14 +216,14 @@ def block_value(block, part, theta):
 def block_point(block, part, theta):
     """Return a block's part of the objective and of its gradient, at float64."""
     objective, share = on_block(block, part)
-    point = objective.at(theta)
+    point = objective.evaluate(theta)
     return Totals((share * point.value, share * point.gradient.astype(float)))
 
 
 def block_curvature(block, part, direction):
     """Return a block's part of the second derivative along a direction."""
     objective, share = on_block(block, part)
-    return share * objective.curvature(direction)[..., 0].astype(float)
+    return share * objective.directional_curvature(direction)[..., 0].astype(float)
 
 
 def block_hessian_product(block, part, vector, bound):
@@ -235,7 +235,7 @@ def block_hessian_product(block, part, vector, bound):
 def block_hessians(block, part, theta):
     """Return a block's part of the Hessians, of shape (k, d + 1, d + 1) or (d + 1, d + 1)."""
     objective, share = on_block(block, part)
-    return share * objective.hessians(objective.at(theta))[0]
+    return share * objective.hessians(objective.evaluate(theta))[0]
 
 
 def block_check(block, part, theta):

@@ -61,7 +61,7 @@ class Objective:
         """The objective on rows that stand for all: on all of them, as they are in memory."""
         return self
 
-    def under(self, loss):
+    def with_loss(self, loss):
         """Return the same under another loss."""
         return replace(self, loss=loss)
 
@@ -69,7 +69,7 @@ class Objective:
         """Return the updates in an epoch."""
         return -(-self.design.n_rows // batch_size)
 
-    def rows(self, index):
+    def select_rows(self, index):
         """Return the objective on some of the rows alone, with their factors as they are."""
         weights = None if self.weights is None else self.weights[index]
         design = replace(self.design, X=self.design.X[index])
@@ -82,15 +82,15 @@ class Objective:
         if n_rows < 8 * size:
             return None
         rows = np.random.default_rng(0).choice(n_rows, size, replace=False)
-        return self.rows(np.sort(rows))
+        return self.select_rows(np.sort(rows))
 
-    def outputs(self):
+    def split_outputs(self):
         """Return the objectives of the single outputs."""
         if self.y.ndim == 1:
             return [self]
         return [replace(self, y=np.ascontiguousarray(y)) for y in self.y.T]
 
-    def curvatures(self, predictions):
+    def pointwise_hessian(self, predictions):
         """Return the weighted curvature of the loss at each prediction, or a bound on it."""
         curvatures = self.loss.gradient_lipschitz
         if self.loss.has_hessian():
@@ -141,7 +141,7 @@ class Objective:
                 "must be defined for every prediction."
             )
 
-    def at(self, theta, predictions=None):
+    def evaluate(self, theta, predictions=None):
         """Return the :class:`Point` at `theta`, whose predictions may be at hand."""
         if predictions is None:
             predictions = self.design.predict(theta)
@@ -149,11 +149,11 @@ class Objective:
         gradient = self.design.gradient(slopes) + self.l2 * theta
         return Point(theta, self.value_of(predictions, theta), gradient, predictions)
 
-    def distance(self, point):
+    def min_subgradient_norm(self, point):
         """Return the norm of the smallest subgradient at `point`: zero at the minimum."""
-        return penalties.distance(point.theta, point.gradient, self.l1)
+        return penalties.min_subgradient_norm(point.theta, point.gradient, self.l1)
 
-    def curvature(self, direction):
+    def directional_curvature(self, direction):
         """Return the second derivative of a squared error along `direction`, of each output."""
         along = self.weighted(self.design.predict(direction) ** 2).sum(axis=0)
         return (along + np.sum(self.l2 * direction**2, axis=-1))[..., None]
@@ -166,7 +166,7 @@ class Objective:
         along = (along / self.design.n_rows).astype(self.y.dtype, copy=False)
         return bound * self.design.gradient(along) + self.l2 * vector
 
-    def along(self, point, step):
+    def restrict_to_line(self, point, step):
         """Return the :class:`LineRestriction` from `point` along `step`."""
         return LineRestriction(self, self.with_predictions(point), step, self.design.predict(step))
 
@@ -198,7 +198,8 @@ class Objective:
             found = [IncrementalHessian.of(self.design, column) for column in columns]
         else:
             found = [
-                bent.moved(self.design, column) for bent, column in zip(known, columns, strict=True)
+                bent.update(self.design, column)
+                for bent, column in zip(known, columns, strict=True)
             ]
         hessians = np.stack([bent.squares for bent in found])
         return hessians.reshape(*self.y.shape[1:], *hessians.shape[1:]), found

@@ -26,9 +26,9 @@ class IncrementalHessian:
     @classmethod
     def of(cls, design, factors):
         """Return the sum over all rows."""
-        return cls(factors, design.outer_squares(factors))
+        return cls(factors, design.weighted_gram(factors))
 
-    def moved(self, design, factors):
+    def update(self, design, factors):
         """Return the sum for other factors, in which those that have hardly changed are the old.
 
         Where losses bend little or much and nothing in between, few rows change near the minimum.
@@ -44,5 +44,5 @@ class IncrementalHessian:
             rows = np.flatnonzero(noticed & (sign * change > 0))
             if len(rows):
                 some = replace(design, X=design.X[rows])
-                squares += sign * some.outer_squares(np.abs(change[rows]))
+                squares += sign * some.weighted_gram(np.abs(change[rows]))
         return IncrementalHessian(np.where(noticed, factors, self.factors), squares)

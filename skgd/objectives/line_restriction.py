@@ -38,6 +38,6 @@ class LineRestriction:
         theta, predictions = self.there(share)
         return self.objective.value_of(predictions, theta)
 
-    def at(self, share):
+    def evaluate(self, share):
         """Return the :class:`Point` after a share of the step."""
-        return self.objective.at(*self.there(share))
+        return self.objective.evaluate(*self.there(share))

@@ -23,7 +23,7 @@ class QuadraticModel:
     ----------
     objective : Objective
         What is modelled.
-    base : Point
+    anchor : Point
         The point expanded around.
     hess : array of shape (d + 1, d + 1)
         Second derivatives of the smooth part, the same for every output.
@@ -32,7 +32,7 @@ class QuadraticModel:
     """
 
     objective: Objective
-    base: Point
+    anchor: Point
     hess: np.ndarray
     accurate: bool = False
 
@@ -47,8 +47,8 @@ class QuadraticModel:
         intercept = theta[..., -1].astype(float)
         gradient = gram.gradient(design.coordinates, intercept, design.fit_intercept)
         hess = gram.hessian(design.coordinates, design.fit_intercept) + np.diag(objective.l2)
-        base = Point(theta, gram.value(intercept), gradient.astype(theta.dtype))
-        return cls(objective, base, hess.astype(theta.dtype), gram.accurate(theta.dtype))
+        anchor = Point(theta, gram.value(intercept), gradient.astype(theta.dtype))
+        return cls(objective, anchor, hess.astype(theta.dtype), gram.accurate(theta.dtype))
 
     @property
     def l1(self):
@@ -66,23 +66,26 @@ class QuadraticModel:
 
     def value(self, theta):
         """Return the objective at `theta`."""
-        return self.at(theta).value
+        return self.evaluate(theta).value
 
-    def at(self, theta):
+    def evaluate(self, theta):
         """Return the :class:`Point` at `theta`."""
-        moved = theta - self.base.theta
+        moved = theta - self.anchor.theta
         bent = moved @ self.hess
-        rise = np.sum((self.base.gradient + 0.5 * bent) * moved, dtype=float)
+        rise = np.sum((self.anchor.gradient + 0.5 * bent) * moved, dtype=float)
         value = (
-            self.base.value + float(rise) + self.l1_value(theta) - self.l1_value(self.base.theta)
+            self.anchor.value
+            + float(rise)
+            + self.l1_value(theta)
+            - self.l1_value(self.anchor.theta)
         )
-        return Point(theta, value, self.base.gradient + bent)
+        return Point(theta, value, self.anchor.gradient + bent)
 
-    def distance(self, point):
+    def min_subgradient_norm(self, point):
         """Return the norm of the smallest subgradient at `point`: zero at the minimum."""
-        return self.objective.distance(point)
+        return self.objective.min_subgradient_norm(point)
 
-    def curvature(self, direction):
+    def directional_curvature(self, direction):
         """Return the second derivative along `direction`, of each output."""
         return np.sum(direction * (direction @ self.hess), axis=-1, keepdims=True)
 
@@ -90,6 +93,6 @@ class QuadraticModel:
         """Return the Hessian times `vector`."""
         return self.hess @ vector
 
-    def around(self, point):
+    def recentre(self, point):
         """Return the expansion around another point, whose gradient came from the rows."""
-        return replace(self, base=point)
+        return replace(self, anchor=point)

@@ -120,8 +120,9 @@ class NewtonCG(BatchOptimizer):
               \qquad H = \frac1n \sum_i s_i q_i \tilde x_i \tilde x_i^\top
 
     with the second derivatives q of the loss (:meth:`~skgd.losses.Loss.hessian`), and a step a that
-    is halved until the objective falls. With an l1 penalty, accelerated proximal steps take the place
-    of the conjugate gradients. It needs few passes over the rows, each of which costs :math:`n d^2`.
+    is halved until the objective falls. With an l1 penalty, accelerated proximal steps take the
+    place of the conjugate gradients. It needs few passes over the rows, each of which costs
+    :math:`n d^2`.
 
     References
     ----------

@@ -49,7 +49,7 @@ class Slice:
         )
         if not objective.quadratic and len(data) > MOST_ROWS:
             rows = np.random.default_rng(0).choice(len(data), MOST_ROWS, replace=False)
-            objective = objective.rows(np.sort(rows))
+            objective = objective.select_rows(np.sort(rows))
             self.note = ", ".join(filter(None, [self.note, f"{MOST_ROWS} rows drawn at random"]))
         self.objective = objective
         intercept = np.asarray(model._fit_state.intercept, dtype=float).reshape(coef.shape[:-1])
@@ -70,7 +70,7 @@ class Slice:
 
     def quadratic(self, moves):
         """Return the objective after moves, by its expansion around the model."""
-        point = self.objective.at(self.theta)
+        point = self.objective.evaluate(self.theta)
         unit, bound = np.eye(self.theta.shape[-1]), self.objective.loss.gradient_lipschitz
         hess = np.array([self.objective.hessian_product(unit[at], bound) for at in self.pair])
         slope = point.gradient.reshape(-1, self.theta.shape[-1])[self.output, self.pair]

@@ -335,7 +335,7 @@ class BaseGDRegressor(
             batch_size = self._batch_size(whole.design.n_rows)
             part = streaming or whole.is_chunked
             found = automatic.stages(components, whole.sample, batch_size, part)
-            stages = [whole.under(stage.loss) for stage in found]
+            stages = [whole.with_loss(stage.loss) for stage in found]
         for objective in stages:
             model = (
                 objective if gram is None else QuadraticModel.from_second_moments(objective, gram)

@@ -186,8 +186,10 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
             return StoppingCriteria()
         if self.early_stopping:
             return StoppingCriteria(plateau=NoImprovement(self.tol, self.n_iter_no_change))
-        constant = problem.model.at(problem.objective.intercept_only())
-        gradient = GradientNorm(self.tol, problem.model.distance(constant), abs(constant.value))
+        constant = problem.model.evaluate(problem.objective.intercept_only())
+        gradient = GradientNorm(
+            self.tol, problem.model.min_subgradient_norm(constant), abs(constant.value)
+        )
         if not isinstance(problem.schedule, Adaptive):
             return StoppingCriteria(gradient=gradient)
         stalls = NoImprovement(self.tol, self.n_iter_no_change, relative=True)

@@ -75,7 +75,7 @@ def init_fit_state(estimator, data, components, start, gram=None):
     history = History()
     if estimator.warm_start and hasattr(estimator, "_fit_state"):
         history = estimator._fit_state.history.copy()
-    state = State.at(theta, np.random.default_rng(seed_of(estimator.random_state)))
+    state = State.initial(theta, np.random.default_rng(seed_of(estimator.random_state)))
     return FitState(state, coordinates, moments, data.total_weight, len(data), history)
 
 
@@ -108,7 +108,7 @@ def whiten_if_ill_conditioned(estimator, data, components, fit_state, gram):
     if found is None:
         return fit_state, gram
     coordinates, gram = found
-    theta = fit_state.coordinates.moved(fit_state.state.theta, coordinates)
+    theta = fit_state.coordinates.reparametrize(fit_state.state.theta, coordinates)
     state = replace(fit_state.state, theta=theta)
     return replace(fit_state, coordinates=coordinates, state=state), gram
 
@@ -119,7 +119,7 @@ def resume_fit_state(estimator, data, components):
     moments = None
     if estimator.standardize:
         moments = data.moments()
-        moments = moments if last.moments is None else last.moments.merged(moments)
+        moments = moments if last.moments is None else last.moments.merge(moments)
     coordinates = coordinates_of(estimator, data, moments, components)
     state = copy.deepcopy(last.state)
     if not (
@@ -133,8 +133,8 @@ def resume_fit_state(estimator, data, components):
     else:
         state = replace(
             state,
-            theta=last.coordinates.moved(state.theta, coordinates),
-            mean=last.coordinates.moved(state.mean, coordinates),
+            theta=last.coordinates.reparametrize(state.theta, coordinates),
+            mean=last.coordinates.reparametrize(state.mean, coordinates),
         )
     if components.schedule is None:
         # What a search remembers of other rows says nothing about these, and a stream may

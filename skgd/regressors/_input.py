@@ -50,7 +50,7 @@ def checked_rows(estimator, X, y, sample_weight, groups, reset, finite=True):
     data = InMemoryData(canonical(X), y, weights, checked_groups(groups, X))
     if weights is None or weights.all():
         return data
-    return data.rows(weights > 0) if weights.any() else None
+    return data.select_rows(weights > 0) if weights.any() else None
 
 
 def chunked_rows(X, y, name, weights):
@@ -152,7 +152,7 @@ def held_out(estimator, data):
     if not len(train):
         raise ValueError(f"{source} leaves no row to train on.")
     # In the order in which they stand, so that an unshuffled epoch visits them as they came.
-    training, validation = data.rows(np.sort(train)), data.rows(np.sort(test))
+    training, validation = data.select_rows(np.sort(train)), data.select_rows(np.sort(test))
     check_scorable(validation, source)
     return training, validation
 

@@ -96,7 +96,7 @@ def numpy_executor(problem):
         if len(rates) < problem.updates_per_epoch:
             visits = slice(start, start + len(rates) * problem.batch_size)
             rows = visits if order is None else order[visits]
-            part = replace(problem, objective=problem.objective.rows(rows))
+            part = replace(problem, objective=problem.objective.select_rows(rows))
             return numpy_executor(part)(state, None, rates)
         if lazy_sparse.applies(problem):
             return lazy_sparse.run_epoch(problem, state, order, rates)

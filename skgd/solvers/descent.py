@@ -78,7 +78,7 @@ class _Descent:
             updates_per_epoch=problem.updates_per_epoch,
             max_iter=problem.planned_epochs,
         )
-        self.point = problem.model.at(state.theta) if problem.batch_size is None else None
+        self.point = problem.model.evaluate(state.theta) if problem.batch_size is None else None
         self.start = self.point.value if self.point else problem.objective.value(state.theta)
         if not np.isfinite(self.start):
             problem.objective.check_defined(state.theta)
@@ -340,15 +340,18 @@ class _Descent:
             model.accurate and self.tests.gradient.tol > 0
         ):
             return True
-        point = self.problem.objective.at(self.state.theta)
-        norm, (last, state, where) = self.problem.objective.distance(point), self.expanded_at
+        point = self.problem.objective.evaluate(self.state.theta)
+        norm, (last, state, where) = (
+            self.problem.objective.min_subgradient_norm(point),
+            self.expanded_at,
+        )
         if norm > last:  # rounding has led away: the point before was the better one
             self.state, self.point, norm = state, where, last
         if self.tests.gradient.small(norm) or norm > 0.5 * last:
             self.final["gradient_norm"] = norm
             return True
         self.expanded_at = norm, self.state, point
-        self.problem = replace(self.problem, model=model.around(point))
+        self.problem = replace(self.problem, model=model.recentre(point))
         self.point, self.state = point, replace(self.state, memory={})
         self.tests.gradient.restart()
         return False
@@ -376,14 +379,14 @@ class _Descent:
         row = {"epoch": epoch, "learning_rate": float(rate), "time": perf_counter() - self.began}
         if problem.batch_size is None:
             row["objective"] = self.point.value
-            row["gradient_norm"] = problem.objective.distance(self.point)
+            row["gradient_norm"] = problem.objective.min_subgradient_norm(self.point)
         else:
             row["running_objective"] = float(value)
             if problem.record in ("objective", "path"):
-                point = problem.objective.at(model)
+                point = problem.objective.evaluate(model)
                 row["objective"], row["gradient_norm"] = (
                     point.value,
-                    problem.objective.distance(point),
+                    problem.objective.min_subgradient_norm(point),
                 )
         if self.tests.validate is not None:
             row["validation_score"] = self.tests.validate(model)

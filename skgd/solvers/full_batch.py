@@ -35,7 +35,7 @@ def run_update(problem, state, point, rate):
         point, rate = problem.newton.step(point)
     else:
         theta, rate = step_of(problem)(problem, state, point, rate)
-        point = problem.model.at(theta.astype(point.theta.dtype, copy=False))
+        point = problem.model.evaluate(theta.astype(point.theta.dtype, copy=False))
     return replace(state, theta=point.theta, t=state.t + 1), point, float(rate)
 
 

@@ -12,7 +12,7 @@ TRIALS = 100
 def exact_rate(model, point, direction):
     """Return the rate, of each output, that minimises a quadratic along `direction`."""
     slope = inner(point.gradient, direction)
-    curvature = model.curvature(direction)
+    curvature = model.directional_curvature(direction)
     bent = curvature > 0
     return np.where(bent, -slope / np.where(bent, curvature, 1), 0)
 

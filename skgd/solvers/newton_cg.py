@@ -46,13 +46,13 @@ class Newton:
         subsample = None if point.theta[..., :-1].any() else objective.subsample(SAMPLE)
         if subsample is None:
             return None
-        rest, start = Newton(subsample), subsample.at(point.theta)
-        here, enough = start, LEAP * subsample.distance(start)
+        rest, start = Newton(subsample), subsample.evaluate(point.theta)
+        here, enough = start, LEAP * subsample.min_subgradient_norm(start)
         for _ in range(LEAP_STEPS):
             here = rest.modelled_step(here)[0]
-            if subsample.distance(here) <= enough:
+            if subsample.min_subgradient_norm(here) <= enough:
                 break
-        there = objective.along(point, here.theta - point.theta).at(1.0)
+        there = objective.restrict_to_line(point, here.theta - point.theta).evaluate(1.0)
         worth = point.value - there.value >= 0.5 * (start.value - here.value)
         return (there, 1.0) if worth else None
 
@@ -84,12 +84,12 @@ def model_of(objective, point, hess):
 
 def minimised(model, forcing):
     """Return where the gradient of a model has fallen by a factor, and how far the model falls."""
-    start = point = model.at(model.base.theta)
-    enough = forcing * model.distance(start)
+    start = point = model.evaluate(model.anchor.theta)
+    enough = forcing * model.min_subgradient_norm(start)
     step = accelerated_steps(model) if model.l1.any() else conjugate_steps(model)
     for _ in range(INNER_STEPS):
-        point = model.at(step(point))
-        if model.distance(point) <= enough:
+        point = model.evaluate(step(point))
+        if model.min_subgradient_norm(point) <= enough:
             break
     return point.theta, start.value - point.value
 
@@ -120,9 +120,9 @@ def accelerated_steps(model):
 def damped(objective, point, step, promised):
     """Return a point along `step` at which the objective falls as promised, and its share."""
     rounding = 4 * np.finfo(step.dtype).eps * abs(point.value)
-    share, ray = 1.0, objective.along(point, step)
+    share, ray = 1.0, objective.restrict_to_line(point, step)
     for _ in range(HALVINGS):
         if ray.value(share) <= point.value - ENOUGH * share * promised + rounding:
-            return ray.at(share), share
+            return ray.evaluate(share), share
         share /= 2
     return point, 0.0

@@ -165,7 +165,7 @@ class State:
     averaged: bool = False
 
     @classmethod
-    def at(cls, theta, rng):
+    def initial(cls, theta, rng):
         """Return the state of a descent that starts at `theta`."""
         return cls(theta, *(np.zeros_like(theta) for _ in range(5)), rng=rng)
 

@@ -112,7 +112,7 @@ class Progress:
 
 def progress(objective, tol, patience):
     """Return the test of the objectives that its outputs have at snapshots."""
-    unit = [part.value(part.intercept_only()) for part in objective.outputs()]
+    unit = [part.value(part.intercept_only()) for part in objective.split_outputs()]
     return Progress(tol, patience, np.abs(unit))
 
 

@@ -29,7 +29,7 @@ def run_epoch(problem, state):
     old = state.memory.get("gram")
     if old is None and seen.weight > 0:
         old = of_model(state.theta, objective.design, new, seen.weight)
-    gram = new if old is None else old.merged(new)
+    gram = new if old is None else old.merge(new)
     strength = seen.unit / seen.mean_weight  # moments are those of weights whose mean is 1
     whole = replace(objective, l1=objective.l1 * strength, l2=objective.l2 * strength)
     expansion = QuadraticModel.from_second_moments(whole, gram)
@@ -46,12 +46,15 @@ def run_epoch(problem, state):
 
 def descended(expansion, theta):
     """Return where descent from `theta` leads; where rounding is all that is left, `theta`."""
-    point = expansion.at(theta)
-    norm, scale = expansion.distance(point), expansion.distance(expansion.base)
+    point = expansion.evaluate(theta)
+    norm, scale = (
+        expansion.min_subgradient_norm(point),
+        expansion.min_subgradient_norm(expansion.anchor),
+    )
     if norm <= ROUNDING * scale:
         return theta
     forcing = max(FORCING, ROUNDING * scale / norm)
-    found, fall = minimised(expansion.around(point), forcing)
+    found, fall = minimised(expansion.recentre(point), forcing)
     return found if fall > 0 else theta
 
 

@@ -53,7 +53,9 @@ class SVRGSolver:
         self.updates = problem.updates_per_epoch
         norms = objective.design.squared_norms()
         batch_size = max(problem.batch_size, smallest_batch(objective.design))
-        self.courses = [Course(part, norms, batch_size, svrg_epoch) for part in objective.outputs()]
+        self.courses = [
+            Course(part, norms, batch_size, svrg_epoch) for part in objective.split_outputs()
+        ]
 
     def __call__(self, state, order, rates):
         """Run one epoch; return the state after it, and its objective."""
@@ -166,7 +168,7 @@ class Course:
             held = penalties.soft_threshold(gradient, objective.l1)
             gradient = np.where(theta != 0, gradient + objective.l1 * np.sign(theta), held)
             free = free * ((theta != 0) | (held != 0))
-        curvatures = objective.curvatures(self.predictions)
+        curvatures = objective.pointwise_hessian(self.predictions)
         return svrg_epoch.Model(objective.design, gradient * free, curvatures, objective.l2, free)
 
     def clip_row_curvature(self, model):
@@ -189,7 +191,10 @@ class Course:
         """Return the largest curvature of a model, nearly, from a sample of its rows."""
         if self.sample is None:
             stride = -(-len(self.norms) // SAMPLE)
-            self.sample = slice(None, None, stride), model.design.block(slice(None, None, stride))
+            self.sample = (
+                slice(None, None, stride),
+                model.design.scaled_rows(slice(None, None, stride)),
+            )
         (here, rows), iterations = self.sample, ITERATIONS
         if self.vector is None:
             self.vector = np.random.default_rng(0).standard_normal(len(model.l2) - 1)

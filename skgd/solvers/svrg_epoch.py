@@ -77,7 +77,9 @@ def svrg_epoch(model, order, batch_size, rate):
     for start in range(0, n_rows, together):
         stop = min(start + together, n_rows)
         here = slice(start, stop) if order is None else order[start:stop]
-        move(delta, model.design.block(here), model.curvatures[here], model, steps, batch_size)
+        move(
+            delta, model.design.scaled_rows(here), model.curvatures[here], model, steps, batch_size
+        )
     return delta
 
 

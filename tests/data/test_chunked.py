@@ -144,7 +144,7 @@ def test_blocks_that_were_read_do_not_stay_in_memory(tmp_path, in_blocks, monkey
     monkeypatch.setattr(memmap, "BLOCK_BYTES", 2**20)
     X = mapped(np.ones((2**19, 8)), tmp_path)  # 32 MB
     blocks = MemmapData(X, np.ones(len(X)), None)
-    most = max(blocks.total(lambda block: [block.X.sum() * 0 + pages_of_files()]))
+    most = max(blocks.map_reduce(lambda block: [block.X.sum() * 0 + pages_of_files()]))
     assert most - pages_of_files() < 8 * 2**20
 
 
@@ -165,7 +165,7 @@ def test_an_epoch_visits_every_row_once_by_blocks_in_random_order(rows, tmp_path
     assert sorted(numbers) == list(range(len(objective.blocks.lengths)))
     assert numbers != sorted(numbers)
     assert len({seed for _, seed in order}) == len(order)
-    seen = objective.blocks.walk(lambda block, state, step: [*state, *block.y], [], order)
+    seen = objective.blocks.fold(lambda block, state, step: [*state, *block.y], [], order)
     assert sorted(seen) == list(range(500))
 
 

@@ -36,7 +36,7 @@ def test_products_are_those_of_the_dense_matrix(standardised, outputs, rng):
 def test_blocks_and_norms_are_those_of_the_dense_matrix(standardised):
     design, rows = standardised
     some = np.array([4, 0, 4])
-    assert_allclose(design.block(some), rows[some, :-1], rtol=1e-12)
+    assert_allclose(design.scaled_rows(some), rows[some, :-1], rtol=1e-12)
     seen = rows if design.fit_intercept else rows[:, :-1]
     assert_allclose(design.squared_norms(), (seen**2).sum(axis=1), rtol=1e-12)
 
@@ -51,7 +51,7 @@ def test_the_datas_own_coordinates_leave_rows_alone(rng):
     X = rng.normal(size=(5, 2))
     design = Design(X, FeatureScaling.identity(2), fit_intercept=True)
     assert design.plain
-    assert np.shares_memory(design.block(slice(1, 3)), X)
+    assert np.shares_memory(design.scaled_rows(slice(1, 3)), X)
 
 
 @pytest.mark.parametrize("outputs", [(), (2,)])
@@ -72,7 +72,7 @@ def test_standard_coordinates_have_a_unit_metric(fit_intercept, ridge, rng):
     X = rng.normal(size=(50, 3)) * [1, 100, 0.01] + [5, 0, -3]
     coordinates = FeatureScaling.standard(FeatureMoments.of(X), fit_intercept, ridge)
     design = Design(X, coordinates, fit_intercept)
-    inner = design.block(slice(None))
+    inner = design.scaled_rows(slice(None))
     mean_square = (inner**2).mean(axis=0) + ridge / coordinates.scale**2
     assert_allclose(mean_square, 1, rtol=1e-9)
     if fit_intercept:
@@ -86,7 +86,7 @@ def test_a_constant_column_has_no_variance_and_is_exactly_zero(value, n):
     moments = FeatureMoments.of(X)
     assert_array_equal(moments.variance, 0)
     coordinates = FeatureScaling.standard(moments, True, 0.0)
-    assert_array_equal(Design(X, coordinates, True).block(slice(None)), 0)
+    assert_array_equal(Design(X, coordinates, True).scaled_rows(slice(None)), 0)
     theta = coordinates.to_scaled([2.0], 1.0, float)
     assert_array_equal(theta, [0, 1 + 2 * moments.mean[0]])  # the intercept takes it over
 
@@ -98,7 +98,7 @@ def test_moments_in_parts_are_those_of_the_whole(offset, weighted, rng):
     weights = rng.uniform(0.5, 2, size=len(X)) if weighted else np.ones(len(X))
     merged = FeatureMoments.of(X[:10], weights[:10])
     for part in (slice(10, 11), slice(11, CHUNK), slice(CHUNK, None)):
-        merged = merged.merged(FeatureMoments.of(X[part], weights[part]))
+        merged = merged.merge(FeatureMoments.of(X[part], weights[part]))
     exact = (X - offset).astype(np.longdouble)  # the offset is a power of ten times one: exact
     mean = np.average(exact, axis=0, weights=weights)
     variance = np.average((exact - mean) ** 2, axis=0, weights=weights)

@@ -42,7 +42,7 @@ def test_gradient_is_the_finite_difference_of_the_value(loss, outputs, scale, we
         step = np.zeros_like(theta)
         step[at] = 1e-6
         difference[at] = (problem.value(theta + step) - problem.value(theta - step)) / 2e-6
-    assert_allclose(problem.at(theta).gradient, difference, rtol=1e-6, atol=1e-8)
+    assert_allclose(problem.evaluate(theta).gradient, difference, rtol=1e-6, atol=1e-8)
 
 
 def test_value_is_the_formula(small):
@@ -53,12 +53,12 @@ def test_value_is_the_formula(small):
     expected = np.mean(weights * 0.5 * (X @ coef + 0.3 - y) ** 2)
     expected += 0.1 * np.abs(coef).sum() + 0.2 * coef @ coef
     assert_allclose(problem.value(theta), expected, rtol=1e-14)
-    assert problem.at(theta).value == problem.value(theta)
+    assert problem.evaluate(theta).value == problem.value(theta)
 
 
 def test_an_intercept_that_is_not_fitted_does_not_move(small):
     problem = objective(*small, fit_intercept=False)
-    assert problem.at(np.ones(4)).gradient[-1] == 0
+    assert problem.evaluate(np.ones(4)).gradient[-1] == 0
     assert problem.intercept_only()[-1] == 0
 
 
@@ -69,15 +69,18 @@ def test_distance_is_zero_at_the_optimum_of_lasso(alpha, small):
     assert 0 < np.count_nonzero(lasso.coef_) < 3 or alpha == 0.01
     problem = objective(X, y, l1=alpha)
     optimum = np.append(lasso.coef_, lasso.intercept_)
-    assert problem.distance(problem.at(optimum)) < 1e-7
-    assert problem.distance(problem.at(optimum + 0.01)) > 1e-3
+    assert problem.min_subgradient_norm(problem.evaluate(optimum)) < 1e-7
+    assert problem.min_subgradient_norm(problem.evaluate(optimum + 0.01)) > 1e-3
 
 
 def test_distance_is_zero_at_the_optimum_of_ridge(small):
     X, y = small
     ridge = Ridge(alpha=0.2 * len(X)).fit(X, y)
     problem = objective(X, y, l2=0.2)
-    assert problem.distance(problem.at(np.append(ridge.coef_, ridge.intercept_))) < 1e-13
+    assert (
+        problem.min_subgradient_norm(problem.evaluate(np.append(ridge.coef_, ridge.intercept_)))
+        < 1e-13
+    )
 
 
 @pytest.mark.parametrize("outputs", [(), (2,)])
@@ -90,4 +93,4 @@ def test_curvature_along_a_direction_is_that_of_the_hessian(outputs, small):
     rows = np.column_stack([X, np.ones(len(X))])
     hessian = rows.T @ (weights[:, None] * rows) / len(X) + np.diag([0.3, 0.3, 0.3, 0])
     expected = np.einsum("...i,ij,...j->...", direction, hessian, direction)[..., None]
-    assert_allclose(problem.curvature(direction), expected, rtol=1e-12)
+    assert_allclose(problem.directional_curvature(direction), expected, rtol=1e-12)

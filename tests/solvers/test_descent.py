@@ -57,7 +57,7 @@ def problem(small):
 
 
 def begin():
-    return State.at(np.zeros(4), np.random.default_rng(0))
+    return State.initial(np.zeros(4), np.random.default_rng(0))
 
 
 def run(problem, state=None, tests=None, **kwargs):
@@ -239,7 +239,7 @@ def test_an_explosion_is_measured_by_the_larger_of_start_and_best_constant(probl
     start = np.mean(small[1] ** 2) / 2
     assert_allclose(descent(problem).explosion.reference, start)
     near = _Descent(
-        problem, State.at(np.array([0, 0, 0, small[1].mean()]), None), Exits(), History(), None
+        problem, State.initial(np.array([0, 0, 0, small[1].mean()]), None), Exits(), History(), None
     )
     assert_allclose(near.explosion.reference, constant)
     went_on = replace(begin(), reference=77.0, explosions=1)
@@ -325,7 +325,7 @@ def expanding(problem):
     design = Design(X, FeatureScaling(X.mean(axis=0), X.std(axis=0)), True)
     objective = Objective(design, y, None, SquaredError(), np.zeros(7), np.zeros(7))
     model = QuadraticModel.from_second_moments(objective, SecondMoments.of(X, y, None))
-    reference = objective.distance(objective.at(objective.intercept_only()))
+    reference = objective.min_subgradient_norm(objective.evaluate(objective.intercept_only()))
     tests = Exits(gradient=GradientNorm(tol=1e-13, reference=reference))
     params = dict(objective=objective, model=model, optimizer=ConjugateGradient())
     return replace(
@@ -335,15 +335,15 @@ def expanding(problem):
 
 def test_what_an_expansion_calls_small_is_small_on_the_rows(problem):
     problem, tests = expanding(problem)
-    state = State.at(problem.objective.intercept_only(), np.random.default_rng(0))
+    state = State.initial(problem.objective.intercept_only(), np.random.default_rng(0))
     outcome = descend(problem, state, tests, History())
     assert outcome.reason.is_success
     # What is told is the gradient on the rows, and no digit of it can be gained.
-    told = problem.objective.distance(problem.objective.at(outcome.state.theta))
+    told = problem.objective.min_subgradient_norm(problem.objective.evaluate(outcome.state.theta))
     assert_allclose(outcome.final["gradient_norm"], told, rtol=1e-9)
     alone = replace(problem, model=problem.objective)
     on_rows = descend(alone, state, expanding(problem)[1], History())
-    best = alone.objective.distance(alone.objective.at(on_rows.state.theta))
+    best = alone.objective.min_subgradient_norm(alone.objective.evaluate(on_rows.state.theta))
     assert told <= 10 * max(best, 1e-13 * tests.gradient.reference)
 
 
@@ -356,7 +356,7 @@ def doubtful(problem, small, last):
     tests = Exits(gradient=GradientNorm(tol=1e-3, reference=1.0, best_value=3.0, flat=7))
     doubt = descent(problem, tests, model=expansion)
     doubt.state = replace(doubt.state, theta=np.array([0.3, -0.2, 0.1, 0.5]), memory={"a": 1})
-    norm = problem.objective.distance(problem.objective.at(doubt.state.theta))
+    norm = problem.objective.min_subgradient_norm(problem.objective.evaluate(doubt.state.theta))
     doubt.expanded_at = last * norm, begin(), "the point before"
     return doubt, norm
 
@@ -372,8 +372,8 @@ def test_a_gradient_that_at_least_halved_is_followed_from_a_new_expansion(last, 
     assert doubt.verify_on_data() is False
     assert doubt.expanded_at[:2] == (norm, state)
     assert_array_equal(doubt.expanded_at[2].gradient, doubt.point.gradient)
-    assert_array_equal(doubt.problem.model.base.theta, state.theta)
-    assert_array_equal(doubt.point.gradient, problem.objective.at(state.theta).gradient)
+    assert_array_equal(doubt.problem.model.anchor.theta, state.theta)
+    assert_array_equal(doubt.point.gradient, problem.objective.evaluate(state.theta).gradient)
     assert_array_equal(doubt.state.theta, state.theta)
     assert doubt.state.memory == {}
     assert (doubt.tests.gradient.best_value, doubt.tests.gradient.flat) == (np.inf, 0)
@@ -494,7 +494,7 @@ def test_an_explosion_in_the_last_epoch_tells_all_that_others_do(problem):
     with pytest.raises(DivergedError) as error:
         run(replace(problem, schedule=Constant(1e4), max_iter=1))
     start = problem.objective.value(np.zeros(4))
-    landed = -1e4 * problem.objective.at(np.zeros(4)).gradient
+    landed = -1e4 * problem.objective.evaluate(np.zeros(4)).gradient
     assert error.value.args == (1, 1e4, start, problem.objective.value(landed))
 
 

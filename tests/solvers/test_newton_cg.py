@@ -34,10 +34,10 @@ def inner(design):
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
-def test_the_sum_of_outer_squares_is_that_of_all_rows(fit_intercept, design, rng):
+def test_the_sum_of_weighted_gram_is_that_of_all_rows(fit_intercept, design, rng):
     design, factors = replace(design, fit_intercept=fit_intercept), rng.random(3000)
     rows = inner(design)
-    assert_allclose(design.outer_squares(factors), (factors[:, None] * rows).T @ rows, atol=1e-9)
+    assert_allclose(design.weighted_gram(factors), (factors[:, None] * rows).T @ rows, atol=1e-9)
 
 
 @pytest.mark.parametrize("changed", [0, 300, 2000])
@@ -45,7 +45,7 @@ def test_a_moved_sum_has_the_new_factors_where_they_changed(changed, design, rng
     factors = 0.5 + rng.random(3000)
     new = factors * (1 + 0.001 * rng.random(3000))
     new[:changed] = 3 * rng.random(changed)
-    moved = IncrementalHessian.of(design, factors).moved(design, new)
+    moved = IncrementalHessian.of(design, factors).update(design, new)
     exact, rows = IncrementalHessian.of(design, moved.factors).squares, inner(design)
     assert_allclose(moved.squares, exact, atol=1e-9)
     assert_allclose(moved.squares, (new[:, None] * rows).T @ rows, rtol=0.02, atol=5)
@@ -54,7 +54,7 @@ def test_a_moved_sum_has_the_new_factors_where_they_changed(changed, design, rng
 
 
 def test_factors_that_fall_by_much_make_a_new_sum(design):
-    moved = IncrementalHessian.of(design, np.ones(3000)).moved(design, np.full(3000, 0.05))
+    moved = IncrementalHessian.of(design, np.ones(3000)).update(design, np.full(3000, 0.05))
     assert (moved.factors == 0.05).all()
 
 
@@ -78,7 +78,7 @@ def test_a_sample_that_misleads_is_not_followed(rng):
     objective = Objective(
         Design(X, FeatureScaling.identity(3), True), y, None, Huber(1.0), np.zeros(4), np.zeros(4)
     )
-    newton, start = Newton(objective), objective.at(objective.intercept_only())
+    newton, start = Newton(objective), objective.evaluate(objective.intercept_only())
     assert newton.leap(start) is None
     assert newton.step(start)[0].value < start.value
 
@@ -94,7 +94,7 @@ def test_there_is_no_sample_of_few_rows_and_none_beside_a_start(rng):
         np.zeros(4),
     )
     assert objective.subsample(20) is None
-    assert Newton(objective).leap(objective.at(np.ones(4))) is None
+    assert Newton(objective).leap(objective.evaluate(np.ones(4))) is None
 
 
 def test_a_median_ends_where_nothing_but_the_rounding_of_kinks_is_left(rng):

@@ -34,7 +34,7 @@ def regressors(**params):
 
 def direct(model, order, size, rate):
     """The recursion, row by row and batch by batch as it is written down."""
-    rows = np.column_stack([model.design.block(slice(None)) @ np.eye(4), np.ones(len(order))])
+    rows = np.column_stack([model.design.scaled_rows(slice(None)) @ np.eye(4), np.ones(len(order))])
     delta, steps = np.zeros(5), rate * model.free
     batches = [order[k : k + size] for k in range(0, len(order), size)]
     for number, batch in enumerate(batches, start=1):

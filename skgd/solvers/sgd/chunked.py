@@ -54,7 +54,7 @@ class BlockwiseEpochs:
         for block, seed in order:
             steps.append((block, Step(seed, rates, first)))
             first += self.updates(block, self.visit.problem.batch_size)
-        state, total = self.blocks.walk(self.visit, (state, 0.0), steps)
+        state, total = self.blocks.fold(self.visit, (state, 0.0), steps)
         return state, total / self.n_rows
 
 

@@ -57,7 +57,7 @@ def batches(problem, order, edges=None):
     for first in range(0, len(edges) - 1, together):
         cuts = edges[first : first + together + 1]
         here = slice(cuts[0], cuts[-1]) if order is None else order[cuts[0] : cuts[-1]]
-        rows = objective.design.block(here)
+        rows = objective.design.scaled_rows(here)
         parts = [
             part if part is None else take_rows(part, here)
             for part in (objective.y, objective.weights, norms)

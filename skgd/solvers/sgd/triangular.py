@@ -74,7 +74,7 @@ def run_epoch(problem, state, order, rates):
         stop = min(start + together, n_rows)
         here = slice(start, stop) if order is None else order[start:stop]
         weights = 1.0 if objective.weights is None else take_rows(objective.weights, here)
-        rows, wanted = objective.design.block(here), take_rows(targets, here)
+        rows, wanted = objective.design.scaled_rows(here), take_rows(targets, here)
         walk.over(rows, wanted, weights, rates[start:stop])
         if not walk.largest < problem.largest_slope:
             return None

@@ -86,7 +86,7 @@ def check_equal(problem, tolerance=1e-10, shuffled=True):
     start = rng.normal(size=shape).astype(problem.objective.y.dtype) * 0.1
     if not problem.objective.design.fit_intercept:
         start[..., -1] = 0
-    states = [State.at(start.copy(), None) for _ in range(2)]
+    states = [State.initial(start.copy(), None) for _ in range(2)]
     runs = choice.numpy_executor(problem), CompiledEpochs(problem)
     for epoch in range(2):
         order = rng.permutation(50) if shuffled else None
@@ -177,7 +177,7 @@ def test_single_precision(kind, batch_size):
 
 
 def test_diverging_steps_are_clipped_alike():
-    state = State.at(np.full(8, 1e13), None)
+    state = State.initial(np.full(8, 1e13), None)
     landed = []
     for on_divergence in ("go_on", "raise"):  # clipped, free
         problem = replace(make_task(batch_size=8), on_divergence=on_divergence)
@@ -191,7 +191,7 @@ def test_diverging_steps_are_clipped_alike():
 
 def test_a_state_is_not_changed():
     problem = make_task(average=1)
-    state = State.at(np.zeros(8), None)
+    state = State.initial(np.zeros(8), None)
     CompiledEpochs(problem)(state, None, np.full(50, 0.1))
     assert not state.theta.any()
     assert not state.mean.any()

@@ -499,13 +499,13 @@ def test_moments_and_products_are_those_of_dense_rows(layout, weighted, fit_inte
     one, other = (Design(rows, coordinates, fit_intercept) for rows in (X, S))
     assert_allclose(other.squared_norms(), one.squared_norms(), rtol=1e-12)
     factors = rng.uniform(size=40)
-    assert_allclose(other.outer_squares(factors), one.outer_squares(factors), atol=1e-12)
+    assert_allclose(other.weighted_gram(factors), one.weighted_gram(factors), atol=1e-12)
     for outputs in ((), (2,)):
         theta, slopes = rng.normal(size=(*outputs, 9)), rng.normal(size=(40, *outputs))
         assert_allclose(other.predict(theta), one.predict(theta), atol=1e-12)
         assert_allclose(other.gradient(slopes), one.gradient(slopes), atol=1e-12)
         for index in (slice(0, 1), slice(3, 20), np.array([4, 0, 9])):
-            inner, ours = one.block(index), other.block(index)
+            inner, ours = one.scaled_rows(index), other.scaled_rows(index)
             assert len(ours) == len(inner)
             vectors, some = theta[..., :-1].T, slopes[: len(inner)].T
             assert_allclose(ours @ vectors, inner @ vectors, atol=1e-12)

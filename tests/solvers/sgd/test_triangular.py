@@ -52,7 +52,7 @@ def test_blocks_of_rows_are_rows_one_by_one(l2, manner, shuffled, monkeypatch):
     order = rng.permutation(300) if shuffled else None
     rates = 0.1 / np.sqrt(np.arange(1.0, 301)) / problem.objective.design.X.shape[1]
     assert triangular.applies(problem, rates)
-    state = State.at(theta, None)
+    state = State.initial(theta, None)
     (ours, value), (theirs, expected) = (
         module.run_epoch(problem, state, order, rates) for module in (triangular, reference)
     )
@@ -78,7 +78,7 @@ def test_chunks_end_where_too_little_of_the_weights_is_left():
 def test_residuals_that_would_be_clipped_are_left_to_single_rows():
     problem = make_task()
     problem.objective.y[7] = 1e13
-    state, rates = State.at(np.zeros(5), None), np.full(300, 0.01)
+    state, rates = State.initial(np.zeros(5), None), np.full(300, 0.01)
     assert (
         triangular.run_epoch(replace(problem, on_divergence="raise"), state, None, rates)
         is not None
