@@ -414,7 +414,7 @@ def test_epochs_in_one_go_are_those_that_are_looked_at_one_by_one(params, monkey
         return model, {name: part for name, part in model.history_.items() if name != "time"}
 
     several, course = fitted()
-    goes, together = [], _Descent.together
+    goes, together = [], _Descent.lookahead
 
     def none_together(*args):
         goes.append(together(*args))
