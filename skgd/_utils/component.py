@@ -96,11 +96,13 @@ def resolve_component(parameter, value, registry, base, **flat):
         return component(**{name: number for name, number in flat.items() if name in names})
     if inspect.isclass(value) and issubclass(value, base):
         refuse(parameter, value, "an instance, not a class", f"Write {value.__name__}().")
+    bases = base if isinstance(base, tuple) else (base,)
+    modules = " or ".join(".".join(part.__module__.split(".")[:2]) for part in bases)
     listing = ", ".join(map(repr, registry))
     refuse(
         parameter,
         value,
-        f"one of {listing}, or an object of skgd.{base.__module__.split('.')[1]}",
+        f"one of {listing}, or an object of {modules}",
         nearest(value, list(registry)),
     )
 

@@ -10,6 +10,7 @@ from skgd.losses import Loss
 from skgd.optimizers import Optimizer
 from skgd.penalties import Penalty
 from skgd.schedules import Schedule
+from skgd.step_rules import StepRule
 
 
 class Sparse(Protocol):
@@ -24,7 +25,7 @@ Array: TypeAlias = NDArray[Any]
 Rows: TypeAlias = ArrayLike | Sparse
 LossLike: TypeAlias = str | Loss
 PenaltyLike: TypeAlias = str | Penalty | None
-RateLike: TypeAlias = float | str | Schedule | Callable[[Any], Any]
+RateLike: TypeAlias = float | str | Schedule | StepRule | Callable[[Any], Any]
 OptimizerLike: TypeAlias = str | Optimizer
 RandomState: TypeAlias = int | np.random.RandomState | None
 Names: TypeAlias = str | list[str] | None

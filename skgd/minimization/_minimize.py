@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 from sklearn.utils import check_random_state
 
-from skgd import optimizers, schedules
+from skgd import optimizers, schedules, step_rules
 from skgd._utils.component import resolve_component
 from skgd._utils.validation import (
     InvalidParameterError,
@@ -33,12 +33,18 @@ from skgd.regressors._config import elementwise_names, schedule_of
 GTOL = {"given": 1e-10, "central": 1e-7, "forward": 1e-5}
 
 #: What ``learning_rate`` may be.
-LearningRate = float | str | schedules.Schedule | Callable[..., Any] | Sequence[float]
+LearningRate = (
+    float | str | schedules.Schedule | step_rules.StepRule | Callable[..., Any] | Sequence[float]
+)
 
 #: The rate that is a name, but no schedule's; and the names of schedules that make sense here.
 EXACT = "exact"
-UNSUITED = (schedules.Adaptive, schedules.Optimal, schedules.PassiveAggressive)
-NAMES = [name for name, rate in schedules.SCHEDULES.items() if not issubclass(rate, UNSUITED)]
+UNSUITED = (schedules.Adaptive, schedules.Optimal, step_rules.PassiveAggressive)
+NAMES = [
+    name
+    for name, rate in {**schedules.SCHEDULES, **step_rules.STEP_RULES}.items()
+    if not issubclass(rate, UNSUITED)
+]
 
 
 #: The rules for directions along which a rate is searched for.
@@ -62,7 +68,7 @@ class Rule:
             return ExactStep(function, self.optimizer)
         if isinstance(self.schedule, list):
             return BestStep(function, self.optimizer, self.schedule)
-        if isinstance(self.schedule, schedules.LineSearch):
+        if isinstance(self.schedule, step_rules.LineSearch):
             return SearchedStep(function, self.optimizer, self.schedule)
         return ScheduledStep(function, self.optimizer, self.schedule, max_iter)
 
@@ -377,7 +383,7 @@ class Options:
 
 def default_optimizer(rate):
     """Return what "auto" stands for beside a rate."""
-    if isinstance(rate, schedules.LineSearch):
+    if isinstance(rate, step_rules.LineSearch):
         return optimizers.LBFGS()
     return optimizers.ConjugateGradient() if rate == EXACT else optimizers.GD()
 
@@ -411,7 +417,7 @@ def rate_of(rate):
 
 def is_searched(rate):
     """Tell whether the function itself decides on a rate."""
-    return isinstance(rate, (list, str, schedules.LineSearch))
+    return isinstance(rate, (list, str, step_rules.LineSearch))
 
 
 def run(fun, x0, args, options, sign):

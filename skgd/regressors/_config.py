@@ -7,7 +7,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from skgd import losses, optimizers, penalties, schedules
+from skgd import losses, optimizers, penalties, schedules, step_rules
 from skgd._utils.component import resolve_component
 from skgd._utils.validation import (
     InvalidParameterError,
@@ -149,9 +149,11 @@ def schedule_of(rate, eta0=DEFAULT_ETA0, power_t=DEFAULT_POWER_T):
     if isinstance(rate, Real) and not isinstance(rate, bool):
         check_real("learning_rate", rate, low=0, closed="neither")
         return schedules.Constant(eta0=rate)
-    if isinstance(rate, Callable) and not isinstance(rate, (schedules.Schedule, type)):
+    if isinstance(rate, Callable) and not isinstance(
+        rate, (schedules.Schedule, step_rules.StepRule, type)
+    ):
         return schedules.FromCallable(rate)
-    if not isinstance(rate, (str, schedules.Schedule, type)):
+    if not isinstance(rate, (str, schedules.Schedule, step_rules.StepRule, type)):
         refuse(
             "learning_rate",
             rate,
@@ -161,8 +163,8 @@ def schedule_of(rate, eta0=DEFAULT_ETA0, power_t=DEFAULT_POWER_T):
     return resolve_component(
         "learning_rate",
         rate,
-        {"auto": None, **schedules.SCHEDULES},
-        schedules.Schedule,
+        {"auto": None, **schedules.SCHEDULES, **step_rules.STEP_RULES},
+        (schedules.Schedule, step_rules.StepRule),
         eta0=eta0,
         power_t=power_t,
     )
@@ -173,7 +175,9 @@ def refuse_unread(estimator, name):
     value = getattr(estimator, name)
     rate = estimator.learning_rate
     readers = [
-        known for known, component in schedules.SCHEDULES.items() if name in fields_of(component)
+        known
+        for known, component in {**schedules.SCHEDULES, **step_rules.STEP_RULES}.items()
+        if name in fields_of(component)
     ]
     if value is not None and not (isinstance(rate, str) and rate in readers):
         listing = ", ".join(map(repr, readers))
@@ -207,9 +211,9 @@ def check_together(estimator, made):
     schedule, optimizer = made.schedule, made.optimizer
     if isinstance(schedule, schedules.Optimal) and made.alpha <= 0:
         schedule.resolve(alpha=made.alpha)([1])
-    if isinstance(schedule, schedules.PassiveAggressive):
+    if isinstance(schedule, step_rules.PassiveAggressive):
         check_passive_aggressive(estimator, made)
-    if isinstance(schedule, schedules.LineSearch):
+    if isinstance(schedule, step_rules.LineSearch):
         if not estimator._full_batch:
             refuse(
                 "learning_rate",
@@ -265,7 +269,7 @@ def elementwise_names():
 
 def check_searching(estimator, made):
     """Refuse a rate for an optimizer that finds its own."""
-    if not isinstance(made.schedule, (type(None), schedules.LineSearch)):
+    if not isinstance(made.schedule, (type(None), step_rules.LineSearch)):
         refuse(
             "learning_rate",
             estimator.learning_rate,

@@ -62,6 +62,8 @@ class Schedule(Component):
     """
 
     per = "update"
+    #: Whether the rate is lowered when the fit stalls, so that it is no function of time alone.
+    reacts_to_stalls = False
 
     def rate(self, t: Any, run: Run) -> Any:
         """Return the rates at the times `t`.
@@ -108,6 +110,20 @@ class Schedule(Component):
         array of shape (m,)
         """
         return self.rate(run.clock(updates, self.per), run)
+
+    def after_stall(self, multiplier: float) -> float | None:
+        """Return what the rates are multiplied by after a stall, None where the fit should end.
+
+        Parameters
+        ----------
+        multiplier : float
+            What they were multiplied by so far.
+
+        Returns
+        -------
+        float or None
+        """
+        return None
 
     def resolve(
         self, *, alpha: float = 0.0, updates_per_epoch: int = 1, max_iter: int = 1

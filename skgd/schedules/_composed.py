@@ -14,16 +14,12 @@ from skgd._utils.validation import (
     refuse,
 )
 from skgd.schedules._base import Run, Schedule, check_length, progress
-from skgd.schedules._powers import Adaptive, Constant
-from skgd.schedules._rules import LineSearch, PassiveAggressive
-
-#: Schedules that answer to the course of the fit, and so are no function of the time.
-REACTIVE = (Adaptive, PassiveAggressive, LineSearch)
+from skgd.schedules._powers import Constant
 
 
 def check_part(name, value):
     """Check that `value` can be a part of another schedule."""
-    if not isinstance(value, Schedule) or isinstance(value, REACTIVE):
+    if not isinstance(value, Schedule) or value.reacts_to_stalls:
         refuse(
             name,
             value,

@@ -125,6 +125,7 @@ class Adaptive(Schedule):
     eta0: float = 0.01
     factor: float = 5.0
     minimum: float = 1e-6
+    reacts_to_stalls = True
 
     def __post_init__(self) -> None:
         check_real("eta0", self.eta0, low=0, closed="neither")
@@ -134,19 +135,8 @@ class Adaptive(Schedule):
     def rate(self, t: Any, run: Run) -> Any:
         return np.full(np.shape(t), float(self.eta0))
 
-    def after_stall(self, scale: float) -> float | None:
-        """Return what the rates are multiplied by from now on, or None where the fit should end.
-
-        Parameters
-        ----------
-        scale : float
-            What they were multiplied by so far.
-
-        Returns
-        -------
-        float or None
-        """
-        return scale / self.factor if self.eta0 * scale > self.minimum else None
+    def after_stall(self, multiplier: float) -> float | None:
+        return multiplier / self.factor if self.eta0 * multiplier > self.minimum else None
 
 
 @component

@@ -11,13 +11,20 @@ from fractions import Fraction
 import pytest
 from sklearn.base import clone
 
-from skgd import losses, optimizers, penalties, schedules
+from skgd import losses, optimizers, penalties, schedules, step_rules
 from skgd._utils.component import resolve_component
 from skgd._utils.validation import InvalidParameterError
 
-MODULES = [losses, penalties, schedules, optimizers]
-REGISTRIES = [losses.LOSSES, penalties.PENALTIES, schedules.SCHEDULES, optimizers.OPTIMIZERS]
-BASES = [losses.Loss, penalties.Penalty, schedules.Schedule, optimizers.Optimizer]
+MODULES = [losses, penalties, schedules, step_rules, optimizers]
+REGISTRIES = [
+    losses.LOSSES,
+    penalties.PENALTIES,
+    schedules.SCHEDULES,
+    step_rules.STEP_RULES,
+    optimizers.OPTIMIZERS,
+]
+BASES = [losses.Loss, penalties.Penalty, schedules.Schedule, step_rules.StepRule]
+BASES += [optimizers.Optimizer]
 #: The registered classes, and those that are made of other pieces.
 CLASSES = [component for registry in REGISTRIES for component in registry.values()]
 CLASSES += [schedules.LinearWarmup, schedules.Join]

@@ -19,6 +19,7 @@ from skgd.losses import LOSSES, Huber
 from skgd.optimizers import OPTIMIZERS, Adam, Momentum
 from skgd.penalties import PENALTIES, ElasticNet
 from skgd.schedules import SCHEDULES, Constant, InverseScaling
+from skgd.step_rules import STEP_RULES
 
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
 #: Every piece there is, by the parameter that takes it.
@@ -27,7 +28,7 @@ PIECES = [
     for parameter, registry in [
         ("loss", LOSSES),
         ("penalty", PENALTIES),
-        ("learning_rate", SCHEDULES),
+        ("learning_rate", SCHEDULES | STEP_RULES),
         ("optimizer", OPTIMIZERS),
     ]
     for component in registry.values()

@@ -22,7 +22,6 @@ from skgd.schedules import (
     FromCallable,
     InverseScaling,
     Join,
-    LineSearch,
     Schedule,
 )
 from skgd.solvers import choice
@@ -32,6 +31,7 @@ from skgd.solvers.history import History
 from skgd.solvers.problem import DivergedError, Problem, State
 from skgd.solvers.problem import StoppingCriteria as Exits  # pytest would collect it
 from skgd.solvers.stopping import GradientNorm, NoImprovement, StopReason
+from skgd.step_rules import LineSearch
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ from skgd.data.second_moments import SecondMoments
 from skgd.losses import SquaredError
 from skgd.objectives import Objective, QuadraticModel
 from skgd.optimizers import GD, OPTIMIZERS, BatchOptimizer, ConjugateGradient
-from skgd.schedules import Constant, LineSearch
+from skgd.schedules import Constant
 from skgd.solvers.full_batch import run_update
 from skgd.solvers.problem import Problem, State
+from skgd.step_rules import LineSearch
 
 PENALTIES = {"none": (0.0, 0.0), "l2": (0.0, 0.5), "l1": (0.3, 0.0), "elasticnet": (0.2, 0.4)}
 
