@@ -169,22 +169,22 @@ class SecondMoments:
         """The :class:`~skgd.data.moments.FeatureMoments` of the features."""
         return FeatureMoments(self.count, self.mean, self.count * np.diag(self.covariance))
 
-    def hessian(self, coordinates, fit_intercept):
+    def hessian(self, scaling, fit_intercept):
         """Return the mean of the outer squares of the inner rows, of shape (d + 1, d + 1)."""
-        offset = self.mean - coordinates.center
+        offset = self.mean - scaling.center
         hessian = np.zeros((len(offset) + 1,) * 2)
         hessian[:-1, :-1] = self.covariance + np.outer(offset, offset)
-        hessian[:-1, :-1] /= np.outer(coordinates.scale, coordinates.scale)
+        hessian[:-1, :-1] /= np.outer(scaling.scale, scaling.scale)
         if fit_intercept:
-            hessian[-1, :-1] = hessian[:-1, -1] = offset / coordinates.scale
+            hessian[-1, :-1] = hessian[:-1, -1] = offset / scaling.scale
             hessian[-1, -1] = 1
         return hessian
 
-    def gradient(self, coordinates, intercept, fit_intercept):
+    def gradient(self, scaling, intercept, fit_intercept):
         """Return the gradient of half the mean squared error at a constant model."""
         error = intercept - self.y_mean
-        offset = self.mean - coordinates.center
-        by_coef = (np.multiply.outer(offset, error) - self.cross).T / coordinates.scale
+        offset = self.mean - scaling.center
+        by_coef = (np.multiply.outer(offset, error) - self.cross).T / scaling.scale
         by_intercept = error if fit_intercept else np.zeros_like(error)
         return np.concatenate([by_coef, by_intercept[..., None]], axis=-1)
 

@@ -300,13 +300,13 @@ class BaseGDRegressor(
             data.count()
         return None
 
-    def _objective(self, data, coordinates, loss, penalty, mean_weight):
+    def _objective(self, data, scaling, loss, penalty, mean_weight):
         frame = ObjectiveSpec(
-            coordinates,
+            scaling,
             self.fit_intercept,
             loss,
-            l1=np.append(penalty.l1 / coordinates.scale, 0.0).astype(data.dtype),
-            l2=np.append(penalty.l2 / coordinates.scale**2, 0.0).astype(data.dtype),
+            l1=np.append(penalty.l1 / scaling.scale, 0.0).astype(data.dtype),
+            l2=np.append(penalty.l2 / scaling.scale**2, 0.0).astype(data.dtype),
         )
         return build(data, frame, mean_weight if self._weights_are_relative else None)
 
@@ -318,7 +318,7 @@ class BaseGDRegressor(
         """Descend, keep the outcome, and return why it ended; one epoch if `max_iter` is None."""
         validate = None
         if validation is not None:
-            validate = self._validator(validation, fit_state.coordinates, components.loss)
+            validate = self._validator(validation, fit_state.scaling, components.loss)
         watch = None
         if self.verbose or progress is not None:
             watch = Monitor(
@@ -327,7 +327,7 @@ class BaseGDRegressor(
         left, epochs = max_iter or 1, 0
         mean_weight = fit_state.weight / fit_state.rows
         whole = self._objective(
-            data, fit_state.coordinates, components.loss, components.penalty, mean_weight
+            data, fit_state.scaling, components.loss, components.penalty, mean_weight
         )
         streaming = max_iter is None
         stages = [whole]
@@ -398,12 +398,10 @@ class BaseGDRegressor(
             streaming=streaming,
         )
 
-    def _validator(self, validation, coordinates, loss):
+    def _validator(self, validation, scaling, loss):
         def score(theta):
             return validation.r2(
-                lambda X: loss.inverse_link(
-                    Design(X, coordinates, self.fit_intercept).predict(theta)
-                )
+                lambda X: loss.inverse_link(Design(X, scaling, self.fit_intercept).predict(theta))
             )
 
         return score
@@ -419,7 +417,7 @@ class BaseGDRegressor(
     def _fitted(self, fit_state, state, components):
         """Return the fitted attributes that a state stands for."""
         theta = state.model(int(getattr(self, "average", 0)))
-        coef, intercept = fit_state.coordinates.to_original(theta)
+        coef, intercept = fit_state.scaling.to_original(theta)
         intercept = np.atleast_1d(intercept)
         fit_state = replace(
             fit_state,

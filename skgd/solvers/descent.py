@@ -280,7 +280,7 @@ class _Descent:
     def in_data_units(self, state):
         """Return the coefficients and the intercept that a state stands for."""
         model = state.model(self.problem.average)
-        return self.problem.objective.design.coordinates.to_original(model)
+        return self.problem.objective.design.scaling.to_original(model)
 
     def run_along(self, path, order, rates):
         """Do what `run_epoch` does, in stretches that end at the updates that the path keeps."""

@@ -33,11 +33,11 @@ RULES = {
 def objective_of(X, y, weights, penalty, standardised):
     """Return an objective in data's own units or in standardised ones."""
     size = X.shape[1] + 1
-    coordinates = FeatureScaling.identity(size - 1)
+    scaling = FeatureScaling.identity(size - 1)
     if standardised:
-        coordinates = FeatureScaling(X.mean(axis=0), X.std(axis=0))
+        scaling = FeatureScaling(X.mean(axis=0), X.std(axis=0))
     l1, l2 = (np.append(np.full(size - 1, strength), 0.0) for strength in PENALTIES[penalty])
-    return Objective(Design(X, coordinates, True), y, weights, SquaredError(), l1, l2)
+    return Objective(Design(X, scaling, True), y, weights, SquaredError(), l1, l2)
 
 
 def iterates(objective, model, rule, steps):

@@ -60,7 +60,7 @@ class StoredCentred(NamedTuple):
 def rows_of(design):
     """Return the rows of a :class:`skgd.data.design.Design` for compiled loops."""
     X, dtype = design.X, design.X.dtype
-    inverse = (1 / design.coordinates.scale).astype(dtype)
+    inverse = (1 / design.scaling.scale).astype(dtype)
     if design.sparse:
         stored = readonly(X.data), readonly(X.indices), readonly(X.indptr)
         if design.plain:
@@ -68,9 +68,7 @@ def rows_of(design):
         return StoredCentred(*stored, readonly(inverse), readonly(design.shift.astype(dtype)))
     if design.plain:
         return Plain(readonly(X))
-    return Centred(
-        readonly(X), readonly(design.coordinates.center.astype(dtype)), readonly(inverse)
-    )
+    return Centred(readonly(X), readonly(design.scaling.center.astype(dtype)), readonly(inverse))
 
 
 def readonly(array):
