@@ -9,7 +9,7 @@ import dataclasses
 import inspect
 from typing import Any, Self, dataclass_transform
 
-from skgd._utils.validation import InvalidParameterError, nearest, refuse
+from skgd._utils.validation import InvalidParameterError, raise_invalid, suggest_closest
 
 
 @dataclass_transform(frozen_default=True)
@@ -75,7 +75,7 @@ class Component:
                 listing = ", ".join(known) or "none"
                 raise InvalidParameterError(
                     f"{type(self).__name__} has no parameter {name!r}; it has: {listing}. "
-                    + nearest(name, list(known))
+                    + suggest_closest(name, list(known))
                 )
         return dataclasses.replace(self, **changes)  # type: ignore[type-var]
 
@@ -95,13 +95,13 @@ def resolve_component(parameter, value, registry, base, **flat):
         names = {field.name for field in dataclasses.fields(component)}
         return component(**{name: number for name, number in flat.items() if name in names})
     if inspect.isclass(value) and issubclass(value, base):
-        refuse(parameter, value, "an instance, not a class", f"Write {value.__name__}().")
+        raise_invalid(parameter, value, "an instance, not a class", f"Write {value.__name__}().")
     listing = ", ".join(map(repr, registry))
-    refuse(
+    raise_invalid(
         parameter,
         value,
         f"one of {listing}, or an object of skgd.{base.__module__.split('.')[1]}",
-        nearest(value, list(registry)),
+        suggest_closest(value, list(registry)),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 
-def in_threads(function, items, together):
+def map_reduce_in_threads(function, items, together):
     """Return ``together(map(function, items))``; each thread has a BLAS of one thread.
 
     Results come in order, and what they are put together to does not depend on the number of

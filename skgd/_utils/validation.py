@@ -11,7 +11,7 @@ class InvalidParameterError(ValueError, TypeError):
     """A parameter has a value outside its domain (both a ValueError and a TypeError)."""
 
 
-def refuse(name, value, allowed, hint=""):
+def raise_invalid(name, value, allowed, hint=""):
     """Raise the one error that every check of a parameter ends in."""
     raise InvalidParameterError(f"{name} must be {allowed}; got {value!r}.{hint and ' ' + hint}")
 
@@ -21,14 +21,14 @@ def check_real(name, value, *, low=-math.inf, high=math.inf, closed="left"):
 
     `closed` names the bounds that belong to the interval: "left", "right", "both" or "neither".
     """
-    above = value_is_real(value) and (value >= low if closed in ("left", "both") else value > low)
-    below = value_is_real(value) and (
+    above = is_real_number(value) and (value >= low if closed in ("left", "both") else value > low)
+    below = is_real_number(value) and (
         value <= high if closed in ("right", "both") else value < high
     )
     if not (above and below and is_finite(value)):
         left = "[" if closed in ("left", "both") and math.isfinite(low) else "("
         right = "]" if closed in ("right", "both") and math.isfinite(high) else ")"
-        refuse(name, value, f"a finite number in {left}{low:g}, {high:g}{right}")
+        raise_invalid(name, value, f"a finite number in {left}{low:g}, {high:g}{right}")
 
 
 def is_finite(value):
@@ -39,7 +39,7 @@ def is_finite(value):
         return False
 
 
-def value_is_real(value):
+def is_real_number(value):
     """Tell numbers from booleans, which Python counts among them."""
     return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
 
@@ -47,13 +47,13 @@ def value_is_real(value):
 def check_integer(name, value, *, low):
     """Check that `value` is a whole number of at least `low`."""
     if not isinstance(value, Integral) or isinstance(value, (bool, np.bool_)) or value < low:
-        refuse(name, value, f"an integer of at least {low}")
+        raise_invalid(name, value, f"an integer of at least {low}")
 
 
 def check_bool(name, value):
     """Check that `value` is True or False."""
     if not isinstance(value, (bool, np.bool_)):
-        refuse(name, value, "True or False")
+        raise_invalid(name, value, "True or False")
 
 
 def check_choice(name, value, choices):
@@ -62,10 +62,10 @@ def check_choice(name, value, choices):
         value is choice or (isinstance(value, str) and value == choice) for choice in choices
     ):
         listing = ", ".join(map(repr, choices))
-        refuse(name, value, f"one of {listing}", nearest(value, choices))
+        raise_invalid(name, value, f"one of {listing}", suggest_closest(value, choices))
 
 
-def nearest(value, choices):
+def suggest_closest(value, choices):
     """Return 'Did you mean …?' for a misspelt name, or nothing."""
     if not isinstance(value, str):
         return ""

@@ -15,7 +15,7 @@ from skgd._utils.validation import (
     check_choice,
     check_integer,
     check_real,
-    refuse,
+    raise_invalid,
 )
 
 BOOLS = (bool, np.bool_)
@@ -101,7 +101,7 @@ def check_random_state(value):
     """Check that `value` is a seed, a generator of NumPy's older kind, or None."""
     seed = isinstance(value, Integral) and 0 <= value < 2**32
     if not (value is None or seed or isinstance(value, np.random.RandomState)):
-        refuse("random_state", value, "an integer in [0, 2**32), a RandomState or None")
+        raise_invalid("random_state", value, "an integer in [0, 2**32), a RandomState or None")
 
 
 def resolve_penalty(estimator):
@@ -111,14 +111,14 @@ def resolve_penalty(estimator):
     if isinstance(estimator.penalty, penalties.Penalty) and not estimator._flat_beside_objects:
         default = type(estimator)().alpha
         if estimator.alpha != default:
-            refuse(
+            raise_invalid(
                 "alpha",
                 estimator.alpha,
                 f"left at {default!r} beside penalty={estimator.penalty!r}",
                 "Set the strength in the penalty, or by penalty__alpha.",
             )
     if estimator.penalty == "elasticnet" and estimator.l1_ratio is None:
-        refuse("l1_ratio", None, "a number in [0, 1] when penalty='elasticnet'")
+        raise_invalid("l1_ratio", None, "a number in [0, 1] when penalty='elasticnet'")
     return resolve_component(
         "penalty",
         estimator.penalty,
@@ -152,7 +152,7 @@ def schedule_of(rate, eta0=DEFAULT_ETA0, power_t=DEFAULT_POWER_T):
     if isinstance(rate, Callable) and not isinstance(rate, (schedules.Schedule, type)):
         return schedules.FromCallable(rate)
     if not isinstance(rate, (str, schedules.Schedule, type)):
-        refuse(
+        raise_invalid(
             "learning_rate",
             rate,
             "a positive number, 'auto', the name of a schedule, a skgd.schedules object, or a "
@@ -177,7 +177,7 @@ def refuse_unread(estimator, name):
     ]
     if value is not None and not (isinstance(rate, str) and rate in readers):
         listing = ", ".join(map(repr, readers))
-        refuse(
+        raise_invalid(
             name,
             value,
             f"left at None beside learning_rate={rate!r}, which does not read it",
@@ -211,14 +211,14 @@ def check_together(estimator, made):
         check_passive_aggressive(estimator, made)
     if isinstance(schedule, schedules.LineSearch):
         if not estimator._full_batch:
-            refuse(
+            raise_invalid(
                 "learning_rate",
                 estimator.learning_rate,
                 "'auto', a number, a function, or a schedule that needs no line search",
                 "A line search looks at all rows; it is for BatchGDRegressor.",
             )
         if not isinstance(optimizer, (type(None), optimizers.GD, optimizers.BatchOptimizer)):
-            refuse(
+            raise_invalid(
                 "optimizer",
                 estimator.optimizer,
                 "'auto', 'gd', 'cg', 'accelerated' or 'newton_cg' beside "
@@ -254,7 +254,7 @@ def check_serves(estimator, optimizer):
     if isinstance(optimizer, optimizers.CHOSEN):
         hint = "Fits by small batches choose this one by optimizer='auto', learning_rate='auto'."
     listing = ", ".join(map(repr, names))
-    refuse("optimizer", estimator.optimizer, f"'auto' or one of {listing} here", hint)
+    raise_invalid("optimizer", estimator.optimizer, f"'auto' or one of {listing} here", hint)
 
 
 def elementwise_names():
@@ -266,7 +266,7 @@ def elementwise_names():
 def check_searching(estimator, made):
     """Refuse a rate for an optimizer that finds its own."""
     if not isinstance(made.schedule, (type(None), schedules.LineSearch)):
-        refuse(
+        raise_invalid(
             "learning_rate",
             estimator.learning_rate,
             f"'auto' or 'line_search' beside optimizer={estimator.optimizer!r}, which searches "
@@ -275,7 +275,7 @@ def check_searching(estimator, made):
     if isinstance(made.optimizer, optimizers.NewtonCG) and not made.loss.has_hessian():
         moreau_envelope = made.schedule is None and made.loss.has_moreau_envelope()
         if not moreau_envelope:
-            refuse(
+            raise_invalid(
                 "optimizer",
                 estimator.optimizer,
                 f"'auto' or 'accelerated' beside loss={estimator.loss!r}",
@@ -286,15 +286,15 @@ def check_searching(estimator, made):
 def check_passive_aggressive(estimator, made):
     """Refuse pa1 and pa2 where their step rules make no sense."""
     if not isinstance(made.loss, losses.EpsilonInsensitive):
-        refuse(
+        raise_invalid(
             "loss",
             estimator.loss,
             f"'epsilon_insensitive' when learning_rate={estimator.learning_rate!r}",
         )
     if not isinstance(made.optimizer, (optimizers.GD, type(None))):
-        refuse("optimizer", estimator.optimizer, "'gd' beside learning_rate='pa1' or 'pa2'")
+        raise_invalid("optimizer", estimator.optimizer, "'gd' beside learning_rate='pa1' or 'pa2'")
     if estimator._full_batch or getattr(estimator, "batch_size", 1) != 1:
-        refuse(
+        raise_invalid(
             "learning_rate",
             estimator.learning_rate,
             "'auto', a number, a function, or a schedule that is no step rule",

@@ -11,15 +11,8 @@ from skgd.solvers.problem import StoppingCriteria
 from skgd.solvers.stopping import NoImprovement, progress
 
 if TYPE_CHECKING:
-    from skgd._utils.typing import (
-        ArrayLike,
-        LossLike,
-        OptimizerLike,
-        PenaltyLike,
-        RandomState,
-        RateLike,
-        Rows,
-    )
+    from skgd._utils.typing import ArrayLike, MatrixLike, RandomState
+    from skgd.regressors._typing import LossLike, OptimizerLike, PenaltyLike, RateLike
 
 
 class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
@@ -193,13 +186,13 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
 
     def fit(
         self,
-        X: Rows,
+        X: MatrixLike,
         y: ArrayLike,
         coef_init: ArrayLike | None = None,
         intercept_init: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
-        X_val: Rows | None = None,
+        X_val: MatrixLike | None = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
         groups: ArrayLike | None = None,

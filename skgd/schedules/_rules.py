@@ -6,7 +6,7 @@ import numpy as np
 
 from skgd._utils.component import component
 from skgd._utils.validation import check_real
-from skgd.schedules._base import Run, Schedule
+from skgd.schedules._base import FitInfo, Schedule
 
 
 @component
@@ -15,12 +15,12 @@ class PassiveAggressive(Schedule):
 
     eta0: float = 1.0
     #: Whether a row of zeros is passed over, as scikit-learn does.
-    passes_over_zeros = False
+    skips_zero_rows = False
 
     def __post_init__(self) -> None:
         check_real("eta0", self.eta0, low=0, closed="neither")
 
-    def rate(self, t: Any, run: Run) -> Any:
+    def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return np.full(np.shape(t), float(self.eta0))
 
     def step(self, loss: Any, squared_norm: Any) -> Any:
@@ -64,7 +64,7 @@ class PassiveAggressive1(PassiveAggressive):
     0.5
     """
 
-    passes_over_zeros = True
+    skips_zero_rows = True
 
     def step(self, loss: Any, squared_norm: Any) -> Any:
         return np.minimum(self.eta0, loss / squared_norm)
@@ -138,5 +138,5 @@ class LineSearch(Schedule):
         check_real("decrease", self.decrease, low=0, high=0.5, closed="right")
         check_real("shrink", self.shrink, low=0, high=1, closed="neither")
 
-    def rate(self, t: Any, run: Run) -> Any:
+    def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return np.ones(np.shape(t))

@@ -12,8 +12,8 @@ from skgd._utils.validation import (
     check_choice,
     check_integer,
     check_real,
-    nearest,
-    refuse,
+    raise_invalid,
+    suggest_closest,
 )
 
 NO_REALS = [True, np.True_, None, "1", 1j, [1.0], np.array([1.0]), math.nan, math.inf, -math.inf]
@@ -21,9 +21,9 @@ NO_REALS = [True, np.True_, None, "1", 1j, [1.0], np.array([1.0]), math.nan, mat
 
 def test_an_error_names_parameter_value_and_what_is_allowed_and_is_caught_as_either_type():
     with pytest.raises(ValueError, match=r"^eta must be small; got 'big'\. Try 1\.$"):
-        refuse("eta", "big", "small", "Try 1.")
+        raise_invalid("eta", "big", "small", "Try 1.")
     with pytest.raises(TypeError, match=r"^eta must be small; got 3\.$"):
-        refuse("eta", 3, "small")
+        raise_invalid("eta", 3, "small")
 
 
 @pytest.mark.parametrize("value", [1, 0.5, np.float32(0.5), np.int64(1), Fraction(1, 2)])
@@ -108,4 +108,4 @@ def test_a_choice_is_one_of_the_listed():
 )
 def test_the_nearest_name_is_offered(value, found):
     hint = f"Did you mean {found!r}?" if found else ""
-    assert nearest(value, ["huber", "squared_error", "Adam", None]) == hint
+    assert suggest_closest(value, ["huber", "squared_error", "Adam", None]) == hint

@@ -362,7 +362,7 @@ def test_parts_that_cannot_be_joined_are_refused(parameters, message):
 
 @pytest.mark.parametrize(
     "part",
-    [0.1, Constant, "cosine", None, *(cls() for cls in schedules.REACTIVE)],
+    [0.1, Constant, "cosine", None, *(cls() for cls in schedules.STATE_DEPENDENT)],
     ids=repr,
 )
 def test_a_warmup_needs_a_schedule_that_depends_on_the_time_alone(part):
@@ -447,7 +447,7 @@ def test_a_schedule_without_a_formula_says_what_it_needs():
     class Mine(schedules.Schedule):
         pass
 
-    with pytest.raises(NotImplementedError, match=r"^Mine needs a method rate\(t, run\)$"):
+    with pytest.raises(NotImplementedError, match=r"^Mine needs a method rate\(t, fit_info\)$"):
         Mine().resolve()([1])
 
 

@@ -216,7 +216,7 @@ def _passed_over(components, i):
     rule = components.types[2]
     if (
         isinstance(rule, types.NoneType)
-        or not rule.types[0].instance_class.component.passes_over_zeros
+        or not rule.types[0].instance_class.component.skips_zero_rows
     ):
         return lambda components, i: False
     return lambda components, i: components.rule.norms[i] == 0

@@ -146,7 +146,7 @@ class Updates:
                 slopes = np.minimum(np.maximum(slopes, -self.largest_slope), self.largest_slope)
             return weighted(slopes, batch.weights)
         losses, squared_norm = self.loss.value(predictions, batch.y), batch.squared_norms[0]
-        if squared_norm == 0 and self.step_rule.passes_over_zeros:
+        if squared_norm == 0 and self.step_rule.skips_zero_rows:
             self.total += float(losses.sum())
             return None
         self.total += float(weighted(losses, batch.weights).sum())
