@@ -266,8 +266,8 @@ class BaseGDRegressor(
         components = plan(self)
         if first and self.early_stopping:
             raise ValueError(
-                "partial_fit does not support early_stopping=True: one epoch cannot be stopped "
-                "early. Call fit, or set early_stopping=False and score the model yourself."
+                "early_stopping should be False with partial_fit, since a single epoch cannot be "
+                "stopped early. Call fit, or set early_stopping=False and score the model yourself."
             )
         data = checked_rows(self, X, y, sample_weight, None, reset=first)
         if data is None:

@@ -89,8 +89,9 @@ class Optimal(Schedule):
     def check(self, fit_info: FitInfo) -> None:
         if fit_info.alpha <= 0:
             raise InvalidParameterError(
-                "learning_rate='optimal' divides by alpha and needs alpha > 0; "
-                f"got alpha={fit_info.alpha!r}. Set alpha, or choose another learning_rate."
+                "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the "
+                f"optimal learning rate. Got alpha={fit_info.alpha!r} instead. Set alpha, or "
+                "choose another learning_rate."
             )
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
