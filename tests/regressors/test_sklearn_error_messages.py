@@ -1,13 +1,14 @@
-"""Errors of SGDRegressor contain the messages of scikit-learn's SGDRegressor."""
+"""Errors and warnings of SGDRegressor contain the messages of scikit-learn's SGDRegressor."""
 
 import inspect
+import warnings
 
 import numpy as np
 import pytest
 import sklearn
 from sklearn import linear_model
 
-from skgd import SGDRegressor
+from skgd import SGDRegressor, schedules
 
 pytestmark = pytest.mark.skipif(
     tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 9),
@@ -86,3 +87,25 @@ def test_an_invalid_parameter(name, value, method, small):
 def test_parameters_that_are_invalid_together(method, params, small):
     ours, theirs = messages(method, small, params)
     assert ours.startswith(theirs)
+
+
+@pytest.mark.parametrize("learning_rate", ["invscaling", "constant"])
+def test_a_negative_power_t_is_deprecated(learning_rate, small):
+    params = {"power_t": -0.5, "learning_rate": learning_rate, "max_iter": 3, "tol": None}
+    texts = []
+    for cls in (SGDRegressor, linear_model.SGDRegressor):
+        with pytest.warns(FutureWarning) as caught:
+            cls(**params).fit(*small)
+        texts += [str(warning.message) for warning in caught]
+    ours, theirs = texts
+    assert ours.startswith(theirs)
+    assert "InverseScaling(0.01, -0.5)" in ours
+
+
+def test_a_rate_that_grows_is_not_deprecated_in_a_schedule_nor_where_scikit_learn_is_silent(small):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rate = schedules.InverseScaling(0.01, -0.5)
+        SGDRegressor(learning_rate=rate, max_iter=3, tol=None).fit(*small)
+        for cls in (SGDRegressor, linear_model.SGDRegressor):
+            cls(power_t=-0.5).partial_fit(*small)
