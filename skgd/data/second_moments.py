@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.sparse import issparse
 
-from skgd._utils.threads import in_threads
+from skgd._utils.threads import map_reduce_in_threads
 from skgd.data.moments import FeatureMoments
 
 #: Rows that are centred and then multiplied with each other, where they are short and where they
@@ -78,7 +78,7 @@ class SecondMoments:
             return cls.of(X[here], y[here], None if weights is None else weights[here])
 
         parts = [slice(*pair) for pair in pairwise(edges)]
-        return in_threads(part, parts, lambda grams: reduce(operator.add, grams))
+        return map_reduce_in_threads(part, parts, lambda grams: reduce(operator.add, grams))
 
     @classmethod
     def of(cls, X, y, weights=None, dtype=float):

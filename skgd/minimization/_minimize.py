@@ -16,8 +16,8 @@ from skgd._utils.validation import (
     check_choice,
     check_integer,
     check_real,
-    nearest,
-    refuse,
+    raise_invalid,
+    suggest_closest,
 )
 from skgd.minimization._descent import Limits, descend
 from skgd.minimization._function import QUOTIENTS, Function, Shown
@@ -307,7 +307,7 @@ class Options:
         known = [field.name for field in fields(cls)]
         for name in given:
             if name not in known:
-                hint = nearest(name, known)
+                hint = suggest_closest(name, known)
                 raise InvalidParameterError(
                     f"minimize has no option {name!r}. {hint or 'It has: ' + ', '.join(known)}"
                 )
@@ -330,21 +330,23 @@ class Options:
         check_seed(self.random_state)
         check_choice("record", self.record, RECORDS)
         if not (self.callback is None or callable(self.callback)):
-            refuse("callback", self.callback, "a function or None")
+            raise_invalid("callback", self.callback, "a function or None")
         self.check_unconstrained()
 
     def check_unconstrained(self):
         """Refuse what SciPy may pass on and descent makes nothing of."""
         for name in ("hess", "hessp"):
             if getattr(self, name) is not None:
-                refuse(
+                raise_invalid(
                     name, getattr(self, name), "None: descent makes no use of second derivatives"
                 )
         limited = self.bounds is not None and np.size(self.bounds) > 0
         if limited or np.size(self.constraints) > 0:
             name = "bounds" if limited else "constraints"
             hint = "Use scipy.optimize.minimize with a method of its own that takes them."
-            refuse(name, getattr(self, name), "empty: descent here knows no limits of x", hint)
+            raise_invalid(
+                name, getattr(self, name), "empty: descent here knows no limits of x", hint
+            )
 
     def limits(self):
         """Return when a descent ends."""
@@ -359,7 +361,7 @@ class Options:
         rate = rate_of(self.learning_rate)
         searches = is_searched(rate)
         if searches and self.batch_size is not None:
-            refuse(
+            raise_invalid(
                 "learning_rate",
                 self.learning_rate,
                 "a number, a schedule or a function beside batch_size",
@@ -373,7 +375,7 @@ class Options:
         along_lines = isinstance(optimizer, tuple(DIRECTIONS.values()))
         elementwise = isinstance(optimizer, optimizers.ElementwiseOptimizer)
         if not (along_lines if searches else elementwise):
-            refuse(
+            raise_invalid(
                 "optimizer",
                 self.optimizer,
                 f"{words(searches)} beside learning_rate={self.learning_rate!r}",
@@ -402,7 +404,7 @@ def rate_of(rate):
     if isinstance(rate, (list, tuple, np.ndarray)):
         candidates = list(np.asarray(rate, dtype=object).ravel())
         if not candidates:
-            refuse("learning_rate", rate, "at least one candidate")
+            raise_invalid("learning_rate", rate, "at least one candidate")
         for candidate in candidates:
             check_real("learning_rate", candidate, low=0, closed="neither")
         return [float(candidate) for candidate in candidates]
@@ -411,7 +413,9 @@ def rate_of(rate):
     schedule = schedule_of(rate)
     if isinstance(schedule, UNSUITED):
         hint = "This one looks at a penalty, at rows, or at stalls of a regressor."
-        refuse("learning_rate", rate, "a schedule that follows from the number of the step", hint)
+        raise_invalid(
+            "learning_rate", rate, "a schedule that follows from the number of the step", hint
+        )
     return schedule
 
 
@@ -423,7 +427,7 @@ def is_searched(rate):
 def run(fun, x0, args, options, sign):
     """Return the result of a descent, or of the best of several."""
     if not callable(fun):
-        refuse("fun", fun, "a function")
+        raise_invalid("fun", fun, "a function")
     args = args if isinstance(args, tuple) else (args,)
     layout, rule, limits = Pytree(x0), options.rule(), options.limits()
     rng = check_random_state(options.random_state)
@@ -460,8 +464,10 @@ def checked_arrays(args, batch_size):
     check_integer("batch_size", batch_size, low=1)
     arrays = tuple(np.asarray(arg) for arg in args)
     if not arrays or any(array.ndim == 0 for array in arrays):
-        refuse("args", args, "arrays with a row for each term of the sum, beside batch_size")
+        raise_invalid("args", args, "arrays with a row for each term of the sum, beside batch_size")
     rows = [len(array) for array in arrays]
     if len(set(rows)) > 1 or not rows[0]:
-        refuse("args", Shown(f"{rows} rows"), "arrays of one length, at least 1, beside batch_size")
+        raise_invalid(
+            "args", Shown(f"{rows} rows"), "arrays of one length, at least 1, beside batch_size"
+        )
     return arrays

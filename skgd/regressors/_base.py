@@ -37,7 +37,7 @@ from skgd.solvers.problem import DivergedError, Problem, StreamStatistics
 from skgd.solvers.stopping import StopReason
 
 if TYPE_CHECKING:
-    from skgd._utils.typing import Array, ArrayLike, Rows
+    from skgd._utils.typing import Array, ArrayLike, MatrixLike
 
 
 class BaseGDRegressor(
@@ -75,7 +75,9 @@ class BaseGDRegressor(
     def _on_divergence(self, chosen):
         """Return what an explosion leads to; `chosen` is a schedule, None if it was "auto"."""
 
-    def partial_fit(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def partial_fit(
+        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Make one epoch of updates on the given rows, from where the last call ended.
 
         Parameters
@@ -101,7 +103,7 @@ class BaseGDRegressor(
         first = not hasattr(self, "coef_")
         return self._attempt("_partial_fit", X, y, sample_weight=sample_weight, first=first)
 
-    def predict(self, X: Rows) -> Array:
+    def predict(self, X: MatrixLike) -> Array:
         """Predict targets.
 
         Parameters
@@ -122,7 +124,7 @@ class BaseGDRegressor(
             return predict_chunked(X, self._predictor(), like.dtype, like.shape[:-1])
         return self._predictions(X)
 
-    def score(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the R² of the predictions, averaged over the outputs.
 
         Parameters
@@ -264,8 +266,8 @@ class BaseGDRegressor(
         components = plan(self)
         if first and self.early_stopping:
             raise ValueError(
-                "partial_fit does not support early_stopping=True: one epoch cannot be stopped "
-                "early. Call fit, or set early_stopping=False and score the model yourself."
+                "early_stopping should be False with partial_fit, since a single epoch cannot be "
+                "stopped early. Call fit, or set early_stopping=False and score the model yourself."
             )
         data = checked_rows(self, X, y, sample_weight, None, reset=first)
         if data is None:

@@ -6,8 +6,8 @@ dataclass deriving from :class:`Schedule`, in the room of its family, plus one l
 ``SCHEDULES``; the shared tests find it there.
 """
 
+from skgd.schedules._base import FitInfo as FitInfo
 from skgd.schedules._base import FromCallable as FromCallable
-from skgd.schedules._base import Run as Run
 from skgd.schedules._base import Schedule
 from skgd.schedules._composed import Join, LinearWarmup
 from skgd.schedules._decays import (

@@ -153,9 +153,9 @@ def test_parameters_that_do_not_exist(Regressor):
     model = Regressor(optimizer=Momentum(0.3), learning_rate="auto")
     with pytest.raises(ValueError, match=r"Momentum has no parameter 'momentun'.*Did you mean"):
         model.set_params(optimizer__momentun=0.1)
-    with pytest.raises(ValueError, match=r"learning_rate='auto' is none"):
+    with pytest.raises(ValueError, match=r"learning_rate='auto' is not a component"):
         model.set_params(learning_rate__eta0=0.1)
-    with pytest.raises(ValueError, match=r"no parameter of|Invalid parameter"):
+    with pytest.raises(ValueError, match=r"not a parameter of|Invalid parameter"):
         model.set_params(learning_rat__eta0=0.1)
     with pytest.raises(ValueError, match="Invalid parameter 'learning_rat'"):
         model.set_params(learning_rat=0.1)

@@ -32,7 +32,7 @@ from skgd.optimizers import (
 )
 from skgd.penalties import PENALTIES
 from skgd.schedules import SCHEDULES, Constant, Schedule
-from skgd.step_rules import STEP_RULES, LineSearch, PassiveAggressive
+from skgd.step_rules import STEP_RULES, LineSearch, PassiveAggressive, StepRule
 
 RATES = SCHEDULES | STEP_RULES
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
@@ -701,7 +701,7 @@ def test_what_auto_and_names_stood_for_is_told(Regressor, small):
     assert model.schedule_ == Constant(0.04)
     assert model.optimizer_ == OPTIMIZERS["gd"]()
     model.set_params(learning_rate="auto", eta0=Regressor().eta0, optimizer="auto").fit(*small)
-    assert isinstance(model.schedule_, Schedule)
+    assert isinstance(model.schedule_, (Schedule, StepRule))
     kinds = tuple(OPTIMIZERS.values()) if Regressor is BatchGDRegressor else Snapshot
     assert isinstance(model.optimizer_, kinds)
 

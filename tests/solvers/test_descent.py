@@ -644,7 +644,7 @@ def test_an_epoch_that_ends_nothing_after_all_is_run_once_by_itself(walk):
 
 
 class OwnSchedule(Schedule):
-    def rate(self, t, run):
+    def rate(self, t, fit_info):
         return 0.01 + 0 * t
 
 
