@@ -2,11 +2,10 @@
 
 import math
 
-import numpy as np
-
 from skgd.minimization._steps import Rates
 from skgd.minimization._termination import TerminationReason
 from skgd.objectives import Point
+from skgd.optimizers import init_optimizer_state
 
 #: What the rate is multiplied by after a pass without an improvement.
 SLOWER = 0.9
@@ -45,7 +44,7 @@ def descend_by_batches(function, start, data, rule, limits, watch):
         return Point(start, value, None), 0, TerminationReason.NO_START
     rates = Rates(rule.schedule, limits.max_iter, data.per_pass)
     x, best, best_value = start, start, value
-    first = second = np.zeros_like(start)
+    state = init_optimizer_state(rule.optimizer, start)
     scale, t, idle, number = 1.0, 0, 0, 0
     ending = TerminationReason.MAX_ITER
     while ending is TerminationReason.MAX_ITER and number < limits.max_iter:
@@ -57,7 +56,7 @@ def descend_by_batches(function, start, data, rule, limits, watch):
             if gradient is None:
                 function.failure = batch.failure
                 break
-            step, _, first, second = rule.optimizer.update(gradient, first, second, rate, t)
+            step, _, state = rule.optimizer.update(gradient, state, rate, t)
             x = x + step
         value = function.value(x) if gradient is not None else math.inf
         if value == math.inf:

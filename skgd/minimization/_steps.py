@@ -10,7 +10,7 @@ from scipy.linalg.blas import daxpy, ddot
 from skgd.minimization._function import Function
 from skgd.minimization._termination import TerminationReason
 from skgd.minimization._wolfe import Conditions, Trial, wolfe_search
-from skgd.optimizers import GD, LBFGS
+from skgd.optimizers import GD, LBFGS, init_optimizer_state
 from skgd.schedules import Constant
 from skgd.solvers.line_search import exact_rate
 
@@ -48,14 +48,12 @@ class ScheduledStep:
     def __init__(self, function, optimizer, schedule, max_iter):
         self.function, self.optimizer = function, optimizer
         self.rate_at = Rates(schedule, max_iter).at
-        self.first = self.second = np.zeros(function.layout.size)
+        self.state = init_optimizer_state(optimizer, np.zeros(function.layout.size))
 
     def __call__(self, point, number):
         """Return where the step leads, and its rate."""
         rate = self.rate_at(number)
-        step, _, self.first, self.second = self.optimizer.update(
-            point.gradient, self.first, self.second, rate, number
-        )
+        step, _, self.state = self.optimizer.update(point.gradient, self.state, rate, number)
         return self.function.at(point.theta + step) or TerminationReason.DIVERGED, rate
 
 
@@ -81,7 +79,7 @@ class AlongLine:
     def __init__(self, function, optimizer):
         self.function, self.optimizer = function, optimizer
         self.plain = isinstance(optimizer, GD)
-        self.memory = {}
+        self.state = ()
 
     def __call__(self, point, number):
         """Return where the step leads, and its rate."""
@@ -92,17 +90,19 @@ class AlongLine:
 
     def again(self, point, ending):
         """Return where a second try leads, after one that ended nowhere."""
-        if not self.memory:
+        if not self.state:
             return ending, 0.0
         # Another direction may lead nowhere where the gradient's still does.
-        self.memory = {}
+        self.state = ()
         return self.along(point, self.direction(point))
 
     def direction(self, point):
         """Return a direction of descent."""
         if self.plain:
             return -point.gradient
-        return self.optimizer.direction(point.theta, point.gradient, self.memory)
+        state = self.state or self.optimizer.init(point.theta)
+        direction, self.state = self.optimizer.direction(point.theta, point.gradient, state)
+        return direction
 
     def along(self, point, direction):
         """Return where a step along `direction` leads, and its rate."""
@@ -177,7 +177,7 @@ class SearchedStep(AlongLine):
 
     def first_rate(self, direction, slope):
         """Return the first rate to try: exact, if the function bends as along the last line."""
-        if self.scaled and self.memory["pairs"]:
+        if self.scaled and self.state.pairs:
             return 1.0
         if self.bend is None:
             return min(1.0, 1 / math.sqrt(-slope))

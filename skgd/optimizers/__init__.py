@@ -10,6 +10,7 @@ the room of its family, plus one line in ``OPTIMIZERS``; the shared tests find i
 from skgd.optimizers._adaptive import AdaGrad, Adam, RMSprop
 from skgd.optimizers._automatic import Implicit, Snapshot
 from skgd.optimizers._base import BatchOptimizer, ElementwiseOptimizer, Optimizer
+from skgd.optimizers._base import init_optimizer_state as init_optimizer_state
 from skgd.optimizers._base import inner as inner
 from skgd.optimizers._full_batch import Accelerated, ConjugateGradient, NewtonCG
 from skgd.optimizers._momentum import GD, Momentum, Nesterov

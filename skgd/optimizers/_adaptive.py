@@ -31,20 +31,21 @@ class AdaGrad(ElementwiseOptimizer):
     Examples
     --------
     >>> from skgd.optimizers import AdaGrad
-    >>> round(float(AdaGrad().update(3.0, 0.0, 16.0, rate=0.1, t=2)[0]), 6)
+    >>> round(float(AdaGrad().update(3.0, (16.0,), learning_rate=0.1, t=2)[0]), 6)
     -0.06
     """
 
     epsilon: float = 1e-10
+    state_names = ("squared_sum",)
     default_rate = 0.01
 
     def __post_init__(self) -> None:
         check_real("epsilon", self.epsilon, low=0, closed="neither")
 
-    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:
-        total = second + gradient * gradient
-        own_rate = rate * np.sign(total) / (np.sqrt(total) + self.epsilon)
-        return -own_rate * gradient, own_rate, first, total
+    def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
+        squared_sum = state[0] + gradient * gradient
+        rate = learning_rate * np.sign(squared_sum) / (np.sqrt(squared_sum) + self.epsilon)
+        return -rate * gradient, rate, (squared_sum,)
 
 
 @component
@@ -72,22 +73,23 @@ class RMSprop(ElementwiseOptimizer):
     Examples
     --------
     >>> from skgd.optimizers import RMSprop
-    >>> round(float(RMSprop().update(2.0, 0.0, 0.0, rate=0.1, t=1)[0]), 6)
+    >>> round(float(RMSprop().update(2.0, (0.0,), learning_rate=0.1, t=1)[0]), 6)
     -1.0
     """
 
     decay: float = 0.99
     epsilon: float = 1e-8
+    state_names = ("second_moment",)
     default_rate = 0.001
 
     def __post_init__(self) -> None:
         check_real("decay", self.decay, low=0, high=1)
         check_real("epsilon", self.epsilon, low=0, closed="neither")
 
-    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:
-        square = self.decay * second + (1 - self.decay) * gradient * gradient
-        own_rate = rate * np.sign(square) / (np.sqrt(square) + self.epsilon)
-        return -own_rate * gradient, own_rate, first, square
+    def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
+        second = self.decay * state[0] + (1 - self.decay) * gradient * gradient
+        rate = learning_rate * np.sign(second) / (np.sqrt(second) + self.epsilon)
+        return -rate * gradient, rate, (second,)
 
 
 @component
@@ -117,13 +119,14 @@ class Adam(ElementwiseOptimizer):
     Examples
     --------
     >>> from skgd.optimizers import Adam
-    >>> round(float(Adam().update(2.0, 0.0, 0.0, rate=0.1, t=1)[0]), 6)
+    >>> round(float(Adam().update(2.0, (0.0, 0.0), learning_rate=0.1, t=1)[0]), 6)
     -0.1
     """
 
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+    state_names = ("first_moment", "second_moment")
     default_rate = 0.001
 
     def __post_init__(self) -> None:
@@ -131,9 +134,10 @@ class Adam(ElementwiseOptimizer):
         check_real("beta2", self.beta2, low=0, high=1)
         check_real("epsilon", self.epsilon, low=0, closed="neither")
 
-    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:
-        mean = self.beta1 * first + (1 - self.beta1) * gradient
-        square = self.beta2 * second + (1 - self.beta2) * gradient * gradient
-        spread = np.sqrt(square / (1 - self.beta2**t)) + self.epsilon
-        own_rate = rate * np.sign(square) / spread
-        return -own_rate * (mean / (1 - self.beta1**t)), own_rate, mean, square
+    def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
+        first, second = state
+        first = self.beta1 * first + (1 - self.beta1) * gradient
+        second = self.beta2 * second + (1 - self.beta2) * gradient * gradient
+        root = np.sqrt(second / (1 - self.beta2**t))
+        rate = learning_rate * np.sign(second) / (root + self.epsilon)
+        return -rate * (first / (1 - self.beta1**t)), rate, (first, second)

@@ -37,30 +37,33 @@ class ConjugateGradient(BatchOptimizer):
     (True, 'converged')
     """
 
-    def direction(self, theta: Any, gradient: Any, memory: dict[str, Any]) -> Any:
-        """Return the next direction of descent and remember it.
+    state_names = ("gradient", "direction", "squared_norm")
+
+    def direction(self, theta: Any, gradient: Any, state: tuple[Any, ...]) -> Any:
+        """Return the next direction of descent, and the new state.
 
         Parameters
         ----------
         theta, gradient : array
-            The place, of which this rule makes no use, and the gradient there.
-        memory : dict
-            What the last call left; empty at the start.
+            The parameters, which are not used, and the gradient there.
+        state : tuple
+            Last gradient, last direction and squared norm of the last gradient; empty at the start.
 
         Returns
         -------
-        array of the same shape
+        direction : array of the same shape
+        state : tuple
         """
-        square = inner(gradient, gradient)
+        squared_norm = inner(gradient, gradient)
         direction = -gradient
-        if memory:
-            last = memory["direction"]
-            fresh = inner(gradient, gradient - memory["gradient"])
-            beta = fresh * (fresh > 0) / (memory["square"] + TINY)
-            # Where the conjugate direction would not lead down, the gradient's does.
-            direction += beta * (beta * inner(last, gradient) < square) * last
-        memory["gradient"], memory["direction"], memory["square"] = gradient, direction, square
-        return direction
+        if state:
+            last_gradient, last_direction, last_squared_norm = state
+            change = inner(gradient, gradient - last_gradient)
+            beta = change * (change > 0) / (last_squared_norm + TINY)
+            # beta is set to zero if the conjugate direction is not one of descent.
+            is_descent = beta * inner(last_direction, gradient) < squared_norm
+            direction += beta * is_descent * last_direction
+        return direction, (gradient, direction, squared_norm)
 
 
 @component
@@ -88,27 +91,31 @@ class Accelerated(BatchOptimizer):
     (3, 'converged')
     """
 
-    def extrapolate(self, here: Any, landed: Any, memory: dict[str, Any]) -> Any:
-        """Return where the next step starts from.
+    state_names = ("proximal_point", "n_steps")
+
+    def extrapolate(self, theta: Any, proximal_point: Any, state: tuple[Any, ...]) -> Any:
+        """Return the parameters at which the next gradient is taken, and the new state.
 
         Parameters
         ----------
-        here : array
-            The point that the proximal gradient step was taken from.
-        landed : array
-            Where it landed.
-        memory : dict
-            What the last call left; empty at the start.
+        theta : array
+            Parameters from which the proximal gradient step was taken.
+        proximal_point : array
+            Result x' of that step.
+        state : tuple
+            Last result x and the number of steps since the last restart, of each output; empty at
+            the start.
 
         Returns
         -------
-        array of the same shape
+        theta : array of the same shape
+        state : tuple
         """
-        moved = landed - memory.get("landed", landed)
-        uphill = inner(here - landed, moved) > 0
-        k = np.where(uphill, 0, memory.get("k", -1) + 1).astype(landed.dtype)
-        memory["landed"], memory["k"] = landed, k
-        return landed + k / (k + 3) * moved
+        last_point, n_steps = state or (proximal_point, -1)
+        change = proximal_point - last_point
+        is_uphill = inner(theta - proximal_point, change) > 0
+        k = np.where(is_uphill, 0, n_steps + 1).astype(proximal_point.dtype)
+        return proximal_point + k / (k + 3) * change, (proximal_point, k)
 
 
 @component

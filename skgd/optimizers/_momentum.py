@@ -16,14 +16,12 @@ class GD(ElementwiseOptimizer):
     Examples
     --------
     >>> from skgd.optimizers import GD
-    >>> GD().update(2.0, 0.0, 0.0, rate=0.1, t=1)[0]
+    >>> GD().update(2.0, (), learning_rate=0.1, t=1)[0]
     -0.2
     """
 
-    remembers = False
-
-    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:
-        return -rate * gradient, rate, first, second
+    def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
+        return -learning_rate * gradient, learning_rate, state
 
     def largest_stable_rate(self, smoothness: float) -> float | None:
         return 2 / smoothness
@@ -48,18 +46,19 @@ class Momentum(ElementwiseOptimizer):
     Examples
     --------
     >>> from skgd.optimizers import Momentum
-    >>> Momentum(0.5).update(2.0, 4.0, 0.0, rate=0.1, t=2)[0]
+    >>> Momentum(0.5).update(2.0, (4.0,), learning_rate=0.1, t=2)[0]
     -0.4
     """
 
     momentum: float = 0.9
+    state_names = ("velocity",)
 
     def __post_init__(self) -> None:
         check_real("momentum", self.momentum, low=0, high=1)
 
-    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:
-        velocity = self.momentum * first + gradient
-        return -rate * velocity, rate, velocity, second
+    def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
+        velocity = self.momentum * state[0] + gradient
+        return -learning_rate * velocity, learning_rate, (velocity,)
 
     def largest_stable_rate(self, smoothness: float) -> float | None:
         return 2 * (1 + self.momentum) / smoothness
@@ -86,18 +85,20 @@ class Nesterov(ElementwiseOptimizer):
     Examples
     --------
     >>> from skgd.optimizers import Nesterov
-    >>> Nesterov(0.5).update(2.0, 4.0, 0.0, rate=0.1, t=2)[0]
+    >>> Nesterov(0.5).update(2.0, (4.0,), learning_rate=0.1, t=2)[0]
     -0.4
     """
 
     momentum: float = 0.9
+    state_names = ("velocity",)
 
     def __post_init__(self) -> None:
         check_real("momentum", self.momentum, low=0, high=1)
 
-    def update(self, gradient: Any, first: Any, second: Any, rate: Any, t: Any) -> Any:
-        velocity = self.momentum * first + gradient
-        return -rate * (gradient + self.momentum * velocity), rate, velocity, second
+    def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
+        velocity = self.momentum * state[0] + gradient
+        step = -learning_rate * (gradient + self.momentum * velocity)
+        return step, learning_rate, (velocity,)
 
     def largest_stable_rate(self, smoothness: float) -> float | None:
         return 2 * (1 + self.momentum) / ((1 + 2 * self.momentum) * smoothness)

@@ -1,7 +1,6 @@
 """A rule that learns how a function bends from the way its gradient has changed."""
 
-from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
 from scipy.linalg.blas import daxpy, ddot, dscal
 
@@ -54,43 +53,62 @@ class LBFGS(Optimizer):
     def __post_init__(self) -> None:
         check_integer("pairs", self.pairs, low=1)
 
-    def direction(self, theta: Any, gradient: Any, memory: dict[str, Any]) -> Any:
-        """Return the next direction of descent and remember the place.
+    def direction(self, theta: Any, gradient: Any, state: tuple[Any, ...]) -> Any:
+        """Return the next direction of descent, and the new state.
 
         Parameters
         ----------
         theta, gradient : array of shape (n,)
-            The place and the gradient there.
-        memory : dict
-            What the last call left; empty at the start.
+            The parameters and the gradient there.
+        state : tuple
+            Last parameters, last gradient, the pairs and the scale of the first H; empty at the
+            start.
 
         Returns
         -------
-        array of the same shape
+        direction : array of shape (n,)
+        state : LBFGSState
         """
-        if not memory:
-            memory["pairs"] = deque(maxlen=self.pairs)
-        else:
-            moved, change = theta - memory["theta"], gradient - memory["gradient"]
-            bend = ddot(moved, change)
-            if bend > 0:  # else the step tells nothing of a minimum
-                memory["pairs"].append((moved, change, bend))
-                memory["scale"] = bend / ddot(change, change)
-        memory["theta"], memory["gradient"] = theta, gradient
-        if not memory["pairs"]:
-            return -gradient
-        return two_loop_recursion(gradient, memory["pairs"], memory["scale"])
+        if not state:
+            return -gradient, LBFGSState(theta, gradient, (), 1.0)
+        last_theta, last_gradient, pairs, scale = state
+        step, change = theta - last_theta, gradient - last_gradient
+        curvature = ddot(step, change)
+        if curvature > 0:  # else H would not stay positive definite
+            pairs = (*pairs, (step, change, curvature))[-self.pairs :]
+            scale = curvature / ddot(change, change)
+        direction = two_loop_recursion(gradient, pairs, scale) if pairs else -gradient
+        return direction, LBFGSState(theta, gradient, pairs, scale)
+
+
+class LBFGSState(NamedTuple):
+    """State of :class:`LBFGS`.
+
+    Parameters
+    ----------
+    theta, gradient : array of shape (n,)
+        Last parameters, and the gradient there.
+    pairs : tuple
+        Step s, change y of the gradient and their product, of each of the last steps.
+    scale : float
+        The factor of the identity in the first H.
+    """
+
+    theta: Any
+    gradient: Any
+    pairs: tuple[Any, ...]
+    scale: float
 
 
 def two_loop_recursion(gradient, pairs, scale):
     """Return -H g: from the newest pair to the oldest, the first H, and back."""
     direction, size = -gradient, gradient.size
-    shares = []
-    for moved, change, bend in reversed(pairs):
-        share = ddot(moved, direction) / bend
-        daxpy(change, direction, size, -share)
-        shares.append(share)
+    coefficients = []
+    for step, change, curvature in reversed(pairs):
+        coefficient = ddot(step, direction) / curvature
+        daxpy(change, direction, size, -coefficient)
+        coefficients.append(coefficient)
     dscal(scale, direction)
-    for moved, change, bend in pairs:
-        daxpy(moved, direction, size, shares.pop() - ddot(change, direction) / bend)
+    for step, change, curvature in pairs:
+        daxpy(step, direction, size, coefficients.pop() - ddot(change, direction) / curvature)
     return direction

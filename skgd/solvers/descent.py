@@ -72,6 +72,7 @@ class _Descent:
     """One call of :func:`descend`."""
 
     def __init__(self, problem, state, tests, history, watch):
+        state = state.for_optimizer(problem.optimizer)
         self.problem, self.state, self.tests = problem, state, tests
         self.history, self.watch = history, watch
         self.rates = problem.schedule.resolve(

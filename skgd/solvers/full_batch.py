@@ -54,10 +54,10 @@ def elementwise_step(problem, state, point, rate):
     # A rate too large for the l2 penalty takes a weight to zero, not beyond it.
     excess = problem.model.l2 - np.minimum(problem.model.l2, 1 / rate)
     gradient = point.gradient - excess * point.theta
-    step, own_rate, state.first, state.second = problem.optimizer.update(
-        gradient, state.first, state.second, rate, state.t
+    step, coordinate_rate, state.optimizer_state = problem.optimizer.update(
+        gradient, state.optimizer_state, rate, state.t
     )
-    return penalties.soft_threshold(point.theta + step, own_rate * problem.model.l1), rate
+    return penalties.soft_threshold(point.theta + step, coordinate_rate * problem.model.l1), rate
 
 
 def accelerated_step(problem, state, point, rate):
@@ -66,7 +66,10 @@ def accelerated_step(problem, state, point, rate):
         landed, rate = searched_proximal_step(problem, point, state.memory)
     else:
         landed = proximal_step(problem.model, point, rate)
-    return problem.optimizer.extrapolate(point.theta, landed, state.memory), rate
+    theta, state.memory["optimizer"] = problem.optimizer.extrapolate(
+        point.theta, landed, state.memory.get("optimizer", ())
+    )
+    return theta, rate
 
 
 def searched_step(problem, state, point, rate):
@@ -75,5 +78,7 @@ def searched_step(problem, state, point, rate):
         return searched_proximal_step(problem, point, state.memory)
     direction = -point.gradient
     if isinstance(problem.optimizer, ConjugateGradient):
-        direction = problem.optimizer.direction(point.theta, point.gradient, state.memory)
+        direction, state.memory["optimizer"] = problem.optimizer.direction(
+            point.theta, point.gradient, state.memory.get("optimizer", ())
+        )
     return line_step(problem, point, direction, state.memory)

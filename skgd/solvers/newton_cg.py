@@ -96,10 +96,12 @@ def minimised(model, forcing):
 
 def conjugate_steps(model):
     """Return the function that takes a step of conjugate gradients."""
-    optimizer, memory = ConjugateGradient(), {}
+    optimizer = ConjugateGradient()
+    state = optimizer.init(model.anchor.theta)
 
     def step(point):
-        direction = optimizer.direction(point.theta, point.gradient, memory)
+        nonlocal state
+        direction, state = optimizer.direction(point.theta, point.gradient, state)
         return point.theta + exact_rate(model, point, direction) * direction
 
     return step
@@ -107,12 +109,15 @@ def conjugate_steps(model):
 
 def accelerated_steps(model):
     """Return the function that takes an accelerated proximal step."""
-    optimizer, memory = Accelerated(), {}
+    optimizer = Accelerated()
+    state = optimizer.init(model.anchor.theta)
     rate = 1 / max(largest_curvature(model, 1.0), np.finfo(float).tiny)
 
     def step(point):
+        nonlocal state
         landed = proximal_step(model, point, rate)
-        return optimizer.extrapolate(point.theta, landed, memory)
+        theta, state = optimizer.extrapolate(point.theta, landed, state)
+        return theta
 
     return step
 

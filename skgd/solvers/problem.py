@@ -1,12 +1,12 @@
 """What a descent is given, what it carries along, and what comes of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from skgd.objectives import Objective, QuadraticModel
-from skgd.optimizers import Optimizer
+from skgd.optimizers import Optimizer, init_optimizer_state
 from skgd.schedules import Schedule
 from skgd.solvers.choice import executor
 from skgd.solvers.history import History
@@ -128,8 +128,10 @@ class State:
         Inner parameters.
     mean : array
         Their running average.
-    first, second : arrays
-        The optimizer's memory.
+    optimizer_state : tuple of arrays
+        State of an elementwise optimizer, in the order of `state_names`.
+    state_names : tuple of str
+        Names of the state arrays of the optimizer that the state belongs to.
     owed, paid : arrays
         Bookkeeping of the cumulative l1 penalty.
     rng : numpy.random.Generator
@@ -152,11 +154,11 @@ class State:
 
     theta: np.ndarray
     mean: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
     l1_total: np.ndarray
     l1_applied: np.ndarray
     rng: np.random.Generator
+    optimizer_state: tuple = ()
+    state_names: tuple = ()
     t: int = 1
     scale: float = 1.0
     memory: dict = field(default_factory=dict)
@@ -168,7 +170,18 @@ class State:
     @classmethod
     def initial(cls, theta, rng):
         """Return the state of a descent that starts at `theta`."""
-        return cls(theta, *(np.zeros_like(theta) for _ in range(5)), rng=rng)
+        return cls(theta, *(np.zeros_like(theta) for _ in range(3)), rng=rng)
+
+    def for_optimizer(self, optimizer):
+        """Return the state with the optimizer's initial state, unless it has one of these names.
+
+        Momentum that goes on as Nesterov's keeps its velocity; Adam that follows it starts anew.
+        """
+        names, fresh = optimizer.state_names, init_optimizer_state(optimizer, self.theta)
+        if self.state_names == names and len(self.optimizer_state) == len(fresh):
+            return self
+        memory = {name: part for name, part in self.memory.items() if name != "optimizer"}
+        return replace(self, optimizer_state=fresh, state_names=names, memory=memory)
 
     def model(self, average):
         """Return the parameters to report: the average once there is one."""

@@ -138,20 +138,22 @@ def test_steps_are_those_of_the_optimizers(name):
         squares, [3.0, -2.0], jac=slope, optimizer=name, learning_rate=0.05, max_iter=5, gtol=0
     )
     rule, x = optimizers.OPTIMIZERS[name](), np.array([3.0, -2.0])
-    first = second = np.zeros(2)
+    state = rule.init(x)
     for t in range(1, 6):
-        step, _, first, second = rule.update(2 * x, first, second, 0.05, t)
+        step, _, state = rule.update(2 * x, state, 0.05, t)
         x = x + step
         assert_allclose(result.history["x"][t], x, rtol=1e-15)
 
 
 def test_conjugate_directions_are_the_same_for_one_output_and_several():
     rng = np.random.default_rng(0)
-    single, several = {}, {}
+    single, several = (), ()
     for _ in range(5):
         gradient = rng.standard_normal(4)
-        direction = ConjugateGradient().direction(None, gradient, single)
-        stacked = ConjugateGradient().direction(None, np.stack([gradient, 2 * gradient]), several)
+        direction, single = ConjugateGradient().direction(None, gradient, single)
+        stacked, several = ConjugateGradient().direction(
+            None, np.stack([gradient, 2 * gradient]), several
+        )
         assert_allclose(stacked, [direction, 2 * direction], rtol=1e-12)
         assert direction @ gradient < 0
 

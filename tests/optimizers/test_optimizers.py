@@ -25,10 +25,10 @@ GRADIENTS = np.array(
 
 def steps(rule, gradients, rate=0.1):
     """Yield what each of successive updates returns."""
-    first = second = np.zeros_like(gradients[0])
+    state = rule.init(gradients[0])
     for t, gradient in enumerate(gradients, start=1):
-        step, own_rate, first, second = rule.update(gradient, first, second, rate, t)
-        yield step, own_rate, first, second
+        step, coordinate_rate, state = rule.update(gradient, state, rate, t)
+        yield step, coordinate_rate, state
 
 
 def path(rule, gradients, rate=0.1):
@@ -147,42 +147,43 @@ def test_outputs_are_problems_of_their_own(rule):
 def test_single_precision_stays_single(rule):
     double = path(rule, GRADIENTS)
     single = list(steps(rule, GRADIENTS.astype(np.float32)))
-    for step, own_rate, first, second in single:
-        assert step.dtype == first.dtype == second.dtype == np.float32
-        assert np.result_type(own_rate, np.float32(1)) == np.float32 or np.ndim(own_rate) == 0
+    for step, coordinate_rate, state in single:
+        assert {part.dtype for part in (step, *state)} == {np.dtype(np.float32)}
+        assert np.ndim(coordinate_rate) == 0 or coordinate_rate.dtype == np.float32
     single = np.sum([step for step, *_ in single], axis=0)
     assert_allclose(single, double[-1], rtol=1e-4)
 
 
 @every_rule
 def test_an_update_changes_no_array_that_it_is_given(rule):
-    arrays = [np.array([0.5, -2.0]), np.array([-1.0, 3.0]), np.array([0.5, 2.0])]
-    for array in arrays:
+    gradient = np.array([0.5, -2.0])
+    state = tuple(np.array([0.5, 2.0]) for _ in rule.state_names)
+    for array in (gradient, *state):
         array.flags.writeable = False
-    again = [rule.update(*arrays, 0.1, 3) for _ in range(2)]
-    for a, b in zip(*again, strict=True):
+    again = [rule.update(gradient, state, 0.1, 3) for _ in range(2)]
+    for a, b in zip(*[(*arrays, *state) for *arrays, state in again], strict=True):
         assert_array_equal(a, b)
 
 
 @every_rule
-def test_the_own_rate_is_what_scales_the_direction(rule):
+def test_the_coordinate_rate_is_what_scales_the_direction(rule):
     """Memory apart, a step is the gradient times the coordinate's own rate."""
-    for number, (step, own_rate, *_) in enumerate(steps(rule, GRADIENTS, rate=0.1)):
+    for number, (step, coordinate_rate, *_) in enumerate(steps(rule, GRADIENTS, rate=0.1)):
         if rule.default_rate is None:
-            assert own_rate == 0.1
+            assert coordinate_rate == 0.1
         elif not isinstance(rule, optimizers.Adam):
-            assert_allclose(step, -own_rate * GRADIENTS[number], rtol=1e-14)
+            assert_allclose(step, -coordinate_rate * GRADIENTS[number], rtol=1e-14)
         elif number == 0:
-            assert_allclose(step, -own_rate * GRADIENTS[0], rtol=1e-12)
+            assert_allclose(step, -coordinate_rate * GRADIENTS[0], rtol=1e-12)
 
 
 @every_rule
 def test_a_coordinate_without_gradients_stays_and_owes_nothing_to_an_l1_penalty(rule):
-    for step, own_rate, *_ in list(steps(rule, GRADIENTS))[:2]:
+    for step, coordinate_rate, *_ in list(steps(rule, GRADIENTS))[:2]:
         assert step[2] == 0
         if rule.default_rate is not None:
-            assert own_rate[2] == 0
-            assert (own_rate[:2] > 0).all()
+            assert coordinate_rate[2] == 0
+            assert (coordinate_rate[:2] > 0).all()
 
 
 @pytest.mark.parametrize("rule", [optimizers.Momentum(0.0), optimizers.Nesterov(0.0)], ids=repr)
@@ -198,11 +199,10 @@ def test_descent_on_a_quadratic_converges_up_to_the_largest_stable_rate(rule, sm
         assert rule.default_rate is not None
         return
     for factor, converges in [(0.98, True), (1.02, False)]:
-        point, first, second = np.array([1.0]), np.zeros(1), np.zeros(1)
+        point = np.array([1.0])
+        state = rule.init(point)
         for t in range(1, 3001):
-            step, _, first, second = rule.update(
-                smoothness * point, first, second, factor * stable, t
-            )
+            step, _, state = rule.update(smoothness * point, state, factor * stable, t)
             point = point + step
         assert (abs(point[0]) < 1e-6) == converges
 
@@ -211,8 +211,8 @@ def test_a_rule_without_a_formula_says_what_it_needs():
     class Mine(ElementwiseOptimizer):
         pass
 
-    with pytest.raises(NotImplementedError, match=r"^Mine needs a method update\(gradient, first"):
-        Mine().update(1.0, 0.0, 0.0, 0.1, 1)
+    with pytest.raises(NotImplementedError, match=r"^Mine needs a method update\(gradient, state"):
+        Mine().update(1.0, (), 0.1, 1)
     assert Mine().largest_stable_rate(1.0) is None
     assert Mine().default_rate is None
 
@@ -233,10 +233,10 @@ def gradient_at(theta, matrices, minima):
 
 def search_exactly(matrices, minima, updates):
     """Return the points that conjugate gradients with an exact line search visit."""
-    theta, memory, visited = np.zeros_like(minima), {}, []
+    theta, state, visited = np.zeros_like(minima), (), []
     for _ in range(updates):
         gradient = gradient_at(theta, matrices, minima)
-        direction = optimizers.ConjugateGradient().direction(theta, gradient, memory)
+        direction, state = optimizers.ConjugateGradient().direction(theta, gradient, state)
         slope = np.sum(gradient * direction, axis=1, keepdims=True)
         assert (slope < 0).all()
         curvature = np.einsum("ki,kij,kj->k", direction, matrices, direction)
@@ -262,10 +262,9 @@ def test_conjugate_gradients_treat_outputs_as_problems_of_their_own():
 
 def test_conjugate_gradients_take_up_the_last_direction_as_far_as_it_helps():
     def second(gradient):
-        memory = {}
-        first = optimizers.ConjugateGradient().direction(None, np.array([2.0, 0.0]), memory)
+        first, state = optimizers.ConjugateGradient().direction(None, np.array([2.0, 0.0]), ())
         assert_array_equal(first, [-2, 0])
-        return optimizers.ConjugateGradient().direction(None, np.array(gradient), memory)
+        return optimizers.ConjugateGradient().direction(None, np.array(gradient), state)[0]
 
     # beta = (0·(0 − 2) + 4·4) / 4 = 4
     assert_array_equal(second([0.0, 4.0]), [-8, -4])
@@ -276,11 +275,10 @@ def test_conjugate_gradients_take_up_the_last_direction_as_far_as_it_helps():
 
 
 def test_conjugate_gradients_stay_at_a_minimum():
-    memory = {}
+    state = ()
     for _ in range(3):
-        assert_array_equal(
-            optimizers.ConjugateGradient().direction(None, np.zeros(2), memory), [0, 0]
-        )
+        direction, state = optimizers.ConjugateGradient().direction(None, np.zeros(2), state)
+        assert_array_equal(direction, [0, 0])
 
 
 @pytest.mark.parametrize("pairs", [1, 2, 5, 9])
@@ -290,10 +288,10 @@ def test_quasi_newton_directions_are_those_of_the_matrix(pairs):
     root = rng.normal(size=(6, 6))
     matrix = root @ root.T + np.eye(6)
     places = rng.normal(size=(8, 6))
-    rule, memory, steps = optimizers.LBFGS(pairs), {}, []
+    rule, state, steps = optimizers.LBFGS(pairs), (), []
     for number, theta in enumerate(places):
         gradient = matrix @ theta
-        direction = rule.direction(theta, gradient, memory)
+        direction, state = rule.direction(theta, gradient, state)
         if number:
             moved = theta - places[number - 1]
             steps = [*steps, (moved, matrix @ moved)][-pairs:]
@@ -308,15 +306,22 @@ def test_quasi_newton_directions_are_those_of_the_matrix(pairs):
 
 
 def test_a_step_along_which_a_function_bends_down_is_not_remembered():
-    rule, memory = optimizers.LBFGS(), {}
-    rule.direction(np.array([0.0]), np.array([3.0]), memory)
+    rule = optimizers.LBFGS()
+
+    def direction(theta, gradient):
+        nonlocal state
+        direction, state = rule.direction(np.array([theta]), np.array([gradient]), state)
+        return direction
+
+    state = rule.init(np.zeros(1))
+    direction(0.0, 3.0)
     # Uphill the slope has become smaller: the gradient alone tells the way.
-    assert_array_equal(rule.direction(np.array([1.0]), np.array([1.0]), memory), [-1])
+    assert_array_equal(direction(1.0, 1.0), [-1])
     # From 1 to 2 it has grown by 2: at that bend it vanishes 3 / 2 back.
-    assert_allclose(rule.direction(np.array([2.0]), np.array([3.0]), memory), [-3 / 2])
+    assert_allclose(direction(2.0, 3.0), [-3 / 2])
     # A little further it bends half as much, and then not at all.
-    assert_allclose(rule.direction(np.array([2.5]), np.array([3.5]), memory), [-3.5])
-    assert_allclose(rule.direction(np.array([3.5]), np.array([3.5]), memory), [-3.5])
+    assert_allclose(direction(2.5, 3.5), [-3.5])
+    assert_allclose(direction(3.5, 3.5), [-3.5])
 
 
 def test_quasi_newton_refuses_what_is_no_number_of_pairs():
@@ -327,23 +332,23 @@ def test_quasi_newton_refuses_what_is_no_number_of_pairs():
 
 
 def test_extrapolation_goes_on_by_a_growing_share_of_the_last_move():
-    rule, memory, here = optimizers.Accelerated(), {}, np.array([0.0])
+    rule, state, here = optimizers.Accelerated(), (), np.array([0.0])
     places = []
     for landed in (1.0, 2.0, 3.0, 4.0):
-        here = rule.extrapolate(here, np.array([landed]), memory)
+        here, state = rule.extrapolate(here, np.array([landed]), state)
         places.append(here[0])
     assert_allclose(places, [1, 2 + 1 / 4, 3 + 2 / 5, 4 + 3 / 6], rtol=1e-15)
 
 
 def test_momentum_that_points_uphill_starts_again_in_its_own_output_only():
-    rule, memory = optimizers.Accelerated(), {}
+    rule, state = optimizers.Accelerated(), ()
     here = np.zeros((2, 1))
     for landed in (1.0, 2.0):
-        here = rule.extrapolate(here, np.full((2, 1), landed), memory)
+        here, state = rule.extrapolate(here, np.full((2, 1), landed), state)
     # Both extrapolated to 2.25; the first falls back to 2.1, the second goes on.
-    here = rule.extrapolate(here, np.array([[2.1], [3.0]]), memory)
+    here, state = rule.extrapolate(here, np.array([[2.1], [3.0]]), state)
     assert_allclose(here, [[2.1], [3 + 2 / 5]], rtol=1e-15)
-    here = rule.extrapolate(here, np.array([[2.5], [4.0]]), memory)
+    here, state = rule.extrapolate(here, np.array([[2.5], [4.0]]), state)
     assert_allclose(here, [[2.5 + 0.4 / 4], [4 + 3 / 6]], rtol=1e-15)
 
 
@@ -351,23 +356,21 @@ def test_accelerated_descent_outruns_plain_descent():
     matrix = np.diag([1.0, 1e-3])
     far = {}
     for accelerate in (False, True):
-        theta, memory = np.ones(2), {}
+        theta, state = np.ones(2), ()
         for _ in range(400):
             landed = theta - matrix @ theta
-            theta = (
-                optimizers.Accelerated().extrapolate(theta, landed, memory)
-                if accelerate
-                else landed
-            )
+            extrapolated, state = optimizers.Accelerated().extrapolate(theta, landed, state)
+            theta = extrapolated if accelerate else landed
         far[accelerate] = np.linalg.norm(theta)
     assert far[True] < 1e-2 * far[False]
 
 
 def test_whole_vector_rules_keep_single_precision():
     rng = np.random.default_rng(0)
-    rule, memory = optimizers.ConjugateGradient(), {}
-    other, other_memory = optimizers.Accelerated(), {}
+    rule, state = optimizers.ConjugateGradient(), ()
+    other, other_state = optimizers.Accelerated(), ()
     for _ in range(3):
         here, landed = rng.normal(size=(2, 4)).astype(np.float32)
-        assert rule.direction(None, here, memory).dtype == np.float32
-        assert other.extrapolate(here, landed, other_memory).dtype == np.float32
+        direction, state = rule.direction(None, here, state)
+        theta, other_state = other.extrapolate(here, landed, other_state)
+        assert direction.dtype == theta.dtype == np.float32

@@ -82,7 +82,7 @@ def test_two_calls_are_one_longer_call(batch_size, shuffle, problem):
     problem = replace(problem, schedule=InverseScaling(0.05))
     whole = run(replace(problem, max_iter=4)).state
     halves = run(replace(problem, max_iter=2), run(replace(problem, max_iter=2)).state).state
-    for name in ("theta", "mean", "first", "t"):
+    for name in ("theta", "mean", "optimizer_state", "t"):
         assert_array_equal(getattr(halves, name), getattr(whole, name))
 
 
@@ -92,8 +92,7 @@ def test_the_state_that_is_given_is_not_changed(problem):
     for array in (
         state.theta,
         state.mean,
-        state.first,
-        state.second,
+        *state.optimizer_state,
         state.l1_total,
         state.l1_applied,
     ):
@@ -593,7 +592,7 @@ def test_epochs_that_are_run_ahead_are_those_run_one_by_one(ending, walk):
     single = run(walk, tests=Exits(plateau=copy.copy(plateau)))
     assert counts[0] == min(6, walk.max_iter)
     assert (several.reason, several.epochs) == (single.reason, single.epochs)
-    for name in ("theta", "mean", "first", "t", "scale", "explosions", "reference"):
+    for name in ("theta", "mean", "optimizer_state", "t", "scale", "explosions", "reference"):
         assert_array_equal(getattr(several.state, name), getattr(single.state, name))
     assert several.state.rng.bit_generator.state == single.state.rng.bit_generator.state
     assert {**several.final, "time": 0} == {**single.final, "time": 0}

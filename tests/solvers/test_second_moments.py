@@ -46,6 +46,7 @@ def iterates(objective, model, rule, steps):
     problem = Problem(objective, optimizer, schedule, None, steps, steps, model=model)
     # Not at the best constant, where Adam's kin take the sign of an intercept's gradient of zero.
     state = State.initial(objective.intercept_only() + 0.3, np.random.default_rng(0))
+    state = state.for_optimizer(optimizer)
     point, found = model.evaluate(state.theta), []
     for _ in range(steps):
         state, point, _ = run_update(problem, state, point, 0.1)

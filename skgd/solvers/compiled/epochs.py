@@ -1,10 +1,11 @@
 """Epochs that follow each other, of whichever kind."""
 
+from functools import cache
 from typing import NamedTuple
 
 from numba.extending import overload
 
-from skgd.solvers.compiled.jit import MERGED_PART, Kernel, inline
+from skgd.solvers.compiled.jit import MERGED_PART, PART, Kernel, inline
 from skgd.solvers.compiled.lazy_sparse import run_lazy_sparse
 from skgd.solvers.compiled.sgd_loops import per_batch, per_long_sample, per_sample
 
@@ -85,10 +86,9 @@ def epochs(
         times[number] = t
         keep(course.theta, number, walk.theta)
         keep(course.mean, number, walk.mean)
-        keep(course.first, number, walk.first)
-        keep(course.second, number, walk.second)
         keep(course.l1_total, number, walk.l1_total)
         keep(course.l1_applied, number, walk.l1_applied)
+        keep_all(course.optimizer_state, number, walk.optimizer_state)
 
 
 @inline
@@ -98,6 +98,30 @@ def keep(course, number, part):
         for o in range(part.shape[0]):  # an assignment of arrays would compile for seconds
             for j in range(part.shape[1]):
                 course[number, o, j] = part[o, j]
+
+
+def keep_all(courses, number, parts):
+    """Keep a copy of each of some arrays."""
+
+
+@cache
+def keeper(count):
+    """Return the compiled function that keeps copies of the first `count` arrays."""
+    if count == 0:
+        return inline(lambda courses, number, parts: None)
+    keep_others, last = keeper(count - 1), count - 1
+
+    def keep_first(courses, number, parts):
+        keep_others(courses, number, parts)
+        keep(courses[last], number, parts[last])
+
+    return inline(keep_first)
+
+
+@overload(keep_all, jit_options=PART)
+def _keep_all(courses, number, parts):
+    keep_first = keeper(len(parts))
+    return lambda courses, number, parts: keep_first(courses, number, parts)
 
 
 run_epochs = Kernel(epochs)

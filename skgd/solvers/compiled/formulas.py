@@ -64,8 +64,8 @@ def length(rule, loss, squared_norm):
     """Return the length of the step of a row, in multiples of the row."""
 
 
-def update(optimizer, gradient, first, second, rate, t):
-    """Return step, own rate and new memory of a coordinate."""
+def update(optimizer, gradient, state, rate, t):
+    """Return step, learning rate and new state of a coordinate."""
 
 
 def formula(record, name):
@@ -92,11 +92,9 @@ def _length(rule, loss, squared_norm):
 
 
 @overload(update, jit_options=PART)
-def _update(optimizer, gradient, first, second, rate, t):
+def _update(optimizer, gradient, state, rate, t):
     method = formula(optimizer, "update")
-    return lambda optimizer, gradient, first, second, rate, t: method(
-        optimizer, gradient, first, second, rate, t
-    )
+    return lambda optimizer, gradient, state, rate, t: method(optimizer, gradient, state, rate, t)
 
 
 #: The proximal step of the cumulative l1 penalty.

@@ -1,5 +1,6 @@
 """Updates on a few rows each, as loops: what :mod:`skgd.solvers.sgd.reference` does with arrays."""
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -41,14 +42,13 @@ class Penalty(NamedTuple):
 
 
 class SGDState(NamedTuple):
-    """The arrays that updates move, each with one row an output."""
+    """Arrays that updates change, each of shape (k, d + 1); the optimizer's are a tuple."""
 
     theta: np.ndarray
     mean: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
     l1_total: np.ndarray
     l1_applied: np.ndarray
+    optimizer_state: tuple
 
 
 class SGDOptions(NamedTuple):
@@ -105,45 +105,55 @@ def _shrunk(penalty, walk, o, j, landed, own_rate):
     return lambda penalty, walk, o, j, landed, own_rate: _pay(penalty, walk, o, j, landed, own_rate)
 
 
-def remember(optimizer, walk, o, j, first, second):
-    """Put what an update is to remember of a coordinate into its place."""
+def read_state(arrays, o, j):
+    """Return the optimizer's state of a coordinate, a tuple of numbers."""
 
 
-@overload(remember, jit_options=PART)
-def _remember(optimizer, walk, o, j, first, second):
-    if not optimizer.instance_class.component.remembers:
-        return lambda optimizer, walk, o, j, first, second: None
-
-    def store(optimizer, walk, o, j, first, second):
-        walk.first[o, j] = first
-        walk.second[o, j] = second
-
-    return store
+@cache
+def state_reader(count):
+    """Return the compiled function that reads the first `count` state arrays."""
+    if count == 0:
+        return inline(lambda arrays, o, j: ())
+    read_others, last = state_reader(count - 1), count - 1
+    return inline(lambda arrays, o, j: read_others(arrays, o, j) + (arrays[last][o, j],))  # noqa: RUF005
 
 
-def recall(optimizer, memory, o, j):
-    """Return what is remembered of a coordinate."""
+@overload(read_state, jit_options=PART)
+def _read_state(arrays, o, j):
+    read = state_reader(len(arrays))
+    return lambda arrays, o, j: read(arrays, o, j)
 
 
-@overload(recall, jit_options=PART)
-def _recall(optimizer, memory, o, j):
-    if not optimizer.instance_class.component.remembers:
-        return lambda optimizer, memory, o, j: memory.dtype.type(0)
-    return lambda optimizer, memory, o, j: memory[o, j]
+def write_state(arrays, o, j, state):
+    """Store the optimizer's state of a coordinate."""
+
+
+@cache
+def state_writer(count):
+    """Return the compiled function that writes the first `count` state arrays."""
+    if count == 0:
+        return inline(lambda arrays, o, j, state: None)
+    write_others, last = state_writer(count - 1), count - 1
+
+    def write(arrays, o, j, state):
+        write_others(arrays, o, j, state)
+        arrays[last][o, j] = state[last]
+
+    return inline(write)
+
+
+@overload(write_state, jit_options=PART)
+def _write_state(arrays, o, j, state):
+    write = state_writer(len(arrays))
+    return lambda arrays, o, j, state: write(arrays, o, j, state)
 
 
 @inline
 def moved(optimizer, walk, o, j, gradient, rate, t):
     """Return where a smooth step takes a coordinate, and its own rate."""
-    change, own_rate, first, second = update(
-        optimizer,
-        gradient,
-        recall(optimizer, walk.first, o, j),
-        recall(optimizer, walk.second, o, j),
-        rate,
-        t,
-    )
-    remember(optimizer, walk, o, j, first, second)
+    state = read_state(walk.optimizer_state, o, j)
+    change, own_rate, state = update(optimizer, gradient, state, rate, t)
+    write_state(walk.optimizer_state, o, j, state)
     return walk.theta[o, j] + change, own_rate
 
 

@@ -18,6 +18,9 @@ from skgd.solvers.compiled.sgd_loops import Formulas, Penalty, Rule, SGDOptions,
 from skgd.solvers.sgd import lazy_sparse
 from skgd.solvers.sgd.reference import row_norms
 
+#: Arrays of a state, beside the optimizer's.
+ARRAYS = SGDState._fields[:-1]
+
 #: Features from which on a row is long.
 LONG = 64
 
@@ -60,12 +63,11 @@ class CompiledEpochs:
             float(problem.largest_slope),
         )
         kind = kind_of_loop(problem)
-        # The others are not written to, and stay those of the state before.
+        # The other arrays are not written to: they stay those of the state before.
         self.moved = ["theta"] + ["mean"] * (problem.average > 0)
-        self.moved += ["first", "second"] * optimizer.remembers
         self.moved += ["l1_total", "l1_applied"] * bool(objective.l1.any())
-        walk = SGDState(*(np.zeros((1, 1), dtype) for _ in SGDState._fields))
-        course = SGDState(*(np.zeros((1, 1, 1), dtype) for _ in SGDState._fields))
+        walk = sample_state((1, 1), dtype, optimizer)
+        course = sample_state((1, 1, 1), dtype, optimizer)
         sample = (
             *self.fixed,
             no_orders(1),
@@ -105,15 +107,16 @@ class CompiledEpochs:
         Course
         """
         number, m = rates.shape
-        width = state.theta.shape[-1]
+        width, dtype = state.theta.shape[-1], state.theta.dtype
+        optimizer_state = [np.array(part, dtype) for part in state.optimizer_state]
         walk = SGDState(
-            *(np.array(getattr(state, name).reshape(-1, width)) for name in SGDState._fields)
+            *(np.array(getattr(state, name).reshape(-1, width)) for name in ARRAYS),
+            tuple(part.reshape(-1, width) for part in optimizer_state),
         )
-        # Parts that stay as they are need no memory of their course.
-        course = {
-            name: np.empty((number * (name in self.moved), *walk.theta.shape), walk.theta.dtype)
-            for name in SGDState._fields
-        }
+        shape = walk.theta.shape
+        # Arrays that are not written to need no copies after each epoch.
+        course = {name: np.empty((number * (name in self.moved), *shape), dtype) for name in ARRAYS}
+        optimizer_course = tuple(np.empty((number, *shape), dtype) for _ in optimizer_state)
         totals, times = np.empty(number), np.empty(number)
         self.run(
             self.kind,
@@ -125,12 +128,19 @@ class CompiledEpochs:
             self.manner,
             start,
             float(state.t),
-            SGDState(**course),
+            SGDState(**course, optimizer_state=optimizer_course),
             totals,
             times,
         )
         row_at = min(m * self.manner.batch_size, self.n_rows - start)
-        return Course(state, {name: course[name] for name in self.moved}, totals / row_at, times)
+        parts = {name: course[name] for name in self.moved}
+        return Course(state, parts, optimizer_course, totals / row_at, times)
+
+
+def sample_state(shape, dtype, optimizer):
+    """Return a state of arrays of zeros, whose types are those of a problem's states."""
+    arrays = [np.zeros(shape, dtype) for _ in ARRAYS]
+    return SGDState(*arrays, tuple(np.zeros(shape, dtype) for _ in optimizer.state_names))
 
 
 def rule_of(problem):
@@ -158,6 +168,8 @@ class Course:
         Where they began.
     parts : dict of arrays
         What they moved, after each of them.
+    optimizer_state : tuple of arrays
+        The optimizer's state after each of them.
     running : array
         The running objective of each.
     times : array
@@ -166,6 +178,7 @@ class Course:
 
     start: object
     parts: dict
+    optimizer_state: tuple
     running: np.ndarray
     times: np.ndarray
 
@@ -178,7 +191,9 @@ class Course:
         """Return the state after the epoch with this number, from 0."""
         shape = self.start.theta.shape
         parts = {name: part[number].reshape(shape) for name, part in self.parts.items()}
-        return replace(self.start, **parts, t=int(self.times[number]))
+        optimizer_state = tuple(part[number].reshape(shape) for part in self.optimizer_state)
+        t = int(self.times[number])
+        return replace(self.start, **parts, optimizer_state=optimizer_state, t=t)
 
 
 def no_orders(number):

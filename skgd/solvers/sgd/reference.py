@@ -94,7 +94,7 @@ class Updates:
         self.fit_intercept = objective.design.fit_intercept
         self.average_from = int(problem.average)
         self.theta, self.mean = state.theta.copy(), state.mean.copy()
-        self.first, self.second = state.first, state.second
+        self.optimizer_state = state.optimizer_state
         self.l1_total, self.l1_applied = state.l1_total.copy(), state.l1_applied.copy()
         self.gradient = np.empty_like(self.theta)
         # On small arrays it takes half the time of the operator, which sparse rows know.
@@ -122,12 +122,12 @@ class Updates:
         if self.has_l2:
             # A rate too large for the penalty takes a weight to zero, not beyond it.
             gradient += np.minimum(self.l2, 1 / rate) * theta
-        step, own_rate, self.first, self.second = self.optimizer.update(
-            gradient, self.first, self.second, rate, self.t
+        step, coordinate_rate, self.optimizer_state = self.optimizer.update(
+            gradient, self.optimizer_state, rate, self.t
         )
         theta += step
         if self.has_l1:
-            self.l1_total += self.l1 * own_rate
+            self.l1_total += self.l1 * coordinate_rate
             shrunk = penalties.soft_threshold_cumulative(theta, self.l1_total, self.l1_applied)
             self.l1_applied += shrunk - theta
             theta[...] = shrunk
@@ -170,8 +170,7 @@ class Updates:
             state,
             theta=self.theta,
             mean=self.mean,
-            first=self.first,
-            second=self.second,
+            optimizer_state=self.optimizer_state,
             l1_total=self.l1_total,
             l1_applied=self.l1_applied,
             t=self.t,
