@@ -56,7 +56,8 @@ class EarlyStopping:
         check_integer("patience", patience, low=1)
         check_real("tol", tol, low=0)
         self.monitor, self.patience, self.tol = monitor, patience, tol
-        self._plateaus: dict[Any, NoImprovement] = {}  # of the fits under way
+        self._criteria: dict[Any, NoImprovement] = {}  # by the estimators that are being fitted
+        self._states: dict[Any, Any] = {}
 
     def __repr__(self) -> str:
         return (
@@ -88,7 +89,8 @@ class EarlyStopping:
                 f"EarlyStopping cannot stop {type(estimator).__name__}, which has no epochs. Set "
                 "it on the regressor inside, as in pipeline[-1].set_callbacks(EarlyStopping())."
             )
-        self._plateaus[estimator] = NoImprovement(self.tol, self.patience, relative=not self._rises)
+        criterion = NoImprovement(self.tol, self.patience, relative=not self._rises)
+        self._criteria[estimator], self._states[estimator] = criterion, criterion.init()
 
     def teardown(self, estimator: Any, context: Any) -> None:
         """Forget a fit that is over.
@@ -100,7 +102,8 @@ class EarlyStopping:
         context : sklearn.callback.CallbackContext
             The fit.
         """
-        self._plateaus.pop(estimator, None)
+        self._criteria.pop(estimator, None)
+        self._states.pop(estimator, None)
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
         """Do nothing.
@@ -137,4 +140,7 @@ class EarlyStopping:
             value = self.monitor(fitted_estimator)
         else:
             value = column(fitted_estimator.history_, self.monitor)[-1]
-        return self._plateaus[estimator].stalled(-value if self._rises else value)
+        criterion = self._criteria[estimator]
+        state = criterion.update_value(self._states[estimator], -value if self._rises else value)
+        self._states[estimator] = state
+        return criterion.is_met(state)

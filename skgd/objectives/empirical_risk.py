@@ -141,13 +141,14 @@ class Objective:
                 "must be defined for every prediction."
             )
 
-    def evaluate(self, theta, predictions=None):
-        """Return the :class:`Point` at `theta`, whose predictions may be at hand."""
+    def evaluate(self, theta, predictions=None, value=None):
+        """Return the :class:`Point` at `theta`, whose predictions and value may be known."""
         if predictions is None:
             predictions = self.design.predict(theta)
         slopes = self.weighted(self.loss.gradient(predictions, self.y))
         gradient = self.design.gradient(slopes) + self.l2 * theta
-        return Point(theta, self.value_of(predictions, theta), gradient, predictions)
+        value = self.value_of(predictions, theta) if value is None else value
+        return Point(theta, value, gradient, predictions)
 
     def min_subgradient_norm(self, point):
         """Return the norm of the smallest subgradient at `point`: zero at the minimum."""

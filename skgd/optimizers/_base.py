@@ -35,6 +35,10 @@ class Optimizer(Component):
 
     #: Names of the state arrays.
     state_names: ClassVar[tuple[str, ...]] = ()
+    #: The published default learning rate if steps do not scale with the gradient, else None.
+    default_rate: ClassVar[float | None] = None
+    #: Whether it determines the length of its steps, and so takes no learning rate.
+    searches_line: ClassVar[bool] = False
 
     def init(self, theta: Any) -> tuple[Any, ...]:
         """Return the state before the first update.
@@ -99,9 +103,6 @@ class ElementwiseOptimizer(Optimizer):
     >>> model.fit(X, X @ [1.0, -2.0]).coef_.round(3)
     array([ 1., -2.])
     """
-
-    #: The published default learning rate if steps do not scale with the gradient, else None.
-    default_rate: ClassVar[float | None] = None
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         """Return the step, the learning rate of each coordinate, and the new state.

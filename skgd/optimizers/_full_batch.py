@@ -37,6 +37,8 @@ class ConjugateGradient(BatchOptimizer):
     (True, 'converged')
     """
 
+    searches_line = True
+
     state_names = ("gradient", "direction", "squared_norm")
 
     def direction(self, theta: Any, gradient: Any, state: tuple[Any, ...]) -> Any:
@@ -144,3 +146,5 @@ class NewtonCG(BatchOptimizer):
     >>> model.n_iter_ < 20, model.stop_reason_
     (True, 'converged')
     """
+
+    searches_line = True

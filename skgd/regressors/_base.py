@@ -1,11 +1,11 @@
-"""What the three regressors share: checking input, assembling a task, keeping what came of it."""
+"""The base class of the three regressors."""
 
 from __future__ import annotations
 
 import copy
 import warnings
 from abc import ABCMeta, abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -21,8 +21,9 @@ from skgd.data import check_features, is_chunked_input, predict_chunked
 from skgd.data.design import Design
 from skgd.objectives import ObjectiveSpec, QuadraticModel, build
 from skgd.regressors._callbacks import CallbackSupportMixin, Monitor, callbacks_of
-from skgd.regressors._config import plan
+from skgd.regressors._config import SolverConfig, resolve_config
 from skgd.regressors._fit_state import (
+    FitState,
     init_fit_state,
     initial_coefficients,
     resume_fit_state,
@@ -30,14 +31,51 @@ from skgd.regressors._fit_state import (
 )
 from skgd.regressors._input import checked_rows, chunked_rows, training_and_validation
 from skgd.regressors._messages import convergence_message, divergence_error
-from skgd.schedules import Adaptive
 from skgd.solvers import automatic
-from skgd.solvers.descent import descend
-from skgd.solvers.problem import DivergedError, Problem, StreamStatistics
-from skgd.solvers.stopping import StopReason
+from skgd.solvers.choice import choose_solver
+from skgd.solvers.continuation import Stage, run_continuation
+from skgd.solvers.divergence import DivergedError
+from skgd.solvers.problem import Problem, StreamStatistics
+from skgd.solvers.stopping import StopReason, choose_criteria
 
 if TYPE_CHECKING:
     from skgd._utils.typing import Array, ArrayLike, MatrixLike
+
+
+@dataclass(frozen=True)
+class FitTask:
+    """One call of `fit` or `partial_fit`: its checked input.
+
+    Parameters
+    ----------
+    config : SolverConfig
+        The components that were set.
+    data : InMemoryData or ChunkedData
+        Rows to train on.
+    fit_state : FitState
+        Where the fit starts.
+    is_streaming : bool
+        Whether the call is one epoch of `partial_fit`.
+    validation : InMemoryData, ChunkedData or None, default=None
+        Validation rows.
+    second_moments : SecondMoments or None, default=None
+        Second moments of the rows, if the descent is on them.
+    notifier : CallbackNotifier or None, default=None
+        Calls scikit-learn's callbacks.
+    """
+
+    config: SolverConfig
+    data: Any
+    fit_state: FitState
+    is_streaming: bool
+    validation: Any = None
+    second_moments: Any = None
+    notifier: Any = None
+
+    @property
+    def mean_weight(self):
+        """Mean weight of all rows so far."""
+        return self.fit_state.weight / self.fit_state.rows
 
 
 class BaseGDRegressor(
@@ -48,7 +86,7 @@ class BaseGDRegressor(
     BaseComponentEstimator,
     metaclass=ABCMeta,
 ):
-    """Base of the three regressors; each says how many rows an update has, and what ends a fit."""
+    """Base class of the three regressors, which differ in the number of rows of an update."""
 
     coef_: Any
     intercept_: Array
@@ -62,18 +100,17 @@ class BaseGDRegressor(
     _full_batch = False
     _flat_beside_objects = False  # whether flat parameters may stand unread beside objects
     _weights_are_relative = True  # whether only the proportions of the weights matter
+    _tol_is_relative = True  # whether `tol` is relative to the objective of stochastic updates
+    _shuffles = False  # whether each epoch visits the rows in a new random order
+    _average_from = 0  # the update from which the iterates are averaged; 0 means never
 
     @abstractmethod
     def _batch_size(self, n_rows):
         """Return the rows in an update; None means the full batch."""
 
-    @abstractmethod
-    def _tests(self, problem):
-        """Return what ends a fit."""
-
-    @abstractmethod
-    def _on_divergence(self, chosen):
-        """Return what an explosion leads to; `chosen` is a schedule, None if it was "auto"."""
+    def _on_divergence(self):
+        """Return what follows from a divergence under an explicit learning rate."""
+        return "raise"
 
     def partial_fit(
         self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -100,8 +137,8 @@ class BaseGDRegressor(
             If the input or a parameter is refused, or the descent diverges; the model stays as it
             was.
         """
-        first = not hasattr(self, "coef_")
-        return self._attempt("_partial_fit", X, y, sample_weight=sample_weight, first=first)
+        is_first = not hasattr(self, "coef_")
+        return self._run_on_copy(lambda model: model._partial_fit(X, y, sample_weight, is_first))
 
     def predict(self, X: MatrixLike) -> Array:
         """Predict targets.
@@ -220,206 +257,228 @@ class BaseGDRegressor(
             )
         return self._fit_state.history.path.arrays()
 
-    def _attempt(self, method, *args, **kwargs):
-        """Run a fitting method on a copy, and keep what came of it only if it succeeds."""
-        twin = copy.copy(self)
-        if hasattr(twin, "coef_"):
-            twin.densify()
-        # Numbers out of bounds are found out from themselves, already where a task is assembled.
+    def _run_on_copy(self, fit):
+        """Fit a copy, and adopt its attributes only if that succeeds.
+
+        Parameters
+        ----------
+        fit : callable
+            Takes the copy and fits it; returns the reason why the fit ended, or None if nothing was
+            learned.
+        """
+        model = copy.copy(self)
+        if hasattr(model, "coef_"):
+            model.densify()
+        # Overflow is detected from non-finite values, so NumPy's warnings are silenced.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            reason = getattr(twin, method)(*args, **kwargs)
+            reason = fit(model)
         if reason is None:
             return self
-        if reason is StopReason.INTERRUPTED and twin.n_iter_ == 0 and hasattr(self, "coef_"):
+        is_interrupted = reason is StopReason.INTERRUPTED
+        if is_interrupted and model.n_iter_ == 0 and hasattr(self, "coef_"):
             raise KeyboardInterrupt("left the model as it was: no epoch was complete")
-        self.__dict__ = vars(twin)  # at once: an interrupt finds either all or nothing
-        if reason is StopReason.INTERRUPTED:
+        self.__dict__ = vars(model)  # one assignment, so that an interrupt cannot split it
+        if is_interrupted:
             raise KeyboardInterrupt(f"stored the model as it was after epoch {self.n_iter_}")
         return self
 
-    def _fit(self, X, y, sample_weight, start, validation_rows, groups):
-        vars(self).pop("_run", None)  # of a fit_batches that was broken off
-        components = plan(self)
-        # Second moments show whether entries are finite, and save a look at every one.
-        finite = not (self._full_batch and components.loss.quadratic and sample_weight is None)
-        finite |= self.early_stopping
-        data = checked_rows(self, X, y, sample_weight, groups, reset=True, finite=finite)
+    def _fit(self, inputs):
+        """Fit from the start; return the reason why the fit ended."""
+        vars(self).pop("_batches_progress", None)  # of an interrupted fit_batches
+        config = resolve_config(self)
+        X, y, weights = inputs.X, inputs.y, inputs.sample_weight
+        # Second moments show whether the entries are finite, and save a pass over them.
+        uses_moments = self._full_batch and config.loss.quadratic and weights is None
+        is_checked = self.early_stopping or not uses_moments
+        data = checked_rows(self, X, y, weights, inputs.groups, reset=True, finite=is_checked)
         if data is None:
             raise ValueError("sample_weight is zero for every row; fit needs a row with weight.")
-        data.check_targets(components.loss)
-        training, validation = training_and_validation(self, data, *validation_rows)
-        start = initial_coefficients(self, training, *start)
-        gram = self._gram(training, components)
-        if not (finite or data.is_chunked or (gram is not None and gram.finite)):
+        data.check_targets(config.loss)
+        training, validation = training_and_validation(self, data, inputs)
+        start = initial_coefficients(self, training, inputs.coef_init, inputs.intercept_init)
+        moments = self._compute_moments(training, config)
+        has_finite_moments = moments is not None and moments.finite
+        if not (is_checked or data.is_chunked or has_finite_moments):
             assert_all_finite(data.X, estimator_name=type(self).__name__, input_name="X")
-        fit_state = init_fit_state(self, training, components, start, gram)
-        fit_state, gram = whiten_if_ill_conditioned(self, training, components, fit_state, gram)
-        with callbacks_of(self, X, y, sample_weight) as progress:
-            reason = self._descend(
-                components, training, validation, fit_state, self.max_iter, gram, progress
-            )
-            if progress is not None:
-                progress.finish(vars(self))
+        fit_state = init_fit_state(self, training, config, start, moments)
+        fit_state, moments = whiten_if_ill_conditioned(self, training, config, fit_state, moments)
+        with callbacks_of(self, X, y, weights) as notifier:
+            task = FitTask(config, training, fit_state, False, validation, moments, notifier)
+            reason = self._descend(task)
+            if notifier is not None:
+                notifier.finish(vars(self))
         return reason
 
-    def _partial_fit(self, X, y, sample_weight, first):
-        components = plan(self)
-        if first and self.early_stopping:
+    def _partial_fit(self, X, y, sample_weight, is_first):
+        """Make one epoch of updates; return why it ended, or None if no row has a weight."""
+        config = resolve_config(self)
+        if is_first and self.early_stopping:
             raise ValueError(
                 "early_stopping should be False with partial_fit, since a single epoch cannot be "
                 "stopped early. Call fit, or set early_stopping=False and score the model yourself."
             )
-        data = checked_rows(self, X, y, sample_weight, None, reset=first)
+        data = checked_rows(self, X, y, sample_weight, None, reset=is_first)
         if data is None:
             warnings.warn(
                 "partial_fit got weights that are all zero: nothing was learned from these rows.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
             return None
-        if not first and hasattr(self, "_fit_state"):
+        is_resumed = not is_first and hasattr(self, "_fit_state")
+        if is_resumed:
             data = data.astype(self._fit_state.state.theta.dtype)
-        data.check_targets(components.loss)
+        data.check_targets(config.loss)
         if data.is_chunked:
             data.count()
-        if first or not hasattr(self, "_fit_state"):
-            fit_state = init_fit_state(
-                self, data, components, initial_coefficients(self, data, None, None)
-            )
+        if is_resumed:
+            fit_state = resume_fit_state(self, data, config)
         else:
-            fit_state = resume_fit_state(self, data, components)
-        return self._descend(components, data, None, fit_state)
+            start = initial_coefficients(self, data, None, None)
+            fit_state = init_fit_state(self, data, config, start)
+        return self._descend(FitTask(config, data, fit_state, is_streaming=True))
 
-    # Assembly
-
-    def _gram(self, data, components):
-        """Return the second moments of the rows where descending on them is cheaper, or None."""
-        if self._full_batch and components.loss.quadratic and data.prefers_second_moments:
+    def _compute_moments(self, data, config):
+        """Return the second moments of the rows where descent on them is cheaper, or None."""
+        if self._full_batch and config.loss.quadratic and data.prefers_second_moments:
             return data.gram()
         if data.is_chunked and (self._full_batch or self.standardize):
-            data.moments()  # and every entry has been looked at
+            data.moments()  # which also checks that every entry is finite
         elif data.is_chunked:
             data.count()
         return None
 
-    def _objective(self, data, scaling, loss, penalty, mean_weight):
-        frame = ObjectiveSpec(
+    def _descend(self, task):
+        """Minimise the objective, store the result, and return why the descent ended."""
+        monitor = None
+        if self.verbose or task.notifier is not None:
+            monitor = Monitor(
+                self.verbose, task.notifier, lambda state: self._fitted_attributes(task, state)
+            )
+        try:
+            outcome = run_continuation(
+                self._stages(task),
+                task.fit_state.state,
+                task.fit_state.history,
+                monitor,
+                max_iter=1 if task.is_streaming else self.max_iter,
+            )
+        except DivergedError as diverged:
+            raise divergence_error(diverged, diverged.problem) from None
+        self._store(task, outcome)
+        message = convergence_message(self, task.config, outcome)
+        if message is not None:
+            warnings.warn(message, ConvergenceWarning, stacklevel=6)
+        return outcome.reason
+
+    def _stages(self, task):
+        """Yield the descents of the fit: one, or one for each smooth approximation of the loss."""
+        objective = self._objective(task)
+        validate = None
+        if task.validation is not None:
+            validate = self._validator(task)
+        batch_size = self._batch_size(objective.design.n_rows)
+        is_partial = task.is_streaming or objective.is_chunked
+        losses = [task.config.loss]
+        if task.config.loss.has_moreau_envelope():
+            sample = objective.sample
+            losses = automatic.smoothed_losses(task.config, sample, batch_size, is_partial)
+        for loss in losses:
+            problem = self._problem(task, objective.with_loss(loss), batch_size)
+            solver = choose_solver(problem)
+            criteria = choose_criteria(
+                problem,
+                solver,
+                self.tol,
+                self.n_iter_no_change,
+                relative=self._tol_is_relative,
+                validate=validate,
+                early_stopping=self.early_stopping,
+            )
+            is_last = loss is losses[-1]
+            if not is_last:
+                criteria = criteria.loosen(automatic.STAGE_TOL)
+            elif len(losses) > 1 and problem.is_full_batch and self.tol and not self.early_stopping:
+                criteria = criteria.loosen(automatic.LAST_STAGE_TOL)
+            yield Stage(problem, solver, criteria, is_last)
+
+    def _objective(self, task):
+        """Return the objective of a fit."""
+        scaling, penalty, data = task.fit_state.scaling, task.config.penalty, task.data
+        spec = ObjectiveSpec(
             scaling,
             self.fit_intercept,
-            loss,
+            task.config.loss,
             l1=np.append(penalty.l1 / scaling.scale, 0.0).astype(data.dtype),
             l2=np.append(penalty.l2 / scaling.scale**2, 0.0).astype(data.dtype),
         )
-        return build(data, frame, mean_weight if self._weights_are_relative else None)
+        return build(data, spec, task.mean_weight if self._weights_are_relative else None)
 
-    # Descent
-
-    def _descend(
-        self, components, data, validation, fit_state, max_iter=None, gram=None, progress=None
-    ):
-        """Descend, keep the outcome, and return why it ended; one epoch if `max_iter` is None."""
-        validate = None
-        if validation is not None:
-            validate = self._validator(validation, fit_state.scaling, components.loss)
-        watch = None
-        if self.verbose or progress is not None:
-            watch = Monitor(
-                self.verbose, progress, lambda state: self._fitted(fit_state, state, components)
-            )
-        left, epochs = max_iter or 1, 0
-        mean_weight = fit_state.weight / fit_state.rows
-        whole = self._objective(
-            data, fit_state.scaling, components.loss, components.penalty, mean_weight
-        )
-        streaming = max_iter is None
-        stages = [whole]
-        if components.loss.has_moreau_envelope():
-            batch_size = self._batch_size(whole.design.n_rows)
-            part = streaming or whole.is_chunked
-            found = automatic.stages(components, whole.sample, batch_size, part)
-            stages = [whole.with_loss(stage.loss) for stage in found]
-        for objective in stages:
-            model = (
-                objective if gram is None else QuadraticModel.from_second_moments(objective, gram)
-            )
-            problem = self._task(components, objective, model, left, streaming)
-            if streaming:
-                before = max(fit_state.weight - data.total_weight, 0)
-                unit = mean_weight if self._weights_are_relative else 1.0
-                problem = replace(problem, seen=StreamStatistics(before, mean_weight, unit))
-            tests = self._tests(problem)
-            tests.plateau = copy.copy(fit_state.state.plateau) or tests.plateau
-            if max_iter is None and not isinstance(problem.schedule, Adaptive):
-                tests.plateau = None  # one epoch on these rows shows no convergence
-            tests.early_stopping = self.early_stopping and validation is not None
-            tests.validate = validate
-            if objective is not stages[-1]:
-                tests.loosen(automatic.STAGE_TOL)
-            elif len(stages) > 1 and tests.gradient is not None and self.tol:
-                tests.loosen(automatic.LAST_STAGE_TOL)
-            try:
-                outcome = descend(problem, fit_state.state, tests, fit_state.history, watch)
-            except DivergedError as diverged:
-                raise divergence_error(diverged, problem) from None
-            fit_state.state = replace(outcome.state, plateau=tests.plateau)
-            epochs, left = epochs + outcome.epochs, left - outcome.epochs
-            if objective is not stages[-1]:
-                fit_state.state.plateau = None
-            if left <= 0 or outcome.reason not in (StopReason.CONVERGED, StopReason.PRECISION):
-                break
-        self._keep(fit_state, outcome, problem, components)
-        self.n_iter_ = epochs
-        message = convergence_message(self, outcome, problem, components, tests)
-        if message is not None:
-            warnings.warn(message, ConvergenceWarning, stacklevel=5)
-        return outcome.reason
-
-    def _task(self, components, objective, model, max_iter, streaming):
-        batch_size = self._batch_size(objective.design.n_rows)
-        # What descends on moments alone chooses by them; blocks need not be looked into.
-        moments = isinstance(model, QuadraticModel) and components.optimizer is None
-        seen = objective if moments else objective.sample
+    def _problem(self, task, objective, batch_size):
+        """Return what is minimised, and how."""
+        config, surrogate = task.config, objective
+        if task.second_moments is not None:
+            surrogate = QuadraticModel.from_second_moments(objective, task.second_moments)
+        # With second moments alone "auto" needs no rows, and no sample of data in chunks.
+        needs_rows = task.second_moments is None or config.optimizer is not None
+        seen = objective.sample if needs_rows else objective
         if objective.is_chunked and batch_size is not None:
-            chosen = automatic.choose_for_walks(components, seen, model, batch_size)
+            chosen = automatic.choose_for_updates(config, seen, surrogate, batch_size)
         else:
-            chosen = automatic.choose(components, seen, model, batch_size, streaming)
+            streaming = task.is_streaming
+            chosen = automatic.choose_components(config, seen, surrogate, batch_size, streaming)
         optimizer, schedule = chosen
         return Problem(
             objective=objective,
-            model=model,
+            surrogate=surrogate,
             optimizer=optimizer,
             schedule=schedule,
             batch_size=batch_size,
-            max_iter=max_iter,
+            max_iter=self.max_iter,
             planned_epochs=self.max_iter,
-            alpha=components.alpha,
-            shuffle=getattr(self, "shuffle", False),
-            average=int(getattr(self, "average", 0)),
+            alpha=config.alpha,
+            shuffle=self._shuffles,
+            average=self._average_from,
             record=self.record,
-            on_divergence=self._on_divergence(components.schedule),
-            streaming=streaming,
+            on_divergence=config.on_divergence,
+            streaming=task.is_streaming,
+            stream_statistics=self._stream_statistics(task),
         )
 
-    def _validator(self, validation, scaling, loss):
+    def _stream_statistics(self, task):
+        """Return the weights of the rows of a stream, None in `fit`."""
+        if not task.is_streaming:
+            return None
+        earlier_weight = max(task.fit_state.weight - task.data.total_weight, 0)
+        unit = task.mean_weight if self._weights_are_relative else 1.0
+        return StreamStatistics(earlier_weight, task.mean_weight, unit)
+
+    def _validator(self, task):
+        """Return the function that scores scaled parameters on the validation rows."""
+        scaling, loss = task.fit_state.scaling, task.config.loss
+
         def score(theta):
-            return validation.r2(
+            return task.validation.r2(
                 lambda X: loss.inverse_link(Design(X, scaling, self.fit_intercept).predict(theta))
             )
 
         return score
 
-    def _keep(self, fit_state, outcome, problem, components):
+    def _store(self, task, outcome):
         """Set the fitted attributes."""
-        vars(self).update(self._fitted(fit_state, fit_state.state, components))
+        problem = outcome.problem
+        vars(self).update(self._fitted_attributes(task, outcome.state))
         self.schedule_, self.optimizer_ = problem.schedule, problem.optimizer
-        self._last_epoch = (problem.objective.design.n_rows, outcome.final.get("running_objective"))
+        objective = outcome.last_row.get("running_objective")
+        self._last_epoch = (problem.objective.design.n_rows, objective)
+        self.n_iter_ = outcome.n_epochs
         self.stop_reason_ = str(outcome.reason)
         self.converged_ = outcome.reason.is_success
 
-    def _fitted(self, fit_state, state, components):
-        """Return the fitted attributes that a state stands for."""
-        theta = state.model(int(getattr(self, "average", 0)))
-        coef, intercept = fit_state.scaling.to_original(theta)
+    def _fitted_attributes(self, task, state):
+        """Return the fitted attributes at a state, by name."""
+        fit_state = task.fit_state
+        coef, intercept = fit_state.scaling.to_original(state.model(self._average_from))
         intercept = np.atleast_1d(intercept)
         fit_state = replace(
             fit_state,
@@ -432,8 +491,8 @@ class BaseGDRegressor(
             "coef_": coef,
             "intercept_": intercept,
             "t_": state.t,
-            "loss_": components.loss,
-            "penalty_": components.penalty,
+            "loss_": task.config.loss,
+            "penalty_": task.config.penalty,
             "_fit_state": fit_state,
         }
 

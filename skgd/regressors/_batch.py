@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from skgd.regressors._fit_batches import FitsBatchesByMoments
 from skgd.regressors._keyword_fit import KeywordGDRegressor
-from skgd.schedules import Adaptive
-from skgd.solvers.problem import StoppingCriteria
-from skgd.solvers.stopping import GradientNorm, NoImprovement
 
 if TYPE_CHECKING:
     from skgd._utils.typing import RandomState
@@ -181,17 +178,3 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
 
     def _batch_size(self, n_rows):
         return None
-
-    def _tests(self, problem):
-        if self.tol is None:
-            return StoppingCriteria()
-        if self.early_stopping:
-            return StoppingCriteria(plateau=NoImprovement(self.tol, self.n_iter_no_change))
-        constant = problem.model.evaluate(problem.objective.intercept_only())
-        gradient = GradientNorm(
-            self.tol, problem.model.min_subgradient_norm(constant), abs(constant.value)
-        )
-        if not isinstance(problem.schedule, Adaptive):
-            return StoppingCriteria(gradient=gradient)
-        stalls = NoImprovement(self.tol, self.n_iter_no_change, relative=True)
-        return StoppingCriteria(plateau=stalls, gradient=gradient)

@@ -28,16 +28,42 @@ DEFAULT_ETA0, DEFAULT_POWER_T = 0.01, 0.25
 
 @dataclass(frozen=True)
 class SolverConfig:
-    """The pieces that the parameters ask for; None stands for "auto"."""
+    """The components that the parameters of an estimator specify.
+
+    Parameters
+    ----------
+    loss : Loss
+    penalty : Penalty
+    schedule : Schedule, StepRule or None
+        None stands for "auto".
+    optimizer : Optimizer or None
+        None stands for "auto".
+    alpha : float
+        Strength of the penalty.
+    on_divergence : {"raise", "back_off", "continue"}
+        What follows from a divergence; automatic rates are lowered.
+    """
 
     loss: losses.Loss
     penalty: penalties.Penalty
-    schedule: schedules.Schedule | None
+    schedule: schedules.Schedule | step_rules.StepRule | None
     optimizer: optimizers.Optimizer | None
     alpha: float
+    on_divergence: str
+
+    @property
+    def has_explicit_rate(self):
+        """Whether the learning rate was set, and is not "auto"."""
+        return self.schedule is not None
+
+    @property
+    def is_automatic(self):
+        """Whether stochastic updates may be replaced by a solver that needs no learning rate."""
+        is_plain = isinstance(self.optimizer, (type(None), optimizers.GD))
+        return is_plain and not self.has_explicit_rate
 
 
-def plan(estimator):
+def resolve_config(estimator):
     """Return the configuration that an estimator's parameters specify.
 
     Errors are worded as scikit-learn's: "The 'alpha' parameter of SGDRegressor must be ...".
@@ -50,19 +76,20 @@ def resolve_parameters(estimator):
     """Return the pieces that an estimator's parameters ask for, or refuse them."""
     check_simple_parameters(estimator)
     penalty = resolve_penalty(estimator)
-    made = SolverConfig(
+    schedule = resolve_schedule(estimator)
+    is_object = isinstance(estimator.penalty, penalties.Penalty)
+    config = SolverConfig(
         loss=resolve_component(
             "loss", estimator.loss, losses.LOSSES, losses.Loss, epsilon=estimator.epsilon
         ),
         penalty=penalty,
-        schedule=resolve_schedule(estimator),
+        schedule=schedule,
         optimizer=resolve_optimizer(estimator),
-        alpha=penalty.alpha
-        if isinstance(estimator.penalty, penalties.Penalty)
-        else estimator.alpha,
+        alpha=penalty.alpha if is_object else estimator.alpha,
+        on_divergence="back_off" if schedule is None else estimator._on_divergence(),
     )
-    check_together(estimator, made)
-    return made
+    check_together(estimator, config)
+    return config
 
 
 def check_simple_parameters(estimator):
@@ -222,13 +249,13 @@ def resolve_optimizer(estimator):
     )
 
 
-def check_together(estimator, made):
+def check_together(estimator, config):
     """Refuse pieces that do not go together."""
-    schedule, optimizer = made.schedule, made.optimizer
-    if isinstance(schedule, schedules.Optimal) and made.alpha <= 0:
-        schedule.resolve(alpha=made.alpha)([1])
+    schedule, optimizer = config.schedule, config.optimizer
+    if isinstance(schedule, schedules.Optimal) and config.alpha <= 0:
+        schedule.resolve(alpha=config.alpha)([1])
     if isinstance(schedule, step_rules.PassiveAggressive):
-        check_passive_aggressive(estimator, made)
+        check_passive_aggressive(estimator, config)
     if isinstance(schedule, step_rules.LineSearch):
         if not estimator._full_batch:
             raise_invalid(
@@ -246,14 +273,14 @@ def check_together(estimator, made):
             )
     check_serves(estimator, optimizer)
     if isinstance(optimizer, optimizers.SEARCHING):
-        check_searching(estimator, made)
+        check_searching(estimator, config)
     if isinstance(optimizer, optimizers.ConjugateGradient):
-        if made.penalty.l1 > 0:
+        if config.penalty.l1 > 0:
             raise InvalidParameterError(
                 "optimizer='cg' needs a smooth objective and cannot be used with an l1 penalty; "
                 f"got penalty={estimator.penalty!r}. Use optimizer='auto' or 'accelerated'."
             )
-        if made.loss.has_moreau_envelope():
+        if config.loss.has_moreau_envelope():
             raise InvalidParameterError(
                 "optimizer='cg' needs a smooth objective, and "
                 f"loss={estimator.loss!r} has kinks. Use optimizer='auto' or 'accelerated'."
@@ -283,17 +310,17 @@ def elementwise_names():
     return [name for name, rule in optimizers.OPTIMIZERS.items() if issubclass(rule, kind)]
 
 
-def check_searching(estimator, made):
+def check_searching(estimator, config):
     """Refuse a rate for an optimizer that finds its own."""
-    if not isinstance(made.schedule, (type(None), step_rules.LineSearch)):
+    if not isinstance(config.schedule, (type(None), step_rules.LineSearch)):
         raise_invalid(
             "learning_rate",
             estimator.learning_rate,
             f"'auto' or 'line_search' beside optimizer={estimator.optimizer!r}, which searches "
             "along its lines",
         )
-    if isinstance(made.optimizer, optimizers.NewtonCG) and not made.loss.has_hessian():
-        moreau_envelope = made.schedule is None and made.loss.has_moreau_envelope()
+    if isinstance(config.optimizer, optimizers.NewtonCG) and not config.loss.has_hessian():
+        moreau_envelope = config.schedule is None and config.loss.has_moreau_envelope()
         if not moreau_envelope:
             raise_invalid(
                 "optimizer",
@@ -303,14 +330,14 @@ def check_searching(estimator, made):
             )
 
 
-def check_passive_aggressive(estimator, made):
+def check_passive_aggressive(estimator, config):
     """Refuse pa1 and pa2 where their step rules make no sense."""
-    if not isinstance(made.loss, losses.EpsilonInsensitive):
+    if not isinstance(config.loss, losses.EpsilonInsensitive):
         raise InvalidParameterError(
             f"Learning rate {estimator.learning_rate!r} only works with loss "
             f"'epsilon_insensitive'. Got loss={estimator.loss!r} instead."
         )
-    if not isinstance(made.optimizer, (optimizers.GD, type(None))):
+    if not isinstance(config.optimizer, (optimizers.GD, type(None))):
         raise_invalid("optimizer", estimator.optimizer, "'gd' beside learning_rate='pa1' or 'pa2'")
     if estimator._full_batch or getattr(estimator, "batch_size", 1) != 1:
         raise_invalid(

@@ -1,49 +1,51 @@
-"""Fits of data that comes in batches: epochs over an iterable, broken off and taken up again."""
+"""Fits over an iterable of batches, which can be interrupted and resumed."""
 
 import copy
 import os
 import pickle
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skgd.data import IterableData, Source, named
-from skgd.regressors._config import plan
+from skgd.regressors._config import resolve_config
 from skgd.regressors._fit_state import seed_of
-from skgd.regressors._input import checked_rows
-from skgd.solvers.stopping import NoImprovement, StopReason
+from skgd.regressors._input import FitInputs, checked_rows
+from skgd.solvers.stopping import NoImprovement, NoImprovementState, StopReason
 
 
 @dataclass
-class Run:
-    """Where epochs over batches are; it pickles.
+class BatchesProgress:
+    """How far a fit over batches is; it pickles.
 
     Parameters
     ----------
     seed : int
-        Of the orders of the batches.
-    plateau : Plateau or None
-        Progress seen so far.
-    epoch, visited : int
-        Whole epochs made, and batches visited since.
-    total, rows : float
-        Sum of the objectives before the updates of this epoch, and the rows it is over.
+        Seed of the random orders of the batches.
+    stopping_state : NoImprovementState, default=NoImprovementState()
+        State of the stopping criterion.
+    epoch, n_visited : int
+        Complete epochs, and batches visited since.
+    objective_sum : float
+        Sum of the objectives of the rows visited in this epoch, before their updates.
+    n_rows : int
+        Number of these rows.
     """
 
     seed: int
-    plateau: NoImprovement | None
+    stopping_state: NoImprovementState = field(default_factory=NoImprovementState)
     epoch: int = 0
-    visited: int = 0
-    total: float = 0.0
-    rows: int = 0
+    n_visited: int = 0
+    objective_sum: float = 0.0
+    n_rows: int = 0
 
 
 class FitsBatches:
-    """What lets a regressor fit batches; the regressors say how."""
+    """Mixin with `fit_batches`; the subclasses implement `_run_batches`."""
 
     def fit_batches(
         self,
@@ -95,48 +97,47 @@ class FitsBatches:
         0.5177
         """
         source = Source(batches)
-        run = getattr(self, "_run", None)
-        if resume and run is None:
+        progress = getattr(self, "_batches_progress", None)
+        if resume and progress is None:
             raise ValueError(
-                "resume=True needs a fit_batches that was broken off, and this estimator has none. "
+                "resume=True needs a interrupted fit_batches, and this estimator has none. "
                 "Load its checkpoint, or set resume=False."
             )
-        self._run_batches(source, run if resume else None, checkpoint)
-        vars(self).pop("_run", None)
+        self._run_batches(source, progress if resume else None, checkpoint)
+        vars(self).pop("_batches_progress", None)
         if checkpoint is not None:
             save(self, checkpoint)
         return self
 
-    def _run_batches(self, source, run, checkpoint):
-        """Fit, from the beginning or from where `run` was broken off."""
+    def _run_batches(self, source, progress, checkpoint):
+        """Fit, from the beginning or from where a fit was interrupted."""
         raise NotImplementedError
 
-    def _noted(self, run, checkpoint):
-        """Remember where a fit is, and write it down."""
-        self._run = run
+    def _save_progress(self, progress, checkpoint):
+        """Keep how far a fit is, in the estimator and in the checkpoint."""
+        self._batches_progress = progress
         if checkpoint is not None:
             save(self, checkpoint)
 
 
 class FitsBatchesByMoments(FitsBatches):
-    """Batches of which only sums are needed."""
+    """Mixin for regressors that need sums over the batches only."""
 
-    def _run_batches(self, source, run, checkpoint):
-        plan(self)
-        blocks = IterableData(
-            source, Reader(self), run, lambda progress: self._noted(progress, checkpoint)
+    def _run_batches(self, source, progress, checkpoint):
+        resolve_config(self)
+        chunks = IterableData(
+            source, Reader(self), progress, lambda state: self._save_progress(state, checkpoint)
         )
-        nothing = {"start": (None, None), "validation_rows": (None, None, None), "groups": None}
-        self._attempt("_fit", blocks, None, sample_weight=None, **nothing)
+        self._run_on_copy(lambda model: model._fit(FitInputs(chunks, None)))
 
 
 class FitsBatchesByUpdates(FitsBatches):
-    """Batches that are walked over, an epoch of updates on each."""
+    """Mixin for regressors that make an epoch of updates on each batch."""
 
     _tol_is_relative = True
 
-    def _run_batches(self, source, run, checkpoint):
-        plan(self)
+    def _run_batches(self, source, progress, checkpoint):
+        resolve_config(self)
         if self.early_stopping:
             raise ValueError(
                 "fit_batches does not support early_stopping=True: it holds no rows out. Set it to "
@@ -148,26 +149,15 @@ class FitsBatchesByUpdates(FitsBatches):
                 "epochs. Give a list or a function that returns a new iterator, set max_iter=1, "
                 "or use partial_fit."
             )
-        if run is None:
-            seed = seed_of(self.random_state)
-            plateau = None
-            if self.tol is not None:
-                plateau = NoImprovement(self.tol, self.n_iter_no_change, self._tol_is_relative)
-            run = Run(seed, plateau)
+        if progress is None:
+            progress = BatchesProgress(seed_of(self.random_state))
             model = self if self.warm_start else unfitted(self)
         else:
-            model, run = self, copy.deepcopy(run)
-        reason = StopReason.MAX_ITER
-        while run.epoch < self.max_iter:
-            model = self._epoch_over(source, model, run, checkpoint)
-            stalled = run.plateau is not None and run.plateau.stalled(run.total / run.rows)
-            run.epoch, run.visited, run.total, run.rows = run.epoch + 1, 0, 0.0, 0
-            if stalled:
-                reason = StopReason.CONVERGED
-                break
-        self.n_iter_ = run.epoch
+            model, progress = self, copy.deepcopy(progress)
+        reason = self._run_epochs(source, model, progress, checkpoint)
+        self.n_iter_ = progress.epoch
         self.stop_reason_, self.converged_ = str(reason), reason.is_success
-        if reason is StopReason.MAX_ITER and run.plateau is not None:
+        if reason is StopReason.MAX_ITER and self.tol is not None:
             warnings.warn(
                 f"{type(self).__name__} did not converge in max_iter={self.max_iter} epochs. "
                 "Increase max_iter or tol.",
@@ -175,25 +165,42 @@ class FitsBatchesByUpdates(FitsBatches):
                 stacklevel=4,
             )
 
-    def _epoch_over(self, source, model, run, checkpoint):
-        """Visit the batches of an epoch that are left; return the model that goes on."""
+    def _run_epochs(self, source, model, progress, checkpoint):
+        """Run epochs until the objective stops decreasing; return the reason to stop."""
+        criterion = None
+        if self.tol is not None:
+            criterion = NoImprovement(self.tol, self.n_iter_no_change, self._tol_is_relative)
+        while progress.epoch < self.max_iter:
+            model = self._run_epoch_over(source, model, progress, checkpoint)
+            objective = progress.objective_sum / progress.n_rows
+            progress.epoch, progress.n_visited = progress.epoch + 1, 0
+            progress.objective_sum, progress.n_rows = 0.0, 0
+            if criterion is not None:
+                state = criterion.update_value(progress.stopping_state, objective)
+                progress.stopping_state = state
+                if criterion.is_met(state):
+                    return StopReason.CONVERGED
+        return StopReason.MAX_ITER
+
+    def _run_epoch_over(self, source, model, progress, checkpoint):
+        """Visit the remaining batches of an epoch; return the model to continue with."""
         order = None
         if source.numbered and self.shuffle:
-            rng = np.random.default_rng([run.seed, run.epoch])
+            rng = np.random.default_rng([progress.seed, progress.epoch])
             order = rng.permutation(len(source.batches)).tolist()
-        for number, item in source.visits(order, run.visited):
+        for number, item in source.visits(order, progress.n_visited):
             vars(model).pop("_last_epoch", None)
             named(epoch_on, number, model, item)
-            rows, running = getattr(model, "_last_epoch", (0, 0.0))
-            run.visited, run.rows = run.visited + 1, run.rows + rows
-            run.total += rows * running
+            n_rows, objective = getattr(model, "_last_epoch", (0, 0.0))
+            progress.n_visited, progress.n_rows = progress.n_visited + 1, progress.n_rows + n_rows
+            progress.objective_sum += n_rows * objective
             if model is not self:
                 vars(self).clear()
                 vars(self).update(vars(model))
                 model = self
-            self._noted(copy.deepcopy(run), checkpoint)
-        if not run.visited:
-            raise ValueError(f"batches gave no block in epoch {run.epoch + 1}.")
+            self._save_progress(copy.deepcopy(progress), checkpoint)
+        if not progress.n_visited:
+            raise ValueError(f"batches gave no batch in epoch {progress.epoch + 1}.")
         return model
 
 

@@ -1,4 +1,4 @@
-"""What an estimator carries from one call to the next: how it begins, how it goes on."""
+"""The state of a fit: what an estimator carries from one call to the next."""
 
 import copy
 from dataclasses import dataclass, replace
@@ -11,9 +11,9 @@ from sklearn.utils import check_random_state
 from skgd.data.moments import FeatureMoments
 from skgd.data.scaling import FeatureScaling
 from skgd.data.whitening import whiten
-from skgd.regressors._input import checked_start
+from skgd.regressors._input import check_start_values
 from skgd.solvers.history import History
-from skgd.solvers.problem import State
+from skgd.solvers.state import State
 
 
 @dataclass
@@ -54,23 +54,23 @@ def initial_coefficients(estimator, data, coef_init, intercept_init):
         coef_init = estimator.coef_ if coef_init is None else coef_init
         intercept_init = estimator.intercept_ if intercept_init is None else intercept_init
     names = ("coef_init", "intercept_init") if not warm else ("coef_", "intercept_")
-    coef = checked_start(names[0], coef_init, (*outputs, data.n_features))
-    return coef, checked_start(names[1], intercept_init, outputs)
+    coef = check_start_values(names[0], coef_init, (*outputs, data.n_features))
+    return coef, check_start_values(names[1], intercept_init, outputs)
 
 
-def init_fit_state(estimator, data, components, start, gram=None):
-    """Return what a call carries that begins a new descent."""
+def init_fit_state(estimator, data, config, start, second_moments=None):
+    """Return the state of a fit that begins."""
     coef, intercept = start
     if coef is None:
         coef = np.zeros((*data.outputs, data.n_features))
-        if intercept is None and components.schedule is None and estimator.fit_intercept:
-            intercept = data.intercept_only(components.loss)
+        if intercept is None and not config.has_explicit_rate and estimator.fit_intercept:
+            intercept = data.intercept_only(config.loss)
     if intercept is None:
         intercept = np.zeros(data.outputs)
     moments = None
     if estimator.standardize:
-        moments = data.moments() if gram is None else gram.moments
-    scaling = coordinates_of(estimator, data, moments, components)
+        moments = data.moments() if second_moments is None else second_moments.moments
+    scaling = choose_scaling(estimator, data, moments, config)
     theta = scaling.to_scaled(coef, intercept, data.dtype)
     history = History()
     if estimator.warm_start and hasattr(estimator, "_fit_state"):
@@ -80,67 +80,78 @@ def init_fit_state(estimator, data, components, start, gram=None):
 
 
 def seed_of(random_state):
-    """Return what the generator of a descent is seeded with."""
+    """Return the seed of the generator of the row orders."""
     if isinstance(random_state, Integral):
-        return first_number(int(random_state))
+        return first_random_number(int(random_state))
     return check_random_state(random_state).randint(np.iinfo(np.int32).max)
 
 
 @lru_cache
-def first_number(seed):
-    """Return the first number of NumPy's older generator, whose making takes a tenth of a fit."""
+def first_random_number(seed):
+    """Return the first number of a RandomState; creating one takes a tenth of a small fit."""
     return np.random.RandomState(seed).randint(np.iinfo(np.int32).max)
 
 
-def whiten_if_ill_conditioned(estimator, data, components, fit_state, gram):
-    """Return what is carried, and second moments, where descent on these is right to many digits.
+def whiten_if_ill_conditioned(estimator, data, config, fit_state, second_moments):
+    """Return fit state and second moments, of whitened columns where these are nearly collinear.
 
-    Columns that nearly depend on each other are decorrelated, if nothing stands against it: a
-    penalty is simple in the other coordinates only, and an explicit rate or rule is meant for them.
+    Columns are whitened only without a penalty, which is simple in the original directions only,
+    and without an explicit rate or optimizer, which refers to them.
     """
-    penalty = components.penalty
-    explicit = components.schedule is not None or components.optimizer is not None
-    if gram is None or data.is_chunked or data.dtype != np.float64 or not estimator.standardize:
-        return fit_state, gram
-    if explicit or penalty.l1 or penalty.l2 or gram.accurate(data.dtype):
-        return fit_state, gram
-    found = whiten(data, fit_state.scaling, gram, estimator.fit_intercept)
-    if found is None:
-        return fit_state, gram
-    scaling, gram = found
+    penalty = config.penalty
+    is_explicit = config.has_explicit_rate or config.optimizer is not None
+    if (
+        second_moments is None
+        or data.is_chunked
+        or data.dtype != np.float64
+        or not estimator.standardize
+    ):
+        return fit_state, second_moments
+    if is_explicit or penalty.l1 or penalty.l2 or second_moments.accurate(data.dtype):
+        return fit_state, second_moments
+    whitened = whiten(data, fit_state.scaling, second_moments, estimator.fit_intercept)
+    if whitened is None:
+        return fit_state, second_moments
+    scaling, second_moments = whitened
     theta = fit_state.scaling.reparametrize(fit_state.state.theta, scaling)
     state = replace(fit_state.state, theta=theta)
-    return replace(fit_state, scaling=scaling, state=state), gram
+    return replace(fit_state, scaling=scaling, state=state), second_moments
 
 
-def resume_fit_state(estimator, data, components):
-    """Return what a call carries that goes on where the last one ended."""
+def resume_fit_state(estimator, data, config):
+    """Return the state of a fit that continues where the last call ended."""
     last = estimator._fit_state
     moments = None
     if estimator.standardize:
         moments = data.moments()
         moments = moments if last.moments is None else last.moments.merge(moments)
-    scaling = coordinates_of(estimator, data, moments, components)
+    scaling = choose_scaling(estimator, data, moments, config)
     state = copy.deepcopy(last.state)
     if not (
         np.array_equal(estimator.coef_, last.coef)
         and np.array_equal(estimator.intercept_, last.intercept)
     ):
-        coef = checked_start("coef_", estimator.coef_, last.coef.shape)
-        intercept = checked_start("intercept_", estimator.intercept_, last.coef.shape[:-1])
+        coef = check_start_values("coef_", estimator.coef_, last.coef.shape)
+        intercept = check_start_values("intercept_", estimator.intercept_, last.coef.shape[:-1])
         theta = scaling.to_scaled(coef, intercept, data.dtype)
-        state = replace(state, theta=theta, mean=theta.copy(), memory={}, reference=0.0)
+        state = replace(
+            state,
+            theta=theta,
+            averaged_theta=theta.copy(),
+            solver_state={},
+            reference_objective=0.0,
+        )
     else:
         state = replace(
             state,
             theta=last.scaling.reparametrize(state.theta, scaling),
-            mean=last.scaling.reparametrize(state.mean, scaling),
+            averaged_theta=last.scaling.reparametrize(state.averaged_theta, scaling),
         )
-    if components.schedule is None:
-        # What a search remembers of other rows says nothing about these, and a stream may
-        # drift: how far off these rows are is seen from them alone.
-        memory = {} if estimator._full_batch else state.memory
-        state = replace(state, memory=memory, reference=0.0)
+    if not config.has_explicit_rate:
+        # The last rates were accepted on other rows, and a stream may drift: divergence is measured
+        # by the objective on these rows.
+        solver_state = {} if estimator._full_batch else state.solver_state
+        state = replace(state, solver_state=solver_state, reference_objective=0.0)
     return FitState(
         state,
         scaling,
@@ -151,15 +162,11 @@ def resume_fit_state(estimator, data, components):
     )
 
 
-def coordinates_of(estimator, data, moments, components):
-    """Return the coordinates to descend in: standard ones by the moments, if there are any."""
+def choose_scaling(estimator, data, moments, config):
+    """Return the scaling of the features: by their moments, if they are standardised."""
     if moments is None:
         return FeatureScaling.identity(data.n_features)
     curvature = (
-        components.loss.gradient_lipschitz
-        if np.isfinite(components.loss.gradient_lipschitz)
-        else 1.0
+        config.loss.gradient_lipschitz if np.isfinite(config.loss.gradient_lipschitz) else 1.0
     )
-    return FeatureScaling.standard(
-        moments, estimator.fit_intercept, components.penalty.l2 / curvature
-    )
+    return FeatureScaling.standard(moments, estimator.fit_intercept, config.penalty.l2 / curvature)

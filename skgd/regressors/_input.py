@@ -1,6 +1,8 @@
 """Checked input: rows, targets, weights, rows to validate with, values to start from."""
 
+from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
@@ -10,6 +12,21 @@ from sklearn.utils.validation import validate_data
 
 from skgd._utils.validation import raise_invalid
 from skgd.data import ChunkedData, InMemoryData, check_features, chunk, is_chunked_input
+
+
+@dataclass(frozen=True)
+class FitInputs:
+    """The arguments of `fit`; see there."""
+
+    X: Any
+    y: Any
+    sample_weight: Any = None
+    coef_init: Any = None
+    intercept_init: Any = None
+    X_val: Any = None
+    y_val: Any = None
+    sample_weight_val: Any = None
+    groups: Any = None
 
 
 def checked_rows(estimator, X, y, sample_weight, groups, reset, finite=True):
@@ -79,8 +96,9 @@ def canonical(X):
     return X
 
 
-def training_and_validation(estimator, data, X_val, y_val, sample_weight_val):
+def training_and_validation(estimator, data, inputs):
     """Return rows to train on, and rows to validate with or None."""
+    X_val, y_val, sample_weight_val = inputs.X_val, inputs.y_val, inputs.sample_weight_val
     if X_val is None:
         if y_val is not None or sample_weight_val is not None:
             raise ValueError("y_val and sample_weight_val need X_val beside them.")
@@ -201,7 +219,7 @@ def checked_weights(name, weights, X, dtype=None):
     return weights
 
 
-def checked_start(name, value, shape):
+def check_start_values(name, value, shape):
     """Return a starting value as an array of the given shape, or None where none is given."""
     if value is None:
         return None

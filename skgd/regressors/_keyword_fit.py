@@ -1,17 +1,18 @@
-"""The manner of `fit` that full-batch and mini-batch descent share."""
+"""The signature of `fit` that BatchGDRegressor and MiniBatchGDRegressor share."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
 from skgd.regressors._base import BaseGDRegressor
+from skgd.regressors._input import FitInputs
 
 if TYPE_CHECKING:
     from skgd._utils.typing import ArrayLike, MatrixLike
 
 
 class KeywordGDRegressor(BaseGDRegressor):
-    """What the regressors that scikit-learn lacks have in common: our own manner of `fit`."""
+    """Base of the regressors whose `fit` takes keyword arguments only."""
 
     def fit(
         self,
@@ -60,15 +61,15 @@ class KeywordGDRegressor(BaseGDRegressor):
             If the input or a parameter is refused, or an explicit learning rate makes the descent
             diverge; an already fitted model stays as it was.
         """
-        return self._attempt(
-            "_fit",
+        inputs = FitInputs(
             X,
             y,
-            sample_weight=sample_weight,
-            start=(coef_init, intercept_init),
-            validation_rows=(X_val, y_val, sample_weight_val),
-            groups=groups,
+            sample_weight,
+            coef_init,
+            intercept_init,
+            X_val,
+            y_val,
+            sample_weight_val,
+            groups,
         )
-
-    def _on_divergence(self, chosen):
-        return "back_off" if chosen is None else "raise"
+        return self._run_on_copy(lambda model: model._fit(inputs))

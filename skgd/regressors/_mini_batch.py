@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from skgd.optimizers import Snapshot
 from skgd.regressors._fit_batches import FitsBatchesByUpdates
 from skgd.regressors._keyword_fit import KeywordGDRegressor
-from skgd.solvers.problem import StoppingCriteria
-from skgd.solvers.stopping import NoImprovement, progress
 
 if TYPE_CHECKING:
     from skgd._utils.typing import RandomState
@@ -188,14 +185,10 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
     def _batch_size(self, n_rows):
         return min(self.batch_size, n_rows)
 
-    def _tests(self, problem):
-        if self.tol is None:
-            return StoppingCriteria()
-        if isinstance(problem.optimizer, Snapshot) and not self.early_stopping:
-            return StoppingCriteria(
-                plateau=progress(problem.objective, self.tol, self.n_iter_no_change)
-            )
-        relative = not self.early_stopping
-        return StoppingCriteria(
-            plateau=NoImprovement(self.tol, self.n_iter_no_change, relative=relative)
-        )
+    @property
+    def _shuffles(self):
+        return self.shuffle
+
+    @property
+    def _average_from(self):
+        return int(self.average)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
-from skgd.optimizers import Snapshot
 from skgd.regressors._base import BaseGDRegressor
 from skgd.regressors._fit_batches import FitsBatchesByUpdates
-from skgd.solvers.problem import StoppingCriteria
-from skgd.solvers.stopping import NoImprovement, progress
+from skgd.regressors._input import FitInputs
 
 if TYPE_CHECKING:
     from skgd._utils.typing import ArrayLike, MatrixLike, RandomState
@@ -234,15 +232,18 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
             raises only when its numbers cease to be finite, and otherwise ends in a
             ``ConvergenceWarning``.
         """
-        self._attempt(
-            "_fit",
+        inputs = FitInputs(
             X,
             y,
-            sample_weight=sample_weight,
-            start=(coef_init, intercept_init),
-            validation_rows=(X_val, y_val, sample_weight_val),
-            groups=groups,
+            sample_weight,
+            coef_init,
+            intercept_init,
+            X_val,
+            y_val,
+            sample_weight_val,
+            groups,
         )
+        self._run_on_copy(lambda model: model._fit(inputs))
         if self.power_t < 0:
             warnings.warn(
                 "Negative values for `power_t` are deprecated in version 1.8 and will raise an "
@@ -257,16 +258,14 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
     def _batch_size(self, n_rows):
         return 1
 
-    def _on_divergence(self, chosen):
-        if chosen is None:
-            return "back_off"
-        return "go_on" if isinstance(self.learning_rate, str) else "raise"
+    def _on_divergence(self):
+        # Under scikit-learn's schedules a descent that diverges goes on, as there.
+        return "continue" if isinstance(self.learning_rate, str) else "raise"
 
-    def _tests(self, problem):
-        if self.tol is None:
-            return StoppingCriteria()
-        if isinstance(problem.optimizer, Snapshot) and not self.early_stopping:
-            return StoppingCriteria(
-                plateau=progress(problem.objective, self.tol, self.n_iter_no_change)
-            )
-        return StoppingCriteria(plateau=NoImprovement(self.tol, self.n_iter_no_change))
+    @property
+    def _shuffles(self):
+        return self.shuffle
+
+    @property
+    def _average_from(self):
+        return int(self.average)

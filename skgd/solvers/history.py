@@ -97,7 +97,7 @@ def column(history, name):
     return np.asarray(history[name], dtype=float)
 
 
-def line(row):
+def format_row(row):
     """Return one readable line about a row of the history, for ``verbose=1``."""
     parts = [f"epoch {row['epoch']:>5d}"]
     for name, label in [

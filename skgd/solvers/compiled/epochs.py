@@ -85,7 +85,7 @@ def epochs(
         )
         times[number] = t
         keep(course.theta, number, walk.theta)
-        keep(course.mean, number, walk.mean)
+        keep(course.averaged_theta, number, walk.averaged_theta)
         keep(course.l1_total, number, walk.l1_total)
         keep(course.l1_applied, number, walk.l1_applied)
         keep_all(course.optimizer_state, number, walk.optimizer_state)

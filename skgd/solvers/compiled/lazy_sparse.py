@@ -254,9 +254,9 @@ def finish(stretch, rows, penalty, walk, count, averaged, earlier):
                 walk.l1_applied[o, j] = l1_applied
                 walk.l1_total[o, j] += dtype(l1_of(penalty, j) * now[RATE])
         if averaged:
-            for j in range(walk.mean.shape[1]):
-                summed = earlier * walk.mean[o, j] + stretch.iterates[o, j]
-                walk.mean[o, j] = summed / (earlier + averaged)
+            for j in range(walk.averaged_theta.shape[1]):
+                summed = earlier * walk.averaged_theta[o, j] + stretch.iterates[o, j]
+                walk.averaged_theta[o, j] = summed / (earlier + averaged)
     return total
 
 

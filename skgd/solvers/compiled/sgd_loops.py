@@ -45,7 +45,7 @@ class SGDState(NamedTuple):
     """Arrays that updates change, each of shape (k, d + 1); the optimizer's are a tuple."""
 
     theta: np.ndarray
-    mean: np.ndarray
+    averaged_theta: np.ndarray
     l1_total: np.ndarray
     l1_applied: np.ndarray
     optimizer_state: tuple
@@ -179,7 +179,7 @@ def take_into_mean(walk, number):
     share = walk.theta.dtype.type(1 / number)
     for o in range(walk.theta.shape[0]):
         for j in range(walk.theta.shape[1]):
-            walk.mean[o, j] += (walk.theta[o, j] - walk.mean[o, j]) * share
+            walk.averaged_theta[o, j] += (walk.theta[o, j] - walk.averaged_theta[o, j]) * share
 
 
 @inline

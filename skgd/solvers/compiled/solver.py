@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skgd._utils.component import is_built_in
+from skgd.solvers.base import EpochInfo
 from skgd.solvers.compiled.epochs import (
     LazySparse,
     PerBatch,
@@ -15,7 +16,8 @@ from skgd.solvers.compiled.epochs import (
 from skgd.solvers.compiled.formulas import record
 from skgd.solvers.compiled.rows import readonly, rows_of
 from skgd.solvers.compiled.sgd_loops import Formulas, Penalty, Rule, SGDOptions, SGDState, Targets
-from skgd.solvers.sgd import lazy_sparse
+from skgd.solvers.sgd.base import SGDSolver
+from skgd.solvers.sgd.lazy_sparse import LazySparseSGD
 from skgd.solvers.sgd.reference import row_norms
 
 #: Arrays of a state, beside the optimizer's.
@@ -25,7 +27,7 @@ ARRAYS = SGDState._fields[:-1]
 LONG = 64
 
 
-class CompiledEpochs:
+class CompiledSGD(SGDSolver):
     """The epochs of a task, by compiled loops.
 
     Parameters
@@ -39,7 +41,10 @@ class CompiledEpochs:
         If Numba cannot compile a piece of the user's own.
     """
 
+    can_run_ahead = True
+
     def __init__(self, problem):
+        super().__init__(problem)
         objective, optimizer = problem.objective, problem.optimizer
         design, dtype = objective.design, objective.y.dtype
         self.n_rows = design.n_rows
@@ -60,11 +65,11 @@ class CompiledEpochs:
             problem.batch_size,
             design.fit_intercept,
             int(problem.average),
-            float(problem.largest_slope),
+            float(problem.max_loss_gradient),
         )
         kind = kind_of_loop(problem)
         # The other arrays are not written to: they stay those of the state before.
-        self.moved = ["theta"] + ["mean"] * (problem.average > 0)
+        self.moved = ["theta"] + ["averaged_theta"] * (problem.average > 0)
         self.moved += ["l1_total", "l1_applied"] * bool(objective.l1.any())
         walk = sample_state((1, 1), dtype, optimizer)
         course = sample_state((1, 1, 1), dtype, optimizer)
@@ -76,17 +81,22 @@ class CompiledEpochs:
             walk,
             self.manner,
         )
-        keep = all(map(is_built_in, problem.formulas))
+        keep = all(map(is_built_in, problem.formula_components))
         self.kind = kind
         self.run = run_epochs.compiled(
             (kind, *sample, 0, 1.0, course, np.zeros(1), np.zeros(1)), keep
         )
 
-    def __call__(self, state, order, rates, start=0):
-        """Do what :func:`skgd.solvers.choice.executor` says."""
+    def run_epoch(self, state, workspace, learning_rates, order=None, start=0):
+        """Run one epoch, or as many of its updates as there are learning rates."""
         orders = None if order is None else order[None]
-        course = self.run_epochs(state, orders, rates[None], start)
-        return course.state(0), course.running[0]
+        trace = self.run_epochs(state, orders, learning_rates[None], start)
+        return trace.state(0), workspace, EpochInfo(trace.objectives[0])
+
+    def run_updates(self, state, learning_rates, order):
+        """Run all updates of an epoch."""
+        trace = self.run_epochs(state, None if order is None else order[None], learning_rates[None])
+        return trace.state(0), trace.objectives[0]
 
     def run_epochs(self, state, orders, rates, start=0):
         """Run epochs that follow each other.
@@ -104,7 +114,7 @@ class CompiledEpochs:
 
         Returns
         -------
-        Course
+        EpochTrace
         """
         number, m = rates.shape
         width, dtype = state.theta.shape[-1], state.theta.dtype
@@ -132,9 +142,9 @@ class CompiledEpochs:
             totals,
             times,
         )
-        row_at = min(m * self.manner.batch_size, self.n_rows - start)
+        n_visited = min(m * self.manner.batch_size, self.n_rows - start)
         parts = {name: course[name] for name in self.moved}
-        return Course(state, parts, optimizer_course, totals / row_at, times)
+        return EpochTrace(state, parts, optimizer_course, totals / n_visited, times)
 
 
 def sample_state(shape, dtype, optimizer):
@@ -145,21 +155,21 @@ def sample_state(shape, dtype, optimizer):
 
 def rule_of(problem):
     """Return the step rule of a task, or None."""
-    return problem.rule and Rule(record(problem.rule), readonly(row_norms(problem)))
+    return problem.row_rule and Rule(record(problem.row_rule), readonly(row_norms(problem)))
 
 
 def kind_of_loop(problem):
     """Return which loop runs the epochs of a task."""
     design = problem.objective.design
-    if lazy_sparse.applies(problem):
+    if LazySparseSGD.applies_to(problem):
         return LazySparse()
     if problem.batch_size > 1 or design.sparse:
         return PerBatch()
-    return PerLongSample() if design.X.shape[1] >= LONG and not problem.rule else PerSample()
+    return PerLongSample() if design.X.shape[1] >= LONG and not problem.row_rule else PerSample()
 
 
 @dataclass(frozen=True)
-class Course:
+class EpochTrace:
     """Where epochs led.
 
     Parameters
@@ -170,8 +180,8 @@ class Course:
         What they moved, after each of them.
     optimizer_state : tuple of arrays
         The optimizer's state after each of them.
-    running : array
-        The running objective of each.
+    objectives : array
+        The objective that is reported of each.
     times : array
         The numbers of the updates that come after each.
     """
@@ -179,11 +189,11 @@ class Course:
     start: object
     parts: dict
     optimizer_state: tuple
-    running: np.ndarray
+    objectives: np.ndarray
     times: np.ndarray
 
     @property
-    def finite(self):
+    def is_finite(self):
         """Whether the parameters after each epoch are finite."""
         return np.isfinite(self.parts["theta"]).all(axis=(1, 2))
 

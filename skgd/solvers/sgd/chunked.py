@@ -1,96 +1,106 @@
-"""Epochs over blocked data: the blocks in some order, and within each its rows."""
+"""Stochastic updates over data in chunks: the chunks in some order, and in each its rows."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skgd.objectives import build
+from skgd.solvers.base import EpochInfo, Solver
+from skgd.solvers.problem import LazyLearningRates
 
 
 @dataclass(frozen=True)
-class Step:
-    """What is special about the visit of a block.
+class ChunkVisit:
+    """What distinguishes the visit of a chunk.
 
     Parameters
     ----------
     seed : int or None
-        Of the order of its rows; None means as they stand.
-    rates : Rates
+        Of the random order of its rows; None means the order in which they are stored.
+    learning_rates : LazyLearningRates
         Of the updates of the epoch.
     first : int
-        The number of the block's first update in the epoch.
+        Number of the first update of the chunk in the epoch.
     """
 
     seed: int | None
-    rates: object
+    learning_rates: LazyLearningRates
     first: int
 
 
-class BlockwiseEpochs:
-    """The epochs of a task on blocked data; on each block they are those of data in memory.
+class ChunkedSGD(Solver):
+    """Stochastic updates over data in chunks; on each chunk they are those of data in memory.
 
     Parameters
     ----------
-    task : Task
-        What to descend on, and how.
-    executor : callable
-        Returns what runs the epochs of a task in memory.
+    problem : Problem
+        What is minimised.
+    choose_solver : callable
+        Returns the solver of a problem in memory.
     """
 
-    def __init__(self, problem, executor):
-        self.blocks, objective = problem.objective.blocks, problem.objective
-        self.updates = objective.updates_of
-        self.n_rows = objective.design.n_rows
-        # What travels to where the blocks are must not take the data along.
-        bare = replace(problem, objective=None, model=None)
-        self.visit = Visit(bare, objective.frame, objective.mean_weight, executor)
+    def __init__(self, problem, choose_solver):
+        super().__init__(problem)
+        objective = problem.objective
+        # The function is sent to where the chunks are, and must not take the data along.
+        without_data = replace(problem, objective=None, surrogate=None)
+        self.visit = VisitChunk(without_data, objective.frame, objective.mean_weight, choose_solver)
 
-    def __call__(self, state, order, rates):
-        """Do what :func:`skgd.solvers.choice.executor` says."""
-        steps, first = [], 0
-        order = (
-            [(block, None) for block in range(len(self.blocks.lengths))] if order is None else order
-        )
-        for block, seed in order:
-            steps.append((block, Step(seed, rates, first)))
-            first += self.updates(block, self.visit.problem.batch_size)
-        state, total = self.blocks.fold(self.visit, (state, 0.0), steps)
-        return state, total / self.n_rows
+    def draw_order(self, rng):
+        """Return a random order of the chunks, each with a seed, if the rows are shuffled."""
+        return self.problem.objective.order(rng) if self.problem.shuffle else None
+
+    def compute_learning_rates(self, rate_at, state, n_epochs=1):
+        """Return the learning rates, which are computed where the chunks are."""
+        n_updates = self.problem.updates_per_epoch
+        return LazyLearningRates(rate_at, state.t, state.lr_multiplier, n_updates)
+
+    def run_epoch(self, state, workspace, learning_rates, order=None):
+        """Run one epoch."""
+        objective, visits, first = self.problem.objective, [], 0
+        if order is None:
+            order = [(chunk, None) for chunk in range(len(objective.blocks.lengths))]
+        for chunk, seed in order:
+            visits.append((chunk, ChunkVisit(seed, learning_rates, first)))
+            first += objective.updates_of(chunk, self.problem.batch_size)
+        state, total = objective.blocks.fold(self.visit, (state, 0.0), visits)
+        return state, workspace, EpochInfo(total / objective.design.n_rows)
 
 
 @dataclass(frozen=True)
-class Visit:
-    """The updates on one block.
+class VisitChunk:
+    """Function that runs the updates of one chunk.
 
     Parameters
     ----------
-    task : Task
-        What to descend on, and how, without data.
-    frame : Frame
-        The objective without data.
+    problem : Problem
+        What is minimised, without its data.
+    spec : ObjectiveSpec
+        The objective without its data.
     mean_weight : float or None
         What the weights are divided by.
-    executor : callable
-        Returns what runs the epochs of a task in memory.
+    choose_solver : callable
+        Returns the solver of a problem in memory.
     """
 
     problem: object
-    frame: object
+    spec: object
     mean_weight: float | None
-    executor: object
+    choose_solver: object
 
-    def __call__(self, block, walked, step):
+    def __call__(self, chunk, carried, visit):
         """Return the state after the updates, and the sum of the objectives before them."""
-        state, total = walked
+        state, total = carried
         problem = replace(
             self.problem,
-            objective=build(block, self.frame, self.mean_weight),
-            batch_size=min(self.problem.batch_size, len(block)),
+            objective=build(chunk, self.spec, self.mean_weight),
+            batch_size=min(self.problem.batch_size, len(chunk)),
         )
         order = None
-        if step.seed is not None:
-            order = np.random.default_rng(step.seed).permutation(len(block))
-        rates = step.rates[step.first : step.first + problem.updates_per_epoch]
+        if visit.seed is not None:
+            order = np.random.default_rng(visit.seed).permutation(len(chunk))
+        rates = visit.learning_rates[visit.first : visit.first + problem.updates_per_epoch]
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            state, running = self.executor(problem)(state, order, rates)
-        return state, total + running * len(block)
+            solver = self.choose_solver(problem)
+            state, _, info = solver.run_epoch(state, solver.init(state), rates, order)
+        return state, total + info.objective * len(chunk)

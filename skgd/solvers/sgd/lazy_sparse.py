@@ -30,42 +30,46 @@ import numpy as np
 from skgd import penalties
 from skgd.optimizers import GD
 from skgd.solvers.sgd import lazy_triangular, reference
+from skgd.solvers.sgd.base import SGDSolver
 
 #: The share of a coordinate that weight decay leaves before all coordinates are brought up to date.
 SMALLEST_SHARE = 1e-3
 
-#: Updates after which that is done at the latest; where d is larger, d reference.
+#: Updates after which that is done at the latest; where d is larger, d updates.
 STRETCH = 1 << 16
 
 #: Coordinates that are brought up to date together.
 SLICE = 1 << 16
 
 
-def applies(problem):
-    """Tell whether the coordinates that an update does not mention have a course known in advance.
+class LazySparseSGD(SGDSolver):
+    """Gradient descent on sparse rows, whose updates change the stored columns only."""
 
-    They have for plain descent on sparse rows, with one l2 strength for all coordinates (not so
-    where l2 meets `standardize`) and with either a centre or a penalty (not where an l1 penalty
-    meets centred columns: a coordinate may then be held at zero and leave it at any update).
-    """
-    design = problem.objective.design
-    l1, l2 = problem.objective.l1[:-1], problem.objective.l2[:-1]
-    return (
-        design.sparse
-        and isinstance(problem.optimizer, GD)
-        and bool(np.all(l2 == l2[0]))
-        and not (design.shift.any() and (l1.any() or l2.any()))
-    )
+    @staticmethod
+    def applies_to(problem):
+        """Return whether columns without an entry in an update change in a way known in advance.
 
+        They do under gradient descent on sparse rows, if all coefficients have the same l2 strength
+        (which they have not with `standardize`), and either no shift or no penalty: a coefficient
+        that an l1 penalty keeps at zero may leave it in any update of shifted columns.
+        """
+        design = problem.objective.design
+        l1, l2 = problem.objective.l1[:-1], problem.objective.l2[:-1]
+        return (
+            design.sparse
+            and isinstance(problem.optimizer, GD)
+            and bool(np.all(l2 == l2[0]))
+            and not (design.shift.any() and (l1.any() or l2.any()))
+        )
 
-def run_epoch(problem, state, order, rates):
-    """Do what :func:`skgd.solvers.choice.run_epoch` does, and agree with it up to rounding."""
-    if lazy_triangular.applies(problem):
-        try:
-            return _run(problem, state, order, rates, lazy_triangular.BLOCK)
-        except lazy_triangular.SlopeTooLarge:
-            pass
-    return _run(problem, state, order, rates, 1)
+    def run_updates(self, state, learning_rates, order):
+        """Run all updates of an epoch, in triangular blocks where the recursion is linear."""
+        if lazy_triangular.applies(self.problem):
+            try:
+                return _run(self.problem, state, order, learning_rates, lazy_triangular.BLOCK)
+            except lazy_triangular.SlopeTooLarge:
+                pass
+        return _run(self.problem, state, order, learning_rates, 1)
 
 
 def _run(problem, state, order, rates, together):
@@ -99,7 +103,7 @@ class _Course:
         n_rows, size = problem.objective.design.n_rows, problem.batch_size
         norms = reference.row_norms(problem)
         moves = np.ones(len(rates), dtype=bool)
-        if norms is not None and problem.rule.skips_zero_rows:
+        if norms is not None and problem.row_rule.skips_zero_rows:
             moves = (norms if order is None else norms[order]) > 0
         self.moves = moves
         self.rates = np.where(moves, rates, 0.0)
@@ -131,7 +135,7 @@ class _Course:
         return np.concatenate([*parts, [len(self.rates)]]).astype(int)
 
     def stretch(self, start, stop):
-        """Return the :class:`_Stretch` of some reference."""
+        """Return the :class:`_Stretch` of some updates."""
         here = slice(start, stop)
         parts = self.moves, self.rates, self.decays, self.rows, self.averaged
         return _Stretch(*(part[here] for part in parts))

@@ -22,7 +22,7 @@ def applies(problem):
     return (
         problem.batch_size == 1
         and objective.loss.quadratic
-        and problem.rule is None
+        and problem.row_rule is None
         and not objective.l1.any()
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from skgd import penalties
 from skgd.data.design import SparseRows, take_rows
 from skgd.data.moments import CHUNK
+from skgd.solvers.sgd.base import SGDSolver
 
 #: Updates whose losses are worked out together.
 TOGETHER = 128
@@ -69,17 +70,20 @@ def batches(problem, order, edges=None):
 
 def row_norms(problem):
     """Return the squared norms of the inner rows where the step rule asks for them, else None."""
-    if problem.rule is None:
+    if problem.row_rule is None:
         return None
     return problem.objective.design.squared_norms(intercept=False)
 
 
-def run_epoch(problem, state, order, rates):
-    """Do what :func:`skgd.solvers.choice.run_epoch` does."""
-    updates = Updates(problem, state)
-    for batch, rate in zip(batches(problem, order), rates, strict=True):
-        updates.make(batch, rate)
-    return updates.finished(state), updates.total / problem.objective.design.n_rows
+class ReferenceSGD(SGDSolver):
+    """Updates one after the other, for any loss, penalty and elementwise optimizer."""
+
+    def run_updates(self, state, learning_rates, order):
+        """Run all updates of an epoch."""
+        updates = Updates(self.problem, state)
+        for batch, rate in zip(batches(self.problem, order), learning_rates, strict=True):
+            updates.make(batch, rate)
+        return updates.finished(state), updates.total / self.problem.objective.design.n_rows
 
 
 class Updates:
@@ -90,10 +94,10 @@ class Updates:
         self.loss, self.optimizer = objective.loss, problem.optimizer
         self.l1, self.l2 = objective.l1, objective.l2
         self.has_l1, self.has_l2 = bool(self.l1.any()), bool(self.l2.any())
-        self.step_rule = problem.rule
+        self.step_rule = problem.row_rule
         self.fit_intercept = objective.design.fit_intercept
         self.average_from = int(problem.average)
-        self.theta, self.mean = state.theta.copy(), state.mean.copy()
+        self.theta, self.mean = state.theta.copy(), state.averaged_theta.copy()
         self.optimizer_state = state.optimizer_state
         self.l1_total, self.l1_applied = state.l1_total.copy(), state.l1_applied.copy()
         self.gradient = np.empty_like(self.theta)
@@ -101,7 +105,7 @@ class Updates:
         self.product = matmul if objective.design.sparse else np.dot
         # Views of the coefficients, which all updates look through.
         self.coef, self.coef_gradient = self.theta[..., :-1].T, self.gradient[..., :-1]
-        self.largest_slope = problem.largest_slope
+        self.largest_slope = problem.max_loss_gradient
         self.t = state.t
         self.total = 0.0
         self.put_off = []
@@ -169,7 +173,7 @@ class Updates:
         return replace(
             state,
             theta=self.theta,
-            mean=self.mean,
+            averaged_theta=self.mean,
             optimizer_state=self.optimizer_state,
             l1_total=self.l1_total,
             l1_applied=self.l1_applied,

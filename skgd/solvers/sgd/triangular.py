@@ -22,6 +22,8 @@ from scipy.linalg import get_blas_funcs
 
 from skgd.data.design import take_rows
 from skgd.optimizers import GD
+from skgd.solvers.sgd.base import SGDSolver
+from skgd.solvers.sgd.reference import ReferenceSGD
 
 #: Rows in a block; blocks, and numbers in their rows, that are formed together at most.
 BLOCK, BLOCKS, NUMBERS = 32, 64, 1 << 17
@@ -31,20 +33,36 @@ BLOCK, BLOCKS, NUMBERS = 32, 64, 1 << 17
 SMALLEST_DECAY = 1e-3
 
 
-def applies(problem, rates):
-    """Tell whether an epoch's updates are such a recursion."""
-    objective = problem.objective
-    l2 = objective.l2[:-1]
-    return (
-        problem.batch_size == 1
-        and not objective.design.sparse
-        and objective.loss.quadratic
-        and isinstance(problem.optimizer, GD)
-        and problem.rule is None
-        and not objective.l1.any()
-        and bool(np.all(l2 == l2[0]))
-        and blocks_together(len(l2), float(rates.max()) * float(l2[0])) > 0
-    )
+class TriangularSGD(SGDSolver):
+    """Per-sample updates on squared error, solved block by block.
+
+    Where the weight decay or a gradient of the loss is so large that the recursion is not linear,
+    the epoch is run by :class:`~skgd.solvers.sgd.reference.ReferenceSGD`.
+    """
+
+    @staticmethod
+    def applies_to(problem):
+        """Return whether the updates are a linear recursion."""
+        objective = problem.objective
+        l2 = objective.l2[:-1]
+        return (
+            problem.batch_size == 1
+            and not objective.design.sparse
+            and objective.loss.quadratic
+            and isinstance(problem.optimizer, GD)
+            and problem.row_rule is None
+            and not objective.l1.any()
+            and bool(np.all(l2 == l2[0]))
+        )
+
+    def run_updates(self, state, learning_rates, order):
+        """Run all updates of an epoch."""
+        l2 = self.problem.objective.l2[:-1]
+        if blocks_together(len(l2), float(learning_rates.max()) * float(l2[0])):
+            result = run_blocks(self.problem, state, order, learning_rates)
+            if result is not None:
+                return result
+        return ReferenceSGD(self.problem).run_updates(state, learning_rates, order)
 
 
 def blocks_together(d, share):
@@ -60,11 +78,8 @@ def blocks_together(d, share):
     return most if most * lost <= bearable else int(bearable / lost)
 
 
-def run_epoch(problem, state, order, rates):
-    """Do what :func:`skgd.solvers.choice.run_epoch` does, and agree with it up to rounding.
-
-    Where a residual is so large that its slope would be clipped, return None.
-    """
+def run_blocks(problem, state, order, rates):
+    """Run all updates of an epoch; return None where a gradient of the loss would be clipped."""
     objective, n_rows = problem.objective, problem.objective.design.n_rows
     targets = objective.y.reshape(n_rows, -1)
     share = float(rates.max()) * float(objective.l2[0])
@@ -76,12 +91,12 @@ def run_epoch(problem, state, order, rates):
         weights = 1.0 if objective.weights is None else take_rows(objective.weights, here)
         rows, wanted = objective.design.scaled_rows(here), take_rows(targets, here)
         walk.over(rows, wanted, weights, rates[start:stop])
-        if not walk.largest < problem.largest_slope:
+        if not walk.largest < problem.max_loss_gradient:
             return None
     theta, mean = (
         np.ascontiguousarray(part.T).reshape(state.theta.shape) for part in (walk.theta, walk.mean)
     )
-    return replace(state, theta=theta, mean=mean, t=walk.t), walk.total / n_rows
+    return replace(state, theta=theta, averaged_theta=mean, t=walk.t), walk.total / n_rows
 
 
 class _Walk:
@@ -91,7 +106,7 @@ class _Walk:
         objective = problem.objective
         width = state.theta.shape[-1]
         self.theta = state.theta.reshape(-1, width).T.copy()
-        self.mean = state.mean.reshape(-1, width).T.copy()
+        self.mean = state.averaged_theta.reshape(-1, width).T.copy()
         self.t, self.average = state.t, int(problem.average)
         self.strength = float(objective.l2[0])
         self.fit_intercept = float(objective.design.fit_intercept)
