@@ -107,7 +107,7 @@ class NoImprovementState(NamedTuple):
     """Best value so far, and the number of epochs in a row without an improvement."""
 
     best: float = np.inf
-    count: int = 0
+    n_epochs: int = 0
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class NoImprovement(StoppingCriterion):
 
     def is_met(self, state):
         """Return whether the value has not improved for too long."""
-        return state.count >= self.patience
+        return state.n_epochs >= self.patience
 
     def reason(self, state):
         """Return the reason to stop, or None."""
@@ -162,7 +162,7 @@ class NoImprovement(StoppingCriterion):
 
     def reset(self, state):
         """Return the state with the count at zero; the best value is kept."""
-        return state._replace(count=0)
+        return state._replace(n_epochs=0)
 
     def loosen(self, tol):
         """Return the criterion with a tolerance of at least `tol` and a patience of one epoch."""
@@ -181,7 +181,7 @@ class ExpectedDecreaseState(NamedTuple):
     best: Any = np.inf
     decrease: Any = np.inf
     remaining: float = np.nan
-    count: int = 0
+    n_epochs: int = 0
 
 
 @dataclass(frozen=True)
@@ -224,12 +224,12 @@ class ExpectedDecrease(StoppingCriterion):
             np.minimum(state.best, objectives),
             decrease,
             float(np.sum(remaining)),
-            state.count + 1 if np.all(is_small) else 0,
+            state.n_epochs + 1 if np.all(is_small) else 0,
         )
 
     def reason(self, state):
         """Return the reason to stop, or None."""
-        return StopReason.CONVERGED if state.count >= self.patience else None
+        return StopReason.CONVERGED if state.n_epochs >= self.patience else None
 
     def loosen(self, tol):
         """Return the criterion with a tolerance of at least `tol` and a patience of one epoch."""
@@ -251,7 +251,7 @@ class GradientNormState(NamedTuple):
     first_norm: float = np.inf
     best_norm: float = np.inf
     best_objective: float = np.inf
-    count: int = 0
+    n_epochs: int = 0
 
 
 @dataclass(frozen=True)
@@ -294,14 +294,14 @@ class GradientNorm(StoppingCriterion):
             first_norm,
             min(state.best_norm, norm),
             min(state.best_objective, objective),
-            state.count + 1 if is_stuck else 0,
+            state.n_epochs + 1 if is_stuck else 0,
         )
 
     def reason(self, state):
         """Return the reason to stop, or None."""
         if self.is_small(state.norm):
             return StopReason.CONVERGED
-        return StopReason.PRECISION if state.count >= self.patience else None
+        return StopReason.PRECISION if state.n_epochs >= self.patience else None
 
     def is_small(self, norm):
         """Return whether a gradient norm is small enough."""
