@@ -12,7 +12,7 @@ from scipy.optimize import rosen, rosen_der
 import skgd
 from skgd import optimizers, schedules
 from skgd._utils.validation import InvalidParameterError
-from skgd.minimization._minimize import Options
+from skgd.minimization._minimize import MinimizeOptions
 from skgd.optimizers import ConjugateGradient
 
 STARTS = [np.full(10, -1.2), np.tile([-1.2, 1.0], 5), np.zeros(10), np.full(10, 3.0)]
@@ -304,7 +304,7 @@ def test_a_neighbourhood_without_values_ends_without_success(value, rate):
     assert_array_equal(result.x, 1)
     expected = "a hole" if value == "raise" else str(value)
     assert expected in result.message
-    assert ("Diverged" if rate == 0.1 else "+inf at all points") in result.message
+    assert ("Diverged" if rate == 0.1 else "not finite at any trial point") in result.message
 
 
 @pytest.mark.parametrize("batch", [{}, {"batch_size": 1, "learning_rate": 0.1}])
@@ -331,7 +331,7 @@ def test_too_large_a_rate_is_told():
     assert "too large" in result.message
     result = skgd.minimize(squares, [1.0], jac=slope, learning_rate=1.1, max_iter=9)
     assert not result.success
-    assert "above that at the start" in result.message
+    assert "above the initial one" in result.message
 
 
 @pytest.mark.parametrize(
@@ -407,7 +407,7 @@ def test_callbacks_stop_a_descent():
         seen.clear()
         result = skgd.minimize(rosen, np.zeros(2), jac=rosen_der, callback=callback, **options)
         assert result.nit == 3
-        assert result.message == "The callback asked to stop."
+        assert result.message == "The callback raised StopIteration."
         assert_array_equal(seen, result.history["x"][1:])
     seen.clear()
     result, _ = batches(batch_size=5, callback=callback)
@@ -515,18 +515,18 @@ def test_what_descent_cannot_heed_is_refused(limits):
     ("options", "message"),
     [
         ({"learning_rat": 0.1}, r"no option 'learning_rat'. Did you mean 'learning_rate'"),
-        ({"lr": 0.1}, "no option 'lr'. It has: jac"),
+        ({"lr": 0.1}, "no option 'lr'. Its options are: jac"),
         ({"jac": "4-point"}, "jac must be one of"),
         ({"learning_rate": -1.0}, "learning_rate must be a finite number"),
         ({"learning_rate": []}, "at least one candidate"),
         ({"learning_rate": [0.1, -1.0]}, "learning_rate must be a finite number"),
         ({"learning_rate": "linesearch"}, "Did you mean 'line_search'"),
         ({"learning_rate": "auto"}, "learning_rate must be one of"),
-        ({"learning_rate": schedules.Adaptive()}, "number of the step"),
+        ({"learning_rate": schedules.Adaptive()}, "a schedule of the step number alone"),
         ({"learning_rate": None}, "learning_rate must be"),
-        ({"optimizer": "adam"}, "'cg' or 'lbfgs' beside learning_rate='line_search'"),
-        ({"optimizer": "cg", "learning_rate": 0.1}, "'gd', 'momentum'.* beside"),
-        ({"optimizer": "newton_cg"}, "beside learning_rate"),
+        ({"optimizer": "adam"}, "'cg' or 'lbfgs' with learning_rate='line_search'"),
+        ({"optimizer": "cg", "learning_rate": 0.1}, "'gd', 'momentum'.* with learning_rate=0.1"),
+        ({"optimizer": "newton_cg"}, "with learning_rate='line_search'"),
         ({"optimizer": "adan"}, "Did you mean 'adam'"),
         ({"max_iter": 0}, "max_iter must be an integer"),
         ({"gtol": -1}, "gtol must be"),
@@ -540,7 +540,7 @@ def test_what_descent_cannot_heed_is_refused(limits):
         ({"random_state": "seed"}, "random_state must be"),
         ({"callback": 3}, "callback must be"),
         ({"record": "everything"}, "record must be one of"),
-        ({"batch_size": 2}, "beside batch_size"),
+        ({"batch_size": 2}, "a function with batch_size"),
         ({"batch_size": 2, "learning_rate": 0.1}, "args must be arrays"),
         ({"batch_size": 0, "learning_rate": 0.1, "args": (np.ones(3),)}, "batch_size must be"),
         (
@@ -623,7 +623,7 @@ def test_the_signature_and_its_checks_have_the_same_defaults():
         for name, parameter in signature.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
-    assert documented == vars(Options())
+    assert documented == vars(MinimizeOptions())
 
 
 # Estimated gradients
@@ -655,9 +655,9 @@ def test_a_checked_gradient_names_its_worst_coordinate():
         wrong[0, 0] += 0.1
         return {"a": wrong, "b": 2 * t["b"]}
 
-    with pytest.raises(ValueError, match=r"x\['a'\]\[1, 2\]: it says 2.5, .* 2 of 7"):
+    with pytest.raises(ValueError, match=r"x\['a'\]\[1, 2\]: it returned 2.5, .* 2 of 7"):
         skgd.check_gradient(lambda t: squares(t["a"]) + t["b"] ** 2, jac, start)
-    with pytest.raises(ValueError, match=r"wrong at x: it says nan"):
+    with pytest.raises(ValueError, match=r"wrong at x: it returned nan"):
         skgd.check_gradient(lambda x: x**2, lambda x: math.nan, 1.0)
     assert skgd.check_gradient(rosen, rosen_der, STARTS[0]) < 1e-8
 
