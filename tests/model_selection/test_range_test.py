@@ -104,12 +104,12 @@ def test_a_pipeline_is_tested_on_what_its_last_step_sees(small):
         ({"rates": [0.1, -1]}, "rates must be positive"),
         ({"rates": [0.1, np.inf]}, "rates must be positive"),
         ({"max_iter": 0}, "max_iter must be an integer"),
-        ({"rates": [1e6, 1e7]}, "rises already at the smallest"),
-        ({"y": np.zeros(20)}, "does not rise at any learning rate"),
+        ({"rates": [1e6, 1e7]}, "increases even at the smallest"),
+        ({"y": np.zeros(20)}, "does not increase at any learning rate"),
         ({"y": np.zeros(7)}, "inconsistent numbers of samples"),
         (
             {"estimator": BatchGDRegressor(optimizer="cg")},
-            "optimizer must be 'auto' or one of 'gd', .* got 'cg'. This one finds the length of "
+            "optimizer must be 'auto' or one of 'gd', .* got 'cg'. This one computes the length of "
             "each step itself: fit it with learning_rate='auto'",
         ),
         ({"estimator": BatchGDRegressor(optimizer=NewtonCG())}, r"got NewtonCG\(\)"),
