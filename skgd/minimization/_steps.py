@@ -234,8 +234,8 @@ class ExactStep(DirectionalStep):
                 "curvature of fun is not positive along the direction of descent from "
                 f"{self.function.pytree.unflatten(point.theta)!r}. Use learning_rate='line_search'."
             )
-        new_point = self.function.evaluate(point.theta + rate * direction)
-        return new_point or TerminationReason.NO_FINITE_TRIAL, rate
+        x = point.theta + rate * direction
+        return self.function.evaluate(x) or TerminationReason.NO_FINITE_TRIAL, rate
 
 
 @dataclass

@@ -148,17 +148,17 @@ def learning_rate_range_test(
     if rates is None:
         largest = trials.find_largest_stable()
         count = round(np.log(MAX_RELATIVE_RATE / MIN_RELATIVE_RATE) / np.log(RATE_RATIO))
-        rates = largest * MAX_RELATIVE_RATE * RATE_RATIO ** np.arange(-count, 1.0)
-        objectives = np.array([trials.final_objective(rate) for rate in rates])
+        candidates = largest * MAX_RELATIVE_RATE * RATE_RATIO ** np.arange(-count, 1.0)
     else:
-        rates = check_rates(rates)
-        objectives = np.array([trials.final_objective(rate) for rate in rates])
-        largest = select_largest_stable(rates, objectives, trials.start)
-    safe = rates <= SAFE_FRACTION * largest * BISECTION_FACTOR
+        candidates = check_rates(rates)
+    objectives = np.array([trials.final_objective(rate) for rate in candidates])
+    if rates is not None:
+        largest = select_largest_stable(candidates, objectives, trials.start)
+    safe = candidates <= SAFE_FRACTION * largest * BISECTION_FACTOR
     if not safe.any():
-        safe = rates <= largest
+        safe = candidates <= largest
     best = np.flatnonzero(safe)[np.argmin(objectives[safe])]
-    return RangeTest(rates, objectives, trials.start, float(largest), float(rates[best]))
+    return RangeTest(candidates, objectives, trials.start, float(largest), float(candidates[best]))
 
 
 def check_optimizer(estimator):

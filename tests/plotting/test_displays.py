@@ -25,8 +25,7 @@ from skgd import (
     learning_rate_range_test,
     schedules,
 )
-from skgd.plotting._common import thinned
-from skgd.plotting._paths import drawn
+from skgd.plotting._thinning import thin_curve, thin_path
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -289,7 +288,7 @@ def test_a_single_feature_is_drawn_with_the_intercept(small):
     assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("coefficient 0", "intercept")
     assert display.ax_.get_title() == ""
     alone = quick(SGDRegressor, fit_intercept=False).fit(X[:, :1], y)
-    with pytest.raises(ValueError, match="single parameter"):
+    with pytest.raises(ValueError, match="only one parameter"):
         DescentPathDisplay.from_estimator(alone, X[:, :1], y)
 
 
@@ -441,7 +440,7 @@ def test_what_a_descent_path_needs(small):
         DescentPathDisplay.from_estimator(quick(SGDRegressor), *small)
     with pytest.raises(ValueError, match="record='path'"):
         DescentPathDisplay.from_estimator(quick(SGDRegressor, record=None).fit(*small), *small)
-    with pytest.raises(ValueError, match="Give xlim, or paths"):
+    with pytest.raises(ValueError, match="xlim is required if there are no paths"):
         DescentPathDisplay.from_function(rosenbrock)
     with pytest.raises(ValueError, match=r"shape \(m, 2\)"):
         DescentPathDisplay.from_function(rosenbrock, np.zeros((3, 3)))
@@ -508,7 +507,7 @@ def test_the_schedule_of_a_fit(small):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"schedule": "auto"}, "follows from the time alone"),
+        ({"schedule": "auto"}, "depends on time alone"),
         ({"schedule": "cosin"}, "Did you mean 'cosine'"),
         ({"schedule": -1.0}, "learning_rate must be"),
         ({"schedule": lambda t: -t}, "positive and finite"),
@@ -528,7 +527,7 @@ def test_long_curves_are_thinned_and_keep_their_extremes():
     rng = np.random.default_rng(0)
     y = rng.standard_normal(1_000_000)
     y[123_456], y[654_321], y[77] = 50, -50, np.nan
-    x, kept = thinned(np.arange(len(y)), y)
+    x, kept = thin_curve(np.arange(len(y)), y)
     assert len(x) <= 4400
     assert np.nanmax(kept) == 50
     assert np.nanmin(kept) == -50
@@ -536,7 +535,7 @@ def test_long_curves_are_thinned_and_keep_their_extremes():
     assert np.all(np.diff(x) > 0)
     assert_array_equal(x[:100], np.arange(100))
     path = rng.standard_normal((1_000_000, 2))
-    few = drawn(path)
+    few = thin_path(path)
     assert len(few) <= 4001
     assert_array_equal(few[[0, -1]], path[[0, -1]])
 
