@@ -45,7 +45,7 @@ SCHEDULE_NAMES = [
     name for name, cls in schedules.SCHEDULES.items() if not issubclass(cls, UNSUPPORTED_SCHEDULES)
 ]
 
-#: Optimizers whose directions are used with a line search.
+#: Optimizers whose directions are used with a line search, an exact rate or several rates.
 DIRECTIONAL_OPTIMIZERS = {
     "gd": optimizers.GD,
     "cg": optimizers.ConjugateGradient,

@@ -195,20 +195,17 @@ class ConvergenceDisplay:
         self.lines_ = {}
         for panel, name in zip(self.axes_, columns, strict=True):
             curves = self._build_curves(name, x, above)
-            self.lines_[name] = [
-                panel.plot(
-                    *thin_curve(curve.x, curve.y),
-                    **merge_options(
-                        {"label": curve.label, **curve_style(curve.fit_index)}, line_kw
-                    ),
-                )[0]
-                for curve in curves
-            ]
+            lines = []
+            for curve in curves:
+                defaults = {"label": curve.label, **curve_style(curve.fit_index)}
+                options = merge_options(defaults, line_kw)
+                lines += panel.plot(*thin_curve(curve.x, curve.y), **options)
+            self.lines_[name] = lines
             set_scales(panel, name, curves, x, xscale, yscale)
             panel.set(xlabel=LABELS.get(x, x), ylabel=axis_label(name, above))
             panel.grid(alpha=0.3)
             if mark_best:
-                mark_best_epochs(panel, curves, self.lines_[name], x)
+                mark_best_epochs(panel, curves, lines, x)
             panel.legend()
         return self
 
@@ -300,7 +297,7 @@ def axis_label(name, above):
     label = LABELS.get(name, name)
     if above is None or not name.endswith("objective"):
         return label
-    return f"{label} above the least" if above == "best" else f"{label} above {above:.4g}"
+    return f"{label} above the minimum" if above == "best" else f"{label} above {above:.4g}"
 
 
 def set_scales(panel, name, curves, x, xscale, yscale):

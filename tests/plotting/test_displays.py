@@ -155,7 +155,7 @@ def test_scales_are_logarithmic_for_wide_ranges(small):
 def test_above_subtracts_from_the_objective(small):
     models = [quick_model(R, max_iter=30).fit(*small) for R in REGRESSORS]
     display = ConvergenceDisplay.from_estimator(models, above="best")
-    assert display.ax_.get_ylabel() == "objective above the least"
+    assert display.ax_.get_ylabel() == "objective above the minimum"
     least = min(model.history_["objective"].min() for model in models)
     for model, line in zip(models, display.lines_["objective"], strict=True):
         expected = model.history_["objective"] - least
