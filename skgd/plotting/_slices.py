@@ -32,7 +32,7 @@ class Slice:
         data = checked_rows(model, X, y, sample_weight, None, reset=False)
         if data is None:
             raise ValueError("sample_weight is zero for every row; there is nothing to draw.")
-        data = data.sample()
+        data = data.sample
         coef = np.array(model._fit_state.coef, dtype=float)
         outputs = 1 if coef.ndim == 1 else len(coef)
         check_integer("output", output, low=0)
@@ -75,8 +75,8 @@ class Slice:
         hess = np.array([self.objective.hessian_product(unit[at], bound) for at in self.pair])
         slope = point.gradient.reshape(-1, self.theta.shape[-1])[self.output, self.pair]
         bend = np.einsum("mi,ij,mj->m", moves, hess[:, self.pair], moves)
-        kinks = np.array([self.objective.l1_value(self.moved(move)) for move in moves])
-        smooth = point.value - self.objective.l1_value(self.theta)
+        kinks = np.array([self.objective.l1_penalty(self.moved(move)) for move in moves])
+        smooth = point.value - self.objective.l1_penalty(self.theta)
         return smooth + moves @ slope + bend / 2 + kinks
 
     def summed(self, moves):
@@ -87,7 +87,7 @@ class Slice:
         for move in moves:
             here = np.array(predictions, dtype=float)
             here.reshape(len(here), -1)[:, self.output] += columns @ move
-            values.append(self.objective.value_of(here, self.moved(move)))
+            values.append(self.objective.value_from_predictions(here, self.moved(move)))
         return np.array(values)
 
     def column(self, at):

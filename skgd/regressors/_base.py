@@ -143,8 +143,8 @@ class BaseGDRegressor(
             return super().score(X, y, sample_weight)
         check_is_fitted(self)
         check_features(self, X, reset=False)
-        blocks = chunked_rows(X, y, "sample_weight", sample_weight)
-        return blocks.r2(self._predictor())
+        data = chunked_rows(X, y, "sample_weight", sample_weight)
+        return data.r2_score(self._predictor())
 
     def _predictor(self):
         """Return what predicts rows of which the features have been checked."""
@@ -248,7 +248,7 @@ class BaseGDRegressor(
         training, validation = training_and_validation(self, data, *validation_rows)
         start = initial_coefficients(self, training, *start)
         gram = self._gram(training, components)
-        if not (finite or data.is_chunked or (gram is not None and gram.finite)):
+        if not (finite or data.is_chunked or (gram is not None and gram.is_finite)):
             assert_all_finite(data.X, estimator_name=type(self).__name__, input_name="X")
         fit_state = init_fit_state(self, training, components, start, gram)
         fit_state, gram = whiten_if_ill_conditioned(self, training, components, fit_state, gram)
@@ -279,7 +279,7 @@ class BaseGDRegressor(
             data = data.astype(self._fit_state.state.theta.dtype)
         data.check_targets(components.loss)
         if data.is_chunked:
-            data.count()
+            data.count_rows()
         if first or not hasattr(self, "_fit_state"):
             fit_state = init_fit_state(
                 self, data, components, initial_coefficients(self, data, None, None)
@@ -292,23 +292,23 @@ class BaseGDRegressor(
 
     def _gram(self, data, components):
         """Return the second moments of the rows where descending on them is cheaper, or None."""
-        if self._full_batch and components.loss.quadratic and data.prefers_second_moments:
-            return data.gram()
+        if self._full_batch and components.loss.quadratic and data.has_cheap_second_moments:
+            return data.compute_second_moments()
         if data.is_chunked and (self._full_batch or self.standardize):
-            data.moments()  # and every entry has been looked at
+            data.compute_feature_moments()  # also checks that X is finite
         elif data.is_chunked:
-            data.count()
+            data.count_rows()
         return None
 
     def _objective(self, data, scaling, loss, penalty, mean_weight):
-        frame = ObjectiveSpec(
+        spec = ObjectiveSpec(
             scaling,
             self.fit_intercept,
             loss,
             l1=np.append(penalty.l1 / scaling.scale, 0.0).astype(data.dtype),
             l2=np.append(penalty.l2 / scaling.scale**2, 0.0).astype(data.dtype),
         )
-        return build(data, frame, mean_weight if self._weights_are_relative else None)
+        return build(data, spec, mean_weight if self._weights_are_relative else None)
 
     # Descent
 
@@ -334,7 +334,7 @@ class BaseGDRegressor(
         if components.loss.has_moreau_envelope():
             batch_size = self._batch_size(whole.design.n_rows)
             part = streaming or whole.is_chunked
-            found = automatic.stages(components, whole.sample, batch_size, part)
+            found = automatic.stages(components, whole.on_sample, batch_size, part)
             stages = [whole.with_loss(stage.loss) for stage in found]
         for objective in stages:
             model = (
@@ -376,7 +376,7 @@ class BaseGDRegressor(
         batch_size = self._batch_size(objective.design.n_rows)
         # What descends on moments alone chooses by them; blocks need not be looked into.
         moments = isinstance(model, QuadraticModel) and components.optimizer is None
-        seen = objective if moments else objective.sample
+        seen = objective if moments else objective.on_sample
         if objective.is_chunked and batch_size is not None:
             chosen = automatic.choose_for_walks(components, seen, model, batch_size)
         else:
@@ -400,7 +400,7 @@ class BaseGDRegressor(
 
     def _validator(self, validation, scaling, loss):
         def score(theta):
-            return validation.r2(
+            return validation.r2_score(
                 lambda X: loss.inverse_link(Design(X, scaling, self.fit_intercept).predict(theta))
             )
 

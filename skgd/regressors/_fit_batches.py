@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skgd.data import IterableData, Source, named
+from skgd.data import BatchSource, IterableData, call_for_chunk
 from skgd.regressors._config import plan
 from skgd.regressors._fit_state import seed_of
 from skgd.regressors._input import checked_rows
@@ -94,7 +94,7 @@ class FitsBatches:
         >>> round(BatchGDRegressor().fit_batches(batches).score(X, y), 4)
         0.5177
         """
-        source = Source(batches)
+        source = BatchSource(batches)
         run = getattr(self, "_run", None)
         if resume and run is None:
             raise ValueError(
@@ -142,7 +142,7 @@ class FitsBatchesByUpdates(FitsBatches):
                 "fit_batches does not support early_stopping=True: it holds no rows out. Set it to "
                 "False, and score the model yourself."
             )
-        if source.once and self.max_iter > 1:
+        if source.is_single_pass and self.max_iter > 1:
             raise ValueError(
                 f"batches can be read only once, and max_iter={self.max_iter} asks for more "
                 "epochs. Give a list or a function that returns a new iterator, set max_iter=1, "
@@ -178,12 +178,12 @@ class FitsBatchesByUpdates(FitsBatches):
     def _epoch_over(self, source, model, run, checkpoint):
         """Visit the batches of an epoch that are left; return the model that goes on."""
         order = None
-        if source.numbered and self.shuffle:
+        if source.is_indexable and self.shuffle:
             rng = np.random.default_rng([run.seed, run.epoch])
             order = rng.permutation(len(source.batches)).tolist()
-        for number, item in source.visits(order, run.visited):
+        for number, item in source.iterate(order, run.visited):
             vars(model).pop("_last_epoch", None)
-            named(epoch_on, number, model, item)
+            call_for_chunk(epoch_on, number, model, item)
             rows, running = getattr(model, "_last_epoch", (0, 0.0))
             run.visited, run.rows = run.visited + 1, run.rows + rows
             run.total += rows * running
@@ -193,7 +193,7 @@ class FitsBatchesByUpdates(FitsBatches):
                 model = self
             self._noted(copy.deepcopy(run), checkpoint)
         if not run.visited:
-            raise ValueError(f"batches gave no block in epoch {run.epoch + 1}.")
+            raise ValueError(f"batches is empty in epoch {run.epoch + 1}.")
         return model
 
 
@@ -211,7 +211,8 @@ class Reader:
             return None
         if self.dtype is None:
             self.dtype = data.dtype
-            self.twin.coef_ = np.zeros((*data.outputs, data.n_features))  # what y is checked by
+            # The targets of later batches are checked against the shape of coef_.
+            self.twin.coef_ = np.zeros((*data.output_shape, data.n_features))
         return data.astype(self.dtype)
 
     @property
@@ -242,7 +243,7 @@ def unpacked(batch):
             f"It is {type(batch).__name__}; it must be (X, y) or (X, y, sample_weight)."
         )
     if hasattr(batch[0], "shape") and batch[0].shape[:1] == (0,):
-        raise ValueError("It has no rows. Leave empty blocks out.")
+        raise ValueError("It has no rows. Leave empty batches out.")
     return (*batch, None)[:3]
 
 

@@ -8,7 +8,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skgd.data.moments import FeatureMoments
+from skgd.data.feature_moments import FeatureMoments
 from skgd.data.scaling import FeatureScaling
 from skgd.data.whitening import whiten
 from skgd.regressors._input import checked_start
@@ -48,7 +48,7 @@ class FitState:
 
 def initial_coefficients(estimator, data, coef_init, intercept_init):
     """Return the coefficients and the intercept to start from; None stands for the default."""
-    outputs = data.outputs
+    outputs = data.output_shape
     warm = estimator.warm_start and hasattr(estimator, "coef_") and coef_init is None
     if estimator.warm_start and hasattr(estimator, "coef_"):
         coef_init = estimator.coef_ if coef_init is None else coef_init
@@ -62,14 +62,14 @@ def init_fit_state(estimator, data, components, start, gram=None):
     """Return what a call carries that begins a new descent."""
     coef, intercept = start
     if coef is None:
-        coef = np.zeros((*data.outputs, data.n_features))
+        coef = np.zeros((*data.output_shape, data.n_features))
         if intercept is None and components.schedule is None and estimator.fit_intercept:
             intercept = data.intercept_only(components.loss)
     if intercept is None:
-        intercept = np.zeros(data.outputs)
+        intercept = np.zeros(data.output_shape)
     moments = None
     if estimator.standardize:
-        moments = data.moments() if gram is None else gram.moments
+        moments = data.compute_feature_moments() if gram is None else gram.feature_moments
     scaling = coordinates_of(estimator, data, moments, components)
     theta = scaling.to_scaled(coef, intercept, data.dtype)
     history = History()
@@ -102,7 +102,7 @@ def whiten_if_ill_conditioned(estimator, data, components, fit_state, gram):
     explicit = components.schedule is not None or components.optimizer is not None
     if gram is None or data.is_chunked or data.dtype != np.float64 or not estimator.standardize:
         return fit_state, gram
-    if explicit or penalty.l1 or penalty.l2 or gram.accurate(data.dtype):
+    if explicit or penalty.l1 or penalty.l2 or gram.is_accurate_for(data.dtype):
         return fit_state, gram
     found = whiten(data, fit_state.scaling, gram, estimator.fit_intercept)
     if found is None:
@@ -118,8 +118,8 @@ def resume_fit_state(estimator, data, components):
     last = estimator._fit_state
     moments = None
     if estimator.standardize:
-        moments = data.moments()
-        moments = moments if last.moments is None else last.moments.merge(moments)
+        moments = data.compute_feature_moments()
+        moments = moments if last.moments is None else last.moments + moments
     scaling = coordinates_of(estimator, data, moments, components)
     state = copy.deepcopy(last.state)
     if not (

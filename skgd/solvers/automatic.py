@@ -210,9 +210,9 @@ def positive(number):
 
 def advice(problem):
     """Return what to say about a rate that exploded: the largest stable one, and the ways out."""
-    objective, optimizer = problem.objective.sample, problem.optimizer
+    objective, optimizer = problem.objective.on_sample, problem.optimizer
     ways = "Use learning_rate='auto', or a smaller rate"
-    if objective.design.plain:
+    if objective.design.is_unscaled:
         ways += ", or standardize=True"
     known = isinstance(optimizer, optimizers.ElementwiseOptimizer) and math.isfinite(
         objective.loss.gradient_lipschitz

@@ -81,7 +81,7 @@ class _Descent:
         self.point = problem.model.evaluate(state.theta) if problem.batch_size is None else None
         self.start = self.point.value if self.point else problem.objective.value(state.theta)
         if not np.isfinite(self.start):
-            problem.objective.check_defined(state.theta)
+            problem.objective.check_loss_defined(state.theta)
             raise ValueError(
                 "The objective is not finite at the start: targets, weights or starting values are "
                 f"too large for {state.theta.dtype}. Scale them down."
@@ -255,7 +255,7 @@ class _Descent:
         """Return the order in which the next epoch visits the rows, or blocks and their rows."""
         objective, rng = self.problem.objective, self.state.rng
         if objective.is_chunked:
-            return objective.order(rng)
+            return objective.shuffle_chunks(rng)
         return row_orders(rng, objective.design.n_rows)[0]
 
     def table(self, state, epochs=1):
@@ -300,7 +300,7 @@ class _Descent:
         noticed = self.explosion.noticed(value if finite else np.nan)
         if not noticed or (finite and self.problem.on_divergence == "go_on"):
             return False
-        self.problem.objective.check_defined(state.theta if finite else self.state.theta)
+        self.problem.objective.check_loss_defined(state.theta if finite else self.state.theta)
         if self.problem.on_divergence != "back_off":
             raise DivergedError(number, rate, self.start, value)
         state, self.point, self.path = self.safe
@@ -337,7 +337,7 @@ class _Descent:
         """
         model = self.problem.model
         if not isinstance(model, QuadraticModel) or (
-            model.accurate and self.tests.gradient.tol > 0
+            model.is_accurate and self.tests.gradient.tol > 0
         ):
             return True
         point = self.problem.objective.evaluate(self.state.theta)

@@ -39,13 +39,13 @@ def proximal_step(model, point, rate):
 def searched_proximal_step(problem, point, memory):
     """Return a proximal step whose rate the smooth part of the objective allows, and the rate."""
     model = problem.model
-    smooth = point.value - model.l1_value(point.theta)
+    smooth = point.value - model.l1_penalty(point.theta)
 
     def accept(rate, theta):
         moved = theta - point.theta
         bound = smooth + np.vdot(point.gradient, moved) + np.vdot(moved, moved) / (2 * rate)
         rounding = 4 * np.finfo(theta.dtype).eps * abs(smooth)
-        return model.value(theta) - model.l1_value(theta) <= bound + rounding
+        return model.value(theta) - model.l1_penalty(theta) <= bound + rounding
 
     return backtrack(problem, memory, lambda rate: proximal_step(model, point, rate), accept, point)
 

@@ -43,7 +43,7 @@ class Newton:
         all rows.
         """
         objective = self.objective
-        subsample = None if point.theta[..., :-1].any() else objective.subsample(SAMPLE)
+        subsample = None if point.theta[..., :-1].any() else objective.random_subsample(SAMPLE)
         if subsample is None:
             return None
         rest, start = Newton(subsample), subsample.evaluate(point.theta)

@@ -88,7 +88,7 @@ class Problem:
     @property
     def updates_per_epoch(self):
         """Updates in one pass over the rows."""
-        return 1 if self.batch_size is None else self.objective.updates(self.batch_size)
+        return 1 if self.batch_size is None else self.objective.n_updates(self.batch_size)
 
     @property
     def rule(self):

@@ -25,11 +25,11 @@ def run_epoch(problem, state):
     """Learn the rows of a task; return the state, and the objective on these rows before."""
     objective, seen = problem.objective, problem.seen
     weights = None if objective.weights is None else objective.weights * seen.unit
-    new = SecondMoments.of(objective.design.X, objective.y, weights)
+    new = SecondMoments.from_rows(objective.design.X, objective.y, weights)
     old = state.memory.get("gram")
     if old is None and seen.weight > 0:
         old = of_model(state.theta, objective.design, new, seen.weight)
-    gram = new if old is None else old.merge(new)
+    gram = new if old is None else old + new
     strength = seen.unit / seen.mean_weight  # moments are those of weights whose mean is 1
     whole = replace(objective, l1=objective.l1 * strength, l2=objective.l2 * strength)
     expansion = QuadraticModel.from_second_moments(whole, gram)

@@ -138,9 +138,9 @@ class Course:
     def set_snapshot(self, theta, predictions, value=None):
         """Make a point with known predictions the snapshot."""
         objective = self.objective
-        slopes = objective.weighted(objective.loss.gradient(predictions, objective.y))
+        slopes = objective.weight_rows(objective.loss.gradient(predictions, objective.y))
         gradient = objective.design.gradient(slopes) + objective.l2 * theta
-        value = objective.value_of(predictions, theta) if value is None else value
+        value = objective.value_from_predictions(predictions, theta) if value is None else value
         self.point, self.predictions = Point(theta, value, gradient), predictions
 
     def advance(self, order, rate):
@@ -220,7 +220,7 @@ class Course:
             predictions = self.predictions + share * along
             if objective.l1.any():
                 theta, predictions = self.in_orthant(theta, predictions, model)
-            value = objective.value_of(predictions, theta)
+            value = objective.value_from_predictions(predictions, theta)
             if value <= here.value + rounding:
                 break
             share /= 2

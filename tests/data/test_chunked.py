@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
-from skgd.data import MemmapData, chunked, is_chunked_input, memmap, second_moments
+from skgd.data import MemmapData, chunked, in_memory, is_chunked_input, map_reduce, memmap
 from skgd.data.scaling import FeatureScaling
 from skgd.data.second_moments import SecondMoments
 from skgd.losses import Loss, SquaredError
@@ -39,8 +39,8 @@ WALKS = [
 @pytest.fixture
 def in_blocks(monkeypatch):
     """Make every memory map a large one, of blocks of 2 kB."""
-    monkeypatch.setattr(memmap, "LARGE_MAP", 0)
-    monkeypatch.setattr(memmap, "BLOCK_BYTES", 2048)
+    monkeypatch.setattr(memmap, "MIN_CHUNKED_BYTES", 0)
+    monkeypatch.setattr(memmap, "CHUNK_BYTES", 2048)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_blocks_too_wide_for_second_moments_are_descended_on_by_rows(
     model, rows, tmp_path, in_blocks, monkeypatch
 ):
     X, y = rows
-    for module in (chunked, second_moments):
+    for module in (chunked, in_memory):
         monkeypatch.setattr(module, "MAX_SECOND_MOMENT_FEATURES", 3)
     inside, outside = clone(model).fit(X, y), clone(model).fit(mapped(X, tmp_path), y)
     np.testing.assert_allclose(outside.coef_, inside.coef_, rtol=1e-9, atol=1e-9)
@@ -141,7 +141,7 @@ def test_views_of_a_large_map_are_blocks(rows, tmp_path, in_blocks):
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux for the memory")
 def test_blocks_that_were_read_do_not_stay_in_memory(tmp_path, in_blocks, monkeypatch):
-    monkeypatch.setattr(memmap, "BLOCK_BYTES", 2**20)
+    monkeypatch.setattr(memmap, "CHUNK_BYTES", 2**20)
     X = mapped(np.ones((2**19, 8)), tmp_path)  # 32 MB
     blocks = MemmapData(X, np.ones(len(X)), None)
     most = max(blocks.map_reduce(lambda block: [block.X.sum() * 0 + pages_of_files()]))
@@ -156,16 +156,14 @@ def pages_of_files():
 
 def test_an_epoch_visits_every_row_once_by_blocks_in_random_order(rows, tmp_path, in_blocks):
     X, _ = rows
-    frame = ObjectiveSpec(
-        FeatureScaling.identity(4), True, SquaredError(), np.zeros(5), np.zeros(5)
-    )
-    objective = ChunkedObjective(MemmapData(X, np.arange(500.0), None), frame)
-    order = objective.order(np.random.default_rng(0))
+    spec = ObjectiveSpec(FeatureScaling.identity(4), True, SquaredError(), np.zeros(5), np.zeros(5))
+    objective = ChunkedObjective(MemmapData(X, np.arange(500.0), None), spec)
+    order = objective.shuffle_chunks(np.random.default_rng(0))
     numbers = [number for number, _ in order]
-    assert sorted(numbers) == list(range(len(objective.blocks.lengths)))
+    assert sorted(numbers) == list(range(len(objective.data.chunk_lengths)))
     assert numbers != sorted(numbers)
     assert len({seed for _, seed in order}) == len(order)
-    seen = objective.blocks.fold(lambda block, state, step: [*state, *block.y], [], order)
+    seen = objective.data.fold(lambda block, state, step: [*state, *block.y], [], order)
     assert sorted(seen) == list(range(500))
 
 
@@ -239,8 +237,8 @@ def test_early_stopping_holds_out_blocks(rows, tmp_path, in_blocks, monkeypatch)
     assert np.isfinite(model.history_["validation_score"]).all()
     with pytest.raises(ValueError, match="validation_split"):
         model.set_params(validation_split=[1]).fit(mapped(X, tmp_path), y)
-    monkeypatch.setattr(memmap, "BLOCK_BYTES", 2**20)
-    with pytest.raises(ValueError, match="one block only"):
+    monkeypatch.setattr(memmap, "CHUNK_BYTES", 2**20)
+    with pytest.raises(ValueError, match="only one chunk"):
         model.set_params(validation_split=None).fit(mapped(X, tmp_path), y)
 
 
@@ -275,8 +273,8 @@ def test_moments_of_parts_add_up_to_those_of_all_rows(outputs, weighted):
     X, y = rng.standard_normal((300, 5)) + 1e6, rng.standard_normal((300, *outputs)) - 1e3
     weights = rng.random(300) if weighted else None
     parts = [slice(0, 7), slice(7, 200), slice(200, 300)]
-    found = chunked.summed(
-        [SecondMoments.of(X[p], y[p], weights[p] if weighted else None) for p in parts]
+    found = map_reduce.add_results(
+        [SecondMoments.from_rows(X[p], y[p], weights[p] if weighted else None) for p in parts]
     )
     together = np.column_stack([X, y])
     expected = np.cov(together.T, aweights=weights, ddof=0)
@@ -290,10 +288,10 @@ def test_float32_products_are_as_exact_as_float32_coefficients_show():
     X = (rng.standard_normal((50_000, 10)) + np.arange(10) * 100).astype(np.float32)
     y = (X @ rng.standard_normal(10) + rng.standard_normal(50_000)).astype(np.float32)
     blocks = MemmapData(X, y, None)
-    gram = blocks.gram()
+    gram = blocks.compute_second_moments()
     assert gram.rounding > 1e-8  # formed at float32
-    assert gram.accurate(np.float32)
-    exact = SecondMoments.of(X.astype(float), y.astype(float))
+    assert gram.is_accurate_for(np.float32)
+    exact = SecondMoments.from_rows(X.astype(float), y.astype(float))
     coef = np.linalg.solve(gram.covariance, gram.cross)
     np.testing.assert_allclose(coef, np.linalg.solve(exact.covariance, exact.cross), atol=2e-6)
 
@@ -304,7 +302,7 @@ def test_nearly_dependent_float32_columns_get_products_at_float64(tmp_path, in_b
     X[:, 1] = X[:, 0] + 1e-3 * X[:, 1]  # condition of the correlations 4e6
     X, y = X.astype(np.float32), X.sum(axis=1).astype(np.float32)
     blocks = MemmapData(mapped(X, tmp_path), y, None)
-    assert blocks.gram().rounding < 1e-15
+    assert blocks.compute_second_moments().rounding < 1e-15
     expected = LinearRegression().fit(X.astype(float), y)
     found = BatchGDRegressor().fit(mapped(X, tmp_path), y)
     assert found.score(X, y) == pytest.approx(expected.score(X, y), abs=1e-9)

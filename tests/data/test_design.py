@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skgd.data.design import Design
-from skgd.data.moments import CHUNK, FeatureMoments
+from skgd.data.feature_moments import CHUNK_ROWS, FeatureMoments
 from skgd.data.scaling import FeatureScaling
 
 
@@ -42,7 +42,7 @@ def test_blocks_and_norms_are_those_of_the_dense_matrix(standardised):
 
 
 def test_norms_of_many_rows(rng):
-    X = rng.normal(size=(CHUNK + 3, 2))
+    X = rng.normal(size=(CHUNK_ROWS + 3, 2))
     design = Design(X, FeatureScaling.identity(2), fit_intercept=False)
     assert_allclose(design.squared_norms(), (X**2).sum(axis=1), rtol=1e-13)
 
@@ -50,7 +50,7 @@ def test_norms_of_many_rows(rng):
 def test_the_datas_own_coordinates_leave_rows_alone(rng):
     X = rng.normal(size=(5, 2))
     design = Design(X, FeatureScaling.identity(2), fit_intercept=True)
-    assert design.plain
+    assert design.is_unscaled
     assert np.shares_memory(design.scaled_rows(slice(1, 3)), X)
 
 
@@ -70,7 +70,7 @@ def test_coordinates_describe_the_same_function(outputs, rng):
 @pytest.mark.parametrize("ridge", [0.0, 0.7])
 def test_standard_coordinates_have_a_unit_metric(fit_intercept, ridge, rng):
     X = rng.normal(size=(50, 3)) * [1, 100, 0.01] + [5, 0, -3]
-    scaling = FeatureScaling.standard(FeatureMoments.of(X), fit_intercept, ridge)
+    scaling = FeatureScaling.standard(FeatureMoments.from_rows(X), fit_intercept, ridge)
     design = Design(X, scaling, fit_intercept)
     inner = design.scaled_rows(slice(None))
     mean_square = (inner**2).mean(axis=0) + ridge / scaling.scale**2
@@ -83,7 +83,7 @@ def test_standard_coordinates_have_a_unit_metric(fit_intercept, ridge, rng):
 @pytest.mark.parametrize("n", [1, 10, 1000])
 def test_a_constant_column_has_no_variance_and_is_exactly_zero(value, n):
     X = np.full((n, 1), value)
-    moments = FeatureMoments.of(X)
+    moments = FeatureMoments.from_rows(X)
     assert_array_equal(moments.variance, 0)
     scaling = FeatureScaling.standard(moments, True, 0.0)
     assert_array_equal(Design(X, scaling, True).scaled_rows(slice(None)), 0)
@@ -94,15 +94,15 @@ def test_a_constant_column_has_no_variance_and_is_exactly_zero(value, n):
 @pytest.mark.parametrize("offset", [0.0, 1e6])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_moments_in_parts_are_those_of_the_whole(offset, weighted, rng):
-    X = rng.normal(size=(2 * CHUNK + 5, 2)) * [1, 3] + offset
+    X = rng.normal(size=(2 * CHUNK_ROWS + 5, 2)) * [1, 3] + offset
     weights = rng.uniform(0.5, 2, size=len(X)) if weighted else np.ones(len(X))
-    merged = FeatureMoments.of(X[:10], weights[:10])
-    for part in (slice(10, 11), slice(11, CHUNK), slice(CHUNK, None)):
-        merged = merged.merge(FeatureMoments.of(X[part], weights[part]))
+    merged = FeatureMoments.from_rows(X[:10], weights[:10])
+    for part in (slice(10, 11), slice(11, CHUNK_ROWS), slice(CHUNK_ROWS, None)):
+        merged = merged + FeatureMoments.from_rows(X[part], weights[part])
     exact = (X - offset).astype(np.longdouble)  # the offset is a power of ten times one: exact
     mean = np.average(exact, axis=0, weights=weights)
     variance = np.average((exact - mean) ** 2, axis=0, weights=weights)
-    for moments in (merged, FeatureMoments.of(X, weights)):
+    for moments in (merged, FeatureMoments.from_rows(X, weights)):
         assert_allclose(moments.mean - offset, mean.astype(float), atol=1e-9)
         assert_allclose(moments.variance, variance.astype(float), rtol=1e-9)
         assert_allclose(moments.count, weights.sum(), rtol=1e-12)
@@ -111,8 +111,8 @@ def test_moments_in_parts_are_those_of_the_whole(offset, weighted, rng):
 def test_whole_weights_are_repeated_rows_in_moments(rng):
     X, weights = rng.normal(size=(6, 2)), np.array([1, 3, 2, 1, 0, 4])
     weighted, repeated = (
-        FeatureMoments.of(X, weights),
-        FeatureMoments.of(np.repeat(X, weights, axis=0)),
+        FeatureMoments.from_rows(X, weights),
+        FeatureMoments.from_rows(np.repeat(X, weights, axis=0)),
     )
     assert_allclose(weighted.mean, repeated.mean, rtol=1e-13)
     assert_allclose(weighted.variance, repeated.variance, rtol=1e-12)

@@ -38,23 +38,22 @@ class BlockwiseEpochs:
     """
 
     def __init__(self, problem, executor):
-        self.blocks, objective = problem.objective.blocks, problem.objective
-        self.updates = objective.updates_of
+        self.data, objective = problem.objective.data, problem.objective
+        self.updates = objective.n_chunk_updates
         self.n_rows = objective.design.n_rows
         # What travels to where the blocks are must not take the data along.
         bare = replace(problem, objective=None, model=None)
-        self.visit = Visit(bare, objective.frame, objective.mean_weight, executor)
+        self.visit = Visit(bare, objective.spec, objective.mean_weight, executor)
 
     def __call__(self, state, order, rates):
         """Do what :func:`skgd.solvers.choice.executor` says."""
         steps, first = [], 0
-        order = (
-            [(block, None) for block in range(len(self.blocks.lengths))] if order is None else order
-        )
+        if order is None:
+            order = [(block, None) for block in range(len(self.data.chunk_lengths))]
         for block, seed in order:
             steps.append((block, Step(seed, rates, first)))
             first += self.updates(block, self.visit.problem.batch_size)
-        state, total = self.blocks.fold(self.visit, (state, 0.0), steps)
+        state, total = self.data.fold(self.visit, (state, 0.0), steps)
         return state, total / self.n_rows
 
 
@@ -66,7 +65,7 @@ class Visit:
     ----------
     task : Task
         What to descend on, and how, without data.
-    frame : Frame
+    spec : ObjectiveSpec
         The objective without data.
     mean_weight : float or None
         What the weights are divided by.
@@ -75,7 +74,7 @@ class Visit:
     """
 
     problem: object
-    frame: object
+    spec: object
     mean_weight: float | None
     executor: object
 
@@ -84,7 +83,7 @@ class Visit:
         state, total = walked
         problem = replace(
             self.problem,
-            objective=build(block, self.frame, self.mean_weight),
+            objective=build(block, self.spec, self.mean_weight),
             batch_size=min(self.problem.batch_size, len(block)),
         )
         order = None
