@@ -9,11 +9,7 @@ from skgd.data.chunked import CHUNK_BYTES, ChunkedData
 from skgd.data.finite import check_finite_by_sum
 from skgd.data.in_memory import InMemoryData
 from skgd.data.map_reduce import add_results, call_for_chunk
-from skgd.data.sampling import (
-    choose_evenly_spaced,
-    concatenate_chunks,
-    sample_rows_per_chunk,
-)
+from skgd.data.sampling import choose_evenly_spaced, concatenate_chunks, sample_rows_per_chunk
 
 #: Bytes from which on a memory map is read in chunks, and shuffled within them.
 MIN_CHUNKED_BYTES = 2**28

@@ -19,13 +19,12 @@ the QR Factorization of Ill-Conditioned Matrices", 2020.
 """
 
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import add
 
 import numpy as np
 from scipy.linalg import eigh
 
 from skgd.data.feature_moments import CHUNK_ROWS
+from skgd.data.map_reduce import add_results
 from skgd.data.scaling import FeatureScaling
 from skgd.data.second_moments import SecondMoments
 
@@ -151,12 +150,9 @@ def relative_rounding(scaling):
 
 def whitened_second_moments(data, scaling):
     """Return the second moments of scaled rows and targets, accumulated over chunks."""
-    chunks = (
-        data.slice_rows(slice(start, start + CHUNK_ROWS))
-        for start in range(0, len(data), CHUNK_ROWS)
-    )
-    moments = (
-        SecondMoments.from_rows(scaling.scale_rows(chunk.X), chunk.y, chunk.weights)
-        for chunk in chunks
-    )
-    return WhitenedSecondMoments(**vars(reduce(add, moments)))
+    moments = []
+    for start in range(0, len(data), CHUNK_ROWS):
+        chunk = data.slice_rows(slice(start, start + CHUNK_ROWS))
+        rows = scaling.scale_rows(chunk.X)
+        moments.append(SecondMoments.from_rows(rows, chunk.y, chunk.weights))
+    return WhitenedSecondMoments(**vars(add_results(moments)))

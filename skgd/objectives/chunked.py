@@ -9,10 +9,10 @@ from operator import add
 
 import numpy as np
 
-from skgd import penalties
 from skgd.data import ChunkedData
 from skgd.data.scaling import FeatureScaling
 from skgd.objectives.empirical_risk import Objective
+from skgd.objectives.penalized import Penalized
 from skgd.objectives.point import Point
 from skgd.objectives.spec import ObjectiveSpec
 
@@ -40,7 +40,7 @@ class ChunkedDesign:
 
 
 @dataclass(frozen=True)
-class ChunkedObjective:
+class ChunkedObjective(Penalized):
     """Regularised empirical risk on chunked data.
 
     Every method that needs the rows makes one pass over the chunks.
@@ -120,14 +120,6 @@ class ChunkedObjective:
             theta[..., -1] = self.data.intercept_only(self.loss)
         return theta
 
-    def penalty(self, theta):
-        """Return the penalty of `theta`."""
-        return penalties.value(theta, self.l1, self.l2)
-
-    def l1_penalty(self, theta):
-        """Return the l1 term of the penalty of `theta`."""
-        return penalties.value(theta, self.l1, 0.0)
-
     def _map_reduce(self, function, *args):
         """Return the sum over the chunks of ``function(chunk, risk, *args)``."""
         risk = ChunkRisk(self.spec.without_penalty, self.mean_weight, self.design.n_rows)
@@ -142,10 +134,6 @@ class ChunkedObjective:
         value, gradient = self._map_reduce(chunk_value_and_gradient, theta).terms
         gradient = (gradient + self.l2 * theta).astype(theta.dtype)
         return Point(theta, float(value) + self.penalty(theta), gradient)
-
-    def min_subgradient_norm(self, point):
-        """Return the norm of the smallest subgradient at `point`; zero at the minimum."""
-        return penalties.min_subgradient_norm(point.theta, point.gradient, self.l1)
 
     def directional_curvature(self, direction):
         """Return the second derivative of a squared error along `direction`.

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skgd import penalties
 from skgd.data.design import Design
 from skgd.losses import Loss
 from skgd.objectives.incremental_hessian import IncrementalHessian
 from skgd.objectives.line_restriction import LineRestriction
+from skgd.objectives.penalized import Penalized
 from skgd.objectives.point import Point
 
 #: Minimal number of rows of a random subsample.
@@ -26,7 +26,7 @@ MIN_SUBSAMPLE_RATIO = 8
 
 
 @dataclass(frozen=True)
-class Objective:
+class Objective(Penalized):
     r"""Regularised empirical risk on data in memory.
 
     Parameters
@@ -127,14 +127,6 @@ class Objective:
             theta[..., -1] = self.loss.intercept_only(self.y, self.weights)
         return theta
 
-    def penalty(self, theta):
-        """Return the penalty of `theta`."""
-        return penalties.value(theta, self.l1, self.l2)
-
-    def l1_penalty(self, theta):
-        """Return the l1 term of the penalty of `theta`."""
-        return penalties.value(theta, self.l1, 0.0)
-
     def value(self, theta):
         """Return the value of the objective at `theta`."""
         return self.value_from_predictions(self.design.predict(theta), theta)
@@ -168,10 +160,6 @@ class Objective:
         gradient = self.design.gradient(derivatives) + self.l2 * theta
         value = self.value_from_predictions(predictions, theta)
         return Point(theta, value, gradient, predictions)
-
-    def min_subgradient_norm(self, point):
-        """Return the norm of the smallest subgradient at `point`; zero at the minimum."""
-        return penalties.min_subgradient_norm(point.theta, point.gradient, self.l1)
 
     def directional_curvature(self, direction):
         """Return the second derivative of a squared error along `direction`.

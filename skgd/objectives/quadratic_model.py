@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skgd.objectives.empirical_risk import Objective
+from skgd.objectives.penalized import Penalized
 from skgd.objectives.point import Point
 
 
 @dataclass(frozen=True)
-class QuadraticModel:
+class QuadraticModel(Penalized):
     r"""A quadratic model of an objective around an anchor, evaluated without access to the rows.
 
     .. math::
@@ -62,10 +63,6 @@ class QuadraticModel:
         """Strengths of half the squared l2 norm."""
         return self.objective.l2
 
-    def l1_penalty(self, theta):
-        """Return the l1 term of the penalty of `theta`."""
-        return self.objective.l1_penalty(theta)
-
     def value(self, theta):
         """Return the value of the model at `theta`."""
         return self.evaluate(theta).value
@@ -82,10 +79,6 @@ class QuadraticModel:
             - self.l1_penalty(self.anchor.theta)
         )
         return Point(theta, value, self.anchor.gradient + gradient_change)
-
-    def min_subgradient_norm(self, point):
-        """Return the norm of the smallest subgradient at `point`; zero at the minimum."""
-        return self.objective.min_subgradient_norm(point)
 
     def directional_curvature(self, direction):
         """Return the second derivative along `direction`, of shape (1,) or (k, 1)."""

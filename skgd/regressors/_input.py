@@ -9,13 +9,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
 
 from skgd._utils.validation import refuse
-from skgd.data import (
-    ChunkedData,
-    InMemoryData,
-    check_features,
-    is_chunked_input,
-    to_chunked_data,
-)
+from skgd.data import ChunkedData, InMemoryData, check_features, is_chunked_input, to_chunked_data
 
 
 def checked_rows(estimator, X, y, sample_weight, groups, reset, finite=True):
