@@ -1,4 +1,7 @@
-"""The objective on blocked data: the counterpart of :class:`skgd.objectives.Objective`."""
+"""Regularised empirical risk on chunked data.
+
+The counterpart of :class:`skgd.objectives.Objective`.
+"""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -6,264 +9,261 @@ from operator import add
 
 import numpy as np
 
-from skgd import penalties
-from skgd.data.design import Design
-from skgd.objectives.empirical_risk import Objective, Point
+from skgd.data import ChunkedData
+from skgd.data.scaling import FeatureScaling
+from skgd.objectives.empirical_risk import Objective
+from skgd.objectives.penalized import Penalized
+from skgd.objectives.point import Point
 from skgd.objectives.spec import ObjectiveSpec
 
 
 @dataclass(frozen=True)
-class Totals:
-    """Numbers and arrays that are summed over blocks."""
-
-    parts: tuple
-
-    def __add__(self, other):
-        return Totals(tuple(map(add, self.parts, other.parts)))
-
-
-@dataclass(frozen=True)
 class ChunkedDesign:
-    """What is asked of the rows of a blocked objective besides sums over them.
+    """Properties of the design matrix of chunked data that need no access to the rows.
 
     Parameters
     ----------
     n_rows : int
-        Rows with weight.
+        Number of rows with positive weight.
     scaling : FeatureScaling
-        Centre and scale.
+        Centre and scale of the features.
     fit_intercept : bool
         Whether there is an intercept.
     sparse : bool
-        Whether the blocks are sparse.
+        Whether X is sparse in every chunk.
     """
 
     n_rows: int
-    scaling: object
+    scaling: FeatureScaling
     fit_intercept: bool
     sparse: bool
 
 
 @dataclass(frozen=True)
-class ChunkedObjective:
-    """Blocked data, loss and penalty together.
+class ChunkedObjective(Penalized):
+    """Regularised empirical risk on chunked data.
 
-    Every method that looks at rows is one pass over the blocks.
+    Every method that needs the rows makes one pass over the chunks.
 
     Parameters
     ----------
-    blocks : Blocks
-        The data; its rows have been counted.
-    frame : Frame
-        Everything else.
+    data : ChunkedData
+        The rows, which must have been counted.
+    spec : ObjectiveSpec
+        Scaling, loss and penalty.
     mean_weight : float or None
-        What the weights are divided by; None means that they stand as they are.
+        Divisor of the weights; None leaves them unchanged.
     """
 
-    blocks: object
-    frame: ObjectiveSpec
+    data: ChunkedData
+    spec: ObjectiveSpec
     mean_weight: float | None = None
 
     is_chunked = True
 
-    def __post_init__(self):
-        blocks, frame = self.blocks, self.frame
-        design = ChunkedDesign(len(blocks), frame.scaling, frame.fit_intercept, blocks.sparse)
-        object.__setattr__(self, "design", design)
+    @cached_property
+    def design(self):
+        """The :class:`ChunkedDesign`."""
+        spec = self.spec
+        return ChunkedDesign(len(self.data), spec.scaling, spec.fit_intercept, self.data.sparse)
 
     @property
     def loss(self):
         """The pointwise loss."""
-        return self.frame.loss
+        return self.spec.loss
 
     @property
     def l1(self):
         """Strengths of the l1 norm."""
-        return self.frame.l1
+        return self.spec.l1
 
     @property
     def l2(self):
         """Strengths of half the squared l2 norm."""
-        return self.frame.l2
+        return self.spec.l2
 
     @property
     def quadratic(self):
         """Whether the smooth part is quadratic."""
         return self.loss.quadratic
 
-    @property
-    def part(self):
-        """How a block makes its part of the sum: frame, mean weight, and rows of all blocks."""
-        return self.frame.bare, self.mean_weight, self.design.n_rows
+    @cached_property
+    def on_sample(self):
+        """The objective on the sample of the data."""
+        return Objective.from_data(self.data.sample, self.spec, self.mean_weight)
 
     def with_loss(self, loss):
-        """Return the same under another loss."""
-        return replace(self, frame=replace(self.frame, loss=loss))
+        """Return the objective with another loss."""
+        return replace(self, spec=replace(self.spec, loss=loss))
 
-    @cached_property
-    def sample(self):
-        """The objective on some rows that stand for all."""
-        return build(self.blocks.sample(), self.frame, self.mean_weight)
+    def n_updates(self, batch_size):
+        """Return the number of updates per epoch."""
+        return sum(self.n_chunk_updates(i, batch_size) for i in range(len(self.data.chunk_lengths)))
+
+    def n_chunk_updates(self, number, batch_size):
+        """Return the number of updates on a chunk; no batch has rows of two chunks."""
+        return -(-self.data.chunk_lengths[number] // batch_size)
+
+    def shuffle_chunks(self, rng):
+        """Return the chunk numbers in a random order, each with a seed to shuffle its rows."""
+        n_chunks = len(self.data.chunk_lengths)
+        seeds = rng.integers(np.iinfo(np.int64).max, size=n_chunks)
+        return list(zip(rng.permutation(n_chunks).tolist(), seeds.tolist(), strict=True))
+
+    def random_subsample(self, rows_per_parameter):
+        """Return None: rows of a chunked data set cannot be selected at random."""
 
     def intercept_only(self):
         """Return the parameters of the best constant model."""
-        constant = np.zeros((*self.blocks.outputs, len(self.l2)), dtype=self.blocks.dtype)
+        theta = np.zeros((*self.data.output_shape, len(self.l2)), dtype=self.data.dtype)
         if self.design.fit_intercept:
-            constant[..., -1] = self.blocks.intercept_only(self.loss)
-        return constant
+            theta[..., -1] = self.data.intercept_only(self.loss)
+        return theta
 
-    def penalty(self, theta):
-        """Return the penalty of `theta`."""
-        return penalties.value(theta, self.l1, self.l2)
-
-    def l1_value(self, theta):
-        """Return the part of the penalty that is not smooth."""
-        return penalties.value(theta, self.l1, 0.0)
+    def _map_reduce(self, function, *args):
+        """Return the sum over the chunks of ``function(chunk, risk, *args)``."""
+        risk = ChunkRisk(self.spec.without_penalty, self.mean_weight, self.design.n_rows)
+        return self.data.map_reduce(function, risk, *args)
 
     def value(self, theta):
-        """Return the objective at `theta`."""
-        return float(self.blocks.map_reduce(block_value, self.part, theta)) + self.penalty(theta)
+        """Return the value of the objective at `theta`."""
+        return float(self._map_reduce(chunk_value, theta)) + self.penalty(theta)
 
     def evaluate(self, theta):
         """Return the :class:`~skgd.objectives.Point` at `theta`."""
-        value, gradient = self.blocks.map_reduce(block_point, self.part, theta).parts
+        value, gradient = self._map_reduce(chunk_value_and_gradient, theta).terms
         gradient = (gradient + self.l2 * theta).astype(theta.dtype)
         return Point(theta, float(value) + self.penalty(theta), gradient)
 
-    def min_subgradient_norm(self, point):
-        """Return the norm of the smallest subgradient at `point`: zero at the minimum."""
-        return penalties.min_subgradient_norm(point.theta, point.gradient, self.l1)
-
     def directional_curvature(self, direction):
-        """Return the second derivative of a squared error along `direction`, of each output."""
-        along = self.blocks.map_reduce(block_curvature, self.part, direction)
-        return (along + np.sum(self.l2 * direction**2, axis=-1))[..., None]
+        """Return the second derivative of a squared error along `direction`.
+
+        The shape is (1,), or (k, 1) for k outputs.
+        """
+        curvature = self._map_reduce(chunk_directional_curvature, direction)
+        return (curvature + np.sum(self.l2 * direction**2, axis=-1))[..., None]
 
     def hessian_product(self, vector, bound):
-        """Return the Hessian times `vector`, for losses of curvature `bound`."""
-        product = self.blocks.map_reduce(block_hessian_product, self.part, vector, bound)
+        """Return the Hessian times `vector` for one output and a loss of curvature `bound`."""
+        product = self._map_reduce(chunk_hessian_product, vector, bound)
         return product.astype(vector.dtype) + self.l2 * vector
-
-    def order(self, rng):
-        """Return the blocks in a random order, each with a seed for the order of its rows."""
-        number = len(self.blocks.lengths)
-        seeds = rng.integers(np.iinfo(np.int64).max, size=number)
-        return list(zip(rng.permutation(number).tolist(), seeds.tolist(), strict=True))
-
-    def updates_of(self, block, batch_size):
-        """Return the updates on a block: no batch reaches into the next one."""
-        return -(-self.blocks.lengths[block] // batch_size)
-
-    def updates(self, batch_size):
-        """Return the updates in an epoch."""
-        return sum(self.updates_of(i, batch_size) for i in range(len(self.blocks.lengths)))
-
-    def subsample(self, factor):
-        """Return None: single rows are not at hand."""
 
     def restrict_to_line(self, point, step):
         """Return the :class:`ChunkedLineRestriction` from `point` along `step`."""
         return ChunkedLineRestriction(self, point, step)
 
-    def hessians(self, point, known=None):
-        """Return the Hessian of the loss at `point`, of each output; nothing of it is kept."""
-        return self.blocks.map_reduce(block_hessians, self.part, point.theta), None
+    def hessians(self, point, previous=None):
+        """Return the Hessian of the empirical risk at `point`, for each output, and None.
 
-    def check_defined(self, theta):
-        """Refuse a loss that is not a number at `theta`."""
-        self.blocks.map_reduce(block_check, self.part, theta)
+        The arguments and results are those of :meth:`skgd.objectives.Objective.hessians`; there are
+        no incremental Hessians.
+        """
+        return self._map_reduce(chunk_hessians, point.theta), None
+
+    def check_loss_defined(self, theta):
+        """Raise ValueError if the value or gradient of the loss is NaN at finite predictions."""
+        self._map_reduce(check_chunk_loss_defined, theta)
 
 
 @dataclass(frozen=True)
 class ChunkedLineRestriction:
-    """An objective along a step.
+    r"""The objective as a function of the step length, :math:`F(\theta + t\, p)`.
 
     Parameters
     ----------
     objective : ChunkedObjective
-        What is looked at.
+        The objective F.
     point : Point
-        Where the step starts.
+        Start of the step.
     step : array
-        A difference of parameters.
+        The step p, shaped like theta.
     """
 
     objective: ChunkedObjective
     point: Point
-    step: object
+    step: np.ndarray
 
-    def value(self, share):
-        """Return the objective after a share of the step."""
-        return self.objective.value(self.point.theta + share * self.step)
+    def value(self, length):
+        """Return the value of the objective at a step length."""
+        return self.objective.value(self.point.theta + length * self.step)
 
-    def evaluate(self, share):
-        """Return the :class:`~skgd.objectives.Point` after a share of the step."""
-        return self.objective.evaluate(self.point.theta + share * self.step)
-
-
-def on_block(block, part):
-    """Return the objective on a block, and the share of its rows."""
-    frame, mean_weight, n_rows = part
-    return build(block, frame, mean_weight), len(block) / n_rows
+    def evaluate(self, length):
+        """Return the :class:`~skgd.objectives.Point` at a step length."""
+        return self.objective.evaluate(self.point.theta + length * self.step)
 
 
-def block_value(block, part, theta):
-    """Return a block's part of the objective."""
-    objective, share = on_block(block, part)
-    return share * objective.value(theta)
-
-
-def block_point(block, part, theta):
-    """Return a block's part of the objective and of its gradient, at float64."""
-    objective, share = on_block(block, part)
-    point = objective.evaluate(theta)
-    return Totals((share * point.value, share * point.gradient.astype(float)))
-
-
-def block_curvature(block, part, direction):
-    """Return a block's part of the second derivative along a direction."""
-    objective, share = on_block(block, part)
-    return share * objective.directional_curvature(direction)[..., 0].astype(float)
-
-
-def block_hessian_product(block, part, vector, bound):
-    """Return a block's part of the Hessian times a vector."""
-    objective, share = on_block(block, part)
-    return share * objective.hessian_product(vector, bound).astype(float)
-
-
-def block_hessians(block, part, theta):
-    """Return a block's part of the Hessians, of shape (k, d + 1, d + 1) or (d + 1, d + 1)."""
-    objective, share = on_block(block, part)
-    return share * objective.hessians(objective.evaluate(theta))[0]
-
-
-def block_check(block, part, theta):
-    """Refuse a loss that is not a number on a block."""
-    on_block(block, part)[0].check_defined(theta)
-    return 0
-
-
-def build(dataset, spec, mean_weight=None):
-    """Return the objective of a specification on data in memory or in blocks.
+@dataclass(frozen=True)
+class ElementwiseSum:
+    """Several numbers or arrays; adding two of these adds corresponding terms.
 
     Parameters
     ----------
-    dataset : Data or Blocks
-        The rows.
-    spec : Frame
-        All that an objective is besides data.
-    mean_weight : float or None, default=None
-        What the weights are divided by; None leaves them as they are.
-
-    Returns
-    -------
-    Objective or ChunkedObjective
+    terms : tuple
+        The numbers or arrays.
     """
-    if dataset.is_chunked:
-        return ChunkedObjective(dataset, spec, mean_weight)
-    weights = dataset.weights
-    if weights is not None and mean_weight is not None:
-        weights = weights / mean_weight
-    design = Design(dataset.X, spec.scaling, spec.fit_intercept)
-    return Objective(design, dataset.y, weights, spec.loss, spec.l1, spec.l2)
+
+    terms: tuple
+
+    def __add__(self, other):
+        return ElementwiseSum(tuple(map(add, self.terms, other.terms)))
+
+
+@dataclass(frozen=True)
+class ChunkRisk:
+    """What the empirical risk of a chunk depends on, besides its rows; sent to Dask's workers.
+
+    Parameters
+    ----------
+    spec : ObjectiveSpec
+        Scaling and loss, without penalty.
+    mean_weight : float or None
+        Divisor of the weights; None leaves them unchanged.
+    n_rows : int
+        Number of rows of all chunks.
+    """
+
+    spec: ObjectiveSpec
+    mean_weight: float | None
+    n_rows: int
+
+    def on(self, chunk):
+        """Return the objective on a chunk, and the fraction of all rows that are in the chunk."""
+        objective = Objective.from_data(chunk, self.spec, self.mean_weight)
+        return objective, len(chunk) / self.n_rows
+
+
+def chunk_value(chunk, risk, theta):
+    """Return the contribution of a chunk to the empirical risk."""
+    objective, fraction = risk.on(chunk)
+    return fraction * objective.value(theta)
+
+
+def chunk_value_and_gradient(chunk, risk, theta):
+    """Return the contribution of a chunk to the empirical risk and to its gradient, at float64."""
+    objective, fraction = risk.on(chunk)
+    point = objective.evaluate(theta)
+    return ElementwiseSum((fraction * point.value, fraction * point.gradient.astype(float)))
+
+
+def chunk_directional_curvature(chunk, risk, direction):
+    """Return the contribution of a chunk to the second derivative along a direction."""
+    objective, fraction = risk.on(chunk)
+    return fraction * objective.directional_curvature(direction)[..., 0].astype(float)
+
+
+def chunk_hessian_product(chunk, risk, vector, bound):
+    """Return the contribution of a chunk to the Hessian times a vector."""
+    objective, fraction = risk.on(chunk)
+    return fraction * objective.hessian_product(vector, bound).astype(float)
+
+
+def chunk_hessians(chunk, risk, theta):
+    """Return the contribution of a chunk to the Hessians, of shape ([k,] d + 1, d + 1)."""
+    objective, fraction = risk.on(chunk)
+    return fraction * objective.hessians(objective.evaluate(theta))[0]
+
+
+def check_chunk_loss_defined(chunk, risk, theta):
+    """Raise ValueError if the loss of a chunk is NaN at finite predictions; return 0."""
+    risk.on(chunk)[0].check_loss_defined(theta)
+    return 0

@@ -86,8 +86,8 @@ class ObjectiveSlice:
         hess = np.array([self.objective.hessian_product(unit[i], bound) for i in self.indices])
         gradient = point.gradient.reshape(-1, self.theta.shape[-1])[self.output, self.indices]
         second_order = np.einsum("mi,ij,mj->m", offsets, hess[:, self.indices], offsets) / 2
-        l1 = np.array([self.objective.l1_value(self.shift_theta(offset)) for offset in offsets])
-        smooth = point.value - self.objective.l1_value(self.theta)
+        l1 = np.array([self.objective.l1_penalty(self.shift_theta(offset)) for offset in offsets])
+        smooth = point.value - self.objective.l1_penalty(self.theta)
         return smooth + offsets @ gradient + second_order + l1
 
     def sum_losses(self, offsets):
@@ -98,7 +98,7 @@ class ObjectiveSlice:
         for offset in offsets:
             predictions = np.array(center_predictions, dtype=float)
             predictions.reshape(len(predictions), -1)[:, self.output] += columns @ offset
-            values.append(self.objective.value_of(predictions, self.shift_theta(offset)))
+            values.append(self.objective.value_from_predictions(predictions, self.shift_theta(offset)))
         return np.array(values)
 
     def design_column(self, index):

@@ -183,7 +183,7 @@ class BaseGDRegressor(
         check_is_fitted(self)
         check_features(self, X, reset=False)
         blocks = chunked_rows(X, y, "sample_weight", sample_weight)
-        return blocks.r2(self._predictor())
+        return blocks.r2_score(self._predictor())
 
     def _predictor(self):
         """Return what predicts rows of which the features have been checked."""
@@ -297,7 +297,7 @@ class BaseGDRegressor(
         training, validation = training_and_validation(self, data, inputs)
         start = initial_coefficients(self, training, inputs.coef_init, inputs.intercept_init)
         moments = self._compute_moments(training, config)
-        has_finite_moments = moments is not None and moments.finite
+        has_finite_moments = moments is not None and moments.is_finite
         if not (is_checked or data.is_chunked or has_finite_moments):
             assert_all_finite(data.X, estimator_name=type(self).__name__, input_name="X")
         fit_state = init_fit_state(self, training, config, start, moments)
@@ -330,7 +330,7 @@ class BaseGDRegressor(
             data = data.astype(self._fit_state.state.theta.dtype)
         data.check_targets(config.loss)
         if data.is_chunked:
-            data.count()
+            data.count_rows()
         if is_resumed:
             fit_state = resume_fit_state(self, data, config)
         else:
@@ -340,12 +340,12 @@ class BaseGDRegressor(
 
     def _compute_moments(self, data, config):
         """Return the second moments of the rows where descent on them is cheaper, or None."""
-        if self._full_batch and config.loss.quadratic and data.prefers_second_moments:
-            return data.gram()
+        if self._full_batch and config.loss.quadratic and data.has_cheap_second_moments:
+            return data.compute_second_moments()
         if data.is_chunked and (self._full_batch or self.standardize):
-            data.moments()  # which also checks that every entry is finite
+            data.compute_feature_moments()  # which also checks that every entry is finite
         elif data.is_chunked:
-            data.count()
+            data.count_rows()
         return None
 
     def _descend(self, task):
@@ -381,7 +381,7 @@ class BaseGDRegressor(
         is_partial = task.is_streaming or objective.is_chunked
         losses = [task.config.loss]
         if task.config.loss.has_moreau_envelope():
-            sample = objective.sample
+            sample = objective.on_sample
             losses = automatic.smoothed_losses(task.config, sample, batch_size, is_partial)
         for loss in losses:
             problem = self._problem(task, objective.with_loss(loss), batch_size)
@@ -421,7 +421,7 @@ class BaseGDRegressor(
             surrogate = QuadraticModel.from_second_moments(objective, task.second_moments)
         # With second moments alone "auto" needs no rows, and no sample of data in chunks.
         needs_rows = task.second_moments is None or config.optimizer is not None
-        seen = objective.sample if needs_rows else objective
+        seen = objective.on_sample if needs_rows else objective
         if objective.is_chunked and batch_size is not None:
             chosen = automatic.choose_for_updates(config, seen, surrogate, batch_size)
         else:
@@ -458,7 +458,7 @@ class BaseGDRegressor(
         scaling, loss = task.fit_state.scaling, task.config.loss
 
         def score(theta):
-            return task.validation.r2(
+            return task.validation.r2_score(
                 lambda X: loss.inverse_link(Design(X, scaling, self.fit_intercept).predict(theta))
             )
 

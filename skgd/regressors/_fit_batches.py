@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skgd.data import IterableData, Source, named
+from skgd.data import BatchSource, IterableData, call_for_chunk
 from skgd.regressors._config import resolve_config
 from skgd.regressors._fit_state import seed_of
 from skgd.regressors._input import FitInputs, checked_rows
@@ -96,7 +96,7 @@ class FitsBatches:
         >>> round(BatchGDRegressor().fit_batches(batches).score(X, y), 4)
         0.5177
         """
-        source = Source(batches)
+        source = BatchSource(batches)
         progress = getattr(self, "_batches_progress", None)
         if resume and progress is None:
             raise ValueError(
@@ -143,7 +143,7 @@ class FitsBatchesByUpdates(FitsBatches):
                 "fit_batches does not support early_stopping=True: it holds no rows out. Set it to "
                 "False, and score the model yourself."
             )
-        if source.once and self.max_iter > 1:
+        if source.is_single_pass and self.max_iter > 1:
             raise ValueError(
                 f"batches can be read only once, and max_iter={self.max_iter} asks for more "
                 "epochs. Give a list or a function that returns a new iterator, set max_iter=1, "
@@ -185,12 +185,12 @@ class FitsBatchesByUpdates(FitsBatches):
     def _run_epoch_over(self, source, model, progress, checkpoint):
         """Visit the remaining batches of an epoch; return the model to continue with."""
         order = None
-        if source.numbered and self.shuffle:
+        if source.is_indexable and self.shuffle:
             rng = np.random.default_rng([progress.seed, progress.epoch])
             order = rng.permutation(len(source.batches)).tolist()
-        for number, item in source.visits(order, progress.n_visited):
+        for number, item in source.iterate(order, progress.n_visited):
             vars(model).pop("_last_epoch", None)
-            named(epoch_on, number, model, item)
+            call_for_chunk(epoch_on, number, model, item)
             n_rows, objective = getattr(model, "_last_epoch", (0, 0.0))
             progress.n_visited, progress.n_rows = progress.n_visited + 1, progress.n_rows + n_rows
             progress.objective_sum += n_rows * objective
@@ -200,7 +200,7 @@ class FitsBatchesByUpdates(FitsBatches):
                 model = self
             self._save_progress(copy.deepcopy(progress), checkpoint)
         if not progress.n_visited:
-            raise ValueError(f"batches gave no batch in epoch {progress.epoch + 1}.")
+            raise ValueError(f"batches is empty in epoch {progress.epoch + 1}.")
         return model
 
 
@@ -218,7 +218,9 @@ class Reader:
             return None
         if self.dtype is None:
             self.dtype = data.dtype
-            self.twin.coef_ = np.zeros((*data.outputs, data.n_features))  # what y is checked by
+            self.twin.coef_ = np.zeros(
+                (*data.output_shape, data.n_features)
+            )  # what y is checked by
         return data.astype(self.dtype)
 
     @property

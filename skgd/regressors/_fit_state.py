@@ -8,7 +8,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skgd.data.moments import FeatureMoments
+from skgd.data.feature_moments import FeatureMoments
 from skgd.data.scaling import FeatureScaling
 from skgd.data.whitening import whiten
 from skgd.regressors._input import check_start_values
@@ -48,7 +48,7 @@ class FitState:
 
 def initial_coefficients(estimator, data, coef_init, intercept_init):
     """Return the coefficients and the intercept to start from; None stands for the default."""
-    outputs = data.outputs
+    outputs = data.output_shape
     warm = estimator.warm_start and hasattr(estimator, "coef_") and coef_init is None
     if estimator.warm_start and hasattr(estimator, "coef_"):
         coef_init = estimator.coef_ if coef_init is None else coef_init
@@ -62,14 +62,18 @@ def init_fit_state(estimator, data, config, start, second_moments=None):
     """Return the state of a fit that begins."""
     coef, intercept = start
     if coef is None:
-        coef = np.zeros((*data.outputs, data.n_features))
+        coef = np.zeros((*data.output_shape, data.n_features))
         if intercept is None and not config.has_explicit_rate and estimator.fit_intercept:
             intercept = data.intercept_only(config.loss)
     if intercept is None:
-        intercept = np.zeros(data.outputs)
+        intercept = np.zeros(data.output_shape)
     moments = None
     if estimator.standardize:
-        moments = data.moments() if second_moments is None else second_moments.moments
+        moments = (
+            data.compute_feature_moments()
+            if second_moments is None
+            else second_moments.feature_moments
+        )
     scaling = choose_scaling(estimator, data, moments, config)
     theta = scaling.to_scaled(coef, intercept, data.dtype)
     history = History()
@@ -107,7 +111,7 @@ def whiten_if_ill_conditioned(estimator, data, config, fit_state, second_moments
         or not estimator.standardize
     ):
         return fit_state, second_moments
-    if is_explicit or penalty.l1 or penalty.l2 or second_moments.accurate(data.dtype):
+    if is_explicit or penalty.l1 or penalty.l2 or second_moments.is_accurate_for(data.dtype):
         return fit_state, second_moments
     whitened = whiten(data, fit_state.scaling, second_moments, estimator.fit_intercept)
     if whitened is None:
@@ -123,8 +127,8 @@ def resume_fit_state(estimator, data, config):
     last = estimator._fit_state
     moments = None
     if estimator.standardize:
-        moments = data.moments()
-        moments = moments if last.moments is None else last.moments.merge(moments)
+        moments = data.compute_feature_moments()
+        moments = moments if last.moments is None else last.moments + moments
     scaling = choose_scaling(estimator, data, moments, config)
     state = copy.deepcopy(last.state)
     if not (

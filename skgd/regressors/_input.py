@@ -11,7 +11,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
 
 from skgd._utils.validation import raise_invalid
-from skgd.data import ChunkedData, InMemoryData, check_features, chunk, is_chunked_input
+from skgd.data import ChunkedData, InMemoryData, check_features, is_chunked_input, to_chunked_data
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ def checked_rows(estimator, X, y, sample_weight, groups, reset, finite=True):
     if is_chunked_input(X):
         check_features(estimator, X, reset)
         blocks = chunked_rows(X, y, "sample_weight", sample_weight)
-        check_outputs(estimator, ("n", *blocks.outputs), reset)
-        return blocks if blocks.lengths is None or len(blocks) else None
+        check_outputs(estimator, ("n", *blocks.output_shape), reset)
+        return blocks if blocks.chunk_lengths is None or len(blocks) else None
     X, y = validate_data(
         estimator,
         X,
@@ -76,7 +76,7 @@ def chunked_rows(X, y, name, weights):
     def checked(dtype):
         return weights if dtype is None else checked_weights(name, weights, X, dtype)
 
-    return chunk(X, y, checked)
+    return to_chunked_data(X, y, checked)
 
 
 def check_outputs(estimator, shape, reset):
@@ -132,8 +132,8 @@ def training_and_validation(estimator, data, inputs):
 
 def check_val_outputs(validation, data):
     """Refuse validation rows with another number of targets."""
-    if validation.outputs != data.outputs:
-        shapes = [(len(part), *part.outputs) for part in (validation, data)]
+    if validation.output_shape != data.output_shape:
+        shapes = [(len(part), *part.output_shape) for part in (validation, data)]
         raise ValueError(f"y_val has shape {shapes[0]}; y has shape {shapes[1]}.")
 
 
@@ -147,7 +147,7 @@ def held_out_blocks(estimator, blocks):
             "Give fit the validation rows, as X_val and y_val.",
         )
     rng = check_random_state(estimator.random_state)
-    return blocks.held_out(estimator.validation_fraction, rng)
+    return blocks.train_validation_split(estimator.validation_fraction, rng)
 
 
 def held_out(estimator, data):
@@ -178,8 +178,8 @@ def held_out(estimator, data):
 def chosen_rows(split, data):
     """Return which of the rows an array of indices, or a mask, holds out."""
     chosen = np.asarray(split)
-    numbers = np.arange(len(data)) if data.numbers is None else data.numbers
-    total = data.total or len(data)
+    numbers = np.arange(len(data)) if data.row_indices is None else data.row_indices
+    total = data.n_input_rows or len(data)
     if chosen.ndim == 1 and chosen.dtype == bool:
         if len(chosen) != total:
             raise_invalid(

@@ -207,9 +207,9 @@ def nonzero(number):
 
 def advise_on_rate(problem):
     """Return advice after a divergence: the largest stable rate, and what to do."""
-    objective, optimizer = problem.objective.sample, problem.optimizer
+    objective, optimizer = problem.objective.on_sample, problem.optimizer
     ways = "Use learning_rate='auto', or a smaller rate"
-    if objective.design.plain:
+    if objective.design.is_unscaled:
         ways += ", or standardize=True"
     lipschitz = objective.loss.gradient_lipschitz
     if not (isinstance(optimizer, optimizers.ElementwiseOptimizer) and math.isfinite(lipschitz)):

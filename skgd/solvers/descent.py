@@ -327,7 +327,7 @@ class _Descent:
 def check_start(problem, state, objective):
     """Raise if the objective is not finite at the start."""
     if not np.isfinite(objective):
-        problem.objective.check_defined(state.theta)
+        problem.objective.check_loss_defined(state.theta)
         raise ValueError(
             "The objective is not finite at the start: targets, weights or starting values are too "
             f"large for {state.theta.dtype}. Scale them down."

@@ -112,7 +112,7 @@ class DivergenceGuard:
         is_finite = bool(np.isfinite(after.state.theta).all())
         if is_finite and self.problem.on_divergence == "continue":
             return True
-        self.problem.objective.check_defined((after if is_finite else before).state.theta)
+        self.problem.objective.check_loss_defined((after if is_finite else before).state.theta)
         if self.problem.on_divergence == "back_off":
             return False
         raise DivergedError(self.problem, number, rate, self.start_objective, objective)

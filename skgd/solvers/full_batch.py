@@ -102,7 +102,7 @@ class FullBatchSolver(Solver):
         long as that decreases the gradient norm.
         """
         model, last = workspace.surrogate, workspace.verified
-        if not isinstance(model, QuadraticModel) or (model.accurate and criterion.tol > 0):
+        if not isinstance(model, QuadraticModel) or (model.is_accurate and criterion.tol > 0):
             return Verification(True, state, workspace)
         objective = self.problem.objective
         point = objective.evaluate(state.theta)

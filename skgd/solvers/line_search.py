@@ -60,13 +60,13 @@ def searched_proximal_step(model, rule, point, last_rate):
     A rate is accepted if the quadratic with the curvature 1 / rate bounds the smooth part of the
     objective (Beck and Teboulle, 2009).
     """
-    smooth = point.value - model.l1_value(point.theta)
+    smooth = point.value - model.l1_penalty(point.theta)
 
     def is_accepted(rate, theta):
         change = theta - point.theta
         bound = smooth + np.vdot(point.gradient, change) + np.vdot(change, change) / (2 * rate)
         rounding = 4 * np.finfo(theta.dtype).eps * abs(smooth)
-        return model.value(theta) - model.l1_value(theta) <= bound + rounding
+        return model.value(theta) - model.l1_penalty(theta) <= bound + rounding
 
     return backtrack(
         rule, lambda rate: proximal_step(model, point, rate), is_accepted, point, last_rate

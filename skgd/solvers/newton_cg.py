@@ -59,7 +59,7 @@ def subsample_step(objective, point):
         None where the descent has left the constant model, where the subsample would be most of the
         rows, or where the objective on all rows decreases much less than on the subsample.
     """
-    sample = None if point.theta[..., :-1].any() else objective.subsample(SUBSAMPLE_ROWS)
+    sample = None if point.theta[..., :-1].any() else objective.random_subsample(SUBSAMPLE_ROWS)
     if sample is None:
         return None
     start = here = sample.evaluate(point.theta)

@@ -97,7 +97,7 @@ class Problem:
     @property
     def updates_per_epoch(self):
         """Updates in one pass over the rows."""
-        return 1 if self.is_full_batch else self.objective.updates(self.batch_size)
+        return 1 if self.is_full_batch else self.objective.n_updates(self.batch_size)
 
     @property
     def searches_line(self):

@@ -47,13 +47,13 @@ class StreamingLeastSquares(Solver):
         """Return the second moments of the rows of this call and of all calls before."""
         objective, statistics = self.problem.objective, self.problem.stream_statistics
         weights = None if objective.weights is None else objective.weights * statistics.unit
-        new = SecondMoments.of(objective.design.X, objective.y, weights)
+        new = SecondMoments.from_rows(objective.design.X, objective.y, weights)
         earlier = state.solver_state.get("second_moments")
         if earlier is None and statistics.earlier_weight > 0:
             earlier = moments_of_model(
                 state.theta, objective.design, new, statistics.earlier_weight
             )
-        return new if earlier is None else earlier.merge(new)
+        return new if earlier is None else earlier + new
 
 
 def descend_on_model(model, theta):

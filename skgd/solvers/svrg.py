@@ -265,7 +265,7 @@ class OutputDescent:
             predictions = workspace.predictions + share * step_predictions
             if objective.l1.any():
                 theta, predictions = self.project_to_orthant(here, model, theta, predictions)
-            value = objective.value_of(predictions, theta)
+            value = objective.value_from_predictions(predictions, theta)
             if value <= here.value + rounding:
                 break
             share /= 2

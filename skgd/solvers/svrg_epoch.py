@@ -21,7 +21,7 @@ import numpy as np
 from scipy.linalg import get_blas_funcs
 
 from skgd.data.design import Design
-from skgd.data.moments import CHUNK
+from skgd.data.feature_moments import CHUNK_ROWS
 
 #: Single rows whose updates are solved for together.
 BLOCK = 32
@@ -73,7 +73,7 @@ def svrg_epoch(model, order, batch_size, rate):
     move = one_by_one if batch_size == 1 else in_batches
     delta = np.zeros_like(model.gradient)
     steps = (rate * model.free).astype(delta.dtype)
-    together = max(1, CHUNK // batch_size) * batch_size
+    together = max(1, CHUNK_ROWS // batch_size) * batch_size
     for start in range(0, n_rows, together):
         stop = min(start + together, n_rows)
         here = slice(start, stop) if order is None else order[start:stop]

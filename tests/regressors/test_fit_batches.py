@@ -95,7 +95,7 @@ BAD = {
     "other columns": (lambda X, y: (X[:, :3], y), "3 features"),
     "not a number": (lambda X, y: (np.where(X > 1, np.nan, X), y), "NaN"),
     "infinite": (lambda X, y: (np.where(X > 1, np.inf, X), y), "infinity"),
-    "empty": (lambda X, y: (X[:0], y[:0]), "no rows. Leave empty blocks out"),
+    "empty": (lambda X, y: (X[:0], y[:0]), "no rows. Leave empty batches out"),
     "ragged": (lambda X, y: (X, y[:-1]), "inconsistent numbers of samples"),
     "two targets": (lambda X, y: (X, np.stack([y, y], axis=1)), "number of targets"),
     "no pair": (lambda X, y: X, r"must be \(X, y\)"),
@@ -151,8 +151,8 @@ def test_functions_that_return_iterators_are_read_again(model, batches):
     ("batches", "error", "message"),
     [
         (3, TypeError, "must be an iterable"),
-        ([], ValueError, "no block"),
-        (lambda: iter(()), ValueError, "no block"),
+        ([], ValueError, "is empty"),
+        (lambda: iter(()), ValueError, "is empty"),
     ],
 )
 @pytest.mark.parametrize("model", [BatchGDRegressor(), SGDRegressor()], ids=repr)
@@ -163,7 +163,7 @@ def test_no_batches_are_refused(model, batches, error, message):
 
 def test_batches_that_change_between_passes_are_refused(batches):
     passes = iter([batches[:5], batches[:3], batches[:3]])
-    with pytest.raises(ValueError, match="gave 5 blocks at first and 3 later"):
+    with pytest.raises(ValueError, match="gave 5 of them, and a later one 3"):
         BatchGDRegressor("huber").fit_batches(lambda: iter(next(passes)))
 
 

@@ -323,7 +323,7 @@ def expanding(problem):
     X, y = np.column_stack([t**k for k in range(1, 7)]), np.exp(t)
     design = Design(X, FeatureScaling(X.mean(axis=0), X.std(axis=0)), True)
     objective = Objective(design, y, None, SquaredError(), np.zeros(7), np.zeros(7))
-    model = QuadraticModel.from_second_moments(objective, SecondMoments.of(X, y, None))
+    model = QuadraticModel.from_second_moments(objective, SecondMoments.from_rows(X, y, None))
     reference = objective.min_subgradient_norm(objective.evaluate(objective.intercept_only()))
     tests = Exits(gradient=GradientNorm(tol=1e-13, reference=reference))
     params = dict(objective=objective, model=model, optimizer=ConjugateGradient())
@@ -349,8 +349,10 @@ def test_what_an_expansion_calls_small_is_small_on_the_rows(problem):
 def doubtful(problem, small, last):
     """Return a descent on an expansion, whose gradient was `last` times the one here before."""
     expansion = replace(
-        QuadraticModel.from_second_moments(problem.objective, SecondMoments.of(*small, None)),
-        accurate=False,
+        QuadraticModel.from_second_moments(
+            problem.objective, SecondMoments.from_rows(*small, None)
+        ),
+        is_accurate=False,
     )
     tests = Exits(gradient=GradientNorm(tol=1e-3, reference=1.0, best_value=3.0, flat=7))
     doubt = descent(problem, tests, model=expansion)
@@ -400,7 +402,7 @@ def test_moments_that_are_accurate_need_no_rows_unless_every_digit_counts(
     tol, asked, problem, small
 ):
     doubt, norm = doubtful(problem, small, 1.0)
-    doubt.problem = replace(doubt.problem, model=replace(doubt.problem.model, accurate=True))
+    doubt.problem = replace(doubt.problem, model=replace(doubt.problem.model, is_accurate=True))
     doubt.tests.gradient.tol = tol
     assert doubt.verify_on_data() is True
     assert (doubt.final.get("gradient_norm") == norm) is asked

@@ -45,17 +45,19 @@ def test_a_moved_sum_has_the_new_factors_where_they_changed(changed, design, rng
     factors = 0.5 + rng.random(3000)
     new = factors * (1 + 0.001 * rng.random(3000))
     new[:changed] = 3 * rng.random(changed)
-    moved = IncrementalHessian.of(design, factors).update(design, new)
-    exact, rows = IncrementalHessian.of(design, moved.factors).squares, inner(design)
-    assert_allclose(moved.squares, exact, atol=1e-9)
-    assert_allclose(moved.squares, (new[:, None] * rows).T @ rows, rtol=0.02, atol=5)
-    assert np.abs(moved.factors - new).max() <= 0.02 * max(new.max(), new.mean())
-    assert (moved.factors[changed:] == new[changed:]).all() == (changed == 2000)
+    moved = IncrementalHessian.from_design(design, factors).update(design, new)
+    exact, rows = IncrementalHessian.from_design(design, moved.weights).hessian, inner(design)
+    assert_allclose(moved.hessian, exact, atol=1e-9)
+    assert_allclose(moved.hessian, (new[:, None] * rows).T @ rows, rtol=0.02, atol=5)
+    assert np.abs(moved.weights - new).max() <= 0.02 * max(new.max(), new.mean())
+    assert (moved.weights[changed:] == new[changed:]).all() == (changed == 2000)
 
 
 def test_factors_that_fall_by_much_make_a_new_sum(design):
-    moved = IncrementalHessian.of(design, np.ones(3000)).update(design, np.full(3000, 0.05))
-    assert (moved.factors == 0.05).all()
+    moved = IncrementalHessian.from_design(design, np.ones(3000)).update(
+        design, np.full(3000, 0.05)
+    )
+    assert (moved.weights == 0.05).all()
 
 
 @pytest.mark.parametrize("loss", [loss for loss in LOSSES if LOSSES[loss].has_hessian()])
@@ -93,7 +95,7 @@ def test_there_is_no_sample_of_few_rows_and_none_beside_a_start(rng):
         np.zeros(4),
         np.zeros(4),
     )
-    assert objective.subsample(20) is None
+    assert objective.random_subsample(20) is None
     assert Newton(objective).leap(objective.evaluate(np.ones(4))) is None
 
 

@@ -73,7 +73,7 @@ def test_iterates_on_moments_are_those_on_rows(rule, penalty, outputs, weighted,
     if weighted:
         weights /= weights.mean()
     objective = objective_of(X, y, weights, penalty, standardised)
-    model = QuadraticModel.from_second_moments(objective, SecondMoments.of(X, y, weights))
+    model = QuadraticModel.from_second_moments(objective, SecondMoments.from_rows(X, y, weights))
     on_rows = iterates(objective, objective, RULES[rule], 8)
     on_moments = iterates(objective, model, RULES[rule], 8)
     for row, moment in zip(on_rows, on_moments, strict=True):
@@ -94,11 +94,11 @@ def test_moments_are_numpys_whatever_the_parts_and_threads(d, weighted, outputs,
     rng = np.random.default_rng(d)
     X, y = rng.normal(size=(5001, d)) + 1e3, rng.normal(size=(5001, *outputs))
     weights = rng.integers(1, 4, size=5001) if weighted else None
-    monkeypatch.setattr(second_moments, "MANY", 1)
+    monkeypatch.setattr(second_moments, "MIN_PARALLEL_SIZE", 1)
     found = []
     for threads in (1, 2):
         with threadpool_limits(threads):
-            found.append(SecondMoments.in_parts(X, y, weights))
+            found.append(SecondMoments.from_rows_in_parallel(X, y, weights))
     together = np.column_stack([X, y])
     covariance = np.atleast_2d(np.cov(together.T, bias=True, fweights=weights))
     parts = covariance[:d, :d], covariance[:d, d:].reshape(d, *outputs)
@@ -116,18 +116,18 @@ def test_rows_are_centred_whatever_their_order_in_memory(order):
     rng = np.random.default_rng(0)
     X, y = np.asarray(rng.normal(size=(2048 + 77, 7)), order=order), rng.normal(size=2125)
     assert_allclose(
-        SecondMoments.of(X, y).covariance, np.cov(X.T, bias=True), rtol=1e-12, atol=1e-14
+        SecondMoments.from_rows(X, y).covariance, np.cov(X.T, bias=True), rtol=1e-12, atol=1e-14
     )
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e200])
 def test_threads_say_nothing_of_numbers_out_of_bounds(bad, monkeypatch):
-    monkeypatch.setattr(second_moments, "MANY", 1)
+    monkeypatch.setattr(second_moments, "MIN_PARALLEL_SIZE", 1)
     X, y = np.random.default_rng(0).normal(size=(2000, 3)), np.zeros(2000)
     X[1500, 1] = bad
     with threadpool_limits(2):
         with np.errstate(all="ignore"):  # of this thread
-            assert not SecondMoments.in_parts(X, y).finite
+            assert not SecondMoments.from_rows_in_parallel(X, y).is_finite
         if not np.isfinite(bad):
             with pytest.raises(ValueError, match=r"contains (NaN|infinity)"):
                 BatchGDRegressor().fit(X, y)

@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd._utils.numba_support import has_numba
 from skgd.data.design import Design
-from skgd.data.moments import FeatureMoments
+from skgd.data.feature_moments import FeatureMoments
 from skgd.data.scaling import FeatureScaling
 from skgd.losses import LOSSES
 from skgd.optimizers import Snapshot
@@ -53,7 +53,7 @@ def some_model(sparse):
     X = rng.standard_normal((101, 4)) + 1
     if sparse:
         X = csr_array(np.where(rng.random(X.shape) < 0.5, X, 0))
-    design = Design(X, FeatureScaling.standard(FeatureMoments.of(X), True, 0.1), True)
+    design = Design(X, FeatureScaling.standard(FeatureMoments.from_rows(X), True, 0.1), True)
     strengths = np.array([0.1, 0.2, 0.3, 0.0, 0.0])
     free = np.array([1.0, 1.0, 0.0, 1.0, 1.0])
     return Model(design, rng.standard_normal(5) * free, rng.random(101), strengths, free)

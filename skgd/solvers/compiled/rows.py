@@ -63,10 +63,10 @@ def rows_of(design):
     inverse = (1 / design.scaling.scale).astype(dtype)
     if design.sparse:
         stored = readonly(X.data), readonly(X.indices), readonly(X.indptr)
-        if design.plain:
+        if design.is_unscaled:
             return Stored(*stored)
         return StoredCentred(*stored, readonly(inverse), readonly(design.shift.astype(dtype)))
-    if design.plain:
+    if design.is_unscaled:
         return Plain(readonly(X))
     return Centred(readonly(X), readonly(design.scaling.center.astype(dtype)), readonly(inverse))
 

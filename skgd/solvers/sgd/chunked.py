@@ -44,11 +44,11 @@ class ChunkedSGD(Solver):
         objective = problem.objective
         # The function is sent to where the chunks are, and must not take the data along.
         without_data = replace(problem, objective=None, surrogate=None)
-        self.visit = VisitChunk(without_data, objective.frame, objective.mean_weight, choose_solver)
+        self.visit = VisitChunk(without_data, objective.spec, objective.mean_weight, choose_solver)
 
     def draw_order(self, rng):
         """Return a random order of the chunks, each with a seed, if the rows are shuffled."""
-        return self.problem.objective.order(rng) if self.problem.shuffle else None
+        return self.problem.objective.shuffle_chunks(rng) if self.problem.shuffle else None
 
     def compute_learning_rates(self, rate_at, state, n_epochs=1):
         """Return the learning rates, which are computed where the chunks are."""
@@ -59,11 +59,11 @@ class ChunkedSGD(Solver):
         """Run one epoch."""
         objective, visits, first = self.problem.objective, [], 0
         if order is None:
-            order = [(chunk, None) for chunk in range(len(objective.blocks.lengths))]
+            order = [(chunk, None) for chunk in range(len(objective.data.chunk_lengths))]
         for chunk, seed in order:
             visits.append((chunk, ChunkVisit(seed, learning_rates, first)))
-            first += objective.updates_of(chunk, self.problem.batch_size)
-        state, total = objective.blocks.fold(self.visit, (state, 0.0), visits)
+            first += objective.n_chunk_updates(chunk, self.problem.batch_size)
+        state, total = objective.data.fold(self.visit, (state, 0.0), visits)
         return state, workspace, EpochInfo(total / objective.design.n_rows)
 
 

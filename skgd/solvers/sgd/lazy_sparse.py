@@ -203,7 +203,7 @@ class Lazy:
     def make(self, batch, rate):
         """Make one update."""
         k, stretch = self.number, self.stretch
-        columns, entries = batch.rows.stored
+        columns, entries = batch.rows.stored_entries
         here = self.catch_up(columns)
         slopes = self.moved.slopes(self.predictions(columns, entries, here, batch), batch, rate)
         if slopes is None:

@@ -39,7 +39,7 @@ def make(lazy, batch):
     if count == 1:
         lazy.make(batch, stretch.rates[k])
         return
-    columns, entries = batch.rows.stored
+    columns, entries = batch.rows.stored_entries
     start = lazy.catch_up(columns)
     weights = np.ones(count) if batch.weights is None else batch.weights
     intercept, fit_intercept = lazy.theta[:, -1].copy(), float(lazy.moved.fit_intercept)

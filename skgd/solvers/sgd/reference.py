@@ -9,7 +9,7 @@ import numpy as np
 
 from skgd import penalties
 from skgd.data.design import SparseRows, take_rows
-from skgd.data.moments import CHUNK
+from skgd.data.feature_moments import CHUNK_ROWS
 from skgd.solvers.sgd.base import SGDSolver
 
 #: Updates whose losses are worked out together.
@@ -54,7 +54,7 @@ def batches(problem, order, edges=None):
     if edges is None:
         n_rows = objective.design.n_rows
         edges = np.append(np.arange(0, n_rows, problem.batch_size), n_rows)
-    together = max(1, CHUNK // int(np.diff(edges).max()))
+    together = max(1, CHUNK_ROWS // int(np.diff(edges).max()))
     for first in range(0, len(edges) - 1, together):
         cuts = edges[first : first + together + 1]
         here = slice(cuts[0], cuts[-1]) if order is None else order[cuts[0] : cuts[-1]]

@@ -13,7 +13,7 @@ from sklearn import linear_model
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd._utils import numba_support
 from skgd.data.design import Design
-from skgd.data.moments import FeatureMoments
+from skgd.data.feature_moments import FeatureMoments
 from skgd.data.scaling import FeatureScaling
 from skgd.losses import LOSSES
 from skgd.optimizers import OPTIMIZERS, ElementwiseOptimizer
@@ -460,7 +460,7 @@ def test_updates_may_be_cut_into_any_parts(
     monkeypatch.setattr(lazy_triangular, "BLOCK", block)
     monkeypatch.setattr(lazy_sparse, "STRETCH", 9)
     monkeypatch.setattr(lazy_sparse, "SLICE", 3)
-    monkeypatch.setattr(reference, "CHUNK", 16)
+    monkeypatch.setattr(reference, "CHUNK_ROWS", 16)
     X, y = data
     params = {"penalty": penalty, "alpha": alpha, "standardize": standardize, "average": 30}
     for Regressor, targets in product(STOCHASTIC, [y, np.column_stack([y, X[:, 0]])]):
@@ -489,7 +489,7 @@ def test_moments_and_products_are_those_of_dense_rows(layout, weighted, fit_inte
     rng = np.random.default_rng(2)
     X, S = data[0], layout(data[0])
     weights = rng.uniform(0.5, 2, size=40) if weighted else None
-    dense, moments = FeatureMoments.of(X, weights), FeatureMoments.of(S, weights)
+    dense, moments = FeatureMoments.from_rows(X, weights), FeatureMoments.from_rows(S, weights)
     assert_allclose(moments.mean, dense.mean, atol=1e-14)
     assert_allclose(moments.variance, dense.variance, rtol=1e-12, atol=1e-15)
     scaling = FeatureScaling.standard(dense, fit_intercept, 0.1)
@@ -515,7 +515,7 @@ def test_moments_and_products_are_those_of_dense_rows(layout, weighted, fit_inte
 def test_a_full_constant_column_has_no_variance_and_rows_of_it_no_length(value, weighted):
     X = sparse.csr_array(np.full((1000, 1), value))
     weights = np.random.default_rng(0).uniform(size=1000) if weighted else None
-    moments = FeatureMoments.of(X, weights)
+    moments = FeatureMoments.from_rows(X, weights)
     assert_array_equal(moments.variance, 0)
     design = Design(X, FeatureScaling.standard(moments, True, 0.0), True)
     assert_array_equal(design.squared_norms(intercept=False), 0)
