@@ -52,6 +52,31 @@ class BreaksLater(Own):
         return (p - y) ** 2 / 2 + np.where(p > 0, np.nan, 0)
 
 
+@dataclass(frozen=True)
+class OldProtocol(Loss):
+    """A loss with the names of methods that the protocol had before."""
+
+    curvature = 1.0
+
+    def value(self, p, y):
+        return (p - y) ** 2 / 2
+
+    def slope(self, p, y):
+        return p - y
+
+
+@pytest.mark.parametrize("learning_rate", [0.1, "auto"])
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+@pytest.mark.filterwarnings("ignore:Numba could not compile OldProtocol:RuntimeWarning")
+def test_a_loss_of_the_old_protocol_is_told_what_to_rename(Regressor, learning_rate, small):
+    message = (
+        r"^OldProtocol needs a method gradient\(p, y\); rename slope to gradient, curvature to "
+        "gradient_lipschitz$"
+    )
+    with pytest.raises(NotImplementedError, match=message):
+        Regressor(OldProtocol(), learning_rate=learning_rate).fit(*small)
+
+
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_an_own_loss_is_as_good_as_ours(Regressor, small):
     params = {"learning_rate": 0.1, "max_iter": 5, "tol": None}
