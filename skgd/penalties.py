@@ -186,7 +186,7 @@ def min_subgradient_norm(theta, gradient, l1):
     gradient : array
         Gradient of the smooth part f at `theta`, of the same shape.
     l1 : float or array
-        Strength of the l1 norm, in total or per coefficient.
+        Strength of the l1 norm; an array holds one strength per coefficient.
 
     Returns
     -------

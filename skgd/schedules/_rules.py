@@ -1,4 +1,4 @@
-"""Step rules: rates that the row at hand, or the objective, decides."""
+"""Step rules: step lengths that depend on the current row or on the objective."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from skgd.schedules._base import FitInfo, Schedule
 
 @component
 class PassiveAggressive(Schedule):
-    """Base of the two step rules that choose each step from its own row."""
+    """Base class of the passive-aggressive rules, whose step lengths depend on the current row."""
 
     eta0: float = 1.0
-    #: Whether a row of zeros is passed over, as scikit-learn does.
+    #: Whether rows of zeros are skipped, as in scikit-learn.
     skips_zero_rows = False
 
     def __post_init__(self) -> None:
@@ -24,34 +24,34 @@ class PassiveAggressive(Schedule):
         return np.full(np.shape(t), float(self.eta0))
 
     def step(self, loss: Any, squared_norm: Any) -> Any:
-        """Return the length of the step, in multiples of the row.
+        r"""Return the step length :math:`\tau`; an update adds :math:`\pm \tau x` to coefficients.
 
         Parameters
         ----------
         loss : array or float
-            Loss of the row before the step.
+            Loss of the row before the update.
         squared_norm : float
-            The row's squared Euclidean norm.
+            Squared Euclidean norm of the row, :math:`\lVert x \rVert^2`.
 
         Returns
         -------
         array or float
-            Never negative.
+            Step lengths, not negative.
         """
         raise NotImplementedError
 
 
 @component
 class PassiveAggressive1(PassiveAggressive):
-    r"""PA-I: the smallest step that cancels the row's loss, within a limit.
+    r"""PA-I: the smallest step that makes the loss of the row zero, up to a maximum length.
 
-    Its length is :math:`\min(\eta_0, \ell / \lVert x \rVert^2)`.
-    For one row at a time and the epsilon-insensitive loss only.
+    The step length is :math:`\tau = \min(\eta_0, \ell / \lVert x \rVert^2)`. The rule requires
+    updates on single rows and the epsilon-insensitive loss.
 
     Parameters
     ----------
     eta0 : float, default=1.0
-        The longest step allowed, in (0, inf).
+        Maximum step length (the aggressiveness parameter C of the paper), in (0, inf).
 
     References
     ----------
@@ -72,15 +72,15 @@ class PassiveAggressive1(PassiveAggressive):
 
 @component
 class PassiveAggressive2(PassiveAggressive):
-    r"""PA-II: a damped step towards cancelling the row's loss.
+    r"""PA-II: a damped step that reduces the loss of the row.
 
-    Its length is :math:`\ell / (\lVert x \rVert^2 + 1 / (2 \eta_0))`.
-    For one row at a time and the epsilon-insensitive loss only.
+    The step length is :math:`\tau = \ell / (\lVert x \rVert^2 + 1 / (2 \eta_0))`. The rule requires
+    updates on single rows and the epsilon-insensitive loss.
 
     Parameters
     ----------
     eta0 : float, default=1.0
-        Aggressiveness: the smaller, the more damping; in (0, inf).
+        Aggressiveness parameter C of the paper: smaller values shorten the steps; in (0, inf).
 
     References
     ----------
@@ -99,19 +99,19 @@ class PassiveAggressive2(PassiveAggressive):
 
 @component
 class LineSearch(Schedule):
-    r"""The rate that the objective itself asks for at each update; for full batches.
+    r"""Line search along the direction d of each update; for full batches.
 
-    For squared error the exact minimiser along the line,
-    :math:`\eta = -g^\top d / d^\top \nabla^2 F \, d`. For other losses backtracking: the rate
-    starts at twice the last one that was taken and is multiplied by `shrink` until the objective
-    falls by at least `decrease` of what the slope promises (Armijo).
+    For the squared error the rate is the exact minimiser along the line,
+    :math:`\eta = -g^\top d / d^\top \nabla^2 F \, d`. For other losses it is found by backtracking:
+    starting from twice the last accepted rate, it is multiplied by `shrink` until it satisfies the
+    Armijo condition :math:`F(\theta + \eta d) \le F(\theta) + c\, \eta\, g^\top d`.
 
     Parameters
     ----------
     decrease : float, default=1e-4
-        The share of the promised decrease that is enough, in (0, 1/2].
+        The constant c of the Armijo condition, in (0, 1/2].
     shrink : float, default=0.5
-        What a rate that was too large is multiplied by, in (0, 1).
+        Factor of the rate after a rejected trial, in (0, 1).
 
     References
     ----------
@@ -126,7 +126,7 @@ class LineSearch(Schedule):
     >>> model = BatchGDRegressor(learning_rate="line_search", optimizer="gd").fit(X, y)
     >>> model.stop_reason_
     'converged'
-    >>> rates = model.history_["learning_rate"][1:]  # a step takes what it can get
+    >>> rates = model.history_["learning_rate"][1:]  # they differ from step to step
     >>> bool(rates.max() > 2 * rates.min())
     True
     """

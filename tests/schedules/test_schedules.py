@@ -270,7 +270,7 @@ def test_a_cycle_may_be_very_short(length, warm_fraction):
 def test_a_schedule_longer_than_the_run_is_refused_with_both_lengths(schedule, name):
     schedule.resolve(updates_per_epoch=2, max_iter=13)
     whole = "8" if isinstance(schedule, Join) else "10"
-    message = rf"has {name}, which is longer than the run of {whole} epochs.*max_iter"
+    message = rf"has {name}, which is longer than the {whole} epochs in.*max_iter"
     with pytest.raises(InvalidParameterError, match=message):
         schedule.resolve(updates_per_epoch=2, max_iter=10)
 
@@ -278,7 +278,9 @@ def test_a_schedule_longer_than_the_run_is_refused_with_both_lengths(schedule, n
 def test_a_length_in_updates_is_compared_with_the_updates_of_the_run():
     schedule = OneCycle(length=20)
     schedule.resolve(updates_per_epoch=2, max_iter=10)
-    message = r"^OneCycle has length=20, which is longer than the run of 18 updates\."
+    message = (
+        r"^OneCycle has length=20, which is longer than the 18 updates in which it is active\."
+    )
     with pytest.raises(ValueError, match=message):
         schedule.resolve(updates_per_epoch=2, max_iter=9)
 
@@ -345,7 +347,10 @@ def test_a_part_is_asked_for_no_rate_outside_its_turn():
             r"^schedules\[0\] must be an object of skgd\.schedules .*got 0\.1\.",
         ),
         ({"schedules": [Constant(), Constant], "at": [1]}, r"^schedules\[1\] must be an object"),
-        ({"schedules": [schedules.Adaptive()]}, r"^schedules\[0\] must be .* time alone; got Adap"),
+        (
+            {"schedules": [schedules.Adaptive()]},
+            r"^schedules\[0\] must be .* number only; got Adap",
+        ),
         ({"schedules": []}, "^at must be one shorter than schedules"),
         ({"at": [3]}, r"^at must be one shorter than schedules, which has 1; got \(3,\)"),
         ({"schedules": [Constant()] * 2}, r"^at must be one shorter than schedules, which has 2"),
@@ -371,7 +376,9 @@ def test_a_warmup_needs_a_schedule_that_depends_on_the_time_alone(part):
 
 
 def test_a_number_is_answered_with_how_to_write_it():
-    with pytest.raises(InvalidParameterError, match=r"For a number, write Constant\(number\)\.$"):
+    with pytest.raises(
+        InvalidParameterError, match=r"For a constant rate, write Constant\(number\)\.$"
+    ):
         LinearWarmup(0.1)
 
 
@@ -379,7 +386,7 @@ def test_a_number_is_answered_with_how_to_write_it():
 def test_a_join_whose_last_part_never_begins_is_refused(per, at):
     join = Join([Constant(), TimeDecay()], at=[at], per=per)
     join.resolve(updates_per_epoch=3, max_iter=7)
-    message = rf"^Join has at=\({at},\), but the run ends after {at} {per}s"
+    message = rf"^Join has at=\({at},\), but the fit ends after {at} {per}s"
     with pytest.raises(InvalidParameterError, match=message):
         join.resolve(updates_per_epoch=3, max_iter=6)
 
