@@ -45,7 +45,7 @@ class ObjectiveSlice:
         data = checked_rows(model, X, y, sample_weight, None, reset=False)
         if data is None:
             raise ValueError("sample_weight is zero for every row; there is nothing to plot.")
-        data = data.sample()
+        data = data.sample
         coef = np.array(model._fit_state.coef, dtype=float)
         n_outputs = 1 if coef.ndim == 1 else len(coef)
         check_integer("output", output, low=0)
@@ -98,7 +98,9 @@ class ObjectiveSlice:
         for offset in offsets:
             predictions = np.array(center_predictions, dtype=float)
             predictions.reshape(len(predictions), -1)[:, self.output] += columns @ offset
-            values.append(self.objective.value_from_predictions(predictions, self.shift_theta(offset)))
+            values.append(
+                self.objective.value_from_predictions(predictions, self.shift_theta(offset))
+            )
         return np.array(values)
 
     def design_column(self, index):

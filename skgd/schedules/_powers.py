@@ -1,4 +1,4 @@
-"""Schedules that are powers of time, or as constant as the fit lets them be."""
+"""Constant schedules and powers of the time."""
 
 import math
 from typing import Any
@@ -12,12 +12,12 @@ from skgd.schedules._base import FitInfo, Schedule
 
 @component
 class Constant(Schedule):
-    r"""The same rate for ever, :math:`\eta_t = \eta_0`.
+    r"""Constant learning rate, :math:`\eta_t = \eta_0`.
 
     Parameters
     ----------
     eta0 : float, default=0.01
-        The rate, in (0, inf).
+        The learning rate, in (0, inf).
 
     Examples
     --------
@@ -37,16 +37,16 @@ class Constant(Schedule):
 
 @component
 class InverseScaling(Schedule):
-    r"""A power of time, :math:`\eta_t = \eta_0 / t^{p}`.
+    r"""Inverse scaling, :math:`\eta_t = \eta_0 / t^{p}`.
 
     Parameters
     ----------
     eta0 : float, default=0.01
         The first rate, in (0, inf).
     power_t : float, default=0.25
-        The exponent p, any real number; negative ones let the rate grow.
+        The exponent p, any real number; with a negative exponent the rate grows.
     per : {"update", "epoch"}, default="update"
-        The clock that t is read from.
+        Unit of t: the number of the update, or of its epoch.
 
     Examples
     --------
@@ -70,10 +70,10 @@ class InverseScaling(Schedule):
 
 @component
 class Optimal(Schedule):
-    r"""Bottou's rate for a penalised objective, :math:`\eta_t = 1 / (\alpha (t_0 + t - 1))`.
+    r"""Bottou's schedule for penalised objectives, :math:`\eta_t = 1 / (\alpha (t_0 + t - 1))`.
 
-    :math:`t_0 = \alpha^{-3/4}`, so that the first step is of the size expected of the weights. It
-    needs a penalty with :math:`\alpha > 0`.
+    With :math:`t_0 = \alpha^{-3/4}` the first rate, :math:`\alpha^{-1/4}`, has the expected size of
+    the coefficients. The penalty needs :math:`\alpha > 0`.
 
     References
     ----------
@@ -95,26 +95,27 @@ class Optimal(Schedule):
             )
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
-        typical_weight = math.sqrt(1.0 / math.sqrt(fit_info.alpha))
-        t0 = 1.0 / (typical_weight * fit_info.alpha)
+        typical_coef = math.sqrt(1.0 / math.sqrt(fit_info.alpha))
+        t0 = 1.0 / (typical_coef * fit_info.alpha)
         return 1.0 / (fit_info.alpha * (t0 + t - 1))
 
 
 @component
 class Adaptive(Schedule):
-    r"""A constant rate that is divided whenever the fit stalls, until it falls below a minimum.
+    r"""A constant rate that is divided by a factor whenever the fit makes no progress.
 
-    :math:`\eta = \eta_0 / factor^{s}` after s stalls; a stall is `n_iter_no_change` epochs in a row
-    without an improvement of `tol`. A stall at a rate of at most `minimum` ends the fit.
+    After s plateaus, :math:`\eta = \eta_0 / factor^{s}`. A plateau is `n_iter_no_change`
+    consecutive epochs without an improvement of at least `tol`. A plateau at a rate of at most
+    `minimum` ends the fit.
 
     Parameters
     ----------
     eta0 : float, default=0.01
         The first rate, in (0, inf).
     factor : float, default=5
-        What a stall divides the rate by, in (1, inf).
+        Divisor of the rate at each plateau, in (1, inf).
     minimum : float, default=1e-6
-        The rate that is not divided any more, in [0, inf).
+        The rate at or below which the fit ends at the next plateau, in [0, inf).
 
     Examples
     --------
@@ -142,16 +143,16 @@ class Adaptive(Schedule):
 
 @component
 class TimeDecay(Schedule):
-    r"""The rate of the tutorials, :math:`\eta_t = t_0 / (t + t_1)`.
+    r"""Time decay, :math:`\eta_t = t_0 / (t + t_1)`.
 
     Parameters
     ----------
     t0 : float, default=5.0
         Numerator, in (0, inf).
     t1 : float, default=50.0
-        Delay, in updates or epochs, in [0, inf).
+        Offset in units of `per`, in [0, inf); the rate is halved after about t1 updates or epochs.
     per : {"update", "epoch"}, default="update"
-        The clock that t is read from.
+        Unit of t: the number of the update, or of its epoch.
 
     Examples
     --------
