@@ -8,7 +8,7 @@ the room of its family, plus one line in ``OPTIMIZERS``; the shared tests find i
 """
 
 from skgd.optimizers._adaptive import AdaBelief, AdaGrad, Adam, AMSGrad, RMSprop
-from skgd.optimizers._automatic import Implicit, Snapshot
+from skgd.optimizers._automatic import SVRG, ImplicitSGD
 from skgd.optimizers._base import BatchOptimizer, ElementwiseOptimizer, Optimizer
 from skgd.optimizers._base import init_optimizer_state as init_optimizer_state
 from skgd.optimizers._base import inner as inner
@@ -16,9 +16,13 @@ from skgd.optimizers._full_batch import Accelerated, ConjugateGradient, NewtonCG
 from skgd.optimizers._momentum import GD, Lion, Momentum, Nesterov
 from skgd.optimizers._quasi_newton import LBFGS
 
+#: Former names.
+Snapshot, Implicit = SVRG, ImplicitSGD
+
 __all__ = [
     "GD",
     "LBFGS",
+    "SVRG",
     "AMSGrad",
     "Accelerated",
     "AdaBelief",
@@ -27,14 +31,13 @@ __all__ = [
     "BatchOptimizer",
     "ConjugateGradient",
     "ElementwiseOptimizer",
-    "Implicit",
+    "ImplicitSGD",
     "Lion",
     "Momentum",
     "Nesterov",
     "NewtonCG",
     "Optimizer",
     "RMSprop",
-    "Snapshot",
 ]
 
 #: Optimizers by the names that estimators accept.
@@ -57,4 +60,4 @@ OPTIMIZERS = {
 SEARCHING = (ConjugateGradient, NewtonCG)
 
 #: Optimizers that fits choose, never users: what they do depends on what else is left to the fit.
-CHOSEN = (Snapshot, Implicit)
+CHOSEN = (SVRG, ImplicitSGD)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from skgd.optimizers import Snapshot
+from skgd.optimizers import SVRG
 from skgd.regressors._fit_batches import FitsBatchesByUpdates
 from skgd.regressors._keyword_fit import KeywordGDRegressor
 from skgd.solvers.problem import StoppingCriteria
@@ -49,7 +49,7 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
     epsilon : float, default=0.1
         Threshold of the huber and the epsilon-insensitive losses, in units of y.
     learning_rate : float, str, Schedule or callable, default="auto"
-        A number is a constant rate; "auto" needs none (:class:`~skgd.optimizers.Snapshot`);
+        A number is a constant rate; "auto" needs none (:class:`~skgd.optimizers.SVRG`);
         "constant", "invscaling", "optimal",
         "adaptive", "time_decay", "step", "exponential", "polynomial", "cosine" and "one_cycle"
         stand for classes of :mod:`skgd.schedules`, and read `eta0` and `power_t` where these do.
@@ -190,7 +190,7 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
     def _tests(self, problem):
         if self.tol is None:
             return StoppingCriteria()
-        if isinstance(problem.optimizer, Snapshot) and not self.early_stopping:
+        if isinstance(problem.optimizer, SVRG) and not self.early_stopping:
             return StoppingCriteria(
                 plateau=progress(problem.objective, self.tol, self.n_iter_no_change)
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from skgd.optimizers import Snapshot
+from skgd.optimizers import SVRG
 from skgd.regressors._base import BaseGDRegressor
 from skgd.regressors._fit_batches import FitsBatchesByUpdates
 from skgd.solvers.problem import StoppingCriteria
@@ -63,7 +63,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         "constant", "invscaling", "optimal", "adaptive", "pa1" and "pa2" are scikit-learn's, and
         read `eta0` and `power_t`. Further, a number (a constant rate), an object of
         :mod:`skgd.schedules`, any function of the update number (from 1), or "auto", which needs no
-        rate (:class:`~skgd.optimizers.Snapshot`).
+        rate (:class:`~skgd.optimizers.SVRG`).
     eta0 : float, default=0.01
         First rate of a named schedule, in (0, inf).
     power_t : float, default=0.25
@@ -261,7 +261,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
     def _tests(self, problem):
         if self.tol is None:
             return StoppingCriteria()
-        if isinstance(problem.optimizer, Snapshot) and not self.early_stopping:
+        if isinstance(problem.optimizer, SVRG) and not self.early_stopping:
             return StoppingCriteria(
                 plateau=progress(problem.objective, self.tol, self.n_iter_no_change)
             )

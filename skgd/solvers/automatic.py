@@ -66,7 +66,7 @@ def choose(plan, objective, model, batch_size, streaming=False):
     if streaming and hands_off(plan, batch_size):
         return choose_for_stream(objective)
     if snapshots_serve(plan, objective, batch_size):
-        return optimizers.Snapshot(), schedules.LineSearch()
+        return optimizers.SVRG(), schedules.LineSearch()
     return choose_for_walks(plan, objective, model, batch_size)
 
 
@@ -80,7 +80,7 @@ def choose_for_stream(objective):
     """Return the optimizer and the schedule of a stream of small batches."""
     if objective.loss.quadratic and len(objective.l2) <= LARGEST_STREAM:
         return choose_optimizer_of_quadratic(objective), schedules.LineSearch()
-    return optimizers.Implicit(), schedules.Constant(eta0=1.0)
+    return optimizers.ImplicitSGD(), schedules.Constant(eta0=1.0)
 
 
 def choose_optimizer_of_quadratic(objective):

@@ -7,7 +7,7 @@ import numpy as np
 
 from skgd._utils import numba_support
 from skgd._utils.component import is_built_in
-from skgd.optimizers import BatchOptimizer, Implicit, Snapshot
+from skgd.optimizers import SVRG, BatchOptimizer, ImplicitSGD
 from skgd.solvers import implicit_sgd, streaming_least_squares
 from skgd.solvers.sgd import lazy_sparse, reference, triangular
 from skgd.solvers.sgd.chunked import BlockwiseEpochs
@@ -37,11 +37,11 @@ def executor(problem):
     """
     if problem.objective.is_chunked:
         return BlockwiseEpochs(problem, executor)
-    if isinstance(problem.optimizer, Snapshot):
+    if isinstance(problem.optimizer, SVRG):
         return SVRGSolver(problem, proposer())
     if isinstance(problem.optimizer, BatchOptimizer):
         return lambda state, order, rates: streaming_least_squares.run_epoch(problem, state)
-    if isinstance(problem.optimizer, Implicit):
+    if isinstance(problem.optimizer, ImplicitSGD):
         return stream_executor(problem)
     components = set(map(type, problem.formulas))
     if not_compilable & components or not numba_support.has_numba():

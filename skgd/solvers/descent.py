@@ -11,7 +11,7 @@ import numpy as np
 
 from skgd._utils.component import is_built_in
 from skgd.objectives import QuadraticModel
-from skgd.optimizers import Snapshot
+from skgd.optimizers import SVRG
 from skgd.schedules import Adaptive, LineSearch, Schedule
 from skgd.solvers.choice import row_orders
 from skgd.solvers.full_batch import run_update
@@ -244,7 +244,7 @@ class _Descent:
                 path.add(state.t - 1, *self.in_data_units(state))
             return state, point, path, rate, point.value
         order = self.order() if problem.shuffle else None
-        if path is None or problem.objective.is_chunked or isinstance(problem.optimizer, Snapshot):
+        if path is None or problem.objective.is_chunked or isinstance(problem.optimizer, SVRG):
             state, running = problem.run_epoch(state, order, rates)
             if path is not None:  # the way to a proposal is none of models
                 path.add(state.t - 1, *self.in_data_units(state))
@@ -325,7 +325,7 @@ class _Descent:
                     return StopReason.STALLED
                 if reason is not None and self.verify_on_data():
                     return reason
-            if isinstance(self.problem.optimizer, Snapshot):
+            if isinstance(self.problem.optimizer, SVRG):
                 value = self.problem.run_epoch.values  # of each output
             stalled = tests.plateau is not None and tests.plateau.stalled(value)
         return self.after_stall() if stalled else None
