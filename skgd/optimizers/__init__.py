@@ -7,31 +7,37 @@ batch; :class:`LBFGS` serves :func:`skgd.minimize` alone. A new optimizer is a f
 the room of its family, plus one line in ``OPTIMIZERS``; the shared tests find it there.
 """
 
-from skgd.optimizers._adaptive import AdaGrad, Adam, RMSprop
-from skgd.optimizers._automatic import Implicit, Snapshot
+from skgd.optimizers._adaptive import AdaBelief, AdaGrad, Adam, AMSGrad, RMSprop
+from skgd.optimizers._automatic import SVRG, ImplicitSGD
 from skgd.optimizers._base import BatchOptimizer, ElementwiseOptimizer, Optimizer
 from skgd.optimizers._base import init_optimizer_state as init_optimizer_state
 from skgd.optimizers._base import inner as inner
 from skgd.optimizers._full_batch import Accelerated, ConjugateGradient, NewtonCG
-from skgd.optimizers._momentum import GD, Momentum, Nesterov
+from skgd.optimizers._momentum import GD, Lion, Momentum, Nesterov
 from skgd.optimizers._quasi_newton import LBFGS
+
+#: Former names.
+Snapshot, Implicit = SVRG, ImplicitSGD
 
 __all__ = [
     "GD",
     "LBFGS",
+    "SVRG",
+    "AMSGrad",
     "Accelerated",
+    "AdaBelief",
     "AdaGrad",
     "Adam",
     "BatchOptimizer",
     "ConjugateGradient",
     "ElementwiseOptimizer",
-    "Implicit",
+    "ImplicitSGD",
+    "Lion",
     "Momentum",
     "Nesterov",
     "NewtonCG",
     "Optimizer",
     "RMSprop",
-    "Snapshot",
 ]
 
 #: Optimizers by the names that estimators accept.
@@ -42,6 +48,9 @@ OPTIMIZERS = {
     "adagrad": AdaGrad,
     "rmsprop": RMSprop,
     "adam": Adam,
+    "amsgrad": AMSGrad,
+    "adabelief": AdaBelief,
+    "lion": Lion,
     "cg": ConjugateGradient,
     "accelerated": Accelerated,
     "newton_cg": NewtonCG,
@@ -51,4 +60,4 @@ OPTIMIZERS = {
 SEARCHING = (ConjugateGradient, NewtonCG)
 
 #: Optimizers that fits choose, never users: what they do depends on what else is left to the fit.
-CHOSEN = (Snapshot, Implicit)
+CHOSEN = (SVRG, ImplicitSGD)

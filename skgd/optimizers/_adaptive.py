@@ -1,4 +1,4 @@
-"""Rules that give every coordinate a rate of its own, by its gradients so far."""
+"""Optimizers that scale the learning rate of each coordinate by its past gradients."""
 
 from typing import Any
 
@@ -139,5 +139,123 @@ class Adam(ElementwiseOptimizer):
         first = self.beta1 * first + (1 - self.beta1) * gradient
         second = self.beta2 * second + (1 - self.beta2) * gradient * gradient
         root = np.sqrt(second / (1 - self.beta2**t))
+        rate = learning_rate * np.sign(second) / (root + self.epsilon)
+        return -rate * (first / (1 - self.beta1**t)), rate, (first, second)
+
+
+@component
+class AMSGrad(ElementwiseOptimizer):
+    r"""Adam whose learning rate of a coordinate never grows.
+
+    .. math::
+        m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad v \leftarrow \beta_2 v + (1 - \beta_2) g^2,
+        \quad \hat v \leftarrow \max(\hat v, v), \quad \theta \leftarrow \theta - \eta
+        \frac{m / (1 - \beta_1^t)}{\sqrt{\hat v / (1 - \beta_2^t)} + \epsilon}
+
+    The maximum is that of the second moments before their bias is corrected, as in
+    ``torch.optim.Adam(amsgrad=True)``; the paper corrects no bias, and optax takes the maximum of
+    the corrected moments. A coordinate whose gradients were all zero stays, also under an l1
+    penalty.
+
+    Parameters
+    ----------
+    beta1 : float, default=0.9
+        Decay :math:`\beta_1` of the first moment, in [0, 1).
+    beta2 : float, default=0.999
+        Decay :math:`\beta_2` of the second moment, in [0, 1).
+    epsilon : float, default=1e-8
+        Added to the denominator, in (0, inf).
+
+    References
+    ----------
+    S. J. Reddi, S. Kale, S. Kumar, "On the Convergence of Adam and Beyond", ICLR 2018.
+
+    Examples
+    --------
+    >>> from skgd.optimizers import AMSGrad
+    >>> step, _, state = AMSGrad().update(2.0, (0.0, 0.0, 0.0), learning_rate=0.1, t=1)
+    >>> round(float(step), 6), [round(float(part), 6) for part in state]
+    (-0.1, [0.2, 0.004, 0.004])
+    """
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    state_names = ("first_moment", "second_moment", "largest_second_moment")
+    default_rate = 0.001
+
+    def __post_init__(self) -> None:
+        check_real("beta1", self.beta1, low=0, high=1)
+        check_real("beta2", self.beta2, low=0, high=1)
+        check_real("epsilon", self.epsilon, low=0, closed="neither")
+
+    def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
+        first, second, largest = state
+        first = self.beta1 * first + (1 - self.beta1) * gradient
+        second = self.beta2 * second + (1 - self.beta2) * gradient * gradient
+        largest = np.maximum(largest, second)
+        root = np.sqrt(largest / (1 - self.beta2**t))
+        rate = learning_rate * np.sign(largest) / (root + self.epsilon)
+        return -rate * (first / (1 - self.beta1**t)), rate, (first, second, largest)
+
+
+@component
+class AdaBelief(ElementwiseOptimizer):
+    r"""Adam that divides by the spread of the gradients around their mean.
+
+    .. math::
+        m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad
+        s \leftarrow \beta_2 s + (1 - \beta_2) (g - m)^2 + \epsilon,
+        \quad \theta \leftarrow \theta - \eta
+        \frac{m / (1 - \beta_1^t)}{\sqrt{s / (1 - \beta_2^t)} + \epsilon}
+
+    As in the paper's algorithm, :math:`\epsilon` enters twice: it is added to s in every update and
+    to the denominator. After the correction of the bias, the terms added to s amount to
+    :math:`\epsilon / (1 - \beta_2)` at any t; the state holds s without them. A coordinate whose
+    gradients were all zero stays, also under an l1 penalty.
+
+    Parameters
+    ----------
+    beta1 : float, default=0.9
+        Decay :math:`\beta_1` of the first moment, in (0, 1); with 0 every gradient would be its own
+        prediction.
+    beta2 : float, default=0.999
+        Decay :math:`\beta_2` of the second central moment, in [0, 1).
+    epsilon : float, default=1e-16
+        Added to the second central moment and to the denominator, in (0, inf). The default is that
+        of the authors' implementation.
+
+    References
+    ----------
+    J. Zhuang, T. Tang, Y. Ding, S. Tatikonda, N. Dvornek, X. Papademetris, J. Duncan, "AdaBelief
+    Optimizer: Adapting Stepsizes by the Belief in Observed Gradients", NeurIPS 2020.
+
+    Examples
+    --------
+    A gradient of 2 is 1.8 away from its running mean of 0.2:
+
+    >>> from skgd.optimizers import AdaBelief
+    >>> step, _, state = AdaBelief().update(2.0, (0.0, 0.0), learning_rate=0.1, t=1)
+    >>> round(float(step), 6), [round(float(part), 6) for part in state]
+    (-0.111111, [0.2, 0.00324])
+    """
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-16
+    state_names = ("first_moment", "second_central_moment")
+    default_rate = 0.001
+
+    def __post_init__(self) -> None:
+        check_real("beta1", self.beta1, low=0, high=1, closed="neither")
+        check_real("beta2", self.beta2, low=0, high=1)
+        check_real("epsilon", self.epsilon, low=0, closed="neither")
+
+    def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
+        first, second = state
+        first = self.beta1 * first + (1 - self.beta1) * gradient
+        error = gradient - first
+        second = self.beta2 * second + (1 - self.beta2) * error * error
+        root = np.sqrt(second / (1 - self.beta2**t) + self.epsilon / (1 - self.beta2))
         rate = learning_rate * np.sign(second) / (root + self.epsilon)
         return -rate * (first / (1 - self.beta1**t)), rate, (first, second)

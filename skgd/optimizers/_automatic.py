@@ -5,7 +5,7 @@ from skgd.optimizers._base import Optimizer
 
 
 @component
-class Snapshot(Optimizer):
+class SVRG(Optimizer):
     r"""Variance-reduced descent around a snapshot, whose steps the objective itself combines.
 
     It is what ``learning_rate="auto"`` stands for in fits by small batches. An epoch of updates
@@ -29,14 +29,14 @@ class Snapshot(Optimizer):
     >>> from sklearn.datasets import load_diabetes
     >>> from skgd import MiniBatchGDRegressor, optimizers
     >>> X, y = load_diabetes(return_X_y=True, scaled=False)
-    >>> MiniBatchGDRegressor(random_state=0).fit(X, y).optimizer_ == optimizers.Snapshot()
+    >>> MiniBatchGDRegressor(random_state=0).fit(X, y).optimizer_ == optimizers.SVRG()
     True
     """
 
 
 @component
-class Implicit(Optimizer):
-    r"""Implicit steps on single rows, whose average is the model.
+class ImplicitSGD(Optimizer):
+    r"""ImplicitSGD steps on single rows, whose average is the model.
 
     It is what ``learning_rate="auto"`` stands for in ``partial_fit`` by small batches. A step takes
     its slope from where it lands,
@@ -57,6 +57,6 @@ class Implicit(Optimizer):
     >>> from sklearn.datasets import load_diabetes
     >>> from skgd import MiniBatchGDRegressor, optimizers
     >>> X, y = load_diabetes(return_X_y=True, scaled=False)
-    >>> MiniBatchGDRegressor("huber").partial_fit(X, y).optimizer_ == optimizers.Implicit()
+    >>> MiniBatchGDRegressor("huber").partial_fit(X, y).optimizer_ == optimizers.ImplicitSGD()
     True
     """

@@ -8,6 +8,9 @@ import numpy as np
 from skgd._utils.component import Component, component, is_built_in
 from skgd._utils.validation import InvalidParameterError
 
+#: Smallest normal number of single precision: a lower bound of denominators in either precision.
+TINY = float(np.finfo(np.float32).tiny)
+
 
 def inner(a, b):
     """Return the inner product of each output's parameters: a number, or of shape (k, 1)."""

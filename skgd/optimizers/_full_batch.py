@@ -5,10 +5,7 @@ from typing import Any
 import numpy as np
 
 from skgd._utils.component import component
-from skgd.optimizers._base import BatchOptimizer, inner
-
-#: Keeps quotients of squares finite, in single precision, too.
-TINY = float(np.finfo(np.float32).tiny)
+from skgd.optimizers._base import TINY, BatchOptimizer, inner
 
 
 @component

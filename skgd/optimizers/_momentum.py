@@ -1,10 +1,12 @@
-"""Plain descent, and descent with momentum."""
+"""Gradient descent without and with momentum."""
 
 from typing import Any
 
+import numpy as np
+
 from skgd._utils.component import component
 from skgd._utils.validation import check_real
-from skgd.optimizers._base import ElementwiseOptimizer
+from skgd.optimizers._base import TINY, ElementwiseOptimizer
 
 
 @component
@@ -102,3 +104,53 @@ class Nesterov(ElementwiseOptimizer):
 
     def largest_stable_rate(self, smoothness: float) -> float | None:
         return 2 * (1 + self.momentum) / ((1 + 2 * self.momentum) * smoothness)
+
+
+@component
+class Lion(ElementwiseOptimizer):
+    r"""Evolved sign momentum: every coordinate moves by the learning rate.
+
+    .. math::
+        \theta \leftarrow \theta - \eta \operatorname{sign}(\beta_1 m + (1 - \beta_1) g), \quad
+        m \leftarrow \beta_2 m + (1 - \beta_2) g
+
+    There is no weight decay; use an l2 penalty instead. A step of size :math:`\eta` is one of
+    gradient descent at the learning rate :math:`\eta / |g|`, so an l1 penalty shrinks a coordinate
+    by :math:`l_1 \eta / \max(|m|, |g|)`. At a constant gradient a coordinate then stays at zero if
+    :math:`|g| \le l_1`, which is the condition of optimality. A coordinate whose gradients were all
+    zero stays, also under an l1 penalty.
+
+    Parameters
+    ----------
+    beta1 : float, default=0.9
+        The share :math:`\beta_1` of the momentum in the direction of the step, in [0, 1).
+    beta2 : float, default=0.99
+        Decay :math:`\beta_2` of the momentum, in [0, 1).
+
+    References
+    ----------
+    X. Chen, C. Liang, D. Huang, et al., "Symbolic Discovery of Optimization Algorithms", NeurIPS
+    2023.
+
+    Examples
+    --------
+    >>> from skgd.optimizers import Lion
+    >>> step, _, state = Lion().update(2.0, (0.0,), learning_rate=0.1, t=1)
+    >>> float(step), round(state[0], 6)
+    (-0.1, 0.02)
+    """
+
+    beta1: float = 0.9
+    beta2: float = 0.99
+    state_names = ("momentum",)
+    default_rate = 1e-4
+
+    def __post_init__(self) -> None:
+        check_real("beta1", self.beta1, low=0, high=1)
+        check_real("beta2", self.beta2, low=0, high=1)
+
+    def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
+        size = np.maximum(np.abs(state[0]), np.abs(gradient))
+        rate = learning_rate * np.sign(size) / np.maximum(size, TINY)
+        step = -learning_rate * np.sign(self.beta1 * state[0] + (1 - self.beta1) * gradient)
+        return step, rate, (self.beta2 * state[0] + (1 - self.beta2) * gradient,)

@@ -47,7 +47,7 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
     epsilon : float, default=0.1
         Threshold of the huber and the epsilon-insensitive losses, in units of y.
     learning_rate : float, str, Schedule or callable, default="auto"
-        A number is a constant rate; "auto" needs none (:class:`~skgd.optimizers.Snapshot`);
+        A number is a constant rate; "auto" needs none (:class:`~skgd.optimizers.SVRG`);
         "constant", "invscaling", "optimal",
         "adaptive", "time_decay", "step", "exponential", "polynomial", "cosine" and "one_cycle"
         stand for classes of :mod:`skgd.schedules`, and read `eta0` and `power_t` where these do.

@@ -55,7 +55,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         "constant", "invscaling", "optimal", "adaptive", "pa1" and "pa2" are scikit-learn's, and
         read `eta0` and `power_t`. Further, a number (a constant rate), an object of
         :mod:`skgd.schedules`, any function of the update number (from 1), or "auto", which needs no
-        rate (:class:`~skgd.optimizers.Snapshot`).
+        rate (:class:`~skgd.optimizers.SVRG`).
     eta0 : float, default=0.01
         First rate of a named schedule, in (0, inf).
     power_t : float, default=0.25

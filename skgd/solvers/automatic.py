@@ -66,7 +66,7 @@ def choose_components(config, objective, surrogate, batch_size, streaming=False)
         if streaming:
             return choose_for_stream(objective)
         if can_use_svrg(objective.loss):
-            return optimizers.Snapshot(), step_rules.LineSearch()
+            return optimizers.SVRG(), step_rules.LineSearch()
     return choose_for_updates(config, objective, surrogate, batch_size)
 
 
@@ -81,7 +81,7 @@ def choose_for_stream(objective):
     """Return optimizer and schedule of a stream of small batches."""
     if objective.loss.quadratic and len(objective.l2) <= MAX_STREAM_PARAMETERS:
         return choose_quadratic_optimizer(objective), step_rules.LineSearch()
-    return optimizers.Implicit(), schedules.Constant(eta0=1.0)
+    return optimizers.ImplicitSGD(), schedules.Constant(eta0=1.0)
 
 
 def choose_quadratic_optimizer(objective):

@@ -4,7 +4,7 @@ import warnings
 
 from skgd._utils import numba_support
 from skgd._utils.component import is_built_in
-from skgd.optimizers import Accelerated, BatchOptimizer, Implicit, NewtonCG, Snapshot
+from skgd.optimizers import SVRG, Accelerated, BatchOptimizer, ImplicitSGD, NewtonCG
 from skgd.solvers.full_batch import AcceleratedDescent, GradientDescent, LineSearchDescent
 from skgd.solvers.implicit_sgd import ImplicitSGDSolver
 from skgd.solvers.newton_cg import NewtonCGSolver
@@ -41,11 +41,11 @@ def choose_solver(problem):
         return LineSearchDescent(problem) if searches else GradientDescent(problem)
     if problem.objective.is_chunked:
         return ChunkedSGD(problem, choose_solver)
-    if isinstance(optimizer, Snapshot):
+    if isinstance(optimizer, SVRG):
         return SVRGSolver(problem)
     if isinstance(optimizer, BatchOptimizer):
         return StreamingLeastSquares(problem)
-    if isinstance(optimizer, Implicit):
+    if isinstance(optimizer, ImplicitSGD):
         return ImplicitSGDSolver(problem)
     return compiled_sgd(problem) or numpy_sgd(problem)
 

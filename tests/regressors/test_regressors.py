@@ -22,13 +22,13 @@ from skgd.losses import LOSSES, EpsilonInsensitive, Huber
 from skgd.optimizers import (
     GD,
     OPTIMIZERS,
+    SVRG,
     BatchOptimizer,
     ConjugateGradient,
     ElementwiseOptimizer,
     Momentum,
     Nesterov,
     NewtonCG,
-    Snapshot,
 )
 from skgd.penalties import PENALTIES
 from skgd.schedules import SCHEDULES, Constant, Schedule
@@ -702,7 +702,7 @@ def test_what_auto_and_names_stood_for_is_told(Regressor, small):
     assert model.optimizer_ == OPTIMIZERS["gd"]()
     model.set_params(learning_rate="auto", eta0=Regressor().eta0, optimizer="auto").fit(*small)
     assert isinstance(model.schedule_, (Schedule, StepRule))
-    kinds = tuple(OPTIMIZERS.values()) if Regressor is BatchGDRegressor else Snapshot
+    kinds = tuple(OPTIMIZERS.values()) if Regressor is BatchGDRegressor else SVRG
     assert isinstance(model.optimizer_, kinds)
 
 

@@ -11,7 +11,7 @@ from sklearn.linear_model import ElasticNet, LinearRegression, Ridge
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd._utils.numba_support import has_numba
 from skgd.losses import LOSSES, Huber
-from skgd.optimizers import Implicit
+from skgd.optimizers import ImplicitSGD
 from skgd.solvers.implicit_sgd import walker
 
 
@@ -125,7 +125,7 @@ def test_other_losses_are_learned_row_by_row(loss, kind):
     span = component.value(np.median(y), y).mean()
     for model in regressors(loss=component):
         learn(model, X, y, passes=5)
-        assert isinstance(model.optimizer_, Implicit)
+        assert isinstance(model.optimizer_, ImplicitSGD)
         excess = (
             component.value(model.predict(X), y).mean() - component.value(best.predict(X), y).mean()
         )

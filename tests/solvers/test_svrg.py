@@ -13,7 +13,7 @@ from skgd.data.design import Design
 from skgd.data.feature_moments import FeatureMoments
 from skgd.data.scaling import FeatureScaling
 from skgd.losses import LOSSES
-from skgd.optimizers import Snapshot
+from skgd.optimizers import SVRG
 from skgd.solvers.svrg_epoch import BLOCK, Model, svrg_epoch
 
 KINKED = [name for name, loss in LOSSES.items() if loss.has_moreau_envelope()]
@@ -126,7 +126,7 @@ def test_least_squares_is_reached_with_nothing_set(name):
     for model in regressors():
         model.fit(X, y)
         assert model.converged_
-        assert isinstance(model.optimizer_, Snapshot)
+        assert isinstance(model.optimizer_, SVRG)
         excess = np.mean((model.predict(X) - y) ** 2) - least
         assert excess < 1e-4 * y.var()
 

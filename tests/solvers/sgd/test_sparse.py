@@ -71,9 +71,13 @@ def assert_same_fit(dense, sparse_, tol=1e-9):
     assert (sparse_.n_iter_, sparse_.t_) == (dense.n_iter_, dense.t_)
     assert sparse_.coef_.dtype == dense.coef_.dtype
     one, other = dense._fit_state.state, sparse_._fit_state.state
-    for name in ("theta", "mean", "l1_total", "l1_applied", "first", "second"):
-        ours, theirs = getattr(other, name), getattr(one, name)
-        assert_allclose(ours, theirs, rtol=tol, atol=tol * max(1, np.abs(theirs).max()))
+    names = ("theta", "mean", "l1_total", "l1_applied")
+    ours, theirs = (
+        [*(getattr(state, name) for name in names), *state.optimizer_state]
+        for state in (other, one)
+    )
+    for mine, expected in zip(ours, theirs, strict=True):
+        assert_allclose(mine, expected, rtol=tol, atol=tol * max(1, np.abs(expected).max()))
     for name, column in dense.history_.items():
         if name != "time":
             assert_allclose(sparse_.history_[name], column, rtol=1e-8, atol=tol)
