@@ -226,6 +226,7 @@ def test_the_path_of_a_fit_on_its_objective(Regressor, kind, diabetes):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("convert", [np.asarray, csr_array], ids=["dense", "sparse"])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
+@pytest.mark.usefixtures("compile_sampled_pairs")
 def test_the_surface_is_the_objective(Regressor, convert, weighted, loss, penalty, small):
     X, y = small
     weights = np.arange(1.0, 21) if weighted else None
