@@ -232,6 +232,7 @@ def test_descent_path_plots_the_recorded_path(Regressor, kind, diabetes):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("convert", [np.asarray, csr_array], ids=["dense", "sparse"])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
+@pytest.mark.usefixtures("compile_sampled_pairs")
 def test_surface_equals_the_objective(Regressor, convert, weighted, loss, penalty, small):
     X, y = small
     weights = np.arange(1.0, 21) if weighted else None

@@ -5,6 +5,7 @@ import pickle
 from dataclasses import replace
 from functools import partial
 from itertools import product
+from types import NoneType
 
 import numpy as np
 import pandas as pd
@@ -16,27 +17,32 @@ from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
-from skgd._utils import numba_support
 from skgd._utils.component import Component
 from skgd.losses import LOSSES, EpsilonInsensitive, Huber
 from skgd.optimizers import (
-    GD,
     OPTIMIZERS,
     SVRG,
     BatchOptimizer,
     ConjugateGradient,
-    ElementwiseOptimizer,
     Momentum,
     Nesterov,
     NewtonCG,
 )
-from skgd.penalties import PENALTIES
+from skgd.penalties import PENALTIES, ElasticNet
 from skgd.schedules import SCHEDULES, Constant, Schedule
 from skgd.step_rules import STEP_RULES, LineSearch, PassiveAggressive, StepRule
+from tests.helpers.executors import COMPILED_PAIRS, compiled_if
+from tests.helpers.regressors import (
+    ELEMENTWISE,
+    REGRESSORS,
+    STOCHASTIC,
+    assert_same_model,
+    few_epochs,
+    objective,
+)
 
 RATES = SCHEDULES | STEP_RULES
-REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
-ELEMENTWISE = [name for name, rule in OPTIMIZERS.items() if issubclass(rule, ElementwiseOptimizer)]
+
 SMOOTH = [None, *(name for name, penalty in PENALTIES.items() if penalty(alpha=1.0).l1 == 0)]
 #: Schedules that give a rate for each update, whatever the batch, beside a plain function of t.
 TIMED = {name: schedule() for name, schedule in SCHEDULES.items()} | {
@@ -88,15 +94,15 @@ def go_together(Regressor, loss, penalty, schedule, optimizer):
     return True
 
 
-def explicit(Regressor, **params):
-    """Return a regressor whose epochs are counted, not judged, at an explicit rate."""
-    defaults = {"learning_rate": 0.05, "optimizer": "gd", "standardize": False, "tol": None}
-    defaults |= {"max_iter": 3, "penalty": "l2", "alpha": 0.0}
-    if Regressor is not BatchGDRegressor:
-        defaults |= {"shuffle": False}
-    if Regressor is MiniBatchGDRegressor:
-        defaults |= {"batch_size": 6}
-    return Regressor(**defaults | params)
+gd_regressor = partial(
+    few_epochs,
+    optimizer="gd",
+    penalty="l2",
+    alpha=0.0,
+    standardize=False,
+    shuffle=False,
+    batch_size=6,
+)
 
 
 def turn(Regressor, number):
@@ -113,11 +119,6 @@ def turn(Regressor, number):
         "random_state": 0,
         **({"batch_size": 3} if Regressor is MiniBatchGDRegressor else {}),
     }
-
-
-def assert_same_model(one, other, rtol=1e-10):
-    assert_allclose(one.coef_, other.coef_, rtol=rtol, atol=rtol)
-    assert_allclose(one.intercept_, other.intercept_, rtol=rtol, atol=rtol)
 
 
 def nearness(loss):
@@ -147,21 +148,21 @@ def same_course(one, other, rtol=1e-12):
 @pytest.mark.parametrize("schedule", [*RATES, "callable"])
 @pytest.mark.parametrize("loss_name", LOSSES)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_epochs_of_fit_are_calls_of_partial_fit(Regressor, loss_name, schedule, small, monkeypatch):
+def test_epochs_of_fit_are_calls_of_partial_fit(Regressor, loss_name, schedule, small):
     X, y = small[0][:8], small[1][:8]
     rate = TIMED["callable"] if schedule == "callable" else gentle(RATES[schedule]())
     loss = LOSSES[loss_name]()
     alpha = 4.0 if schedule == "optimal" else 0.3  # its rates are low where alpha is high
     penalties = [None, *(penalty(alpha=alpha) for penalty in PENALTIES.values())]
-    optimizers = [gentle(optimizer()) for optimizer in OPTIMIZERS.values()]
     different = []
-    # Of the penalties two take their turn, and one of the switches' settings, so that any two of
-    # all these meet.
+    # Every second penalty is tested, and one setting of the switches, both in rotation, so that any
+    # two values of all these parameters meet.
     offset = list(LOSSES).index(loss_name) + [*RATES, "callable"].index(schedule)
-    for number, (optimizer, penalty) in enumerate(product(optimizers, penalties), start=offset):
+    for number, (name, penalty) in enumerate(product(OPTIMIZERS, penalties), start=offset):
+        optimizer = gentle(OPTIMIZERS[name]())
         if number % 2 or not go_together(Regressor, loss, penalty, rate, optimizer):
             continue
-        model = explicit(
+        model = gd_regressor(
             Regressor,
             loss=loss,
             penalty=penalty,
@@ -171,12 +172,8 @@ def test_epochs_of_fit_are_calls_of_partial_fit(Regressor, loss_name, schedule, 
             max_iter=2,
             **turn(Regressor, number // 2),
         )
-        with monkeypatch.context() as patch:
-            # To compile a loop takes a second: there every optimizer meets the squared error, and
-            # plain descent Huber's loss; test_compiled.py has every loss, and so has NumPy here.
-            plain = isinstance(optimizer, GD) and loss_name == "huber"
-            if not (loss_name == "squared_error" or plain):
-                patch.setattr(numba_support, "has_numba", lambda: False)
+        is_sampled = (loss_name, name) in COMPILED_PAIRS
+        with compiled_if(is_sampled and type(penalty) in (NoneType, ElasticNet)):
             whole, parts = clone(model).fit(X, y), clone(model)
             for _ in range(2):
                 parts = pickle.loads(pickle.dumps(parts.partial_fit(X, y)))
@@ -190,7 +187,7 @@ def test_epochs_of_fit_are_calls_of_partial_fit(Regressor, loss_name, schedule, 
 def test_a_rate_that_fell_stays_down_in_partial_fit(Regressor, small):
     X, y = small
     tol = {BatchGDRegressor: 0.9, MiniBatchGDRegressor: 1.0, SGDRegressor: 1e9}[Regressor]
-    model = explicit(
+    model = gd_regressor(
         Regressor, learning_rate="adaptive", eta0=0.01, tol=tol, n_iter_no_change=1, max_iter=4
     )
     with pytest.warns(Warning, match="did not converge"):
@@ -205,10 +202,10 @@ def test_a_rate_that_fell_stays_down_in_partial_fit(Regressor, small):
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_partial_fit_starts_from_coefficients_that_the_user_assigned(Regressor, small):
     X, y = small
-    assigned = explicit(Regressor).fit(X, y)
+    assigned = gd_regressor(Regressor).fit(X, y)
     assigned.coef_, assigned.intercept_ = np.array([1.0, 2.0, 3.0]), np.array([4.0])
     assigned.partial_fit(X, y)
-    started = explicit(Regressor, max_iter=1)
+    started = gd_regressor(Regressor, max_iter=1)
     started.fit(X, y, coef_init=[1.0, 2.0, 3.0], intercept_init=[4.0])
     assert_same_model(assigned, started, rtol=1e-13)
 
@@ -219,23 +216,27 @@ def test_partial_fit_starts_from_coefficients_that_the_user_assigned(Regressor, 
 @pytest.mark.parametrize("penalty", SMOOTH)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("optimizer", ELEMENTWISE)
+@pytest.mark.usefixtures("compile_sampled_pairs")
 def test_one_batch_of_all_rows_is_full_batch(optimizer, loss, penalty, small):
     params = {"loss": loss, "penalty": penalty, "alpha": 0.5, "standardize": True}
     params |= {"learning_rate": 0.02, "optimizer": gentle(OPTIMIZERS[optimizer]())}
-    batch = started(explicit(BatchGDRegressor, **params), *small)
-    mini = started(explicit(MiniBatchGDRegressor, batch_size=20, shuffle=True, **params), *small)
+    batch = started(gd_regressor(BatchGDRegressor, **params), *small)
+    mini = started(
+        gd_regressor(MiniBatchGDRegressor, batch_size=20, shuffle=True, **params), *small
+    )
     assert_same_model(mini, batch)
 
 
 @pytest.mark.parametrize("penalty", [None, *PENALTIES])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("optimizer", ELEMENTWISE)
+@pytest.mark.usefixtures("compile_sampled_pairs")
 def test_batches_of_one_row_are_stochastic_descent(optimizer, loss, penalty, small):
     params = {"loss": loss, "penalty": penalty, "alpha": 0.5, "random_state": 0, "average": 30}
     params |= {"learning_rate": 0.02, "optimizer": gentle(OPTIMIZERS[optimizer]())}
     params |= {"shuffle": True, "max_iter": 2}
-    sgd = started(explicit(SGDRegressor, **params), *small)
-    mini = started(explicit(MiniBatchGDRegressor, batch_size=1, **params), *small)
+    sgd = started(gd_regressor(SGDRegressor, **params), *small)
+    mini = started(gd_regressor(MiniBatchGDRegressor, batch_size=1, **params), *small)
     assert_same_model(mini, sgd)
     assert mini.t_ == sgd.t_ == 41
 
@@ -243,11 +244,11 @@ def test_batches_of_one_row_are_stochastic_descent(optimizer, loss, penalty, sma
 @pytest.mark.parametrize("schedule", TIMED)
 def test_batches_of_any_size_share_the_schedules(schedule, small):
     params = {"learning_rate": gentle(TIMED[schedule]), "alpha": 4.0, "average": False}
-    mini = explicit(MiniBatchGDRegressor, **params)
+    mini = gd_regressor(MiniBatchGDRegressor, **params)
     del params["average"]
-    batch = explicit(BatchGDRegressor, **params).fit(*small)
+    batch = gd_regressor(BatchGDRegressor, **params).fit(*small)
     assert_same_model(clone(mini).set_params(batch_size=20).fit(*small), batch)
-    sgd = explicit(SGDRegressor, **params).fit(*small)
+    sgd = gd_regressor(SGDRegressor, **params).fit(*small)
     assert_same_model(clone(mini).set_params(batch_size=1).fit(*small), sgd)
 
 
@@ -271,15 +272,15 @@ def test_batches_of_any_size_share_the_schedules(schedule, small):
 def test_degenerate_cases(Regressor, one, other, small):
     base = {"alpha": 0.1}
     assert_same_model(
-        explicit(Regressor, **base | one).fit(*small),
-        explicit(Regressor, **base | other).fit(*small),
+        gd_regressor(Regressor, **base | one).fit(*small),
+        gd_regressor(Regressor, **base | other).fit(*small),
         rtol=1e-12,
     )
 
 
 def test_a_batch_size_above_n_is_all_rows(small):
-    capped = explicit(MiniBatchGDRegressor, batch_size=1000).fit(*small)
-    assert_same_model(capped, explicit(MiniBatchGDRegressor, batch_size=20).fit(*small), rtol=0)
+    capped = gd_regressor(MiniBatchGDRegressor, batch_size=1000).fit(*small)
+    assert_same_model(capped, gd_regressor(MiniBatchGDRegressor, batch_size=20).fit(*small), rtol=0)
     assert capped.t_ == 4
 
 
@@ -289,9 +290,10 @@ def test_a_batch_size_above_n_is_all_rows(small):
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("standardize", [True, False])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
+@pytest.mark.usefixtures("compile_sampled_pairs")
 def test_a_row_of_weight_zero_is_no_row(Regressor, standardize, loss, small, weights):
     X, y = small
-    model = explicit(Regressor, loss=loss, standardize=standardize, alpha=0.1)
+    model = gd_regressor(Regressor, loss=loss, standardize=standardize, alpha=0.1)
     kept = weights > 0
     weighted = clone(model).fit(X, y, sample_weight=weights)
     dropped = clone(model).fit(X[kept], y[kept], sample_weight=weights[kept])
@@ -316,8 +318,9 @@ def test_whole_weights_are_repeated_rows(rate, loss, penalty, small, weights):
 @pytest.mark.parametrize("rate", ["auto", 0.05])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("Regressor", [BatchGDRegressor, MiniBatchGDRegressor])
+@pytest.mark.usefixtures("compile_sampled_pairs")
 def test_only_proportions_of_weights_matter(Regressor, loss, rate, small, weights):
-    model = explicit(Regressor, loss=loss, learning_rate=rate, alpha=0.1, max_iter=5)
+    model = gd_regressor(Regressor, loss=loss, learning_rate=rate, alpha=0.1, max_iter=5)
     model.set_params(optimizer="auto", standardize=True)
     fits = [clone(model).fit(*small, sample_weight=c * weights) for c in (1, 1e3, 1e-3)]
     assert_same_model(fits[1], fits[0])
@@ -329,7 +332,7 @@ def test_only_proportions_of_weights_matter(Regressor, loss, rate, small, weight
 @pytest.mark.parametrize("Regressor", [BatchGDRegressor, MiniBatchGDRegressor])
 def test_only_proportions_of_weights_matter_in_partial_fit(Regressor, small, weights):
     X, y = small
-    one, other = (explicit(Regressor, standardize=True, alpha=0.1) for _ in range(2))
+    one, other = (gd_regressor(Regressor, standardize=True, alpha=0.1) for _ in range(2))
     for rows in (slice(0, 12), slice(12, 20)):
         one.partial_fit(X[rows], y[rows], weights[rows])
         other.partial_fit(X[rows], y[rows], 50 * weights[rows])
@@ -337,8 +340,10 @@ def test_only_proportions_of_weights_matter_in_partial_fit(Regressor, small, wei
 
 
 def test_stochastic_updates_are_multiplied_by_the_weights(small):
-    halved = explicit(SGDRegressor).fit(*small, sample_weight=np.full(20, 0.5))
-    assert_same_model(halved, explicit(SGDRegressor, learning_rate=0.025).fit(*small), rtol=1e-13)
+    halved = gd_regressor(SGDRegressor).fit(*small, sample_weight=np.full(20, 0.5))
+    assert_same_model(
+        halved, gd_regressor(SGDRegressor, learning_rate=0.025).fit(*small), rtol=1e-13
+    )
 
 
 # Contract 6: kinds of input
@@ -359,7 +364,7 @@ def test_stochastic_updates_are_multiplied_by_the_weights(small):
 )
 def test_any_container_gives_the_same_model(kind, Regressor, standardize, small):
     X, y = small
-    model = explicit(Regressor, standardize=standardize)
+    model = gd_regressor(Regressor, standardize=standardize)
     boxed = clone(model).fit(kind(X), y)
     plain = clone(model).fit(X, y)
     assert_same_model(boxed, plain, rtol=1e-13)
@@ -373,7 +378,7 @@ def test_names_of_features_are_kept(Regressor, as_frame, small):
     frame = as_frame({name: X[:, j] for j, name in enumerate("abc")})
     if not hasattr(StandardScaler().fit(frame), "feature_names_in_"):
         pytest.skip("this scikit-learn reads no names from such frames")
-    model = explicit(Regressor).fit(frame, y)
+    model = gd_regressor(Regressor).fit(frame, y)
     assert model.feature_names_in_.tolist() == ["a", "b", "c"]
     with pytest.raises(ValueError, match="feature names"):
         model.predict(frame[["b", "a", "c"]])
@@ -382,9 +387,10 @@ def test_names_of_features_are_kept(Regressor, as_frame, small):
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("standardize", [True, False])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
+@pytest.mark.usefixtures("compile_sampled_pairs")
 def test_single_precision_stays_single(Regressor, standardize, loss, small):
     X, y = (array.astype(np.float32) for array in small)
-    model = explicit(Regressor, loss=loss, standardize=standardize, alpha=0.1)
+    model = gd_regressor(Regressor, loss=loss, standardize=standardize, alpha=0.1)
     single = clone(model).fit(X, y)
     double = clone(model).fit(*small)
     assert single.coef_.dtype == single.intercept_.dtype == single.predict(X).dtype == np.float32
@@ -406,7 +412,7 @@ def test_the_input_is_never_written_to(small):
     for array in (start, sample_weight):
         array.flags.writeable = False
     for Regressor in REGRESSORS:
-        explicit(Regressor).fit(X, y, coef_init=start, sample_weight=sample_weight)
+        gd_regressor(Regressor).fit(X, y, coef_init=start, sample_weight=sample_weight)
 
 
 # Contract 7: minima
@@ -465,13 +471,6 @@ def test_penalised_squared_error(standardize, penalty, l1_ratio, peer, alpha, wi
     assert_array_equal(ours.coef_ == 0, theirs.coef_ == 0)
 
 
-def objective(model, X, y, predict=None):
-    """Return the mean loss plus the penalty of a fitted regressor of ours, for any coefficients."""
-    other = model if predict is None else predict
-    p = X @ other.coef_.ravel() + other.intercept_
-    return np.mean(model.loss_.value(p, y)) + model.penalty_.value(other.coef_)
-
-
 PEERS = {
     "squared_error": lambda X, y, alpha: (
         BatchGDRegressor(alpha=alpha),
@@ -522,7 +521,7 @@ def test_the_objective_of_scikit_learns_regressor_is_reached(loss, alpha, wide):
     X, y = wide
     ours, theirs = (model.fit(X, y) for model in PEERS[loss](X, y, alpha))
     rtol = 1e-5 if ours.loss_.has_moreau_envelope() else 1e-8
-    assert_allclose(objective(ours, X, y), objective(ours, X, y, theirs), rtol=rtol)
+    assert_allclose(objective(ours, X, y), objective(ours, X, y, coefficients_of=theirs), rtol=rtol)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
@@ -534,8 +533,8 @@ def test_huber_regressor(alpha, wide):
     # It minimises n sigma + (2 / sigma) sum_i huber(r_i) + alpha w², with sigma among the unknowns.
     sigma = theirs.scale_
     ours = BatchGDRegressor("huber", epsilon=1.35 * sigma, alpha=alpha * sigma / n).fit(X, y)
-    assert_allclose(objective(ours, X, y), objective(ours, X, y, theirs), rtol=1e-7)
-    assert objective(ours, X, y) <= objective(ours, X, y, theirs) * (1 + 1e-12)
+    assert_allclose(objective(ours, X, y), objective(ours, X, y, coefficients_of=theirs), rtol=1e-7)
+    assert objective(ours, X, y) <= objective(ours, X, y, coefficients_of=theirs) * (1 + 1e-12)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -547,7 +546,7 @@ def test_descent_ends_where_no_small_step_helps(loss, penalty, small):
     moved = clone(model).fit(X, y)
     for step in 0.01 * np.random.default_rng(0).normal(size=(100, 4)):
         moved.coef_, moved.intercept_ = model.coef_ + step[:3], model.intercept_ + step[3]
-        assert objective(model, X, y, moved) >= start * (1 - 1e-6)
+        assert objective(model, X, y, coefficients_of=moved) >= start * (1 - 1e-6)
 
 
 def test_defaults_of_sgd_are_scikit_learns():
@@ -590,7 +589,7 @@ def test_the_textbooks_stochastic_loop(small):
     for _ in range(3):
         for row, target in zip(np.column_stack([X, np.ones(20)]), y, strict=True):
             theta = theta - 0.1 * (row @ theta - target) * row
-    model = explicit(SGDRegressor, learning_rate=0.1).fit(X, y)
+    model = gd_regressor(SGDRegressor, learning_rate=0.1).fit(X, y)
     assert_allclose(np.append(model.coef_, model.intercept_), theta, rtol=1e-11)
 
 
@@ -600,10 +599,11 @@ def test_the_textbooks_stochastic_loop(small):
 @pytest.mark.parametrize("optimizer", ELEMENTWISE)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
+@pytest.mark.usefixtures("compile_sampled_pairs")
 def test_standardising_is_descent_on_standardised_columns(Regressor, loss, optimizer, small):
     X, y = small
     center, scale = X.mean(axis=0), X.std(axis=0)
-    model = explicit(Regressor, loss=loss, learning_rate=0.02)
+    model = gd_regressor(Regressor, loss=loss, learning_rate=0.02)
     model.set_params(optimizer=gentle(OPTIMIZERS[optimizer]()))
     before = started(clone(model), (X - center) / scale, y)
     start = {"coef_init": [0.1, -0.2, 0.15] / scale}
@@ -645,7 +645,7 @@ def test_units_and_offsets_do_not_matter(Regressor, change, small):
 def test_a_constant_column_is_ignored(Regressor, constant, small):
     X, y = small
     more = np.column_stack([X, np.full(20, constant)])
-    model = explicit(Regressor, standardize=True, alpha=0.1)
+    model = gd_regressor(Regressor, standardize=True, alpha=0.1)
     with_column, without = clone(model).fit(more, y), clone(model).fit(X, y)
     assert_allclose(with_column.coef_[-1], 0, atol=1e-20)
     assert_allclose(with_column.predict(more), without.predict(X), rtol=1e-10)
@@ -653,9 +653,10 @@ def test_a_constant_column_is_ignored(Regressor, constant, small):
 
 @pytest.mark.parametrize("optimizer", ELEMENTWISE)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
+@pytest.mark.usefixtures("compile_sampled_pairs")
 def test_new_moments_do_not_change_the_function(Regressor, optimizer, small):
     X, y = small
-    model = explicit(
+    model = gd_regressor(
         Regressor, optimizer=optimizer, standardize=True, learning_rate=Constant(eta0=0.05)
     ).fit(X, y)
     before = model.predict(X)
@@ -666,7 +667,7 @@ def test_new_moments_do_not_change_the_function(Regressor, optimizer, small):
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_a_stream_in_any_units_is_learned(Regressor):
     rng = np.random.default_rng(0)
-    model = explicit(Regressor, standardize=True, learning_rate=0.05)
+    model = gd_regressor(Regressor, standardize=True, learning_rate=0.05)
     chunks = {BatchGDRegressor: 200, MiniBatchGDRegressor: 60, SGDRegressor: 30}
     for _ in range(chunks[Regressor]):
         X = rng.normal(size=(20, 3)) * [1, 1000, 0.001] + [100, -3000, 0]
@@ -682,19 +683,19 @@ def test_a_stream_in_any_units_is_learned(Regressor):
 def test_shapes_and_counts(Regressor, small):
     X, y = small
     updates = {BatchGDRegressor: 1, MiniBatchGDRegressor: 4, SGDRegressor: 20}[Regressor]
-    one = explicit(Regressor).fit(X, y)
+    one = gd_regressor(Regressor).fit(X, y)
     assert (one.coef_.shape, one.intercept_.shape, one.predict(X).shape) == ((3,), (1,), (20,))
     assert (one.n_iter_, one.t_, one.n_features_in_) == (3, 1 + 3 * updates, 3)
     one.partial_fit(X, y)
     assert (one.n_iter_, one.t_) == (1, 1 + 4 * updates)
-    column = explicit(Regressor).fit(X, y[:, None])
+    column = gd_regressor(Regressor).fit(X, y[:, None])
     assert (column.coef_.shape, column.intercept_.shape) == ((1, 3), (1,))
     assert column.predict(X).shape == (20, 1)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_what_auto_and_names_stood_for_is_told(Regressor, small):
-    model = explicit(Regressor, loss="huber", epsilon=0.3, penalty="l1", alpha=0.2)
+    model = gd_regressor(Regressor, loss="huber", epsilon=0.3, penalty="l1", alpha=0.2)
     model.set_params(learning_rate="constant", eta0=0.04).fit(*small)
     assert model.loss_ == Huber(0.3)
     assert model.penalty_ == PENALTIES["l1"](0.2)
@@ -708,16 +709,16 @@ def test_what_auto_and_names_stood_for_is_told(Regressor, small):
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_without_an_intercept(Regressor, small):
-    model = explicit(Regressor, fit_intercept=False, standardize=True).fit(*small)
+    model = gd_regressor(Regressor, fit_intercept=False, standardize=True).fit(*small)
     assert_array_equal(model.intercept_, [0])
     assert_allclose(model.predict(np.zeros((1, 3))), [0])
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_warm_start_keeps_weights_only(Regressor, small):
-    warm = explicit(Regressor, optimizer="momentum", warm_start=True).fit(*small)
+    warm = gd_regressor(Regressor, optimizer="momentum", warm_start=True).fit(*small)
     start = {"coef_init": warm.coef_, "intercept_init": warm.intercept_}
-    cold = explicit(Regressor, optimizer="momentum").fit(*small, **start)
+    cold = gd_regressor(Regressor, optimizer="momentum").fit(*small, **start)
     assert_same_model(warm.fit(*small), cold, rtol=1e-13)
     assert warm.t_ == cold.t_
 
@@ -725,14 +726,14 @@ def test_warm_start_keeps_weights_only(Regressor, small):
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_a_start_that_is_given_counts_more_than_warm_start(Regressor, small):
     start = {"coef_init": np.ones(3), "intercept_init": [2.0]}
-    warm = explicit(Regressor, warm_start=True).fit(*small).fit(*small, **start)
-    assert_same_model(warm, explicit(Regressor).fit(*small, **start), rtol=0)
+    warm = gd_regressor(Regressor, warm_start=True).fit(*small).fit(*small, **start)
+    assert_same_model(warm, gd_regressor(Regressor).fit(*small, **start), rtol=0)
 
 
-@pytest.mark.parametrize("Regressor", [MiniBatchGDRegressor, SGDRegressor])
+@pytest.mark.parametrize("Regressor", STOCHASTIC)
 def test_average_is_the_mean_of_the_iterates(Regressor, small):
     X, y = small
-    model = explicit(Regressor, average=3)
+    model = gd_regressor(Regressor, average=3)
     if Regressor is MiniBatchGDRegressor:
         model.set_params(batch_size=20)
     else:
@@ -746,9 +747,9 @@ def test_average_is_the_mean_of_the_iterates(Regressor, small):
     assert_same_model(begun, iterates[1], rtol=0)
 
 
-@pytest.mark.parametrize("Regressor", [MiniBatchGDRegressor, SGDRegressor])
+@pytest.mark.parametrize("Regressor", STOCHASTIC)
 def test_shuffling_is_reproducible_and_fresh_each_epoch(Regressor, small):
-    model = explicit(Regressor, shuffle=True, random_state=0)
+    model = gd_regressor(Regressor, shuffle=True, random_state=0)
     assert_same_model(clone(model).fit(*small), clone(model).fit(*small), rtol=0)
     other = clone(model).set_params(random_state=1).fit(*small)
     assert not np.allclose(other.coef_, model.fit(*small).coef_, rtol=1e-6)
@@ -756,7 +757,7 @@ def test_shuffling_is_reproducible_and_fresh_each_epoch(Regressor, small):
 
 def test_shuffled_orders_do_not_repeat(small):
     X, y = small
-    model = explicit(SGDRegressor, shuffle=True, random_state=42, record="path", max_iter=100)
+    model = gd_regressor(SGDRegressor, shuffle=True, random_state=42, record="path", max_iter=100)
     ends = model.fit(X, y).path_["coef_0"][:: len(y)]
     steps = np.diff(ends[40:])  # it wanders about the minimum
     assert len(np.unique(steps.round(12))) == len(steps)
@@ -765,6 +766,6 @@ def test_shuffled_orders_do_not_repeat(small):
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_lasso_zeros_are_exact(Regressor, small):
     X, y = small
-    model = explicit(Regressor, penalty="l1", alpha=0.3, max_iter=20).fit(X, y)
+    model = gd_regressor(Regressor, penalty="l1", alpha=0.3, max_iter=20).fit(X, y)
     assert np.any(model.coef_ == 0)
-    assert np.any(explicit(Regressor, max_iter=20).fit(X, y).coef_ != 0)
+    assert np.any(gd_regressor(Regressor, max_iter=20).fit(X, y).coef_ != 0)

@@ -8,12 +8,10 @@ from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
-from skgd._utils import numba_support
 from skgd.losses import LOSSES
-from skgd.optimizers import OPTIMIZERS, Momentum
+from skgd.optimizers import Momentum
 from skgd.solvers.descent import _Descent
-
-REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
+from tests.helpers.regressors import ELEMENTWISE, REGRESSORS, STOCHASTIC
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +159,7 @@ def test_an_interrupt_after_the_updates_takes_them_back(Regressor, linear, monke
     assert len(model.history_["epoch"]) == 3
 
 
-@pytest.mark.parametrize("Regressor", [MiniBatchGDRegressor, SGDRegressor])
+@pytest.mark.parametrize("Regressor", STOCHASTIC)
 def test_numpys_booleans_are_booleans(Regressor, linear):
     model = Regressor(average=np.True_, verbose=np.False_, learning_rate=0.01, tol=None, max_iter=2)
     with warnings.catch_warnings():
@@ -177,7 +175,7 @@ def test_steps_that_died_out_are_no_convergence(linear):
     assert not model.converged_
 
 
-@pytest.mark.parametrize("Regressor", [MiniBatchGDRegressor, SGDRegressor])
+@pytest.mark.parametrize("Regressor", STOCHASTIC)
 @pytest.mark.parametrize(
     ("params", "allowed"),
     [
@@ -193,13 +191,10 @@ def test_what_needs_full_batches_is_refused_with_what_is_allowed(
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("optimizer", [n for n, o in OPTIMIZERS.items() if hasattr(o, "update")])
+@pytest.mark.parametrize("optimizer", ELEMENTWISE)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_every_rule_has_an_automatic_rate_that_descends(
-    Regressor, optimizer, loss, linear, monkeypatch
-):
-    # Compiled loops do the same (tests/solvers/compiled), and take minutes to compile.
-    monkeypatch.setattr(numba_support, "has_numba", lambda: False)
+@pytest.mark.usefixtures("on_numpy")
+def test_every_rule_has_an_automatic_rate_that_descends(Regressor, optimizer, loss, linear):
     X, y = linear
     y = np.exp(y / 4) if LOSSES[loss]().inverse_link(0.0) else y  # behind a logarithm
     given = dict(loss=loss, optimizer=optimizer, learning_rate="auto", penalty=None)
@@ -221,6 +216,7 @@ def test_every_rule_has_an_automatic_rate_that_descends(
 
 @pytest.mark.parametrize(("loss", "lipschitz"), [("absolute_error", 1.0), ("huber", 0.1)])
 @pytest.mark.parametrize(("optimizer", "share"), [("nesterov", 0.1), (Momentum(0.5), 0.5)])
+@pytest.mark.usefixtures("on_numpy")
 def test_where_the_slope_is_bounded_the_first_step_is_as_long_as_the_way(
     optimizer, share, loss, lipschitz
 ):

@@ -7,6 +7,7 @@ import sys
 import tracemalloc
 import warnings
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -25,6 +26,8 @@ from skgd.solvers.compiled.solver import LONG, CompiledEpochs
 from skgd.solvers.descent import _Descent
 from skgd.solvers.problem import Problem, State
 from skgd.step_rules import PassiveAggressive1, PassiveAggressive2
+from tests.helpers import regressors
+from tests.helpers.executors import numpy_only
 
 if not numba_support.has_numba():
     pytest.skip("Numba is switched off", allow_module_level=True)
@@ -111,15 +114,12 @@ def arrays_of(state):
     return arrays | dict(zip(state.state_names, state.optimizer_state, strict=True))
 
 
-ELEMENTWISE = [
-    rule()
-    for rule in optimizers.OPTIMIZERS.values()
-    if issubclass(rule, optimizers.ElementwiseOptimizer)
-]
+LOSSES = [loss() for loss in losses.LOSSES.values()]
+ELEMENTWISE = [optimizers.OPTIMIZERS[name]() for name in regressors.ELEMENTWISE]
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
-@pytest.mark.parametrize("loss", [loss() for loss in losses.LOSSES.values()], ids=str)
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
 def test_every_loss(loss, kind):
     for batch_size in (1, 8):
         check_equal(make_task(loss=loss, kind=kind, batch_size=batch_size))
@@ -133,6 +133,29 @@ def test_every_optimizer(optimizer, kind):
             check_equal(
                 make_task(optimizer=optimizer, kind=kind, batch_size=batch_size, l1=l1, average=20)
             )
+
+
+#: Settings that the pairs of loss and optimizer are tested with, in rotation.
+SETTINGS = [
+    dict(kind=kind, batch_size=batch_size, standard=standard, l1=l1, dtype=dtype)
+    for (kind, batch_size), standard, l1, dtype in product(
+        [("dense", 1), ("dense", 8), ("sparse", 8)],
+        [False, True],
+        [0.0, 0.3],
+        [np.float64, np.float32],
+    )
+]
+
+
+@pytest.mark.parametrize("optimizer", ELEMENTWISE, ids=str)
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
+def test_every_pair_of_loss_and_optimizer(loss, optimizer):
+    # Both factors are prime to the number of settings: each loss and each optimizer is tested with
+    # as many different settings as it is in pairs.
+    number = 7 * LOSSES.index(loss) + 5 * ELEMENTWISE.index(optimizer)
+    settings = SETTINGS[number % len(SETTINGS)]
+    tolerance = 1e-10 if settings["dtype"] is np.float64 else 2e-4
+    check_equal(make_task(loss=loss, optimizer=optimizer, **settings), tolerance=tolerance)
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
@@ -298,17 +321,12 @@ def test_orders_of_other_generators_are_numpys():
     np.testing.assert_array_equal(choice.row_orders(ours, 5000)[0], theirs.permutation(5000))
 
 
-def test_both_executors_visit_the_rows_in_the_same_order(monkeypatch):
+def test_both_executors_visit_the_rows_in_the_same_order():
     X = np.random.default_rng(0).normal(size=(5000, 2))
     params = {"max_iter": 2, "tol": None, "random_state": 0}
     compiled = SGDRegressor(**params).fit(X, X[:, 0])
-    monkeypatch.setattr(numba_support, "has_numba", lambda: False)
-    assert_same(compiled, SGDRegressor(**params).fit(X, X[:, 0]))
-
-
-def assert_same(one, other):
-    np.testing.assert_allclose(one.coef_, other.coef_, rtol=1e-10)
-    np.testing.assert_allclose(one.intercept_, other.intercept_, rtol=1e-10)
+    with numpy_only():
+        regressors.assert_same_model(compiled, SGDRegressor(**params).fit(X, X[:, 0]))
 
 
 # Memory
