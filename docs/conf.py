@@ -51,7 +51,7 @@ html_sidebars = {
         "design",
         "getting_started",
         "testing",
-        "user_guide/coming_from_sklearn",
+        "user_guide/differences_from_sklearn",
     )
 }
 
