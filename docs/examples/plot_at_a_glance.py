@@ -65,7 +65,7 @@ curves.set(
     xlabel="epoch",
     ylabel="objective",
     xlim=(0, 6),
-    title="Objective",
+    title="Convergence",
 )
 curves.grid(alpha=0.3)
 curves.legend()
