@@ -143,7 +143,7 @@ class Lion(ElementwiseOptimizer):
     beta1: float = 0.9
     beta2: float = 0.99
     state_names = ("momentum",)
-    default_rate = 1e-4
+    default_rate = 0.001  # as in Keras; the paper recommends a tenth to a third of that of Adam
 
     def __post_init__(self) -> None:
         check_real("beta1", self.beta1, low=0, high=1)

@@ -56,7 +56,8 @@ class ObjectiveSlice:
         self.indices, self.note = select_parameters(model, output_coef, coefs)
         unscaled = FeatureScaling.identity(data.X.shape[1])
         mean_weight = data.total_weight / len(data)
-        objective = model._objective(data, unscaled, model.loss_, model.penalty_, mean_weight)
+        components = model.loss_, model.penalty_
+        objective = model._build_objective(data, unscaled, *components, mean_weight)
         if not objective.quadratic and len(data) > MAX_ROWS:
             rows = np.random.default_rng(0).choice(len(data), MAX_ROWS, replace=False)
             objective = objective.select_rows(np.sort(rows))

@@ -404,15 +404,21 @@ class BaseGDRegressor(
 
     def _objective(self, task):
         """Return the objective of a fit."""
-        scaling, penalty, data = task.fit_state.scaling, task.config.penalty, task.data
+        scaling, config = task.fit_state.scaling, task.config
+        return self._build_objective(
+            task.data, scaling, config.loss, config.penalty, task.mean_weight
+        )
+
+    def _build_objective(self, data, scaling, loss, penalty, mean_weight):
+        """Return the objective of some rows, in scaled parameters."""
         spec = ObjectiveSpec(
             scaling,
             self.fit_intercept,
-            task.config.loss,
+            loss,
             l1=np.append(penalty.l1 / scaling.scale, 0.0).astype(data.dtype),
             l2=np.append(penalty.l2 / scaling.scale**2, 0.0).astype(data.dtype),
         )
-        return build(data, spec, task.mean_weight if self._weights_are_relative else None)
+        return build(data, spec, mean_weight if self._weights_are_relative else None)
 
     def _problem(self, task, objective, batch_size):
         """Return what is minimised, and how."""

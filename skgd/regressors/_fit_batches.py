@@ -100,7 +100,7 @@ class FitsBatches:
         progress = getattr(self, "_batches_progress", None)
         if resume and progress is None:
             raise ValueError(
-                "resume=True needs a interrupted fit_batches, and this estimator has none. "
+                "resume=True needs an interrupted fit_batches, and this estimator has none. "
                 "Load its checkpoint, or set resume=False."
             )
         self._run_batches(source, progress if resume else None, checkpoint)
@@ -251,7 +251,7 @@ def unpacked(batch):
             f"It is {type(batch).__name__}; it must be (X, y) or (X, y, sample_weight)."
         )
     if hasattr(batch[0], "shape") and batch[0].shape[:1] == (0,):
-        raise ValueError("It has no rows. Leave empty blocks out.")
+        raise ValueError("It has no rows. Leave empty batches out.")
     return (*batch, None)[:3]
 
 

@@ -37,7 +37,7 @@ def checked_rows(estimator, X, y, sample_weight, groups, reset, finite=True):
     into memory; what is wrong with single entries of X is then found when they are read.
     """
     if isinstance(X, ChunkedData):
-        vars(estimator).update(X.checked.names)
+        vars(estimator).update(X.to_chunk.names)
         return X
     if is_chunked_input(X):
         check_features(estimator, X, reset)

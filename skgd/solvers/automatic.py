@@ -178,9 +178,10 @@ def curvature_bound(objective):
     Where there is no bound it is twice a difference quotient of the gradient at the best constant
     model. If that is too small, the descent diverges and continues at a lower rate.
     """
-    loss, y = objective.loss, objective.y
+    loss = objective.loss
     if math.isfinite(loss.gradient_lipschitz):
         return loss.gradient_lipschitz
+    y = objective.y
     constant = np.broadcast_to(loss.intercept_only(y, objective.weights), y.shape)
     above = loss.gradient(constant + DIFFERENCE_STEP, y)
     below = loss.gradient(constant - DIFFERENCE_STEP, y)

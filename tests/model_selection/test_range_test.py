@@ -104,7 +104,7 @@ def test_pipeline_transforms_the_data(small):
         ({"rates": []}, "rates must be positive"),
         ({"rates": [0.1, -1]}, "rates must be positive"),
         ({"rates": [0.1, np.inf]}, "rates must be positive"),
-        ({"max_iter": 0}, "max_iter must be an integer"),
+        ({"max_iter": 0}, "max_iter must be an int"),
         ({"rates": [1e6, 1e7]}, "increases even at the smallest"),
         ({"y": np.zeros(20)}, "does not increase at any learning rate"),
         ({"y": np.zeros(7)}, "inconsistent numbers of samples"),
@@ -114,7 +114,10 @@ def test_pipeline_transforms_the_data(small):
             "each step itself: fit it with learning_rate='auto'",
         ),
         ({"estimator": BatchGDRegressor(optimizer=NewtonCG())}, r"got NewtonCG\(\)"),
-        ({"estimator": BatchGDRegressor(alpha=-1)}, "alpha must be"),
+        (
+            {"estimator": BatchGDRegressor(alpha=-1)},
+            "The .alpha. parameter of BatchGDRegressor must be",
+        ),
     ],
 )
 def test_invalid_input_raises_an_error(changes, message, small):

@@ -1,4 +1,4 @@
-"""Several targets at once: each output is its own fit."""
+"""A fit of several outputs equals separate fits of each."""
 
 from functools import partial
 
@@ -26,7 +26,9 @@ def targets(small):
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 @pytest.mark.usefixtures("compile_sampled_pairs")
-def test_each_output_is_its_own_fit(Regressor, loss, penalty, standardize, small, targets, weights):
+def test_multi_output_fit_equals_separate_fits(
+    Regressor, loss, penalty, standardize, small, targets, weights
+):
     X, _ = small
     model = four_epochs(Regressor, loss=loss, penalty=penalty, alpha=0.1, standardize=standardize)
     together = clone(model).fit(X, targets, sample_weight=weights)
@@ -41,7 +43,7 @@ def test_each_output_is_its_own_fit(Regressor, loss, penalty, standardize, small
 
 @pytest.mark.parametrize("optimizer", ELEMENTWISE)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_optimizers_keep_outputs_apart(Regressor, optimizer, small, targets):
+def test_optimizer_state_is_separate_for_each_output(Regressor, optimizer, small, targets):
     X, _ = small
     model = four_epochs(Regressor, optimizer=optimizer, average=5)
     together = clone(model).fit(X, targets)
@@ -50,7 +52,7 @@ def test_optimizers_keep_outputs_apart(Regressor, optimizer, small, targets):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_partial_fit_learns_all_outputs(Regressor, small, targets):
+def test_partial_fit_equals_fit_for_several_outputs(Regressor, small, targets):
     X, _ = small
     model = four_epochs(Regressor, standardize=False, shuffle=False)
     parts = clone(model)
@@ -62,7 +64,7 @@ def test_partial_fit_learns_all_outputs(Regressor, small, targets):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_one_column_keeps_its_shape(Regressor, small):
+def test_single_column_target_keeps_two_dimensions(Regressor, small):
     X, y = small
     model = four_epochs(Regressor).fit(X, y[:, None])
     assert model.coef_.shape == (1, 3)
@@ -71,7 +73,7 @@ def test_one_column_keeps_its_shape(Regressor, small):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_the_history_sums_over_the_outputs(Regressor, small, targets):
+def test_objective_in_the_history_is_the_sum_over_outputs(Regressor, small, targets):
     X, _ = small
     model = four_epochs(Regressor, penalty=None, record="objective").fit(X, targets)
     expected = 0.5 * ((model.predict(X) - targets) ** 2).sum(axis=1).mean()
@@ -79,7 +81,7 @@ def test_the_history_sums_over_the_outputs(Regressor, small, targets):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_the_path_names_the_coefficients_of_every_output(Regressor, small, targets):
+def test_path_has_columns_for_the_coefficients_of_every_output(Regressor, small, targets):
     X, _ = small
     model = four_epochs(Regressor, record="path").fit(X, targets)
     assert model.path_["coef_2_1"][-1] == pytest.approx(model.coef_[2, 1], rel=1e-12)
@@ -96,7 +98,7 @@ def test_early_stopping_scores_all_outputs(Regressor, small, targets):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_automatic_batch_fits_reach_each_outputs_minimum(loss, small, targets):
+def test_automatic_full_batch_fit_reaches_the_minimum_of_each_output(loss, small, targets):
     X, _ = small
     together = BatchGDRegressor(loss=loss).fit(X, targets)
     value = LOSSES[loss]().value

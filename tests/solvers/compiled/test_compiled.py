@@ -35,7 +35,7 @@ if not numba_support.has_numba():
 ARRAYS = ["theta", "mean", "l1_total", "l1_applied"]
 
 
-def make_task(
+def make_problem(
     *,
     loss=None,
     optimizer=None,
@@ -122,7 +122,7 @@ ELEMENTWISE = [optimizers.OPTIMIZERS[name]() for name in regressors.ELEMENTWISE]
 @pytest.mark.parametrize("loss", LOSSES, ids=str)
 def test_every_loss(loss, kind):
     for batch_size in (1, 8):
-        check_equal(make_task(loss=loss, kind=kind, batch_size=batch_size))
+        check_equal(make_problem(loss=loss, kind=kind, batch_size=batch_size))
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
@@ -131,7 +131,9 @@ def test_every_optimizer(optimizer, kind):
     for batch_size in (1, 8):
         for l1 in (0.0, 0.3):
             check_equal(
-                make_task(optimizer=optimizer, kind=kind, batch_size=batch_size, l1=l1, average=20)
+                make_problem(
+                    optimizer=optimizer, kind=kind, batch_size=batch_size, l1=l1, average=20
+                )
             )
 
 
@@ -155,19 +157,19 @@ def test_every_pair_of_loss_and_optimizer(loss, optimizer):
     number = 7 * LOSSES.index(loss) + 5 * ELEMENTWISE.index(optimizer)
     settings = SETTINGS[number % len(SETTINGS)]
     tolerance = 1e-10 if settings["dtype"] is np.float64 else 2e-4
-    check_equal(make_task(loss=loss, optimizer=optimizer, **settings), tolerance=tolerance)
+    check_equal(make_problem(loss=loss, optimizer=optimizer, **settings), tolerance=tolerance)
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
 @pytest.mark.parametrize("batch_size", [1, 8, 50])
 @pytest.mark.parametrize("standard", [False, True])
 @pytest.mark.parametrize("l1", [0.0, 0.3])
-def test_every_manner(kind, batch_size, standard, l1):
+def test_every_setting(kind, batch_size, standard, l1):
     problem = dict(kind=kind, batch_size=batch_size, standard=standard, l1=l1)
-    check_equal(make_task(**problem, weighted=True, average=1), shuffled=False)
-    check_equal(make_task(**problem, n_outputs=3, average=9))
-    check_equal(make_task(**problem, fit_intercept=False, l2=0.0))
-    check_equal(make_task(**problem, l2=1e4))
+    check_equal(make_problem(**problem, weighted=True, average=1), shuffled=False)
+    check_equal(make_problem(**problem, n_outputs=3, average=9))
+    check_equal(make_problem(**problem, fit_intercept=False, l2=0.0))
+    check_equal(make_problem(**problem, l2=1e4))
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse", "long"])
@@ -177,42 +179,42 @@ def test_every_step_rule(rule, kind):
     problem |= {"weighted": True, "average": 20}
     for l1 in (0.0, 0.1):
         for zeros in (False, True):
-            made = make_task(**problem, l1=l1, n_outputs=2)
+            made = make_problem(**problem, l1=l1, n_outputs=2)
             if zeros:  # PA-I passes over such rows
                 X = made.objective.design.X
                 first = slice(X.indptr[0], X.indptr[9]) if kind == "sparse" else slice(9)
                 (X.data if kind == "sparse" else X)[first] = 0
             check_equal(made)
     # under another rule than plain descent, sparse rows are not touched lazily
-    check_equal(make_task(**problem, optimizer=optimizers.Momentum()))
+    check_equal(make_problem(**problem, optimizer=optimizers.Momentum()))
 
 
 @pytest.mark.parametrize("optimizer", ELEMENTWISE, ids=str)
 @pytest.mark.parametrize("l1", [0.0, 0.3])
 def test_long_rows(optimizer, l1):
-    check_equal(make_task(kind="long", optimizer=optimizer, l1=l1, average=20))
+    check_equal(make_problem(kind="long", optimizer=optimizer, l1=l1, average=20))
 
 
 @pytest.mark.parametrize("standard", [False, True])
-def test_every_manner_of_long_rows(standard):
+def test_every_setting_of_long_rows(standard):
     problem = dict(kind="long", standard=standard, loss=losses.Huber())
     check_equal(
-        make_task(**problem, weighted=True, n_outputs=3, fit_intercept=False), shuffled=False
+        make_problem(**problem, weighted=True, n_outputs=3, fit_intercept=False), shuffled=False
     )
-    check_equal(make_task(**problem, l1=0.3, dtype=np.float32), tolerance=2e-4)
+    check_equal(make_problem(**problem, l1=0.3, dtype=np.float32), tolerance=2e-4)
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
 @pytest.mark.parametrize("batch_size", [1, 8])
 def test_single_precision(kind, batch_size):
-    check_equal(make_task(kind=kind, batch_size=batch_size, dtype=np.float32), tolerance=2e-4)
+    check_equal(make_problem(kind=kind, batch_size=batch_size, dtype=np.float32), tolerance=2e-4)
 
 
-def test_diverging_steps_are_clipped_alike():
+def test_gradients_are_clipped_as_in_numpy():
     state = State.initial(np.full(8, 1e13), None)
     landed = []
     for on_divergence in ("go_on", "raise"):  # clipped, free
-        problem = replace(make_task(batch_size=8), on_divergence=on_divergence)
+        problem = replace(make_problem(batch_size=8), on_divergence=on_divergence)
         rates = np.full(problem.updates_per_epoch, 1e-3)
         theirs, _ = choice.numpy_executor(problem)(state, None, rates)
         ours, _ = CompiledEpochs(problem)(state, None, rates)
@@ -221,8 +223,8 @@ def test_diverging_steps_are_clipped_alike():
     assert np.all(landed[0] > landed[1])
 
 
-def test_a_state_is_not_changed():
-    problem = make_task(average=1)
+def test_initial_state_is_not_changed():
+    problem = make_problem(average=1)
     state = State.initial(np.zeros(8), None)
     CompiledEpochs(problem)(state, None, np.full(50, 0.1))
     assert not state.theta.any()
@@ -242,9 +244,9 @@ class Huber(losses.Loss):
         return p - y
 
 
-def test_a_loss_of_ones_own_is_compiled_and_not_mistaken_for_ours():
-    check_equal(make_task(loss=losses.Huber()))
-    check_equal(make_task(loss=Huber()))
+def test_user_loss_with_the_name_of_a_built_in_loss_is_compiled():
+    check_equal(make_problem(loss=losses.Huber()))
+    check_equal(make_problem(loss=Huber()))
 
     @dataclass(frozen=True)
     class Huber2(losses.Loss):
@@ -257,7 +259,7 @@ def test_a_loss_of_ones_own_is_compiled_and_not_mistaken_for_ours():
             return np.sign(p - y)
 
     Huber2.__name__ = Huber2.__qualname__ = "Huber"
-    check_equal(make_task(loss=Huber2()))
+    check_equal(make_problem(loss=Huber2()))
 
 
 @dataclass(frozen=True)
@@ -271,7 +273,7 @@ class Unusual(losses.Loss):
         return np.vectorize(lambda r: float(np.sign(r)))(p - y)
 
 
-def test_a_loss_that_numba_cannot_compile_runs_on_numpy_after_one_warning():
+def test_loss_that_numba_cannot_compile_runs_on_numpy_after_one_warning():
     X = np.random.default_rng(0).normal(size=(30, 2))
     model = MiniBatchGDRegressor(loss=Unusual(), learning_rate=0.1, max_iter=3, tol=None)
     with pytest.warns(RuntimeWarning, match="could not compile Unusual"):
@@ -283,7 +285,7 @@ def test_a_loss_that_numba_cannot_compile_runs_on_numpy_after_one_warning():
     np.testing.assert_allclose(seeded.coef_, same.set_params(random_state=0).fit(X, X[:, 0]).coef_)
 
 
-def test_read_only_and_fortran_ordered_rows(tmp_path):
+def test_memory_layout_of_the_rows_changes_nothing(tmp_path):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 3)), rng.normal(size=40)
     expected = SGDRegressor(random_state=0, max_iter=3, tol=None).fit(X, y).coef_
@@ -305,7 +307,7 @@ def test_read_only_and_fortran_ordered_rows(tmp_path):
 
 
 @pytest.mark.parametrize("drawn", [0, 1])
-def test_rows_are_shuffled_as_numpy_does_and_the_generator_left_alike(drawn):
+def test_shuffles_and_generator_state_equal_numpy(drawn):
     theirs, ours = np.random.default_rng(7), np.random.default_rng(7)
     for rng in (theirs, ours):
         rng.integers(5, size=drawn, dtype=np.uint32)  # half a word is left over
@@ -316,12 +318,12 @@ def test_rows_are_shuffled_as_numpy_does_and_the_generator_left_alike(drawn):
         assert ours.bit_generator.state == theirs.bit_generator.state
 
 
-def test_orders_of_other_generators_are_numpys():
+def test_orders_of_other_generators_equal_numpy():
     ours, theirs = (np.random.Generator(np.random.MT19937(3)) for _ in range(2))
     np.testing.assert_array_equal(choice.row_orders(ours, 5000)[0], theirs.permutation(5000))
 
 
-def test_both_executors_visit_the_rows_in_the_same_order():
+def test_executors_visit_the_rows_in_the_same_order():
     X = np.random.default_rng(0).normal(size=(5000, 2))
     params = {"max_iter": 2, "tol": None, "random_state": 0}
     compiled = SGDRegressor(**params).fit(X, X[:, 0])
@@ -333,7 +335,7 @@ def test_both_executors_visit_the_rows_in_the_same_order():
 
 
 @pytest.mark.parametrize("batch_size", [1, 32])
-def test_a_fit_makes_no_copy_of_the_rows(batch_size):
+def test_fit_does_not_copy_the_rows(batch_size):
     X, y = np.ones((20_000, 100)), np.ones(20_000)
     model = MiniBatchGDRegressor(
         batch_size=batch_size, learning_rate=1e-3, standardize=False, max_iter=2, tol=None
@@ -381,7 +383,7 @@ def package(tmp_path):
     return copy
 
 
-def test_machine_code_is_kept_and_never_stale(package, tmp_path):
+def test_machine_code_is_cached_and_never_stale(package, tmp_path):
     cache = tmp_path / "cache"
     first, hits = run_program(package, cache)
     assert hits == "0"
@@ -405,7 +407,7 @@ def test_machine_code_is_kept_and_never_stale(package, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders without permissions")
-def test_a_fit_works_where_nothing_can_be_written(package, tmp_path):
+def test_fit_works_without_a_writable_cache(package, tmp_path):
     blocked = tmp_path / "file"  # also root cannot make a folder below a file
     blocked.write_text("")
     assert run_program(package, blocked / "cache")[0] == run_program(package, tmp_path / "c")[0]
@@ -425,7 +427,7 @@ COURSES = [
 
 
 @pytest.mark.parametrize("params", COURSES, ids=str)
-def test_epochs_in_one_go_are_those_that_are_looked_at_one_by_one(params, monkeypatch):
+def test_speculative_epochs_equal_single_epochs(params, monkeypatch):
     rng = np.random.default_rng(2)
     X = rng.normal(size=(80, 6))
     y = X @ rng.normal(size=6) + 0.1 * rng.normal(size=80)
@@ -462,7 +464,7 @@ def test_epochs_in_one_go_are_those_that_are_looked_at_one_by_one(params, monkey
         np.testing.assert_array_equal(part, steps[name])
 
 
-def test_an_interrupt_takes_back_all_epochs_of_one_go(monkeypatch):
+def test_interrupt_reverts_all_epochs_of_one_speculative_run(monkeypatch):
     rng = np.random.default_rng(2)
     X, y = rng.normal(size=(80, 6)), rng.normal(size=80)
     remember = _Descent.remember_many

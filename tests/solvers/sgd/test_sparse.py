@@ -98,7 +98,9 @@ def assert_agree(regressor, data, container=sparse.csr_array, **fit_params):
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 @pytest.mark.usefixtures("compile_sampled_pairs")
-def test_sparse_is_dense_for_every_loss_and_penalty(Regressor, loss, standardize, data, factors):
+def test_sparse_equals_dense_for_every_loss_and_penalty(
+    Regressor, loss, standardize, data, factors
+):
     averages = [{}] if Regressor is BatchGDRegressor else [{}, {"average": 20}]
     for penalty, average in product([None, *PENALTIES], averages):
         params = {"loss": loss, "penalty": penalty, "standardize": standardize, **average}
@@ -109,7 +111,7 @@ def test_sparse_is_dense_for_every_loss_and_penalty(Regressor, loss, standardize
 @pytest.mark.parametrize("standardize", [False, True])
 @pytest.mark.parametrize("schedule", TIMED)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_sparse_is_dense_for_every_schedule(Regressor, schedule, standardize, data):
+def test_sparse_equals_dense_for_every_schedule(Regressor, schedule, standardize, data):
     for penalty in ("l2", "elasticnet"):
         rate = (SCHEDULES | STEP_RULES)[schedule]()
         if "eta0" in rate.get_params():
@@ -123,7 +125,7 @@ def test_sparse_is_dense_for_every_schedule(Regressor, schedule, standardize, da
 
 @pytest.mark.parametrize("standardize", [False, True])
 @pytest.mark.parametrize("rule", ["pa1", "pa2"])
-def test_sparse_is_dense_for_passive_aggressive_steps(rule, standardize, data):
+def test_sparse_equals_dense_for_passive_aggressive_steps(rule, standardize, data):
     for penalty, average in product([None, *PENALTIES], [False, 30]):
         params = {"loss": "epsilon_insensitive", "learning_rate": STEP_RULES[rule](eta0=0.1)}
         params |= {"penalty": penalty, "average": average, "standardize": standardize}
@@ -135,7 +137,7 @@ def test_sparse_is_dense_for_passive_aggressive_steps(rule, standardize, data):
 @pytest.mark.parametrize("penalty", [None, *PENALTIES])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_sparse_is_dense_for_every_optimizer(Regressor, optimizer, penalty, data, monkeypatch):
+def test_sparse_equals_dense_for_every_optimizer(Regressor, optimizer, penalty, data, monkeypatch):
     # Conjugate gradients that are cut short amplify rounding; at the end of their way they do not.
     monkeypatch.setattr(newton_cg, "FORCING", 1e-12)
     rule = OPTIMIZERS[optimizer]()
@@ -158,7 +160,7 @@ def test_sparse_is_dense_for_every_optimizer(Regressor, optimizer, penalty, data
 @pytest.mark.parametrize("penalty", [None, *PENALTIES])
 @pytest.mark.parametrize("loss", ["squared_error", "huber"])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_sparse_is_dense_for_several_outputs_with_and_without_intercept(
+def test_sparse_equals_dense_for_several_outputs_with_and_without_intercept(
     Regressor, loss, penalty, data, factors
 ):
     X, y = data
@@ -174,7 +176,7 @@ def test_sparse_is_dense_for_several_outputs_with_and_without_intercept(
 @pytest.mark.parametrize("alpha", [0.02, 3.0, 100.0])
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.01, 0.5, 0.999])
 @pytest.mark.parametrize("Regressor", STOCHASTIC)
-def test_sparse_is_dense_for_weak_and_strong_penalties(Regressor, l1_ratio, alpha, data):
+def test_sparse_equals_dense_for_weak_and_strong_penalties(Regressor, l1_ratio, alpha, data):
     """The strongest decay takes all weights to zero in one update."""
     penalty = PENALTIES["elasticnet"](alpha=alpha, l1_ratio=l1_ratio)
     default = Regressor().alpha
@@ -186,7 +188,7 @@ def test_sparse_is_dense_for_weak_and_strong_penalties(Regressor, l1_ratio, alph
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 @pytest.mark.parametrize("penalty", PENALTIES)
-def test_sparse_stops_where_dense_stops(Regressor, penalty, data):
+def test_sparse_fit_stops_at_the_same_epoch_as_dense_fit(Regressor, penalty, data):
     full = Regressor is BatchGDRegressor
     tol, rate = (1e-2, 0.1) if full else (1e-3, 0.02)
     for standardize in (False, True):
@@ -199,14 +201,14 @@ def test_sparse_stops_where_dense_stops(Regressor, penalty, data):
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile", "poisson"])
-def test_sparse_is_dense_at_automatic_rates(loss, data):
+def test_sparse_equals_dense_at_automatic_rates(loss, data):
     for standardize in (False, True):
         params = {"learning_rate": "auto", "standardize": standardize, "max_iter": 20}
         assert_agree(made(MiniBatchGDRegressor, loss=loss, **params), data)
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile", "poisson"])
-def test_single_sparse_rows_arrive_where_dense_ones_do_at_automatic_rates(loss, data):
+def test_automatic_sgd_reaches_the_same_objective_on_sparse_and_dense_rows(loss, data):
     """Proposals look at sparse rows in batches, which changes the way but not the end."""
     X, y = data
     for standardize in (False, True):
@@ -220,7 +222,7 @@ def test_single_sparse_rows_arrive_where_dense_ones_do_at_automatic_rates(loss, 
 
 @pytest.mark.parametrize("penalty", [None, *PENALTIES])
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "poisson"])
-def test_batches_find_the_same_minimum_on_sparse_rows(loss, penalty, data):
+def test_full_batch_reaches_the_same_minimum_on_sparse_and_dense_rows(loss, penalty, data):
     """Dense rows may be descended on by their second moments, sparse ones are not."""
     X, y = data
     for standardize in (False, True):
@@ -249,7 +251,7 @@ def test_validation_rows_may_be_sparse(Regressor, data):
 
 @pytest.mark.parametrize("container", CONTAINERS, ids=lambda container: container.__name__)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_every_sparse_format_is_taken(Regressor, container, data):
+def test_every_sparse_format_is_accepted(Regressor, container, data):
     assert_agree(made(Regressor), data, container)
 
 
@@ -284,7 +286,7 @@ def wide_indices(X):
 
 @pytest.mark.parametrize("layout", [unsorted, doubled, with_zeros, wide_indices])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_the_layout_of_the_entries_changes_nothing(Regressor, layout, data):
+def test_layout_of_the_entries_changes_nothing(Regressor, layout, data):
     X, _ = data
     S = layout(X)
     parts = [part.copy() for part in (S.data, S.indices, S.indptr)]
@@ -298,7 +300,7 @@ def test_the_layout_of_the_entries_changes_nothing(Regressor, layout, data):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_single_precision_is_kept(Regressor, data):
+def test_float32_is_preserved(Regressor, data):
     X, y = (part.astype(np.float32) for part in data)
     S = sparse.csr_array(X)
     for penalty, standardize in product([None, *PENALTIES], [False, True]):
@@ -312,7 +314,7 @@ def test_single_precision_is_kept(Regressor, data):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_whole_numbers_and_empty_rows(Regressor):
+def test_integer_entries_and_empty_rows(Regressor):
     X = np.array([[1, 0, 2], [0, 0, 0], [3, 0, 0], [0, 0, 4]])
     y = np.array([1, 2, 3, 4])
     assert_agree(made(Regressor), (X, y))
@@ -324,7 +326,7 @@ def test_whole_numbers_and_empty_rows(Regressor):
 @pytest.mark.parametrize("standardize", [False, True])
 @pytest.mark.parametrize("penalty", [None, *PENALTIES])
 @pytest.mark.parametrize("Regressor", STOCHASTIC)
-def test_epochs_one_by_one_are_a_fit(Regressor, penalty, standardize, data):
+def test_epochs_of_fit_equal_calls_of_partial_fit(Regressor, penalty, standardize, data):
     S, y = sparse.csr_array(data[0]), data[1]
     params = {"penalty": penalty, "standardize": standardize, "average": 50, "loss": "huber"}
     whole = made(Regressor, **params).fit(S, y)
@@ -336,7 +338,7 @@ def test_epochs_one_by_one_are_a_fit(Regressor, penalty, standardize, data):
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
-def test_sparse_and_dense_calls_may_alternate_and_coefficients_be_assigned(penalty, data):
+def test_sparse_and_dense_calls_alternate_with_assigned_coefficients(penalty, data):
     X, y = data
     models = [made(SGDRegressor, penalty=penalty) for _ in range(2)]
     for epoch in range(4):
@@ -350,7 +352,7 @@ def test_sparse_and_dense_calls_may_alternate_and_coefficients_be_assigned(penal
 @pytest.mark.parametrize("shuffle", [False])
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "epsilon_insensitive"])
 @pytest.mark.parametrize("penalty", [None, "l2"])
-def test_without_intercept_it_is_scikit_learns_sparse_fit(penalty, loss, shuffle, data):
+def test_without_intercept_the_fit_equals_scikit_learn(penalty, loss, shuffle, data):
     S, y = sparse.csr_matrix(data[0]), data[1]
     params = {"loss": loss, "penalty": penalty, "alpha": 0.01, "shuffle": shuffle}
     params |= {"fit_intercept": False, "tol": None, "max_iter": 20}
@@ -361,7 +363,7 @@ def test_without_intercept_it_is_scikit_learns_sparse_fit(penalty, loss, shuffle
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_sparsified_coefficients_predict_and_fit_on(Regressor, data):
+def test_sparsified_coefficients_predict_and_continue_the_fit(Regressor, data):
     X, y = data
     S = sparse.csr_array(X)
     for targets in (y, y[:, None], np.column_stack([y, -y])):
@@ -398,7 +400,7 @@ def small_only(method, largest):
 
 @pytest.mark.parametrize("standardize", [False, True])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_nothing_is_made_dense(Regressor, standardize, monkeypatch):
+def test_sparse_input_is_never_converted_to_dense(Regressor, standardize, monkeypatch):
     X, y = wide()
 
     for kind, name in product((sparse.csr_array, sparse.csr_matrix), ("toarray", "todense")):
@@ -420,7 +422,9 @@ def test_nothing_is_made_dense(Regressor, standardize, monkeypatch):
 @pytest.mark.parametrize("average", [False, True])
 @pytest.mark.parametrize("Regressor", STOCHASTIC)
 @pytest.mark.usefixtures("on_numpy")
-def test_an_update_touches_its_entries_only(Regressor, average, penalty, standardize, monkeypatch):
+def test_update_allocates_no_array_of_all_features(
+    Regressor, average, penalty, standardize, monkeypatch
+):
     """One update an epoch goes over all features; the others make no array of their size."""
     X, y = wide(n_rows=300, n_features=200_000)
     counts, peaks = [], []
@@ -463,7 +467,7 @@ def test_an_update_touches_its_entries_only(Regressor, average, penalty, standar
     ],
 )
 @pytest.mark.usefixtures("on_numpy")
-def test_updates_may_be_cut_into_any_parts(
+def test_block_sizes_do_not_change_the_updates(
     penalty, alpha, standardize, block, data, factors, monkeypatch
 ):
     """Blocks of rows, stretches between passes over all features, chunks of formed rows."""
@@ -479,7 +483,7 @@ def test_updates_may_be_cut_into_any_parts(
 
 
 @pytest.mark.parametrize(("scale", "epoch"), [(10, 2), (1000, 1)])
-def test_divergence_is_that_of_dense_rows(scale, epoch, data):
+def test_divergence_is_detected_as_on_dense_rows(scale, epoch, data):
     """The greater scale has slopes that are clipped under scikit-learn's schedules."""
     X, y = data[0] * scale, data[1]
     fits = []
@@ -495,7 +499,7 @@ def test_divergence_is_that_of_dense_rows(scale, epoch, data):
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("weighted", [True, False])
 @pytest.mark.parametrize("layout", [sparse.csr_array, sparse.csr_matrix, with_zeros])
-def test_moments_and_products_are_those_of_dense_rows(layout, weighted, fit_intercept, data):
+def test_moments_and_products_equal_those_of_dense_rows(layout, weighted, fit_intercept, data):
     rng = np.random.default_rng(2)
     X, S = data[0], layout(data[0])
     weights = rng.uniform(0.5, 2, size=40) if weighted else None
@@ -522,7 +526,7 @@ def test_moments_and_products_are_those_of_dense_rows(layout, weighted, fit_inte
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("value", [3.0, 0.1, 123456.789])
-def test_a_full_constant_column_has_no_variance_and_rows_of_it_no_length(value, weighted):
+def test_constant_column_without_zeros_has_zero_variance(value, weighted):
     X = sparse.csr_array(np.full((1000, 1), value))
     weights = np.random.default_rng(0).uniform(size=1000) if weighted else None
     moments = FeatureMoments.from_rows(X, weights)

@@ -14,7 +14,7 @@ from skgd.solvers.problem import Problem, State
 from skgd.solvers.sgd import reference, triangular
 
 
-def make_task(*, l2=0.01, weighted=False, n_outputs=1, average=0, fit_intercept=True, d=4):
+def make_problem(*, l2=0.01, weighted=False, n_outputs=1, average=0, fit_intercept=True, d=4):
     """A task of 300 rows, which are no whole blocks."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(300, d)), rng.normal(size=(300, n_outputs))
@@ -42,9 +42,9 @@ def make_task(*, l2=0.01, weighted=False, n_outputs=1, average=0, fit_intercept=
     ],
     ids=str,
 )
-def test_blocks_of_rows_are_rows_one_by_one(l2, manner, shuffled, monkeypatch):
+def test_blocks_equal_single_updates(l2, manner, shuffled, monkeypatch):
     monkeypatch.setattr(triangular, "BLOCKS", 3)  # so that there are several chunks
-    problem = make_task(l2=l2, **manner)
+    problem = make_problem(l2=l2, **manner)
     rng = np.random.default_rng(1)
     theta = rng.normal(size=(*problem.objective.y.shape[1:], len(problem.objective.l2)))
     if not problem.objective.design.fit_intercept:
@@ -64,19 +64,19 @@ def test_blocks_of_rows_are_rows_one_by_one(l2, manner, shuffled, monkeypatch):
         np.testing.assert_allclose(found, getattr(theirs, name), rtol=1e-9, atol=1e-10)
 
 
-def test_chunks_end_where_too_little_of_the_weights_is_left():
+def test_chunks_are_limited_by_the_total_decay():
     assert triangular.blocks_together(4, 0.0) == triangular.BLOCKS
     for loss in (5e-3, 1e-2, 0.1, 0.19):
         blocks = triangular.blocks_together(4, loss)
         left = (1 - loss) ** (triangular.BLOCK * np.array([blocks, blocks + 1]))
         assert left[0] >= triangular.SMALLEST_DECAY > left[1]
     assert triangular.blocks_together(4, 0.2) == triangular.blocks_together(4, 1.5) == 0
-    problem = make_task(l2=3.0)
+    problem = make_problem(l2=3.0)
     assert not triangular.applies(problem, np.full(300, 0.1))
 
 
-def test_residuals_that_would_be_clipped_are_left_to_single_rows():
-    problem = make_task()
+def test_blocks_are_declined_where_gradients_would_be_clipped():
+    problem = make_problem()
     problem.objective.y[7] = 1e13
     state, rates = State.initial(np.zeros(5), None), np.full(300, 0.01)
     assert (
