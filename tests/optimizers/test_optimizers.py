@@ -179,7 +179,7 @@ DEFAULT_RATES = {
     "adam": 0.001,
     "amsgrad": 0.001,
     "adabelief": 0.001,
-    "lion": 1e-4,
+    "lion": 0.001,
 }
 
 
