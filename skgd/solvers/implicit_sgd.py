@@ -19,8 +19,6 @@ P. Toulis, E. M. Airoldi, "Asymptotic and Finite-Sample Properties of Estimators
 Gradients", 2017.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from skgd._utils import numba_support
@@ -89,8 +87,7 @@ class ImplicitSGDSolver(Solver):
                     theta[k], average[k], statistics[k], has_log_link, learning_rates[0],
                 )  # fmt: skip
         dtype = state.theta.dtype
-        state = replace(
-            state,
+        state = state.replace(
             theta=theta.reshape(shape).astype(dtype),
             averaged_theta=average.reshape(shape).astype(dtype),
             reports_average=True,
