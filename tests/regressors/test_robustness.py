@@ -12,6 +12,8 @@ from skgd._utils import numba_support
 from skgd.losses import LOSSES
 from skgd.optimizers import OPTIMIZERS, Momentum
 from skgd.solvers.descent import _Descent
+from skgd.solvers.lookahead import Lookahead
+from skgd.solvers.recorder import Recorder
 
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
 
@@ -132,7 +134,7 @@ def test_an_interrupt_before_the_first_epoch_keeps_the_fitted_model(Regressor, l
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_Descent, "advance", interrupted)
-    monkeypatch.setattr(_Descent, "lookahead", interrupted)
+    monkeypatch.setattr(Lookahead, "count_epochs", interrupted)
     with pytest.raises(KeyboardInterrupt, match="left the model as it was"):
         model.fit(*linear)
     assert_allclose(model.coef_, coef, rtol=0)
@@ -145,14 +147,14 @@ def test_an_interrupt_after_the_updates_takes_them_back(Regressor, linear, monke
     if Regressor is not BatchGDRegressor:
         params["random_state"] = 0
     whole = Regressor(max_iter=2, **params).fit(X, y)
-    remember = _Descent.remember
+    record = Recorder.record
 
-    def interrupted(self, epoch, rate, value):
-        if epoch == 3:
+    def interrupted(self, state, info, n_epochs, learning_rate):
+        if n_epochs == 3:
             raise KeyboardInterrupt
-        return remember(self, epoch, rate, value)
+        return record(self, state, info, n_epochs, learning_rate)
 
-    monkeypatch.setattr(_Descent, "remember", interrupted)
+    monkeypatch.setattr(Recorder, "record", interrupted)
     model = Regressor(max_iter=10, **params)
     with pytest.raises(KeyboardInterrupt, match="after epoch 2"):
         model.fit(X, y)
