@@ -100,7 +100,7 @@ class FitsBatches:
         progress = getattr(self, "_batches_progress", None)
         if resume and progress is None:
             raise ValueError(
-                "resume=True needs a interrupted fit_batches, and this estimator has none. "
+                "resume=True needs an interrupted fit_batches, and this estimator has none. "
                 "Load its checkpoint, or set resume=False."
             )
         self._run_batches(source, progress if resume else None, checkpoint)
