@@ -1,4 +1,4 @@
-"""Value, gradient and curvature of the objective against each other and against optima."""
+"""Value, gradient and curvature of the objective, compared with each other and at optima."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_gradient_is_the_finite_difference_of_the_value(loss, outputs, scale, we
     assert_allclose(problem.evaluate(theta).gradient, difference, rtol=1e-6, atol=1e-8)
 
 
-def test_value_is_the_formula(small):
+def test_value_follows_its_formula(small):
     X, y = small
     weights, theta = np.linspace(0, 2, len(X)), np.array([1.0, -2.0, 0.5, 0.3])
     problem = objective(X, y, weights=weights, l1=0.1, l2=0.4)
@@ -56,14 +56,14 @@ def test_value_is_the_formula(small):
     assert problem.evaluate(theta).value == problem.value(theta)
 
 
-def test_an_intercept_that_is_not_fitted_does_not_move(small):
+def test_an_intercept_that_is_not_fitted_has_no_gradient(small):
     problem = objective(*small, fit_intercept=False)
     assert problem.evaluate(np.ones(4)).gradient[-1] == 0
     assert problem.intercept_only()[-1] == 0
 
 
 @pytest.mark.parametrize("alpha", [0.01, 0.1])
-def test_distance_is_zero_at_the_optimum_of_lasso(alpha, small):
+def test_min_subgradient_norm_is_zero_at_the_optimum_of_lasso(alpha, small):
     X, y = small
     lasso = Lasso(alpha=alpha, tol=1e-14, max_iter=100_000).fit(X, y)
     assert 0 < np.count_nonzero(lasso.coef_) < 3 or alpha == 0.01
@@ -73,7 +73,7 @@ def test_distance_is_zero_at_the_optimum_of_lasso(alpha, small):
     assert problem.min_subgradient_norm(problem.evaluate(optimum + 0.01)) > 1e-3
 
 
-def test_distance_is_zero_at_the_optimum_of_ridge(small):
+def test_min_subgradient_norm_is_zero_at_the_optimum_of_ridge(small):
     X, y = small
     ridge = Ridge(alpha=0.2 * len(X)).fit(X, y)
     problem = objective(X, y, l2=0.2)

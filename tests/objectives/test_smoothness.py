@@ -1,4 +1,4 @@
-"""Curvatures against numpy's eigenvalues, and against all batches there are."""
+"""Curvatures compared with eigenvalues by NumPy, and with all possible batches."""
 
 from itertools import combinations
 

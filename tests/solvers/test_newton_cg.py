@@ -1,4 +1,4 @@
-"""Newton's steps: what they reuse of earlier ones, and where the first one comes from."""
+"""Newton steps: incremental Hessians, and the first step on a subsample."""
 
 from dataclasses import replace
 
@@ -31,39 +31,39 @@ def rng():
     return np.random.default_rng(0)
 
 
-def inner(design):
-    """Return the inner rows."""
+def scaled_rows(design):
+    """Return the scaled rows, with a column for the intercept."""
     rows = (design.X - design.scaling.center) / design.scaling.scale
     return np.column_stack([rows, np.full(len(rows), design.fit_intercept)])
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
-def test_the_sum_of_weighted_gram_is_that_of_all_rows(fit_intercept, design, rng):
+def test_the_weighted_gram_matrix_is_that_of_the_scaled_rows(fit_intercept, design, rng):
     design, factors = replace(design, fit_intercept=fit_intercept), rng.random(3000)
-    rows = inner(design)
+    rows = scaled_rows(design)
     assert_allclose(design.weighted_gram(factors), (factors[:, None] * rows).T @ rows, atol=1e-9)
 
 
 @pytest.mark.parametrize("changed", [0, 300, 2000])
-def test_a_moved_sum_has_the_new_factors_where_they_changed(changed, design, rng):
+def test_an_incremental_hessian_has_the_new_factors_where_they_changed(changed, design, rng):
     factors = 0.5 + rng.random(3000)
     new = factors * (1 + 0.001 * rng.random(3000))
     new[:changed] = 3 * rng.random(changed)
     moved = IncrementalHessian.of(design, factors).update(design, new)
-    exact, rows = IncrementalHessian.of(design, moved.factors).squares, inner(design)
+    exact, rows = IncrementalHessian.of(design, moved.factors).squares, scaled_rows(design)
     assert_allclose(moved.squares, exact, atol=1e-9)
     assert_allclose(moved.squares, (new[:, None] * rows).T @ rows, rtol=0.02, atol=5)
     assert np.abs(moved.factors - new).max() <= 0.02 * max(new.max(), new.mean())
     assert (moved.factors[changed:] == new[changed:]).all() == (changed == 2000)
 
 
-def test_factors_that_fall_by_much_make_a_new_sum(design):
+def test_factors_that_decrease_by_much_are_summed_anew(design):
     moved = IncrementalHessian.of(design, np.ones(3000)).update(design, np.full(3000, 0.05))
     assert (moved.factors == 0.05).all()
 
 
 @pytest.mark.parametrize("loss", [loss for loss in LOSSES if LOSSES[loss].has_hessian()])
-def test_the_first_step_from_a_constant_comes_from_a_sample(loss, rng):
+def test_the_first_step_from_a_constant_model_uses_a_subsample(loss, rng):
     X = rng.normal(size=(9000, 3))
     y = np.exp(X @ [0.3, -0.2, 0.1] + 0.1 * rng.normal(size=9000))
     model = BatchGDRegressor(loss).fit(X, y)
@@ -119,7 +119,7 @@ def test_a_start_that_is_not_constant_takes_no_subsample(rng):
     assert subsample_step(objective, objective.evaluate(np.ones(4))) is None
 
 
-def test_a_median_ends_where_nothing_but_the_rounding_of_kinks_is_left(rng):
+def test_the_absolute_error_converges_to_the_median_regression(rng):
     X = rng.normal(size=(2000, 10))
     y = X @ rng.normal(size=10) + 3 * rng.standard_t(2, 2000)
     model = BatchGDRegressor("absolute_error").fit(X, y)

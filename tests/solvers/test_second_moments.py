@@ -23,7 +23,7 @@ from skgd.step_rules import LineSearch
 
 PENALTIES = {"none": (0.0, 0.0), "l2": (0.0, 0.5), "l1": (0.3, 0.0), "elasticnet": (0.2, 0.4)}
 
-#: Rules that a rate is given to, and those that search for it.
+#: Optimizers with a given rate, and those that search for one.
 RULES = {
     **{name: (rule(), Constant(0.1)) for name, rule in OPTIMIZERS.items() if name != "newton_cg"},
     "cg": (ConjugateGradient(), LineSearch()),
@@ -32,7 +32,7 @@ RULES = {
 
 
 def objective_of(X, y, weights, penalty, standardised):
-    """Return an objective in data's own units or in standardised ones."""
+    """Return an objective on columns in their own units, or standardised."""
     size = X.shape[1] + 1
     scaling = FeatureScaling.identity(size - 1)
     if standardised:
@@ -68,7 +68,9 @@ def iterates(objective, surrogate, rule, steps):
         if not (rule == "cg" and PENALTIES[penalty][0])
     ],
 )
-def test_iterates_on_moments_are_those_on_rows(rule, penalty, outputs, weighted, standardised):
+def test_iterates_on_second_moments_equal_those_on_rows(
+    rule, penalty, outputs, weighted, standardised
+):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 4)) @ rng.normal(size=(4, 4)) / 3 + [1.0, -1.0, 0.5, 0.0]
     y = (X @ rng.normal(size=(4, *outputs))) + rng.normal(size=(60, *outputs)) + 2
@@ -84,7 +86,7 @@ def test_iterates_on_moments_are_those_on_rows(rule, penalty, outputs, weighted,
             assert_allclose(other, one, rtol=1e-9, atol=1e-8)
 
 
-def test_every_rule_of_full_batches_is_tried():
+def test_every_full_batch_optimizer_is_tried():
     tried = {type(optimizer) for optimizer, _ in RULES.values()}
     known = {rule for rule in OPTIMIZERS.values() if issubclass(rule, BatchOptimizer)}
     assert {rule.__name__ for rule in known - tried} <= {"NewtonCG"}  # forms moments itself
@@ -93,7 +95,9 @@ def test_every_rule_of_full_batches_is_tried():
 @pytest.mark.parametrize("outputs", [(), (2,)])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("d", [1, 3, 100])
-def test_moments_are_numpys_whatever_the_parts_and_threads(d, weighted, outputs, monkeypatch):
+def test_second_moments_equal_those_of_numpy_for_any_number_of_threads(
+    d, weighted, outputs, monkeypatch
+):
     rng = np.random.default_rng(d)
     X, y = rng.normal(size=(5001, d)) + 1e3, rng.normal(size=(5001, *outputs))
     weights = rng.integers(1, 4, size=5001) if weighted else None
@@ -115,7 +119,7 @@ def test_moments_are_numpys_whatever_the_parts_and_threads(d, weighted, outputs,
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_rows_are_centred_whatever_their_order_in_memory(order):
+def test_rows_are_centred_in_any_memory_order(order):
     rng = np.random.default_rng(0)
     X, y = np.asarray(rng.normal(size=(2048 + 77, 7)), order=order), rng.normal(size=2125)
     assert_allclose(
@@ -124,7 +128,7 @@ def test_rows_are_centred_whatever_their_order_in_memory(order):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e200])
-def test_threads_say_nothing_of_numbers_out_of_bounds(bad, monkeypatch):
+def test_threads_do_not_warn_of_overflow(bad, monkeypatch):
     monkeypatch.setattr(second_moments, "MANY", 1)
     X, y = np.random.default_rng(0).normal(size=(2000, 3)), np.zeros(2000)
     X[1500, 1] = bad

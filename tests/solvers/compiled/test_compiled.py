@@ -147,7 +147,7 @@ def test_every_optimizer(optimizer, kind):
 @pytest.mark.parametrize("batch_size", [1, 8, 50])
 @pytest.mark.parametrize("standard", [False, True])
 @pytest.mark.parametrize("l1", [0.0, 0.3])
-def test_every_manner(kind, batch_size, standard, l1):
+def test_every_option(kind, batch_size, standard, l1):
     problem = dict(kind=kind, batch_size=batch_size, standard=standard, l1=l1)
     check_equal(make_problem(**problem, weighted=True, average=1), shuffled=False)
     check_equal(make_problem(**problem, n_outputs=3, average=9))
@@ -179,7 +179,7 @@ def test_long_rows(optimizer, l1):
 
 
 @pytest.mark.parametrize("standard", [False, True])
-def test_every_manner_of_long_rows(standard):
+def test_every_option_with_long_rows(standard):
     problem = dict(kind="long", standard=standard, loss=losses.Huber())
     check_equal(
         make_problem(**problem, weighted=True, n_outputs=3, fit_intercept=False), shuffled=False
@@ -216,7 +216,7 @@ def test_a_state_is_not_changed():
 
 @dataclass(frozen=True)
 class Huber(losses.Loss):
-    """Not ours, though it is called so: half the squared error."""
+    """Half the squared error, by the name of a built-in loss."""
 
     epsilon: float = 0.1
 
@@ -246,8 +246,8 @@ def test_a_loss_of_the_user_is_compiled_and_not_mistaken_for_a_built_in_one():
 
 
 @dataclass(frozen=True)
-class Unusual(losses.Loss):
-    """What Numba does not compile."""
+class Uncompilable(losses.Loss):
+    """Absolute error in operations that Numba does not compile."""
 
     def value(self, p, y):
         return np.asarray([*map(abs, np.atleast_1d(p - y))]).reshape(np.shape(p - y))
@@ -258,8 +258,8 @@ class Unusual(losses.Loss):
 
 def test_a_loss_that_numba_cannot_compile_runs_on_numpy_after_one_warning():
     X = np.random.default_rng(0).normal(size=(30, 2))
-    model = MiniBatchGDRegressor(loss=Unusual(), learning_rate=0.1, max_iter=3, tol=None)
-    with pytest.warns(RuntimeWarning, match="could not compile Unusual"):
+    model = MiniBatchGDRegressor(loss=Uncompilable(), learning_rate=0.1, max_iter=3, tol=None)
+    with pytest.warns(RuntimeWarning, match="could not compile Uncompilable"):
         model.fit(X, X[:, 0])
     model.fit(X, X[:, 0])  # warnings are errors: it comes once
     same = MiniBatchGDRegressor(loss="absolute_error", learning_rate=0.1, max_iter=3, tol=None)
@@ -290,7 +290,7 @@ def test_read_only_and_fortran_ordered_rows(tmp_path):
 
 
 @pytest.mark.parametrize("drawn", [0, 1])
-def test_rows_are_shuffled_as_numpy_does_and_the_generator_left_alike(drawn):
+def test_row_orders_and_generator_states_equal_those_of_numpy(drawn):
     theirs, ours = np.random.default_rng(7), np.random.default_rng(7)
     for rng in (theirs, ours):
         rng.integers(5, size=drawn, dtype=np.uint32)  # half a word is left over
@@ -301,7 +301,7 @@ def test_rows_are_shuffled_as_numpy_does_and_the_generator_left_alike(drawn):
         assert ours.bit_generator.state == theirs.bit_generator.state
 
 
-def test_orders_of_other_generators_are_numpys():
+def test_row_orders_of_other_generators_equal_those_of_numpy():
     ours, theirs = (np.random.Generator(np.random.MT19937(3)) for _ in range(2))
     np.testing.assert_array_equal(
         row_order.draw_row_orders(ours, 5000)[0], theirs.permutation(5000)
@@ -366,14 +366,14 @@ def run_program(package, cache, home=None):
 
 @pytest.fixture
 def package(tmp_path):
-    """A copy of the package, whose formulas may be edited."""
+    """Return a copy of the package, whose formulas may be edited."""
     root = os.path.dirname(os.path.dirname(choice.__file__))
     copy = tmp_path / "here"
     shutil.copytree(root, copy / "skgd", ignore=shutil.ignore_patterns("__pycache__"))
     return copy
 
 
-def test_machine_code_is_kept_and_never_stale(package, tmp_path):
+def test_machine_code_is_cached_and_never_stale(package, tmp_path):
     cache = tmp_path / "cache"
     first, hits = run_program(package, cache)
     assert hits == "0"

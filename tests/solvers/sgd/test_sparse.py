@@ -204,8 +204,8 @@ def test_sparse_is_dense_at_automatic_rates(loss, data):
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile", "poisson"])
-def test_single_sparse_rows_arrive_where_dense_ones_do_at_automatic_rates(loss, data):
-    """Proposals look at sparse rows in batches, which changes the way but not the end."""
+def test_single_sparse_rows_reach_the_minimum_of_dense_ones_at_automatic_rates(loss, data):
+    """SVRG epochs visit sparse rows in batches, which changes the iterates, not the minimum."""
     X, y = data
     for standardize in (False, True):
         params = {"learning_rate": "auto", "standardize": standardize, "tol": 1e-9}
@@ -247,7 +247,7 @@ def test_validation_rows_may_be_sparse(Regressor, data):
 
 @pytest.mark.parametrize("container", CONTAINERS, ids=lambda container: container.__name__)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_every_sparse_format_is_taken(Regressor, container, data):
+def test_every_sparse_format_is_accepted(Regressor, container, data):
     assert_agree(made(Regressor), data, container)
 
 
@@ -308,7 +308,7 @@ def test_single_precision_is_kept(Regressor, data):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_whole_numbers_and_empty_rows(Regressor):
+def test_integers_and_empty_rows(Regressor):
     X = np.array([[1, 0, 2], [0, 0, 0], [3, 0, 0], [0, 0, 4]])
     y = np.array([1, 2, 3, 4])
     assert_agree(made(Regressor), (X, y))
@@ -371,11 +371,11 @@ def test_sparsified_coefficients_predict_and_fit_on(Regressor, data):
         assert_array_equal(model.sparsify().partial_fit(S, targets).coef_, further.coef_)
 
 
-# What it costs
+# Memory and time
 
 
 def wide(n_rows=2000, n_features=1_000_000, per_row=5):
-    """Return a matrix that has no place as a dense array, and targets."""
+    """Return a matrix that is too large as a dense array, and targets."""
     rng = np.random.default_rng(0)
     columns = rng.integers(0, n_features, size=n_rows * per_row)
     parts = rng.normal(size=columns.size), columns, np.arange(0, columns.size + 1, per_row)
@@ -443,7 +443,7 @@ def test_an_update_touches_its_entries_only(Regressor, average, penalty, standar
     assert max(peaks) < 200_000  # bytes
 
 
-# What stands behind it
+# Blocks and sums
 
 
 @pytest.mark.parametrize("block", [1, 2, 5, 128])
@@ -458,7 +458,7 @@ def test_an_update_touches_its_entries_only(Regressor, average, penalty, standar
         (None, 0.02, True),
     ],
 )
-def test_updates_may_be_cut_into_any_parts(
+def test_results_do_not_depend_on_the_sizes_of_blocks_and_chunks(
     penalty, alpha, standardize, block, data, factors, monkeypatch
 ):
     """Blocks of rows, stretches between passes over all features, chunks of formed rows."""
@@ -476,7 +476,7 @@ def test_updates_may_be_cut_into_any_parts(
 
 @pytest.mark.parametrize(("scale", "epoch"), [(10, 2), (1000, 1)])
 def test_divergence_is_that_of_dense_rows(scale, epoch, data):
-    """The greater scale has slopes that are clipped under scikit-learn's schedules."""
+    """The greater scale has gradients that are clipped under scikit-learn's schedules."""
     X, y = data[0] * scale, data[1]
     fits = []
     for rows in (X, sparse.csr_array(X)):
@@ -518,7 +518,7 @@ def test_moments_and_products_are_those_of_dense_rows(layout, weighted, fit_inte
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("value", [3.0, 0.1, 123456.789])
-def test_a_full_constant_column_has_no_variance_and_rows_of_it_no_length(value, weighted):
+def test_a_full_constant_column_has_no_variance_and_its_scaled_rows_are_zero(value, weighted):
     X = sparse.csr_array(np.full((1000, 1), value))
     weights = np.random.default_rng(0).uniform(size=1000) if weighted else None
     moments = FeatureMoments.of(X, weights)
