@@ -1,4 +1,4 @@
-"""The coefficients along a descent: which updates are kept, how many, and that they are right."""
+"""The coefficients along a descent: their number, their spacing and their values."""
 
 import pickle
 from dataclasses import dataclass
@@ -121,7 +121,7 @@ def test_the_path_is_in_the_units_of_the_data(Regressor, diabetes):
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 @pytest.mark.parametrize("again", ["partial_fit", "warm_start"])
-def test_further_calls_go_on(Regressor, again, small):
+def test_further_calls_continue_the_trajectory(Regressor, again, small):
     X, y = small
     model = quick(Regressor, warm_start=again == "warm_start").fit(X, y)
     before = model.path_
@@ -140,7 +140,7 @@ def test_further_calls_go_on(Regressor, again, small):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_of_several_outputs(Regressor, small):
+def test_names_of_several_outputs(Regressor, small):
     X, y = small
     model = quick(Regressor).fit(X, np.column_stack([y, 2 * y]))
     names = ["coef_0_0", "coef_0_1", "coef_0_2", "coef_1_0", "coef_1_1", "coef_1_2"]
@@ -151,16 +151,16 @@ def test_of_several_outputs(Regressor, small):
 
 
 @dataclass(frozen=True)
-class Steep(SquaredError):
+class UnderstatedCurvature(SquaredError):
     """Squared error that claims a hundredth of its curvature: its automatic rate is too high."""
 
     gradient_lipschitz = 0.01
     quadratic = False
 
 
-def test_a_descent_that_backs_off_goes_back_on_its_path(small):
+def test_backing_off_removes_points_of_the_trajectory(small):
     X, y = small
-    model = BatchGDRegressor(Steep(), optimizer="gd", record="path").fit(X, y)
+    model = BatchGDRegressor(UnderstatedCurvature(), optimizer="gd", record="path").fit(X, y)
     rates = model.history_["learning_rate"][1:]
     assert rates[-1] < rates[0]
     updates = model.path_["update"]
@@ -193,7 +193,7 @@ def test_without_a_path_the_error_says_how_to_get_one(Regressor, small):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_a_table_and_a_pickle(Regressor, small):
+def test_data_frame_and_pickle(Regressor, small):
     model = quick(Regressor).fit(*small)
     frame = pd.DataFrame(model.path_)
     assert len(frame) == model.t_

@@ -69,7 +69,7 @@ def test_blocks_of_rows_equal_updates_row_by_row(l2, options, shuffled, monkeypa
         np.testing.assert_allclose(array, getattr(theirs, name), rtol=1e-9, atol=1e-10)
 
 
-def test_chunks_end_where_too_little_of_the_weights_is_left():
+def test_the_decay_over_a_chunk_is_bounded():
     assert triangular.blocks_together(4, 0.0) == triangular.BLOCKS
     for loss in (5e-3, 1e-2, 0.1, 0.19):
         blocks = triangular.blocks_together(4, loss)
