@@ -405,7 +405,7 @@ def test_a_gradient_norm_that_halved_continues_from_a_recentred_model(last, prob
     assert_array_equal(here.state.theta, state.theta)
     assert here.state.solver_state == {}
     (criterion_state,) = here.criterion_states
-    assert (criterion_state.best_objective, criterion_state.count) == (np.inf, 0)
+    assert (criterion_state.best_objective, criterion_state.n_epochs) == (np.inf, 0)
 
 
 @pytest.mark.parametrize("last", [1.0, 1.5])
