@@ -118,7 +118,7 @@ def whiten_if_ill_conditioned(estimator, data, config, fit_state, second_moments
         return fit_state, second_moments
     scaling, second_moments = whitened
     theta = fit_state.scaling.reparametrize(fit_state.state.theta, scaling)
-    state = replace(fit_state.state, theta=theta)
+    state = fit_state.state.replace(theta=theta)
     return replace(fit_state, scaling=scaling, state=state), second_moments
 
 
@@ -138,16 +138,14 @@ def resume_fit_state(estimator, data, config):
         coef = check_start_values("coef_", estimator.coef_, last.coef.shape)
         intercept = check_start_values("intercept_", estimator.intercept_, last.coef.shape[:-1])
         theta = scaling.to_scaled(coef, intercept, data.dtype)
-        state = replace(
-            state,
+        state = state.replace(
             theta=theta,
             averaged_theta=theta.copy(),
             solver_state={},
             reference_objective=0.0,
         )
     else:
-        state = replace(
-            state,
+        state = state.replace(
             theta=last.scaling.reparametrize(state.theta, scaling),
             averaged_theta=last.scaling.reparametrize(state.averaged_theta, scaling),
         )
@@ -155,7 +153,7 @@ def resume_fit_state(estimator, data, config):
         # The last rates were accepted on other rows, and a stream may drift: divergence is measured
         # by the objective on these rows.
         solver_state = {} if estimator._full_batch else state.solver_state
-        state = replace(state, solver_state=solver_state, reference_objective=0.0)
+        state = state.replace(solver_state=solver_state, reference_objective=0.0)
     return FitState(
         state,
         scaling,

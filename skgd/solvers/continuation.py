@@ -62,5 +62,5 @@ def run_continuation(stages, state, history, monitor, max_iter):
         has_converged = outcome.reason in (StopReason.CONVERGED, StopReason.PRECISION)
         if stage.is_last or n_epochs >= max_iter or not has_converged:
             break
-        state = replace(outcome.state, criterion_states=())
+        state = outcome.state.replace(criterion_states=())
     return replace(outcome, n_epochs=n_epochs)

@@ -4,7 +4,7 @@ Full-batch, mini-batch and per-sample descent differ in the solver that runs an 
 (:mod:`skgd.solvers.base`); everything around an epoch is here.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -267,7 +267,7 @@ class _Descent:
         multiplier = self.problem.schedule.after_stall(state.lr_multiplier)
         if multiplier is None:
             return False
-        self.here = self.here._replace(state=replace(state, lr_multiplier=multiplier))
+        self.here = self.here._replace(state=state.replace(lr_multiplier=multiplier))
         self.reset_criterion(index)
         return True
 
@@ -297,8 +297,7 @@ class _Descent:
                 if self.problem.on_divergence == "raise":
                     rate, value = self.recorder.last_row["learning_rate"], self.last_objective
                     raise DivergedError(self.problem, n_epochs, rate, self.start.objective, value)
-        state = replace(
-            here.state,
+        state = here.state.replace(
             criterion_states=self.here.criterion_states,
             divergence_count=here.divergence_count,
             reference_objective=self.guard.monitor.reference,
@@ -312,7 +311,7 @@ class _Descent:
     def best_model(self, state):
         """Return a state with the parameters of the best score, averaged or not."""
         best = self.best_state
-        return replace(state, theta=best.theta, averaged_theta=best.model(self.problem.average))
+        return state.replace(theta=best.theta, averaged_theta=best.model(self.problem.average))
 
     def ended_diverged(self, reason):
         """Return whether the objective at the end is far above its start.

@@ -1,6 +1,7 @@
 """Divergence: how it is detected, and what follows from it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class DivergenceMonitor:
     reference: float
     factor: float = 1e3
 
-    @property
+    @cached_property
     def limit(self):
         """The objective above which an epoch counts; at most the largest finite number."""
         return min(self.factor * self.reference, np.finfo(float).max)
@@ -61,6 +62,9 @@ class DivergedError(ValueError):
         super().__init__(epoch, rate, start, value)
         self.problem, self.epoch, self.rate = problem, epoch, rate
         self.start, self.value = start, value
+
+    def __reduce__(self):
+        return type(self), (self.problem, *self.args)
 
 
 class DivergenceGuard:
@@ -132,8 +136,8 @@ class DivergenceGuard:
 
     def back_off(self, multiplier):
         """Return the last safe position, with a lower learning rate than `multiplier` gave."""
-        state = replace(
-            self.safe.state, lr_multiplier=multiplier * LR_BACKOFF_FACTOR, solver_state={}
+        state = self.safe.state.replace(
+            lr_multiplier=multiplier * LR_BACKOFF_FACTOR, solver_state={}
         )
         return self.safe._replace(
             state=state, workspace=self.solver.init(state), divergence_count=0

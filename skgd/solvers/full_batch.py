@@ -1,7 +1,6 @@
 """Full-batch updates: gradient steps, line searches and accelerated proximal steps."""
 
 from abc import abstractmethod
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,16 +73,16 @@ class FullBatchSolver(Solver):
 
     def run_epoch(self, state, workspace, learning_rates, order=None):
         """Make one update."""
-        theta, state, rate = self.step(state, workspace, learning_rates[0])
+        theta, rate, changes = self.step(state, workspace, learning_rates[0])
         dtype = workspace.point.theta.dtype
         point = workspace.surrogate.evaluate(theta.astype(dtype, copy=False))
         workspace = workspace._replace(point=point)
-        state = replace(state, theta=point.theta, t=state.t + 1)
+        state = state.replace(theta=point.theta, t=state.t + 1, **changes)
         return state, workspace, self.info(workspace, rate)
 
     @abstractmethod
     def step(self, state, workspace, rate):
-        """Return the parameters after an update, the state with what it changed, and the rate.
+        """Return the parameters after an update, its rate, and other changes of the state by name.
 
         Parameters
         ----------
@@ -114,7 +113,7 @@ class FullBatchSolver(Solver):
             return Verification(True, state, workspace, norm)
         verified = VerifiedPoint(norm, state, point)
         workspace = FullBatchWorkspace(model.recentre(point), point, verified)
-        return Verification(False, replace(state, solver_state={}), workspace, norm)
+        return Verification(False, state.replace(solver_state={}), workspace, norm)
 
 
 class GradientDescent(FullBatchSolver):
@@ -129,7 +128,7 @@ class GradientDescent(FullBatchSolver):
             point.gradient - excess * point.theta, state.optimizer_state, rate, state.t
         )
         theta = penalties.soft_threshold(point.theta + step, coordinate_rate * model.l1)
-        return theta, replace(state, optimizer_state=optimizer_state), rate
+        return theta, rate, {"optimizer_state": optimizer_state}
 
 
 class LineSearchDescent(FullBatchSolver):
@@ -149,7 +148,7 @@ class LineSearchDescent(FullBatchSolver):
                     point.theta, point.gradient, saved.get("optimizer", ())
                 )
             theta, rate, last_rate = line_step(model, rule, point, direction, last_rate)
-        return theta, replace(state, solver_state=saved | {"rate": last_rate}), rate
+        return theta, rate, {"solver_state": saved | {"rate": last_rate}}
 
 
 class AcceleratedDescent(FullBatchSolver):
@@ -169,4 +168,4 @@ class AcceleratedDescent(FullBatchSolver):
         theta, saved["optimizer"] = self.problem.optimizer.extrapolate(
             point.theta, proximal_point, saved.get("optimizer", ())
         )
-        return theta, replace(state, solver_state=saved), rate
+        return theta, rate, {"solver_state": saved}

@@ -1,7 +1,5 @@
 """Newton's method, whose quadratic models are minimised by conjugate gradients."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from skgd.objectives import QuadraticModel, largest_curvature
@@ -38,13 +36,13 @@ class NewtonCGSolver(FullBatchSolver):
         else:
             point, rate = result
         workspace = workspace._replace(point=point)
-        state = replace(state, theta=point.theta, t=state.t + 1)
+        state = state.replace(theta=point.theta, t=state.t + 1)
         return state, workspace, self.info(workspace, rate)
 
     def step(self, state, workspace, rate):
         """Return the parameters after a step, for callers that evaluate the objective there."""
         point, rate, _ = newton_step(self.problem.objective, workspace.point, workspace.hessians)
-        return point.theta, state, rate
+        return point.theta, rate, {}
 
 
 def subsample_step(objective, point):

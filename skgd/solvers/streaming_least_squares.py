@@ -34,8 +34,7 @@ class StreamingLeastSquares(Solver):
         whole = replace(objective, l1=objective.l1 * factor, l2=objective.l2 * factor)
         model = QuadraticModel.from_second_moments(whole, moments)
         theta = descend_on_model(model, state.theta).astype(state.theta.dtype, copy=False)
-        after = replace(
-            state,
+        after = state.replace(
             theta=theta,
             averaged_theta=theta,
             solver_state={"second_moments": moments},

@@ -10,7 +10,6 @@ stochastic updates contribute little, as on nearly collinear columns, the subspa
 those of conjugate gradients.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -125,7 +124,7 @@ class SVRGSolver(Solver):
         values = np.array([part.point.value for part in workspace])
         theta = np.stack([part.point.theta for part in workspace]).reshape(state.theta.shape)
         t = state.t + self.problem.updates_per_epoch
-        state = replace(state, theta=theta, averaged_theta=theta, t=t)
+        state = state.replace(theta=theta, averaged_theta=theta, t=t)
         return state, workspace, EpochInfo(float(values.sum()), output_objectives=values)
 
 
