@@ -11,6 +11,7 @@ from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.losses import LOSSES
 from skgd.optimizers import Momentum
 from skgd.solvers.descent import _Descent
+from skgd.solvers.recorder import Recorder
 from tests.helpers.regressors import ELEMENTWISE, REGRESSORS, STOCHASTIC, build
 
 
@@ -128,7 +129,7 @@ def test_interrupt_before_the_first_epoch_keeps_the_fitted_model(Regressor, line
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_Descent, "advance", interrupted)
-    monkeypatch.setattr(_Descent, "lookahead", interrupted)
+    monkeypatch.setattr(_Descent, "run_speculative_epochs", interrupted)
     with pytest.raises(KeyboardInterrupt, match="left the model as it was"):
         model.fit(*linear)
     assert_allclose(model.coef_, coef, rtol=0)
@@ -140,14 +141,14 @@ def test_interrupt_before_an_epoch_is_recorded_reverts_it(Regressor, linear, mon
     params = {"learning_rate": 0.01, "tol": None, "standardize": True, "record": "objective"}
     params["random_state"] = 0
     whole = build(Regressor, max_iter=2, **params).fit(X, y)
-    remember = _Descent.remember
+    record = Recorder.record
 
-    def interrupted(self, epoch, rate, value):
+    def interrupted(self, state, info, epoch, rate):
         if epoch == 3:
             raise KeyboardInterrupt
-        return remember(self, epoch, rate, value)
+        return record(self, state, info, epoch, rate)
 
-    monkeypatch.setattr(_Descent, "remember", interrupted)
+    monkeypatch.setattr(Recorder, "record", interrupted)
     model = build(Regressor, max_iter=10, **params)
     with pytest.raises(KeyboardInterrupt, match="after epoch 2"):
         model.fit(X, y)
