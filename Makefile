@@ -9,8 +9,7 @@ VENV := .venv
 OLDEST := .venv-oldest
 WHEEL := .venv-wheel
 BIN := $(VENV)/bin
-# pip lists the packages that it installs, with progress bars on a terminal; not in CI.
-PIP_INSTALL := -m pip $(if $(CI),--quiet --quiet )install
+PIP_INSTALL := -m pip --quiet --quiet install
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -115,26 +114,24 @@ $(VENV)/created:
 	@$(call require,$(PYTHON),>=,PYTHON)
 	@echo "Creating $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip --quiet install --upgrade pip
+	@$(BIN)/python $(PIP_INSTALL) --upgrade pip
 	@touch $@
 
 $(OLDEST)/created:
 	@$(call require,$(PYTHON_OLDEST),==,PYTHON_OLDEST)
 	@echo "Creating $(OLDEST) (once)"
 	@$(PYTHON_OLDEST) -m venv $(OLDEST)
-	@$(OLDEST)/bin/python -m pip --quiet install --upgrade pip
+	@$(OLDEST)/bin/python $(PIP_INSTALL) --upgrade pip
 	@touch $@
 
 $(VENV)/installed-lint: pyproject.toml $(VENV)/created
 	@echo "Installing the linters (once)"
-	@$(BIN)/python $(PIP_INSTALL) --group lint
-	@touch $@
+	$(call install,$(BIN)/python,--group lint)
 
 # installed-EXTRA: an editable installation of skgd with an extra of pyproject.toml.
 $(VENV)/installed-%: pyproject.toml setup.cfg $(VENV)/created
 	@echo "Installing skgd[$*] (once)"
-	@$(BIN)/python $(PIP_INSTALL) --editable ".[$*]"
-	@touch $@
+	$(call install,$(BIN)/python,--editable ".[$*]")
 
 $(OLDEST)/installed-test: pyproject.toml setup.cfg $(OLDEST)/created
 	@echo "Installing skgd[test] with its oldest dependencies (once)"
@@ -144,8 +141,14 @@ $(OLDEST)/installed-test: pyproject.toml setup.cfg $(OLDEST)/created
 	  > $(OLDEST)/bounds.txt
 	@sed 's/>=/==/' $(OLDEST)/bounds.txt > $(OLDEST)/constraints.txt
 	@echo 'pyarrow<22' >> $(OLDEST)/constraints.txt  # later versions need NumPy 2 but do not declare it
-	@$(OLDEST)/bin/python $(PIP_INSTALL) --constraint $(OLDEST)/constraints.txt --editable ".[test]"
-	@touch $@
+	$(call install,$(OLDEST)/bin/python,--constraint $(OLDEST)/constraints.txt --editable ".[test]")
+
+# $(call install,INTERPRETER,ARGUMENTS): install with a line per package, except in CI, and create $@.
+define install
+@rm -f $@; { $(1) -m pip install $(2) 2> $@.log && touch $@; } | \
+  $(if $(CI),cat > /dev/null,grep --line-buffered -Eo "^(Collecting|Processing) [^ ]+|^Installing .*packages"); \
+  test -e $@ || { cat $@.log; exit 1; }
+endef
 
 # $(call require,INTERPRETER,COMPARISON,VARIABLE): stop unless the interpreter is Python $(MIN_PYTHON).
 define require
