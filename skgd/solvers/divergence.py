@@ -63,6 +63,9 @@ class DivergedError(ValueError):
         self.problem, self.epoch, self.rate = problem, epoch, rate
         self.start, self.value = start, value
 
+    def __reduce__(self):
+        return type(self), (self.problem, *self.args)
+
 
 class DivergenceGuard:
     """Decides what follows from a divergence: an error, a lower rate, or nothing.

@@ -82,9 +82,10 @@ class ImplicitSGDSolver(Solver):
             rows = dense_rows(objective.design, chunk)
             for k in range(len(theta)):
                 targets = np.ascontiguousarray(y[chunk, k])
+                output = theta[k], average[k], statistics[k]
                 total += self.learn_rows(
-                    objective.loss, rows, targets, weights[chunk], *penalty,
-                    theta[k], average[k], statistics[k], has_log_link, learning_rates[0],
+                    objective.loss, rows, targets, weights[chunk], penalty, output, has_log_link,
+                    learning_rates[0],
                 )  # fmt: skip
         dtype = state.theta.dtype
         state = state.replace(
@@ -119,11 +120,13 @@ def dense_rows(design, chunk):
 def make_row_loop(value, gradient):
     """Return the loop over rows, made of two functions of loss, prediction and target.
 
-    The loop changes `theta`, `average` and `stats` of one output, and returns the sum of the
+    The loop takes the l1 and l2 strengths as `penalty`; and as `output` the parameters, their
+    average and the running statistics of one output, which it changes. It returns the sum of the
     objectives before the updates.
     """
 
-    def learn_rows(loss, rows, y, weights, l1, l2, theta, average, stats, has_log_link, multiplier):
+    def learn_rows(loss, rows, y, weights, penalty, output, has_log_link, multiplier):
+        (l1, l2), (theta, average, stats) = penalty, output
         total, size = 0.0, len(theta)
         for i in range(len(rows)):
             x, target = rows[i], y[i]

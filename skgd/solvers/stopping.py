@@ -69,6 +69,8 @@ class StoppingCriterion(ABC):
 
     #: Whether a descent on a quadratic model has to confirm the criterion on the data.
     needs_verification = False
+    #: Whether a later call that continues the descent continues with the state, too.
+    is_resumed = True
 
     @abstractmethod
     def init(self):
@@ -276,6 +278,7 @@ class GradientNorm(StoppingCriterion):
     patience: int = 20
 
     needs_verification = True
+    is_resumed = False
 
     def init(self):
         """Return the state before the first update."""
@@ -346,7 +349,10 @@ class StoppingCriteria:
     def init(self, saved=()):
         """Return the states of the criteria: those of an earlier call, where they fit."""
         states = tuple(criterion.init() for criterion in self.criteria)
-        return saved if [*map(type, saved)] == [*map(type, states)] else states
+        if [*map(type, saved)] != [*map(type, states)]:
+            return states
+        triples = zip(self.criteria, saved, states, strict=True)
+        return tuple(old if criterion.is_resumed else new for criterion, old, new in triples)
 
     def update(self, states, measurement):
         """Return the states after an epoch."""

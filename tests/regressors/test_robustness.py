@@ -11,6 +11,7 @@ from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.losses import LOSSES
 from skgd.optimizers import Momentum
 from skgd.solvers.descent import _Descent
+from skgd.solvers.lookahead import Lookahead
 from skgd.solvers.recorder import Recorder
 from tests.helpers.regressors import ELEMENTWISE, REGRESSORS, STOCHASTIC, build
 
@@ -129,7 +130,7 @@ def test_interrupt_before_the_first_epoch_keeps_the_fitted_model(Regressor, line
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_Descent, "advance", interrupted)
-    monkeypatch.setattr(_Descent, "run_speculative_epochs", interrupted)
+    monkeypatch.setattr(Lookahead, "count_epochs", interrupted)
     with pytest.raises(KeyboardInterrupt, match="left the model as it was"):
         model.fit(*linear)
     assert_allclose(model.coef_, coef, rtol=0)
@@ -143,10 +144,10 @@ def test_interrupt_before_an_epoch_is_recorded_reverts_it(Regressor, linear, mon
     whole = build(Regressor, max_iter=2, **params).fit(X, y)
     record = Recorder.record
 
-    def interrupted(self, state, info, epoch, rate):
-        if epoch == 3:
+    def interrupted(self, state, info, n_epochs, learning_rate):
+        if n_epochs == 3:
             raise KeyboardInterrupt
-        return record(self, state, info, epoch, rate)
+        return record(self, state, info, n_epochs, learning_rate)
 
     monkeypatch.setattr(Recorder, "record", interrupted)
     model = build(Regressor, max_iter=10, **params)

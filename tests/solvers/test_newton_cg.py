@@ -13,7 +13,11 @@ from skgd.data.scaling import FeatureScaling
 from skgd.losses import LOSSES, Huber
 from skgd.objectives import Objective
 from skgd.objectives.incremental_hessian import IncrementalHessian
-from skgd.solvers.newton_cg import Newton
+from skgd.optimizers import NewtonCG
+from skgd.solvers.newton_cg import NewtonCGSolver, subsample_step
+from skgd.solvers.problem import Problem
+from skgd.solvers.state import State
+from skgd.step_rules import LineSearch
 
 
 @pytest.fixture
@@ -72,7 +76,7 @@ def test_the_first_step_from_a_constant_comes_from_a_sample(loss, rng):
     assert_allclose(model.coef_, slow.coef_, rtol=1e-5)
 
 
-def test_a_sample_that_misleads_is_not_followed(rng):
+def test_a_misleading_subsample_is_rejected(rng):
     X = rng.normal(size=(9000, 3))
     y = X @ [1.0, 2.0, 3.0]
     left_out = np.setdiff1d(np.arange(9000), np.random.default_rng(0).choice(9000, 1000, False))
@@ -80,12 +84,16 @@ def test_a_sample_that_misleads_is_not_followed(rng):
     objective = Objective(
         Design(X, FeatureScaling.identity(3), True), y, None, Huber(1.0), np.zeros(4), np.zeros(4)
     )
-    newton, start = Newton(objective), objective.evaluate(objective.intercept_only())
-    assert newton.leap(start) is None
-    assert newton.step(start)[0].value < start.value
+    start = objective.evaluate(objective.intercept_only())
+    assert subsample_step(objective, start) is None
+    problem = Problem(objective, NewtonCG(), LineSearch(), None, 1, 1, surrogate=objective)
+    solver, state = NewtonCGSolver(problem), State.initial(start.theta, rng)
+    _, workspace, info = solver.run_epoch(state, solver.init(state), np.ones(1))
+    assert workspace.point.value == info.objective < start.value
+    assert workspace.hessians is not None
 
 
-def test_there_is_no_sample_of_few_rows_and_none_beside_a_start(rng):
+def test_few_rows_have_no_subsample(rng):
     X = rng.normal(size=(7000, 3))
     objective = Objective(
         Design(X, FeatureScaling.identity(3), True),
@@ -96,7 +104,21 @@ def test_there_is_no_sample_of_few_rows_and_none_beside_a_start(rng):
         np.zeros(4),
     )
     assert objective.random_subsample(20) is None
-    assert Newton(objective).leap(objective.evaluate(np.ones(4))) is None
+    assert subsample_step(objective, objective.evaluate(objective.intercept_only())) is None
+
+
+def test_a_start_that_is_not_constant_takes_no_subsample(rng):
+    X = rng.normal(size=(9000, 3))
+    objective = Objective(
+        Design(X, FeatureScaling.identity(3), True),
+        X[:, 0],
+        None,
+        Huber(),
+        np.zeros(4),
+        np.zeros(4),
+    )
+    assert objective.random_subsample(20) is not None
+    assert subsample_step(objective, objective.evaluate(np.ones(4))) is None
 
 
 def test_a_median_ends_where_nothing_but_the_rounding_of_kinks_is_left(rng):

@@ -16,8 +16,9 @@ from skgd.losses import SquaredError
 from skgd.objectives import Objective, QuadraticModel
 from skgd.optimizers import GD, OPTIMIZERS, BatchOptimizer, ConjugateGradient
 from skgd.schedules import Constant
-from skgd.solvers.full_batch import run_update
-from skgd.solvers.problem import Problem, State
+from skgd.solvers.choice import choose_solver
+from skgd.solvers.problem import Problem
+from skgd.solvers.state import State
 from skgd.step_rules import LineSearch
 
 PENALTIES = {"none": (0.0, 0.0), "l2": (0.0, 0.5), "l1": (0.3, 0.0), "elasticnet": (0.2, 0.4)}
@@ -40,18 +41,20 @@ def objective_of(X, y, weights, penalty, standardised):
     return Objective(Design(X, scaling, True), y, weights, SquaredError(), l1, l2)
 
 
-def iterates(objective, model, rule, steps):
-    """Return the parameters after each step."""
+def iterates(objective, surrogate, rule, steps):
+    """Return parameters, value and gradient after each step of the chosen solver."""
     optimizer, schedule = rule
-    problem = Problem(objective, optimizer, schedule, None, steps, steps, model=model)
-    # Not at the best constant, where Adam's kin take the sign of an intercept's gradient of zero.
+    problem = Problem(objective, optimizer, schedule, None, steps, steps, surrogate=surrogate)
+    # Not at the best constant, where Adam and related rules take the sign of a zero gradient.
     state = State.initial(objective.intercept_only() + 0.3, np.random.default_rng(0))
     state = state.for_optimizer(optimizer)
-    point, found = model.evaluate(state.theta), []
+    solver = choose_solver(problem)
+    workspace, results = solver.init(state), []
     for _ in range(steps):
-        state, point, _ = run_update(problem, state, point, 0.1)
-        found.append((state.theta, point.value, point.gradient))
-    return found
+        state, workspace, info = solver.run_epoch(state, workspace, np.array([0.1]))
+        assert info.objective == workspace.point.value
+        results.append((state.theta, workspace.point.value, workspace.point.gradient))
+    return results
 
 
 @pytest.mark.parametrize("standardised", [True, False])

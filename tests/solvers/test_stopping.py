@@ -1,4 +1,4 @@
-"""How fits end: converged, stopped early, out of epochs, or exploded; and what they say then."""
+"""How fits end: converged, stopped early, out of epochs or diverged; and their messages."""
 
 import re
 import warnings
@@ -17,7 +17,8 @@ from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.losses import LOSSES, SquaredError
 from skgd.optimizers import GD, OPTIMIZERS, ElementwiseOptimizer, Momentum, Nesterov
 from skgd.schedules import Constant
-from skgd.solvers.stopping import DivergenceMonitor, GradientNorm, NoImprovement, StopReason
+from skgd.solvers.divergence import DivergenceMonitor
+from skgd.solvers.stopping import GradientNorm, Measurement, NoImprovement, StopReason
 
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
 STABLE = [rule() for rule in OPTIMIZERS.values() if issubclass(rule, ElementwiseOptimizer)]
@@ -139,7 +140,7 @@ def test_other_rates_of_sgd_raise(rate, small):
 @pytest.mark.parametrize("standardize", [True, False])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_automatic_rates_never_explode(Regressor, loss, standardize, small):
+def test_automatic_rates_never_diverge(Regressor, loss, standardize, small):
     X, y = small
     model = Regressor(loss, learning_rate="auto", penalty=None, max_iter=10, tol=None)
     model.set_params(standardize=standardize, record="objective")
@@ -162,7 +163,7 @@ class Flattered(SquaredError):
     quadratic = False
 
 
-def test_an_automatic_rate_that_explodes_backs_off_and_goes_on(small):
+def test_an_automatic_rate_that_diverges_is_lowered(small):
     model = BatchGDRegressor(Flattered(), optimizer="gd", penalty=None).fit(*small)
     assert_allclose(model.coef_, BatchGDRegressor(penalty=None).fit(*small).coef_, rtol=1e-6)
     rates = model.history_["learning_rate"][1:]
@@ -330,7 +331,16 @@ def test_after_an_early_stop_partial_fit_goes_on_from_the_best(Regressor):
     assert_allclose(model.coef_, start.coef_, rtol=1e-12)
 
 
-# The tests by themselves
+# The criteria by themselves
+
+
+def reasons_of(criterion, measurements):
+    """Return the reason to stop after each of some epochs."""
+    state, reasons = criterion.init(), []
+    for measurement in measurements:
+        state = criterion.update(state, measurement)
+        reasons.append(criterion.reason(state))
+    return reasons
 
 
 @pytest.mark.parametrize(
@@ -342,40 +352,45 @@ def test_after_an_early_stop_partial_fit_goes_on_from_the_best(Regressor):
         (True, [1e-9, 4e-10, 3.9e-10, 3.8e-10], [0, 0, 0, 1]),
     ],
 )
-def test_plateau(relative, values, verdicts):
-    tol = 0.5
+def test_no_improvement(relative, values, verdicts):
     patience = 1 if verdicts == [0, 0, 1, 1] else 2
-    plateau = NoImprovement(tol=tol, patience=patience, relative=relative)
-    found = []
-    for value in values:
-        found.append(int(plateau.stalled(value)))
-    assert found == verdicts
+    criterion = NoImprovement(tol=0.5, patience=patience, relative=relative)
+    expected = [StopReason.CONVERGED if verdict else None for verdict in verdicts]
+    assert reasons_of(criterion, [Measurement(value) for value in values]) == expected
+    # A score should increase where an objective should decrease.
+    scored = NoImprovement(0.5, patience, relative, monitor="validation_score")
+    expected = [StopReason.EARLY_STOPPING if verdict else None for verdict in verdicts]
+    scores = [Measurement(np.nan, validation_score=-value) for value in values]
+    assert reasons_of(scored, scores) == expected
 
 
-def test_plateau_takes_numbers_that_are_none_for_progress():
-    plateau = NoImprovement(tol=0.1, patience=1)
-    assert not plateau.stalled(np.nan)
+def test_an_objective_of_nan_counts_as_an_improvement():
+    criterion = NoImprovement(tol=0.1, patience=1)
+    assert reasons_of(criterion, [Measurement(np.nan)]) == [None]
 
 
-def test_gradient_test():
-    test = GradientNorm(tol=1e-3, reference=10.0)
-    eps = np.finfo(float).eps
-    assert test.verdict(5.0, 1.0, eps) is None
-    assert test.verdict(4.0, 0.01, eps) is StopReason.CONVERGED
+def test_gradient_norm():
+    criterion = GradientNorm(tol=1e-3, reference=10.0)
+    measurements = [Measurement(5.0, gradient_norm=1.0), Measurement(4.0, gradient_norm=0.01)]
+    assert reasons_of(criterion, measurements) == [None, StopReason.CONVERGED]
     flat = GradientNorm(tol=0, reference=10.0, patience=3)
-    verdicts = [flat.verdict(1.0, 1e-9, eps) for _ in range(5)]
-    assert verdicts == [None, None, None, StopReason.PRECISION, StopReason.PRECISION]
+    reasons = reasons_of(flat, [Measurement(1.0, gradient_norm=1e-9)] * 5)
+    assert reasons == [None, None, None, StopReason.PRECISION, StopReason.PRECISION]
 
 
-def test_explosion_is_noticed_at_the_second_epoch_or_at_once():
-    explosion = DivergenceMonitor(reference=2.0)
-    assert [explosion.noticed(v) for v in (2001, 1999, 2001, 2001)] == [False, False, False, True]
-    assert DivergenceMonitor(reference=2.0).noticed(np.inf)
-    assert DivergenceMonitor(reference=2.0).noticed(np.nan)
+def test_divergence_is_detected_at_the_second_epoch_or_at_once():
+    monitor = DivergenceMonitor(reference=2.0)
+    count, verdicts = 0, []
+    for objective in (2001, 1999, 2001, 2001):
+        count = monitor.count(count, objective)
+        verdicts.append(monitor.is_diverged(count))
+    assert verdicts == [False, False, False, True]
+    assert monitor.is_diverged(monitor.count(0, np.inf))
+    assert monitor.is_diverged(monitor.count(0, np.nan))
 
 
 @pytest.mark.parametrize("reason", StopReason)
-def test_success_is_having_nothing_left_to_gain(reason):
+def test_success_means_that_no_improvement_was_to_be_expected(reason):
     assert reason.is_success == (reason in ("converged", "precision", "early_stopping"))
 
 

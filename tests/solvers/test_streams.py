@@ -11,8 +11,8 @@ from sklearn.linear_model import ElasticNet, LinearRegression, Ridge
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd._utils.numba_support import has_numba
 from skgd.losses import LOSSES, Huber
-from skgd.optimizers import ImplicitSGD
-from skgd.solvers.implicit_sgd import walker
+from skgd.optimizers import Implicit
+from skgd.solvers.implicit_sgd import make_row_loop
 
 
 def regressors(**params):
@@ -125,7 +125,7 @@ def test_other_losses_are_learned_row_by_row(loss, kind):
     span = component.value(np.median(y), y).mean()
     for model in regressors(loss=component):
         learn(model, X, y, passes=5)
-        assert isinstance(model.optimizer_, ImplicitSGD)
+        assert isinstance(model.optimizer_, Implicit)
         excess = (
             component.value(model.predict(X), y).mean() - component.value(best.predict(X), y).mean()
         )
@@ -141,16 +141,16 @@ def test_outliers_do_no_harm_to_a_robust_stream():
 
 
 @pytest.mark.skipif(not has_numba(), reason="Numba is not there")
-def test_the_compiled_walk_is_the_python_walk():
-    from skgd.solvers.compiled.implicit_sgd import walk
+def test_the_compiled_row_loop_equals_the_python_loop():
+    from skgd.solvers.compiled.implicit_sgd import learn_rows
 
-    rng = np.random.default_rng(0)
-    loss, found = Huber(0.5), []
-    for step in (walk, walker(Huber.value, Huber.gradient)):
-        theta, mean, notes = np.zeros(4), np.zeros(4), np.zeros(8)
+    loss, results = Huber(0.5), []
+    for loop in (learn_rows, make_row_loop(Huber.value, Huber.gradient)):
+        theta, average, statistics = np.zeros(4), np.zeros(4), np.zeros(8)
         rng = np.random.default_rng(0)
         rows, y, weights = rng.standard_normal((64, 4)), rng.standard_normal(64), rng.random(64)
         strengths = np.array([0.1, 0, 0, 0]), np.array([0.1, 0.1, 0, 0])
-        total = step(loss, rows, y, weights, *strengths, theta, mean, notes, False, 1.0)
-        found.append(np.concatenate([[total], theta, mean, notes]))
-    assert_allclose(*found, rtol=1e-10)
+        arrays = theta, average, statistics
+        total = loop(loss, rows, y, weights, strengths, arrays, False, 1.0)
+        results.append(np.concatenate([[total], *arrays]))
+    assert_allclose(*results, rtol=1e-10)

@@ -218,5 +218,5 @@ def test_weights_count_as_repetitions(small, weights):
 def test_a_fit_that_is_cut_short_tells_what_is_left():
     X, y = hostile("correlated")
     for model in regressors(max_iter=3):
-        with pytest.warns(Warning, match="is expected to fall by about"):
+        with pytest.warns(Warning, match="is expected to decrease by about"):
             model.fit(X, y)

@@ -1,4 +1,4 @@
-"""Compiled loops do what NumPy does, for every piece and every kind of rows."""
+"""Compiled loops do what NumPy does, for every component and every kind of rows."""
 
 import os
 import shutil
@@ -21,10 +21,12 @@ from skgd.data.design import Design
 from skgd.data.scaling import FeatureScaling
 from skgd.objectives import Objective
 from skgd.schedules import Constant
-from skgd.solvers import choice
-from skgd.solvers.compiled.solver import LONG, CompiledEpochs
-from skgd.solvers.descent import _Descent
-from skgd.solvers.problem import Problem, State
+from skgd.solvers import choice, row_order
+from skgd.solvers.compiled.solver import LONG, CompiledSGD
+from skgd.solvers.lookahead import Lookahead
+from skgd.solvers.problem import Problem
+from skgd.solvers.recorder import Recorder
+from skgd.solvers.state import State
 from skgd.step_rules import PassiveAggressive1, PassiveAggressive2
 from tests.helpers import regressors
 from tests.helpers.executors import numpy_only
@@ -32,7 +34,7 @@ from tests.helpers.executors import numpy_only
 if not numba_support.has_numba():
     pytest.skip("Numba is switched off", allow_module_level=True)
 
-ARRAYS = ["theta", "mean", "l1_total", "l1_applied"]
+ARRAYS = ["theta", "averaged_theta", "l1_total", "l1_applied"]
 
 
 def make_problem(
@@ -51,7 +53,7 @@ def make_problem(
     dtype=np.float64,
     schedule=None,
 ):
-    """A task of 50 rows and 7 columns, or 70 for long rows; some of the entries are zero."""
+    """Return a problem of 50 rows and 7 columns, or 70 for long rows, with zeros among them."""
     rng = np.random.default_rng(0)
     d = LONG + 6 if kind == "long" else 7
     X = rng.normal(size=(50, d)) * (rng.random((50, d)) < 0.6) / np.sqrt(d / 7)
@@ -84,21 +86,25 @@ def make_problem(
 
 
 def check_equal(problem, tolerance=1e-10, shuffled=True):
-    """Two epochs lead both executors to the same state and the same objective."""
+    """Check that two epochs give the same states and objectives on NumPy and on Numba."""
     rng = np.random.default_rng(1)
     shape = (*problem.objective.y.shape[1:], problem.objective.l2.size)
     start = rng.normal(size=shape).astype(problem.objective.y.dtype) * 0.1
     if not problem.objective.design.fit_intercept:
         start[..., -1] = 0
     states = [State.initial(start.copy(), None).for_optimizer(problem.optimizer) for _ in range(2)]
-    runs = choice.numpy_executor(problem), CompiledEpochs(problem)
+    solvers = choice.numpy_sgd(problem), CompiledSGD(problem)
     for epoch in range(2):
         order = rng.permutation(50) if shuffled else None
         rates = 0.02 / (1 + epoch + np.arange(problem.updates_per_epoch)) ** 0.3
-        with np.errstate(all="ignore"):  # as the engine runs them
-            results = [run(state, order, rates) for run, state in zip(runs, states, strict=True)]
-        states = [state for state, _ in results]
-        np.testing.assert_allclose(results[0][1], results[1][1], rtol=tolerance)
+        with np.errstate(all="ignore"):  # as the descent loop runs them
+            results = [
+                solver.run_epoch(state, None, rates, order)
+                for solver, state in zip(solvers, states, strict=True)
+            ]
+        states = [state for state, _, _ in results]
+        objectives = [info.objective for _, _, info in results]
+        np.testing.assert_allclose(*objectives, rtol=tolerance)
         assert states[0].t == states[1].t
         theirs, ours = map(arrays_of, states)
         for (name, numpy_array), compiled_array in zip(theirs.items(), ours.values(), strict=True):
@@ -109,7 +115,7 @@ def check_equal(problem, tolerance=1e-10, shuffled=True):
 
 
 def arrays_of(state):
-    """Return the arrays of a state by their names, the optimizer's among them."""
+    """Return the arrays of a state by their names, the optimizer's included."""
     arrays = {name: getattr(state, name) for name in ARRAYS}
     return arrays | dict(zip(state.state_names, state.optimizer_state, strict=True))
 
@@ -213,11 +219,11 @@ def test_single_precision(kind, batch_size):
 def test_gradients_are_clipped_as_in_numpy():
     state = State.initial(np.full(8, 1e13), None)
     landed = []
-    for on_divergence in ("go_on", "raise"):  # clipped, free
+    for on_divergence in ("continue", "raise"):  # clipped, free
         problem = replace(make_problem(batch_size=8), on_divergence=on_divergence)
         rates = np.full(problem.updates_per_epoch, 1e-3)
-        theirs, _ = choice.numpy_executor(problem)(state, None, rates)
-        ours, _ = CompiledEpochs(problem)(state, None, rates)
+        theirs, _, _ = choice.numpy_sgd(problem).run_epoch(state, None, rates)
+        ours, _, _ = CompiledSGD(problem).run_epoch(state, None, rates)
         np.testing.assert_allclose(ours.theta, theirs.theta, rtol=1e-10)
         landed.append(ours.theta)
     assert np.all(landed[0] > landed[1])
@@ -226,9 +232,9 @@ def test_gradients_are_clipped_as_in_numpy():
 def test_initial_state_is_not_changed():
     problem = make_problem(average=1)
     state = State.initial(np.zeros(8), None)
-    CompiledEpochs(problem)(state, None, np.full(50, 0.1))
+    CompiledSGD(problem).run_epoch(state, None, np.full(50, 0.1))
     assert not state.theta.any()
-    assert not state.mean.any()
+    assert not state.averaged_theta.any()
 
 
 @dataclass(frozen=True)
@@ -244,7 +250,7 @@ class Huber(losses.Loss):
         return p - y
 
 
-def test_user_loss_with_the_name_of_a_built_in_loss_is_compiled():
+def test_a_loss_of_the_user_is_compiled_and_not_mistaken_for_a_built_in_one():
     check_equal(make_problem(loss=losses.Huber()))
     check_equal(make_problem(loss=Huber()))
 
@@ -311,19 +317,21 @@ def test_shuffles_and_generator_state_equal_numpy(drawn):
     theirs, ours = np.random.default_rng(7), np.random.default_rng(7)
     for rng in (theirs, ours):
         rng.integers(5, size=drawn, dtype=np.uint32)  # half a word is left over
-    for n_rows in (choice.MIN_COMPILED_SHUFFLE, 5000, 70_001):
+    for n_rows in (row_order.MIN_COMPILED_SHUFFLE, 5000, 70_001):
         np.testing.assert_array_equal(
-            choice.row_orders(ours, n_rows)[0], theirs.permutation(n_rows)
+            row_order.draw_row_orders(ours, n_rows)[0], theirs.permutation(n_rows)
         )
         assert ours.bit_generator.state == theirs.bit_generator.state
 
 
 def test_orders_of_other_generators_equal_numpy():
     ours, theirs = (np.random.Generator(np.random.MT19937(3)) for _ in range(2))
-    np.testing.assert_array_equal(choice.row_orders(ours, 5000)[0], theirs.permutation(5000))
+    np.testing.assert_array_equal(
+        row_order.draw_row_orders(ours, 5000)[0], theirs.permutation(5000)
+    )
 
 
-def test_executors_visit_the_rows_in_the_same_order():
+def test_numpy_and_numba_visit_the_rows_in_the_same_order(monkeypatch):
     X = np.random.default_rng(0).normal(size=(5000, 2))
     params = {"max_iter": 2, "tol": None, "random_state": 0}
     compiled = SGDRegressor(**params).fit(X, X[:, 0])
@@ -413,20 +421,20 @@ def test_fit_works_without_a_writable_cache(package, tmp_path):
     assert run_program(package, blocked / "cache")[0] == run_program(package, tmp_path / "c")[0]
 
 
-# Epochs in one go
+# Speculative epochs
 
-COURSES = [
+SETTINGS = [
     {},
     {"tol": None, "max_iter": 70},
     {"tol": 1e-2, "shuffle": False},
     {"learning_rate": "adaptive", "eta0": 0.02},
-    {"learning_rate": "constant", "eta0": 0.3},  # diverges, and is taken back
+    {"learning_rate": "constant", "eta0": 0.3},  # diverges, and is backed off from
     {"penalty": "l1", "alpha": 0.05, "average": 30},
     {"optimizer": "adam", "eta0": 0.05, "record": None},
 ]
 
 
-@pytest.mark.parametrize("params", COURSES, ids=str)
+@pytest.mark.parametrize("params", SETTINGS, ids=str)
 def test_speculative_epochs_equal_single_epochs(params, monkeypatch):
     rng = np.random.default_rng(2)
     X = rng.normal(size=(80, 6))
@@ -442,39 +450,39 @@ def test_speculative_epochs_equal_single_epochs(params, monkeypatch):
                 return str(diverged), None
         return model, {name: part for name, part in model.history_.items() if name != "time"}
 
-    several, course = fitted()
-    goes, together = [], _Descent.lookahead
+    several, columns = fitted()
+    counts, count_epochs = [], Lookahead.count_epochs
 
-    def none_together(*args):
-        goes.append(together(*args))
+    def one_by_one(*args):
+        counts.append(count_epochs(*args))
         return 0
 
-    monkeypatch.setattr(_Descent, "lookahead", none_together)
-    single, steps = fitted()
-    assert max(goes) > 1
-    if course is None:
+    monkeypatch.setattr(Lookahead, "count_epochs", one_by_one)
+    single, single_columns = fitted()
+    assert max(counts) > 1
+    if columns is None:
         assert several == single
         return
     np.testing.assert_array_equal(several.coef_, single.coef_)
     assert (several.stop_reason_, several.n_iter_, several.t_) == (
         single.stop_reason_, single.n_iter_, single.t_,
     )  # fmt: skip
-    assert list(course) == list(steps)
-    for name, part in course.items():
-        np.testing.assert_array_equal(part, steps[name])
+    assert list(columns) == list(single_columns)
+    for name, column in columns.items():
+        np.testing.assert_array_equal(column, single_columns[name])
 
 
-def test_interrupt_reverts_all_epochs_of_one_speculative_run(monkeypatch):
+def test_an_interrupt_discards_all_epochs_of_one_speculative_call(monkeypatch):
     rng = np.random.default_rng(2)
     X, y = rng.normal(size=(80, 6)), rng.normal(size=80)
-    remember = _Descent.remember_many
+    record_together = Recorder.record_together
 
-    def interrupted(self, before, *args):
-        if before:
+    def interrupted(self, trace, n_before, *args):
+        if n_before:
             raise KeyboardInterrupt
-        return remember(self, before, *args)
+        return record_together(self, trace, n_before, *args)
 
-    monkeypatch.setattr(_Descent, "remember_many", interrupted)
+    monkeypatch.setattr(Recorder, "record_together", interrupted)
     model = SGDRegressor(random_state=0, tol=None, max_iter=500)
     with pytest.raises(KeyboardInterrupt, match="stored the model"):
         model.fit(X, y)

@@ -67,21 +67,23 @@ made = partial(
 )
 
 
+def arrays_of(state):
+    """Return the arrays of a state, the optimizer's included."""
+    parameters = state.theta, state.averaged_theta, state.l1_total, state.l1_applied
+    return *parameters, *state.optimizer_state
+
+
 def assert_same_fit(dense, sparse_, tol=1e-9):
-    """Compare models, what they carry on, and how they came about."""
+    """Compare two models, their descent states and their histories."""
     scale = max(1, np.abs(dense.coef_).max(), np.abs(dense.intercept_).max())
     assert_allclose(sparse_.coef_, dense.coef_, rtol=0, atol=tol * scale)
     assert_allclose(sparse_.intercept_, dense.intercept_, rtol=0, atol=tol * scale)
     assert (sparse_.n_iter_, sparse_.t_) == (dense.n_iter_, dense.t_)
     assert sparse_.coef_.dtype == dense.coef_.dtype
     one, other = dense._fit_state.state, sparse_._fit_state.state
-    names = ("theta", "mean", "l1_total", "l1_applied")
-    ours, theirs = (
-        [*(getattr(state, name) for name in names), *state.optimizer_state]
-        for state in (other, one)
-    )
-    for mine, expected in zip(ours, theirs, strict=True):
-        assert_allclose(mine, expected, rtol=tol, atol=tol * max(1, np.abs(expected).max()))
+    assert other.state_names == one.state_names
+    for ours, theirs in zip(arrays_of(other), arrays_of(one), strict=True):
+        assert_allclose(ours, theirs, rtol=tol, atol=tol * max(1, np.abs(theirs).max()))
     for name, column in dense.history_.items():
         if name != "time":
             assert_allclose(sparse_.history_[name], column, rtol=1e-8, atol=tol)
