@@ -32,7 +32,7 @@ test: $(VENV)/installed-test  ## Run the tests and every documented example
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 # Compiling takes minutes: `make test` compiles every component, and the oldest Numba some of them.
-OLDEST_COMPILED ?= user_loss or cached or writable or single_precision
+OLDEST_COMPILED ?= loss_of_the_user or cached or writable or single_precision
 
 test-oldest: $(OLDEST)/installed-test  ## Run the tests with the oldest supported versions, first without Numba
 	@$(OLDEST)/bin/python -c "import platform, numpy, sklearn; print('Python', \
