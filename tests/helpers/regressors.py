@@ -13,6 +13,7 @@ from skgd import (
     optimizers,
     penalties,
     schedules,
+    step_rules,
 )
 
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
@@ -28,12 +29,13 @@ ELEMENTWISE = [
 #: Every public component that has defaults, beside the parameter that takes it.
 COMPONENTS = [
     (parameter, component())
-    for parameter, module in {
-        "loss": losses,
-        "penalty": penalties,
-        "learning_rate": schedules,
-        "optimizer": optimizers,
-    }.items()
+    for parameter, module in [
+        ("loss", losses),
+        ("penalty", penalties),
+        ("learning_rate", schedules),
+        ("learning_rate", step_rules),
+        ("optimizer", optimizers),
+    ]
     for component in map(vars(module).get, module.__all__)
     if all(field.default is not dataclasses.MISSING for field in dataclasses.fields(component))
 ]
