@@ -1,4 +1,4 @@
-"""A rule that learns how a function bends from the way its gradient has changed."""
+"""Quasi-Newton directions, from the changes of the gradient."""
 
 from typing import Any, NamedTuple
 
@@ -18,20 +18,20 @@ class LBFGS(Optimizer):
         \left(I - \frac{s y^\top}{s^\top y}\right) H \left(I - \frac{y s^\top}{s^\top y}\right)
         + \frac{s s^\top}{s^\top y}
 
-    for each of the last `pairs` steps s and changes y of the gradient, oldest first, from :math:`H
-    = (s^\top y / y^\top y) I` of the last. H is never formed: two loops over the pairs apply it. It
-    is for functions (:func:`skgd.minimize`), in double precision.
+    for each of the last `pairs` steps s and changes y of the gradient, oldest first, starting from
+    :math:`H = (s^\top y / y^\top y) I` of the last pair. H is never formed: the two-loop recursion
+    applies it. It is for functions (:func:`skgd.minimize`), in double precision.
 
     Parameters
     ----------
     pairs : int, default=5
-        Steps to remember. More of them need fewer evaluations of the function, and more arithmetic
-        for each: about four operations on vectors a pair.
+        Number of steps to keep. A larger number needs fewer evaluations of the function and more
+        arithmetic for each, about four vector operations a pair.
 
     Raises
     ------
     InvalidParameterError
-        If `pairs` is no integer of at least 1.
+        If `pairs` is not an integer of at least 1.
 
     References
     ----------
@@ -101,7 +101,7 @@ class LBFGSState(NamedTuple):
 
 
 def two_loop_recursion(gradient, pairs, scale):
-    """Return -H g: from the newest pair to the oldest, the first H, and back."""
+    """Return -H g by two loops over the pairs, from the newest to the oldest and back."""
     direction, size = -gradient, gradient.size
     coefficients = []
     for step, change, curvature in reversed(pairs):

@@ -21,7 +21,7 @@ from skgd.data.scaling import FeatureScaling
 from skgd.objectives import Objective
 from skgd.schedules import Constant, PassiveAggressive1, PassiveAggressive2
 from skgd.solvers import choice
-from skgd.solvers.compiled.solver import LONG, CompiledEpochs
+from skgd.solvers.compiled.solver import MIN_LONG_ROW, CompiledEpochs
 from skgd.solvers.descent import _Descent
 from skgd.solvers.problem import Problem, State
 
@@ -49,7 +49,7 @@ def make_task(
 ):
     """A task of 50 rows and 7 columns, or 70 for long rows; some of the entries are zero."""
     rng = np.random.default_rng(0)
-    d = LONG + 6 if kind == "long" else 7
+    d = MIN_LONG_ROW + 6 if kind == "long" else 7
     X = rng.normal(size=(50, d)) * (rng.random((50, d)) < 0.6) / np.sqrt(d / 7)
     y = rng.gamma(2.0, size=(50, n_outputs) if n_outputs else 50)
     center, scale = np.zeros(d), np.ones(d)
