@@ -1,6 +1,6 @@
 """Gradient-descent regressors in scikit-learn's manner: batch, mini-batch and stochastic."""
 
-from skgd import losses, optimizers, penalties, schedules
+from skgd import losses, optimizers, penalties, schedules, step_rules
 from skgd._utils.versions import show_versions
 from skgd.callbacks import EarlyStopping
 from skgd.minimization import approx_gradient, check_gradient, maximize, minimize
@@ -34,4 +34,5 @@ __all__ = [
     "penalties",
     "schedules",
     "show_versions",
+    "step_rules",
 ]

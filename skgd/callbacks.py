@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from skgd._utils.validation import check_integer, check_real, refuse
+from skgd._utils.validation import check_integer, check_real, raise_invalid
 from skgd.solvers.history import column
 from skgd.solvers.stopping import NoImprovement
 
@@ -52,7 +52,7 @@ class EarlyStopping:
         tol: float = 1e-4,
     ) -> None:
         if not (isinstance(monitor, str) or callable(monitor)):
-            refuse("monitor", monitor, "a column of history_, or a function of the model")
+            raise_invalid("monitor", monitor, "a column of history_, or a function of the model")
         check_integer("patience", patience, low=1)
         check_real("tol", tol, low=0)
         self.monitor, self.patience, self.tol = monitor, patience, tol

@@ -1,1 +1,1 @@
-"""Helpers of every package: components, validation, threads, versions."""
+"""Shared helpers: component base classes, parameter validation, threads and versions."""

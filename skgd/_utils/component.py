@@ -1,29 +1,29 @@
-"""What losses, penalties, schedules and optimizers share.
+"""Base class of losses, penalties, schedules and optimizers.
 
-A piece is an immutable object that holds a few numbers. It is a frozen dataclass, so that equality,
-hash, repr and pickle come free, and it speaks enough of scikit-learn's parameter protocol for
-``clone``, ``get_params`` and a grid over ``learning_rate__eta0`` to work on it.
+A component is an immutable object that holds a few parameters. It is a frozen dataclass that
+compares, hashes and prints by its parameters, and it implements the part of scikit-learn's
+parameter protocol that ``clone``, ``get_params`` and a search over ``learning_rate__eta0`` need.
 """
 
 import dataclasses
 import inspect
 from typing import Any, Self, dataclass_transform
 
-from skgd._utils.validation import InvalidParameterError, nearest, refuse
+from skgd._utils.validation import InvalidParameterError, raise_invalid, suggest_closest
 
 
 @dataclass_transform(frozen_default=True)
 def component(cls):
-    """Make a class a frozen dataclass that takes equality, hash and repr from :class:`Component`.
+    """Make a class a frozen dataclass with the equality, hash and repr of :class:`Component`.
 
-    What a plain ``dataclass(frozen=True)`` would generate does the same, but compiling it for some
-    forty classes takes a noticeable part of the import.
+    A plain ``dataclass(frozen=True)`` generates methods that do the same, but compiling them for
+    some forty classes takes a noticeable part of the import time.
     """
     return dataclasses.dataclass(cls, frozen=True, eq=False, repr=False)
 
 
 class Component:
-    """Base of all pieces; subclasses are frozen dataclasses."""
+    """Base class of all components; subclasses are frozen dataclasses."""
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
@@ -38,73 +38,96 @@ class Component:
         return f"{type(self).__qualname__}({params})"
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the piece's parameters by name, as scikit-learn's estimators do.
+        """Return the parameters by name, as scikit-learn's estimators do.
 
         Parameters
         ----------
         deep : bool, default=True
-            Ignored: pieces have no nested parameters.
+            Ignored; parameters of nested components are not listed.
 
         Returns
         -------
         dict
+            Parameter values by name.
         """
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
 
     def replace(self, **changes: Any) -> Self:
-        """Return a copy of the piece with some parameters changed; the piece itself stays.
+        """Return a copy with some parameters changed; the component itself is not modified.
 
         Parameters
         ----------
         **changes
-            New values by parameter name; ``part__parameter`` reaches into a piece held by this one.
+            New values by parameter name; ``name__parameter`` sets a parameter of the component
+            that is stored in the parameter ``name``.
 
         Returns
         -------
-        Piece
+        Component
             A new object of the same class.
         """
-        known = self.get_params()
-        for name in [name for name in changes if "__" in name]:
-            part, _, inner = name.partition("__")
-            if isinstance(known.get(part), Component):
-                held = changes.get(part, known[part])
-                changes[part] = held.replace(**{inner: changes.pop(name)})
+        params = self.get_params()
+        for key in [key for key in changes if "__" in key]:
+            name, _, nested_key = key.partition("__")
+            if isinstance(params.get(name), Component):
+                nested = changes.get(name, params[name])
+                changes[name] = nested.replace(**{nested_key: changes.pop(key)})
         for name in changes:
-            if name not in known:
-                listing = ", ".join(known) or "none"
+            if name not in params:
+                listing = ", ".join(params) or "none"
                 raise InvalidParameterError(
-                    f"{type(self).__name__} has no parameter {name!r}; it has: {listing}. "
-                    + nearest(name, list(known))
+                    f"{type(self).__name__} has no parameter {name!r}. Its parameters are: "
+                    f"{listing}. {suggest_closest(name, list(params))}"
                 )
         return dataclasses.replace(self, **changes)  # type: ignore[type-var]
 
     def __sklearn_clone__(self):
-        return self  # immutable, so that a clone may share it
+        return self  # immutable, so clones can share it
 
 
-def resolve_component(parameter, value, registry, base, **flat):
-    """Turn a registered name or a piece into a piece.
+def resolve_component(parameter, value, registry, base, *, alternatives="", **flat_params):
+    """Return the component that a parameter value stands for.
 
-    A piece wins as it is; the flat parameters feed only the class that a name stands for.
+    Parameters
+    ----------
+    parameter : str
+        Name of the parameter, for error messages.
+    value : str or Component
+        A name in `registry`, or a component, which is returned unchanged.
+    registry : dict of str to type
+        Component classes by name.
+    base : type
+        Base class of the components.
+    alternatives : str, default=""
+        Other values that the parameter accepts, for error messages.
+    **flat_params
+        Parameters of the estimator. Those that are parameters of the class that a name stands for
+        are passed on to it; the others are ignored.
+
+    Returns
+    -------
+    Component
     """
     if isinstance(value, base):
         return value
     if isinstance(value, str) and value in registry:
         component = registry[value]
         names = {field.name for field in dataclasses.fields(component)}
-        return component(**{name: number for name, number in flat.items() if name in names})
+        return component(**{name: param for name, param in flat_params.items() if name in names})
     if inspect.isclass(value) and issubclass(value, base):
-        refuse(parameter, value, "an instance, not a class", f"Write {value.__name__}().")
-    listing = ", ".join(map(repr, registry))
-    refuse(
+        raise_invalid(parameter, value, "an instance, not a class", f"Write {value.__name__}().")
+    bases = base if isinstance(base, tuple) else (base,)
+    modules = " or ".join(".".join(part.__module__.split(".")[:2]) for part in bases)
+    options = ", ".join(map(repr, registry))
+    raise_invalid(
         parameter,
         value,
-        f"one of {listing}, or an object of skgd.{base.__module__.split('.')[1]}",
-        nearest(value, list(registry)),
+        f"a str among {{{options}}}{alternatives and ', ' + alternatives} or an object of "
+        f"{modules}",
+        suggest_closest(value, list(registry)),
     )
 
 
 def is_built_in(component):
-    """Tell whether a piece comes with this package."""
+    """Return whether the class of a component is defined in this package."""
     return type(component).__module__.partition(".")[0] == "skgd"

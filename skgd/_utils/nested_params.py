@@ -1,4 +1,4 @@
-"""Estimators that hold pieces: parameters that reach into them."""
+"""Base class of estimators whose parameters can be components."""
 
 from typing import Any, Self
 
@@ -9,44 +9,44 @@ from skgd._utils.validation import InvalidParameterError
 
 
 class BaseComponentEstimator(BaseEstimator):
-    """Base of estimators whose parameters may be pieces."""
+    """Base class of estimators with nested parameters such as ``learning_rate__eta0``."""
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters of the estimator, or of the pieces that it holds.
+        """Set parameters of the estimator or of its components.
 
-        A piece is immutable: ``learning_rate__eta0=0.1`` puts a changed copy into
-        ``learning_rate`` and leaves the object that was there as it is.
+        Components are immutable: ``learning_rate__eta0=0.1`` replaces the object in
+        ``learning_rate`` by a changed copy and does not modify the object itself.
 
         Parameters
         ----------
         **params
-            Values by name; ``piece__parameter`` reaches into a piece. Whole objects are set first.
+            Values by name; ``name__parameter`` sets a parameter of the component that is stored in
+            the parameter ``name``. Names without ``__`` are set first.
 
         Returns
         -------
         self
         """
-        plain = {name: value for name, value in params.items() if "__" not in name}
-        super().set_params(**plain)
-        for name, value in params.items():
-            holder, _, inner = name.partition("__")
-            if inner:
-                super().set_params(
-                    **{holder: self._held_component(holder, name).replace(**{inner: value})}
-                )
+        super().set_params(**{name: value for name, value in params.items() if "__" not in name})
+        for key, value in params.items():
+            name, _, nested_key = key.partition("__")
+            if nested_key:
+                component = self._get_component(name, key).replace(**{nested_key: value})
+                super().set_params(**{name: component})
         return self
 
-    def _held_component(self, holder, name):
-        known = self.get_params(deep=False)
-        if holder not in known:
-            listing = ", ".join(known)
+    def _get_component(self, name, key):
+        """Return the component in the parameter `name`; `key` is the full nested name."""
+        params = self.get_params(deep=False)
+        if name not in params:
             raise InvalidParameterError(
-                f"{name} reaches into {holder!r}, which is no parameter of {type(self).__name__}; "
-                f"it has: {listing}."
+                f"{key} refers to {name!r}, which is not a parameter of {type(self).__name__}. "
+                f"Its parameters are: {', '.join(params)}."
             )
-        if not isinstance(known[holder], Component):
+        if not isinstance(params[name], Component):
             raise InvalidParameterError(
-                f"{name} reaches into an object, but {holder}={known[holder]!r} is none. Give an "
-                f"object for {holder}, or set the flat parameter instead."
+                f"{key} sets a parameter of the object in {name!r}, but {name}={params[name]!r} "
+                f"is not a component. Set {name} to an object first, or set the estimator's own "
+                "parameter instead."
             )
-        return known[holder]
+        return params[name]

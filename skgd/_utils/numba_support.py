@@ -1,4 +1,4 @@
-"""Whether Numba can compile the loops."""
+"""Detection of Numba."""
 
 import warnings
 from functools import cache
@@ -7,14 +7,14 @@ from importlib.util import find_spec
 
 @cache
 def has_numba():
-    """Tell whether Numba is there and switched on (``NUMBA_DISABLE_JIT=1`` switches it off)."""
+    """Return whether Numba is installed and enabled (``NUMBA_DISABLE_JIT=1`` disables it)."""
     if find_spec("numba") is None:
         return False
     try:
         import numba
-    except ImportError as error:  # it does not know this NumPy, say
+    except ImportError as error:  # for example because it does not support this NumPy version
         warnings.warn(
-            f"Numba cannot be imported, so that fits run on NumPy: {error}",
+            f"Numba is installed but cannot be imported, so fits use NumPy: {error}",
             RuntimeWarning,
             stacklevel=3,
         )

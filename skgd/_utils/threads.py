@@ -1,7 +1,7 @@
-"""Work on parts, in as many threads as BLAS would use.
+"""Parallel map-reduce over chunks of rows, with as many threads as BLAS would use.
 
-BLAS splits each product among its threads. Where products are small beside what has to be done
-around them, and NumPy does that in one thread, it is better to split the rows.
+BLAS splits each matrix product among its threads. Where the products are cheap compared with the
+single-threaded NumPy operations around them, splitting the rows among threads is faster.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -11,44 +11,51 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 
-def in_threads(function, items, together):
-    """Return ``together(map(function, items))``; each thread has a BLAS of one thread.
+def map_reduce_in_threads(function, items, reduce):
+    """Return ``reduce(map(function, items))``, computed in several threads.
 
-    Results come in order, and what they are put together to does not depend on the number of
-    threads. NumPy's settings for numbers out of bounds are the caller's in each of them.
+    BLAS runs with one thread meanwhile. `reduce` receives the results in the order of `items`, so
+    its value does not depend on the number of threads. The caller's ``np.errstate`` settings apply
+    in every thread.
 
     Parameters
     ----------
     function : callable
-        What to do with an item; its work is done outside Python's lock, mostly.
+        Called with one item; should release the GIL for most of its run time.
     items : sequence
-        What to work on.
-    together : callable
-        Takes an iterable of results.
-    """
-    threads = min(blas_threads(), len(items))
-    if threads < 2:
-        return together(map(function, items))
-    settings = np.geterr()
+        Arguments of the calls.
+    reduce : callable
+        Called with an iterable of the results.
 
-    def as_here(item):
-        with np.errstate(**settings):
+    Returns
+    -------
+    object
+        The value of `reduce`.
+    """
+    n_threads = min(count_blas_threads(), len(items))
+    if n_threads < 2:
+        return reduce(map(function, items))
+    errstate = np.geterr()
+
+    def call(item):
+        with np.errstate(**errstate):  # NumPy's settings are thread-local
             return function(item)
 
-    with libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+    blas_limit = threadpool_controller().limit(limits=1, user_api="blas")
+    with blas_limit, ThreadPoolExecutor(n_threads) as pool:
         try:
-            return together(pool.map(as_here, items))
+            return reduce(pool.map(call, items))
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # an error ends the work
+            pool.shutdown(wait=False, cancel_futures=True)  # after an error, skip pending calls
 
 
 @cache
-def libraries():
-    """Return what knows the libraries that have threads of their own."""
+def threadpool_controller():
+    """Return threadpoolctl's controller, cached because creating it scans the loaded libraries."""
     return ThreadpoolController()
 
 
-def blas_threads():
-    """Return how many threads BLAS has now."""
-    found = libraries().select(user_api="blas").lib_controllers
-    return max((library.num_threads or 1 for library in found), default=1)
+def count_blas_threads():
+    """Return the number of threads that BLAS currently uses."""
+    libraries = threadpool_controller().select(user_api="blas").lib_controllers
+    return max((library.num_threads or 1 for library in libraries), default=1)

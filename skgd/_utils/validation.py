@@ -1,74 +1,154 @@
-"""Checks of single parameters: every error names the parameter, its value and what is allowed."""
+"""Validation of single parameters.
+
+Every error names the parameter, its value and the values that are allowed. Constraints are worded
+as in ``sklearn.utils._param_validation``.
+"""
 
 import difflib
 import math
+from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
 
+#: Boolean types, and how scikit-learn's messages describe them ("numpy.bool_" before NumPy 2).
+BOOLS = (bool, np.bool_)
+BOOL_CONSTRAINT = f"an instance of 'bool' or an instance of 'numpy.{np.bool_.__name__}'"
+
 
 class InvalidParameterError(ValueError, TypeError):
-    """A parameter has a value outside its domain (both a ValueError and a TypeError)."""
+    """A parameter has an invalid type or value.
 
-
-def refuse(name, value, allowed, hint=""):
-    """Raise the one error that every check of a parameter ends in."""
-    raise InvalidParameterError(f"{name} must be {allowed}; got {value!r}.{hint and ' ' + hint}")
-
-
-def check_real(name, value, *, low=-math.inf, high=math.inf, closed="left"):
-    """Check that `value` is a finite number between `low` and `high`.
-
-    `closed` names the bounds that belong to the interval: "left", "right", "both" or "neither".
+    It is a ValueError and a TypeError, as scikit-learn's exception of the same name.
     """
-    above = value_is_real(value) and (value >= low if closed in ("left", "both") else value > low)
-    below = value_is_real(value) and (
+
+    #: Parameter name, constraint, repr of the value and hint; None for other errors.
+    details: tuple[str, str, str, str] | None = None
+
+
+def raise_invalid(name, value, constraint, hint=""):
+    """Raise the error for an invalid `value` of the parameter `name`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter.
+    value : object
+        Its value.
+    constraint : str
+        The allowed values, as the complement of "must be".
+    hint : str, default=""
+        A sentence on how to correct the value.
+
+    Raises
+    ------
+    InvalidParameterError
+        Always.
+    """
+    error = InvalidParameterError(
+        f"{name} must be {constraint}; got {value!r}.{hint and ' ' + hint}"
+    )
+    error.details = (name, constraint, repr(value), hint)
+    raise error
+
+
+@contextmanager
+def parameters_of(owner):
+    """Reword the errors of :func:`raise_invalid` in the block as scikit-learn's estimators do.
+
+    Code that matches on scikit-learn's messages then also works with ours.
+
+    Parameters
+    ----------
+    owner : str
+        Name of the estimator's class.
+    """
+    try:
+        yield
+    except InvalidParameterError as error:
+        if error.details is None:
+            raise
+        name, constraint, value, hint = error.details
+        raise InvalidParameterError(
+            f"The {name!r} parameter of {owner} must be {constraint}. Got {value} instead."
+            f"{hint and ' ' + hint}"
+        ) from None
+
+
+def check_real(name, value, *, low=-math.inf, high=math.inf, closed="left", allow_none=False):
+    """Check that `value` is a finite number in the interval from `low` to `high`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter.
+    value : object
+        Its value.
+    low, high : float, default=-inf and inf
+        Bounds of the interval.
+    closed : {"left", "right", "both", "neither"}, default="left"
+        The bounds that belong to the interval. Infinite bounds never do.
+    allow_none : bool, default=False
+        Whether None is valid, too.
+    """
+    if value is None and allow_none:
+        return
+    above = is_real_number(value) and (value >= low if closed in ("left", "both") else value > low)
+    below = is_real_number(value) and (
         value <= high if closed in ("right", "both") else value < high
     )
     if not (above and below and is_finite(value)):
         left = "[" if closed in ("left", "both") and math.isfinite(low) else "("
         right = "]" if closed in ("right", "both") and math.isfinite(high) else ")"
-        refuse(name, value, f"a finite number in {left}{low:g}, {high:g}{right}")
+        interval = f"{left}{float(low)}, {float(high)}{right}"
+        raise_invalid(
+            name, value, f"a float in the range {interval}{' or None' if allow_none else ''}"
+        )
 
 
 def is_finite(value):
-    """Tell whether a number is finite as a float; a large enough integer is not."""
+    """Return whether a number is finite when converted to float (10**400, for example, is not)."""
     try:
         return math.isfinite(value)
     except OverflowError:
         return False
 
 
-def value_is_real(value):
-    """Tell numbers from booleans, which Python counts among them."""
-    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+def is_real_number(value):
+    """Return whether `value` is a real number; booleans, which are integers in Python, are not."""
+    return isinstance(value, Real) and not isinstance(value, BOOLS)
+
+
+def is_integer(value, low):
+    """Return whether `value` is an integer of at least `low`; booleans are not."""
+    return isinstance(value, Integral) and not isinstance(value, BOOLS) and value >= low
 
 
 def check_integer(name, value, *, low):
-    """Check that `value` is a whole number of at least `low`."""
-    if not isinstance(value, Integral) or isinstance(value, (bool, np.bool_)) or value < low:
-        refuse(name, value, f"an integer of at least {low}")
+    """Check that `value` is an integer of at least `low`."""
+    if not is_integer(value, low):
+        raise_invalid(name, value, f"an int in the range [{low}, inf)")
 
 
 def check_bool(name, value):
-    """Check that `value` is True or False."""
-    if not isinstance(value, (bool, np.bool_)):
-        refuse(name, value, "True or False")
+    """Check that `value` is a boolean."""
+    if not isinstance(value, BOOLS):
+        raise_invalid(name, value, BOOL_CONSTRAINT)
 
 
 def check_choice(name, value, choices):
-    """Check that `value` is one of `choices`; a near miss is named."""
+    """Check that `value` is one of `choices`; the error suggests the closest one."""
     if not any(
         value is choice or (isinstance(value, str) and value == choice) for choice in choices
     ):
-        listing = ", ".join(map(repr, choices))
-        refuse(name, value, f"one of {listing}", nearest(value, choices))
+        options = ", ".join(map(repr, choices))
+        raise_invalid(name, value, f"one of {options}", suggest_closest(value, choices))
 
 
-def nearest(value, choices):
-    """Return 'Did you mean …?' for a misspelt name, or nothing."""
+def suggest_closest(value, choices):
+    """Return "Did you mean …?" with the choice most similar to a misspelt name, or ""."""
     if not isinstance(value, str):
         return ""
     names = {choice.lower(): choice for choice in choices if isinstance(choice, str)}
-    found = difflib.get_close_matches(value.lower().replace("-", "_"), names, n=1)
-    return f"Did you mean {names[found[0]]!r}?" if found else ""
+    matches = difflib.get_close_matches(value.lower().replace("-", "_"), names, n=1)
+    return f"Did you mean {names[matches[0]]!r}?" if matches else ""

@@ -1,19 +1,19 @@
-"""What a bug report should say."""
+"""Version information for bug reports."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from skgd._utils import numba_support
 
-#: Packages that a fit may use, in the order in which they are listed.
+#: Packages that skgd can use, in the order in which they are printed.
 PACKAGES = ["skgd", "numpy", "scipy", "scikit-learn", "numba", "llvmlite", "matplotlib", "dask"]
 
 
 def show_versions() -> None:
-    """Print the versions that matter, and which executor runs the updates.
+    """Print the versions of skgd, its dependencies and Python, and the executor of the updates.
 
-    The executor is Numba where it is installed, can be imported and is switched on; else NumPy.
-    Both run the same formulas.
+    The executor is Numba if it is installed, importable and enabled, and NumPy otherwise. Both
+    implement the same updates.
 
     Examples
     --------
@@ -28,19 +28,22 @@ def show_versions() -> None:
 
 
 def versions():
-    """Return the versions of the packages by name, of Python and of the machine."""
-    found = {name: _version(name) for name in PACKAGES}
-    return found | {"python": platform.python_version(), "machine": platform.platform()}
+    """Return a dict of the versions of the packages, of Python and of the platform."""
+    package_versions = {name: _package_version(name) for name in PACKAGES}
+    return package_versions | {
+        "python": platform.python_version(),
+        "machine": platform.platform(),
+    }
 
 
 def executor_name():
-    """Return what runs the updates, in a few words."""
+    """Return a short description of what executes the updates."""
     if numba_support.has_numba():
         return "Numba: compiled loops"
-    return "NumPy (pip install skgd[fast] brings Numba, which is faster)"
+    return "NumPy (for faster fits install Numba: pip install skgd[fast])"
 
 
-def _version(name):
+def _package_version(name):
     try:
         return version(name)
     except PackageNotFoundError:

@@ -243,7 +243,7 @@ def named(function, number, *args):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
             return function(*args)
     except ValueError as error:
-        raise type(error)(f"Block {number} of the data: {error}") from error
+        raise type(error)(f"Chunk {number} of the data: {error}") from error
 
 
 def summed(parts):

@@ -34,19 +34,19 @@ class Design:
     ----------
     X : array of shape (n, d), or sparse matrix in CSR format
         The rows, never copied or changed. A sparse matrix stores no entry twice.
-    coordinates : Coordinates
+    scaling : FeatureScaling
         Centre and scale.
     fit_intercept : bool
         Whether the last parameter moves.
     """
 
     X: np.ndarray
-    coordinates: FeatureScaling
+    scaling: FeatureScaling
     fit_intercept: bool
     plain: bool = field(init=False)
 
     def __post_init__(self):
-        plain = not self.coordinates.center.any() and np.all(self.coordinates.scale == 1)
+        plain = not self.scaling.center.any() and np.all(self.scaling.scale == 1)
         object.__setattr__(self, "plain", plain)
 
     @property
@@ -62,11 +62,11 @@ class Design:
     @cached_property
     def shift(self):
         """What the centre subtracts from each scaled row, of shape (d,)."""
-        return self.coordinates.center / self.coordinates.scale
+        return self.scaling.center / self.scaling.scale
 
     def predict(self, theta):
         """Return the predictions of all rows, of shape (n,) or (n, k)."""
-        coef, intercept = self.coordinates.to_original(theta)
+        coef, intercept = self.scaling.to_original(theta)
         if not coef.any():
             return np.broadcast_to(intercept, (self.n_rows, *intercept.shape))
         return self.X @ coef.T + intercept
@@ -82,7 +82,7 @@ class Design:
         total = slopes.sum(axis=0)
         by_coef = slopes.T @ self.X
         if not self.plain:
-            by_coef = self.coordinates.scale_gradient(by_coef, total)
+            by_coef = self.scaling.scale_gradient(by_coef, total)
         by_intercept = total if self.fit_intercept else np.zeros_like(total)
         return np.concatenate([by_coef, by_intercept[..., None]], axis=-1).astype(
             self.X.dtype, copy=False
@@ -101,10 +101,10 @@ class Design:
             rows = self.X[index]
             data = rows.data
             if not self.plain:
-                data = data / self.coordinates.scale[rows.indices]
+                data = data / self.scaling.scale[rows.indices]
             return SparseRows(data, rows.indices, rows.indptr, self.shift)
         rows = take_rows(self.X, index)
-        return rows if self.plain else self.coordinates.scale_rows(rows)
+        return rows if self.plain else self.scaling.scale_rows(rows)
 
     def squared_norms(self, intercept=True):
         """Return the squared norm of each inner row, with the 1 of the intercept or without."""
@@ -136,18 +136,18 @@ class Design:
         for start in range(0, len(roots), FEW):
             here = slice(start, start + FEW)
             rows = together[: len(roots[here])]
-            np.subtract(self.X[here], self.coordinates.center, out=rows[:, :-1])
+            np.subtract(self.X[here], self.scaling.center, out=rows[:, :-1])
             rows[:, -1] = self.fit_intercept
             rows *= roots[here, None]
             squares += rows.T @ rows
-        scale = np.append(self.coordinates.scale, 1.0)
+        scale = np.append(self.scaling.scale, 1.0)
         return squares / np.outer(scale, scale)
 
     def _sparse_weighted_gram(self, factors):
         weighted = self.X.multiply(factors[:, None]).tocsr()
         squares = (self.X.T @ weighted).toarray()
-        squares /= np.outer(self.coordinates.scale, self.coordinates.scale)
-        sums, total = factors @ self.X / self.coordinates.scale, factors.sum()
+        squares /= np.outer(self.scaling.scale, self.scaling.scale)
+        sums, total = factors @ self.X / self.scaling.scale, factors.sum()
         cross = np.outer(self.shift, sums - total * self.shift / 2)
         sums = (sums - total * self.shift) * self.fit_intercept
         last = np.append(sums, total * self.fit_intercept)

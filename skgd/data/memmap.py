@@ -4,7 +4,7 @@ import mmap
 
 import numpy as np
 
-from skgd._utils.threads import in_threads
+from skgd._utils.threads import map_reduce_in_threads
 from skgd.data.chunked import (
     BLOCK_BYTES,
     ChunkedData,
@@ -88,7 +88,7 @@ class MemmapData(ChunkedData):
             release(self.X, *self.edges[number])
             return done
 
-        return in_threads(lambda i: named(part, i, i), range(len(self.edges)), summed)
+        return map_reduce_in_threads(lambda i: named(part, i, i), range(len(self.edges)), summed)
 
     def fold(self, function, state, steps):
         """Return what becomes of a state on its way over blocks, one after the other."""

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.sparse import issparse
 
-from skgd._utils.threads import in_threads
+from skgd._utils.threads import map_reduce_in_threads
 from skgd.data.moments import FeatureMoments
 
 #: Rows that are centred and then multiplied with each other, where they are short and where they
@@ -78,7 +78,7 @@ class SecondMoments:
             return cls.of(X[here], y[here], None if weights is None else weights[here])
 
         parts = [slice(*pair) for pair in pairwise(edges)]
-        return in_threads(part, parts, lambda grams: reduce(operator.add, grams))
+        return map_reduce_in_threads(part, parts, lambda grams: reduce(operator.add, grams))
 
     @classmethod
     def of(cls, X, y, weights=None, dtype=float):
@@ -169,22 +169,22 @@ class SecondMoments:
         """The :class:`~skgd.data.moments.FeatureMoments` of the features."""
         return FeatureMoments(self.count, self.mean, self.count * np.diag(self.covariance))
 
-    def hessian(self, coordinates, fit_intercept):
+    def hessian(self, scaling, fit_intercept):
         """Return the mean of the outer squares of the inner rows, of shape (d + 1, d + 1)."""
-        offset = self.mean - coordinates.center
+        offset = self.mean - scaling.center
         hessian = np.zeros((len(offset) + 1,) * 2)
         hessian[:-1, :-1] = self.covariance + np.outer(offset, offset)
-        hessian[:-1, :-1] /= np.outer(coordinates.scale, coordinates.scale)
+        hessian[:-1, :-1] /= np.outer(scaling.scale, scaling.scale)
         if fit_intercept:
-            hessian[-1, :-1] = hessian[:-1, -1] = offset / coordinates.scale
+            hessian[-1, :-1] = hessian[:-1, -1] = offset / scaling.scale
             hessian[-1, -1] = 1
         return hessian
 
-    def gradient(self, coordinates, intercept, fit_intercept):
+    def gradient(self, scaling, intercept, fit_intercept):
         """Return the gradient of half the mean squared error at a constant model."""
         error = intercept - self.y_mean
-        offset = self.mean - coordinates.center
-        by_coef = (np.multiply.outer(offset, error) - self.cross).T / coordinates.scale
+        offset = self.mean - scaling.center
+        by_coef = (np.multiply.outer(offset, error) - self.cross).T / scaling.scale
         by_intercept = error if fit_intercept else np.zeros_like(error)
         return np.concatenate([by_coef, by_intercept[..., None]], axis=-1)
 

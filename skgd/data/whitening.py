@@ -73,23 +73,23 @@ class Whitened(FeatureScaling):
 class WhitenedSecondMoments(SecondMoments):
     """Second moments of inner rows."""
 
-    def hessian(self, coordinates, fit_intercept):
+    def hessian(self, scaling, fit_intercept):
         """Return the mean of the outer squares of the inner rows, of shape (d + 1, d + 1)."""
         return super().hessian(FeatureScaling.identity(len(self.mean)), fit_intercept)
 
-    def gradient(self, coordinates, intercept, fit_intercept):
+    def gradient(self, scaling, intercept, fit_intercept):
         """Return the gradient of half the mean squared error at a constant model."""
         return super().gradient(FeatureScaling.identity(len(self.mean)), intercept, fit_intercept)
 
 
-def whiten(data, coordinates, gram, fit_intercept):
+def whiten(data, scaling, gram, fit_intercept):
     """Return coordinates in which columns are uncorrelated, and second moments there.
 
     Parameters
     ----------
     data : Data
         Dense rows in memory.
-    coordinates : Coordinates
+    scaling : FeatureScaling
         Centre and scale of the columns.
     gram : Gram
         Second moments of the rows.
@@ -101,14 +101,14 @@ def whiten(data, coordinates, gram, fit_intercept):
     Decorrelated, WhitenedSecondMoments
         Or None, where the columns depend on each other as far as rounding lets one tell.
     """
-    hessian = gram.hessian(coordinates, fit_intercept)[:-1, :-1]
-    constant = ~np.isfinite(coordinates.scale)
+    hessian = gram.hessian(scaling, fit_intercept)[:-1, :-1]
+    constant = ~np.isfinite(scaling.scale)
     hessian[constant, constant] = 1
     rotation = whitening_matrix(hessian, FLOOR)
-    inner = whitened_second_moments(data, with_rotation(coordinates, rotation))
-    squares = inner.hessian(coordinates, fit_intercept)[:-1, :-1]
+    inner = whitened_second_moments(data, with_rotation(scaling, rotation))
+    squares = inner.hessian(scaling, fit_intercept)[:-1, :-1]
     squares[constant, constant] = 1
-    if np.linalg.eigvalsh(squares)[0] * FLOOR <= visible(coordinates) ** 2:
+    if np.linalg.eigvalsh(squares)[0] * FLOOR <= visible(scaling) ** 2:
         return None
     rest = whitening_matrix(squares, 0.0)
     moments = replace(
@@ -117,12 +117,12 @@ def whiten(data, coordinates, gram, fit_intercept):
         covariance=rest.T @ inner.covariance @ rest,
         cross=rest.T @ inner.cross,
     )
-    return with_rotation(coordinates, rotation @ rest), moments
+    return with_rotation(scaling, rotation @ rest), moments
 
 
-def with_rotation(coordinates, rotation):
+def with_rotation(scaling, rotation):
     """Return coordinates with a rotation."""
-    return Whitened(coordinates.center, coordinates.scale, rotation)
+    return Whitened(scaling.center, scaling.scale, rotation)
 
 
 def whitening_matrix(squares, floor):
@@ -131,17 +131,17 @@ def whitening_matrix(squares, floor):
     return directions / np.sqrt(np.maximum(curvatures, floor * curvatures[-1]))
 
 
-def visible(coordinates):
+def visible(scaling):
     """Return the least relative size of a direction that is not the rounding of larger ones."""
-    offset = np.max(np.abs(coordinates.center) / coordinates.scale, initial=0.0)
-    return 16 * np.finfo(float).eps * (1 + offset) * np.sqrt(len(coordinates.scale))
+    offset = np.max(np.abs(scaling.center) / scaling.scale, initial=0.0)
+    return 16 * np.finfo(float).eps * (1 + offset) * np.sqrt(len(scaling.scale))
 
 
-def whitened_second_moments(data, coordinates):
+def whitened_second_moments(data, scaling):
     """Return the second moments of inner rows and targets."""
     total = None
     for start in range(0, len(data), CHUNK):
         block = data.slice_rows(slice(start, start + CHUNK))
-        part = SecondMoments.of(coordinates.scale_rows(block.X), block.y, block.weights)
+        part = SecondMoments.of(scaling.scale_rows(block.X), block.y, block.weights)
         total = part if total is None else total + part
     return WhitenedSecondMoments(**vars(total))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from skgd._utils.validation import InvalidParameterError, refuse
+from skgd._utils.validation import InvalidParameterError, raise_invalid
 from skgd.minimization._finite_differences import quotients
 from skgd.objectives import Point
 
@@ -79,16 +79,18 @@ class Function:
         """Return what the function returned as a number, or refuse it."""
         if np.ndim(value) or isinstance(value, (str, bytes)) or value is None:
             what = f"an array of shape {np.shape(value)}" if np.ndim(value) else repr(value)
-            refuse("fun", Shown(what), "a function that returns one number", "Sum it up, perhaps.")
+            raise_invalid(
+                "fun", Shown(what), "a function that returns one number", "Sum it up, perhaps."
+            )
         try:
             return float(value)
         except (TypeError, ValueError):
-            refuse("fun", Shown(repr(value)), "a function that returns one real number")
+            raise_invalid("fun", Shown(repr(value)), "a function that returns one real number")
 
     def both(self, pair):
         """Return value and gradient, which a function with ``jac=True`` returns together."""
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            refuse(
+            raise_invalid(
                 "fun",
                 Shown(repr(pair)),
                 "a function that returns a pair (value, gradient) when jac=True",

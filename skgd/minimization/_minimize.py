@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 from sklearn.utils import check_random_state
 
-from skgd import optimizers, schedules
+from skgd import optimizers, schedules, step_rules
 from skgd._utils.component import resolve_component
 from skgd._utils.validation import (
     InvalidParameterError,
@@ -16,8 +16,8 @@ from skgd._utils.validation import (
     check_choice,
     check_integer,
     check_real,
-    nearest,
-    refuse,
+    raise_invalid,
+    suggest_closest,
 )
 from skgd.minimization._descent import Limits, descend
 from skgd.minimization._function import QUOTIENTS, Function, Shown
@@ -33,12 +33,18 @@ from skgd.regressors._config import elementwise_names, schedule_of
 GTOL = {"given": 1e-10, "central": 1e-7, "forward": 1e-5}
 
 #: What ``learning_rate`` may be.
-LearningRate = float | str | schedules.Schedule | Callable[..., Any] | Sequence[float]
+LearningRate = (
+    float | str | schedules.Schedule | step_rules.StepRule | Callable[..., Any] | Sequence[float]
+)
 
 #: The rate that is a name, but no schedule's; and the names of schedules that make sense here.
 EXACT = "exact"
-UNSUITED = (schedules.Adaptive, schedules.Optimal, schedules.PassiveAggressive)
-NAMES = [name for name, rate in schedules.SCHEDULES.items() if not issubclass(rate, UNSUITED)]
+UNSUITED = (schedules.Adaptive, schedules.Optimal, step_rules.PassiveAggressive)
+NAMES = [
+    name
+    for name, rate in {**schedules.SCHEDULES, **step_rules.STEP_RULES}.items()
+    if not issubclass(rate, UNSUITED)
+]
 
 
 #: The rules for directions along which a rate is searched for.
@@ -62,7 +68,7 @@ class Rule:
             return ExactStep(function, self.optimizer)
         if isinstance(self.schedule, list):
             return BestStep(function, self.optimizer, self.schedule)
-        if isinstance(self.schedule, schedules.LineSearch):
+        if isinstance(self.schedule, step_rules.LineSearch):
             return SearchedStep(function, self.optimizer, self.schedule)
         return ScheduledStep(function, self.optimizer, self.schedule, max_iter)
 
@@ -301,7 +307,7 @@ class Options:
         known = [field.name for field in fields(cls)]
         for name in given:
             if name not in known:
-                hint = nearest(name, known)
+                hint = suggest_closest(name, known)
                 raise InvalidParameterError(
                     f"minimize has no option {name!r}. {hint or 'It has: ' + ', '.join(known)}"
                 )
@@ -324,21 +330,23 @@ class Options:
         check_seed(self.random_state)
         check_choice("record", self.record, RECORDS)
         if not (self.callback is None or callable(self.callback)):
-            refuse("callback", self.callback, "a function or None")
+            raise_invalid("callback", self.callback, "a function or None")
         self.check_unconstrained()
 
     def check_unconstrained(self):
         """Refuse what SciPy may pass on and descent makes nothing of."""
         for name in ("hess", "hessp"):
             if getattr(self, name) is not None:
-                refuse(
+                raise_invalid(
                     name, getattr(self, name), "None: descent makes no use of second derivatives"
                 )
         limited = self.bounds is not None and np.size(self.bounds) > 0
         if limited or np.size(self.constraints) > 0:
             name = "bounds" if limited else "constraints"
             hint = "Use scipy.optimize.minimize with a method of its own that takes them."
-            refuse(name, getattr(self, name), "empty: descent here knows no limits of x", hint)
+            raise_invalid(
+                name, getattr(self, name), "empty: descent here knows no limits of x", hint
+            )
 
     def limits(self):
         """Return when a descent ends."""
@@ -353,7 +361,7 @@ class Options:
         rate = rate_of(self.learning_rate)
         searches = is_searched(rate)
         if searches and self.batch_size is not None:
-            refuse(
+            raise_invalid(
                 "learning_rate",
                 self.learning_rate,
                 "a number, a schedule or a function beside batch_size",
@@ -367,7 +375,7 @@ class Options:
         along_lines = isinstance(optimizer, tuple(DIRECTIONS.values()))
         elementwise = isinstance(optimizer, optimizers.ElementwiseOptimizer)
         if not (along_lines if searches else elementwise):
-            refuse(
+            raise_invalid(
                 "optimizer",
                 self.optimizer,
                 f"{words(searches)} beside learning_rate={self.learning_rate!r}",
@@ -377,7 +385,7 @@ class Options:
 
 def default_optimizer(rate):
     """Return what "auto" stands for beside a rate."""
-    if isinstance(rate, schedules.LineSearch):
+    if isinstance(rate, step_rules.LineSearch):
         return optimizers.LBFGS()
     return optimizers.ConjugateGradient() if rate == EXACT else optimizers.GD()
 
@@ -396,7 +404,7 @@ def rate_of(rate):
     if isinstance(rate, (list, tuple, np.ndarray)):
         candidates = list(np.asarray(rate, dtype=object).ravel())
         if not candidates:
-            refuse("learning_rate", rate, "at least one candidate")
+            raise_invalid("learning_rate", rate, "at least one candidate")
         for candidate in candidates:
             check_real("learning_rate", candidate, low=0, closed="neither")
         return [float(candidate) for candidate in candidates]
@@ -405,19 +413,21 @@ def rate_of(rate):
     schedule = schedule_of(rate)
     if isinstance(schedule, UNSUITED):
         hint = "This one looks at a penalty, at rows, or at stalls of a regressor."
-        refuse("learning_rate", rate, "a schedule that follows from the number of the step", hint)
+        raise_invalid(
+            "learning_rate", rate, "a schedule that follows from the number of the step", hint
+        )
     return schedule
 
 
 def is_searched(rate):
     """Tell whether the function itself decides on a rate."""
-    return isinstance(rate, (list, str, schedules.LineSearch))
+    return isinstance(rate, (list, str, step_rules.LineSearch))
 
 
 def run(fun, x0, args, options, sign):
     """Return the result of a descent, or of the best of several."""
     if not callable(fun):
-        refuse("fun", fun, "a function")
+        raise_invalid("fun", fun, "a function")
     args = args if isinstance(args, tuple) else (args,)
     layout, rule, limits = Pytree(x0), options.rule(), options.limits()
     rng = check_random_state(options.random_state)
@@ -454,8 +464,10 @@ def checked_arrays(args, batch_size):
     check_integer("batch_size", batch_size, low=1)
     arrays = tuple(np.asarray(arg) for arg in args)
     if not arrays or any(array.ndim == 0 for array in arrays):
-        refuse("args", args, "arrays with a row for each term of the sum, beside batch_size")
+        raise_invalid("args", args, "arrays with a row for each term of the sum, beside batch_size")
     rows = [len(array) for array in arrays]
     if len(set(rows)) > 1 or not rows[0]:
-        refuse("args", Shown(f"{rows} rows"), "arrays of one length, at least 1, beside batch_size")
+        raise_invalid(
+            "args", Shown(f"{rows} rows"), "arrays of one length, at least 1, beside batch_size"
+        )
     return arrays

@@ -5,7 +5,7 @@ from numbers import Real
 
 import numpy as np
 
-from skgd._utils.validation import refuse
+from skgd._utils.validation import raise_invalid
 
 
 class Pytree:
@@ -28,10 +28,10 @@ class Pytree:
         self.size = self.edges[-1]
         self.start = np.concatenate([array.ravel() for array in arrays])
         if not self.size:
-            refuse(name, example, "at least one number")
+            raise_invalid(name, example, "at least one number")
         if not np.isfinite(self.start).all():
             at = int(np.flatnonzero(~np.isfinite(self.start))[0])
-            refuse(name, float(self.start[at]), "finite", f"It is not at {self.place(at)}.")
+            raise_invalid(name, float(self.start[at]), "finite", f"It is not at {self.place(at)}.")
         #: Whether the vector is itself what a function takes.
         self.plain = self.kind is np.ndarray and len(self.shapes[0]) == 1
 
@@ -63,12 +63,12 @@ class Pytree:
             parts = [value]
         elif self.kind is dict:
             if not isinstance(value, Mapping) or set(value) != {key[0] for key in self.names}:
-                refuse(name, value, f"a dict with the keys {[key[0] for key in self.names]}")
+                raise_invalid(name, value, f"a dict with the keys {[key[0] for key in self.names]}")
             parts = [value[key[0]] for key in self.names]
         else:
             parts = list(value)
             if len(parts) != len(self.shapes):
-                refuse(name, value, f"a sequence of {len(self.shapes)} arrays")
+                raise_invalid(name, value, f"a sequence of {len(self.shapes)} arrays")
         arrays = [np.asarray(part, dtype=float) for part in parts]
         for key, array, shape in zip(self.names, arrays, self.shapes, strict=True):
             if array.shape != shape:
@@ -108,7 +108,9 @@ def as_floats(name, value):
     try:
         return np.asarray(value, dtype=float)
     except (TypeError, ValueError):
-        refuse(name, value, "a number, an array, or a list or dict of arrays, all of real numbers")
+        raise_invalid(
+            name, value, "a number, an array, or a list or dict of arrays, all of real numbers"
+        )
 
 
 def raise_shape(name, got, expected):

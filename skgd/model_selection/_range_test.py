@@ -9,13 +9,13 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import indexable
 
-from skgd._utils.validation import check_integer, refuse
+from skgd._utils.validation import check_integer, raise_invalid
 from skgd.optimizers import SEARCHING
 from skgd.regressors._callbacks import without_callbacks
 from skgd.regressors._config import elementwise_names, resolve_optimizer
 
 if TYPE_CHECKING:
-    from skgd._utils.typing import ArrayLike, Rows
+    from skgd._utils.typing import ArrayLike, MatrixLike
 
 #: Rates are tried at steps of this factor, from `SLOWEST` times the largest stable one to twice it.
 STEP, SLOWEST = 2**0.5, 2.0**-12
@@ -78,7 +78,7 @@ class RangeTest:
 
 def learning_rate_range_test(
     estimator: Any,
-    X: Rows,
+    X: MatrixLike,
     y: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
@@ -163,7 +163,7 @@ def check_rates_matter(estimator):
     """Refuse an estimator whose optimizer takes no rate."""
     if isinstance(resolve_optimizer(estimator), SEARCHING):
         listing = ", ".join(map(repr, [*elementwise_names(), "accelerated"]))
-        refuse(
+        raise_invalid(
             "optimizer",
             estimator.optimizer,
             f"'auto' or one of {listing} in a test of learning rates",
@@ -175,7 +175,7 @@ def checked_rates(rates):
     """Return rates in rising order, or refuse them."""
     rates = np.unique(np.asarray(rates, dtype=float))
     if not rates.size or not (np.isfinite(rates) & (rates > 0)).all():
-        refuse("rates", rates.tolist(), "positive finite numbers, one at least")
+        raise_invalid("rates", rates.tolist(), "positive finite numbers, one at least")
     return rates
 
 

@@ -30,7 +30,7 @@ class ChunkedDesign:
     ----------
     n_rows : int
         Rows with weight.
-    coordinates : Coordinates
+    scaling : FeatureScaling
         Centre and scale.
     fit_intercept : bool
         Whether there is an intercept.
@@ -39,7 +39,7 @@ class ChunkedDesign:
     """
 
     n_rows: int
-    coordinates: object
+    scaling: object
     fit_intercept: bool
     sparse: bool
 
@@ -68,7 +68,7 @@ class ChunkedObjective:
 
     def __post_init__(self):
         blocks, frame = self.blocks, self.frame
-        design = ChunkedDesign(len(blocks), frame.coordinates, frame.fit_intercept, blocks.sparse)
+        design = ChunkedDesign(len(blocks), frame.scaling, frame.fit_intercept, blocks.sparse)
         object.__setattr__(self, "design", design)
 
     @property
@@ -265,5 +265,5 @@ def build(dataset, spec, mean_weight=None):
     weights = dataset.weights
     if weights is not None and mean_weight is not None:
         weights = weights / mean_weight
-    design = Design(dataset.X, spec.coordinates, spec.fit_intercept)
+    design = Design(dataset.X, spec.scaling, spec.fit_intercept)
     return Objective(design, dataset.y, weights, spec.loss, spec.l1, spec.l2)

@@ -45,8 +45,8 @@ class QuadraticModel:
         theta = np.zeros((*gram.y_mean.shape, len(objective.l2)), objective.l2.dtype)
         theta[..., -1] = gram.y_mean * design.fit_intercept
         intercept = theta[..., -1].astype(float)
-        gradient = gram.gradient(design.coordinates, intercept, design.fit_intercept)
-        hess = gram.hessian(design.coordinates, design.fit_intercept) + np.diag(objective.l2)
+        gradient = gram.gradient(design.scaling, intercept, design.fit_intercept)
+        hess = gram.hessian(design.scaling, design.fit_intercept) + np.diag(objective.l2)
         anchor = Point(theta, gram.value(intercept), gradient.astype(theta.dtype))
         return cls(objective, anchor, hess.astype(theta.dtype), gram.accurate(theta.dtype))
 

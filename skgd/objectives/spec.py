@@ -14,7 +14,7 @@ class ObjectiveSpec:
 
     Parameters
     ----------
-    coordinates : Coordinates
+    scaling : FeatureScaling
         Centre and scale of the columns.
     fit_intercept : bool
         Whether there is an intercept.
@@ -24,7 +24,7 @@ class ObjectiveSpec:
         Strengths of the penalty.
     """
 
-    coordinates: FeatureScaling
+    scaling: FeatureScaling
     fit_intercept: bool
     loss: Loss
     l1: np.ndarray

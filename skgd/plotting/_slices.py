@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skgd._utils.validation import check_integer, refuse
+from skgd._utils.validation import check_integer, raise_invalid
 from skgd.data.scaling import FeatureScaling
 from skgd.regressors._input import checked_rows
 
@@ -37,7 +37,7 @@ class Slice:
         outputs = 1 if coef.ndim == 1 else len(coef)
         check_integer("output", output, low=0)
         if output >= outputs:
-            refuse("output", output, f"less than {outputs}, the number of targets")
+            raise_invalid("output", output, f"less than {outputs}, the number of targets")
         self.output = output
         self.pair, self.note = chosen(model, coef.reshape(outputs, -1)[output], coefs)
         objective = model._objective(
@@ -115,7 +115,7 @@ def chosen(model, coef, coefs):
     if coefs is not None:
         pair = np.array([place(model, features, one) for one in checked_pair(coefs)])
         if pair[0] == pair[1]:
-            refuse("coefs", coefs, "two different parameters")
+            raise_invalid("coefs", coefs, "two different parameters")
     elif features == 1:
         pair = np.array([0, 1])
     else:
@@ -129,7 +129,7 @@ def chosen(model, coef, coefs):
 def checked_pair(coefs):
     """Return what was named, or refuse it if it is not two."""
     if isinstance(coefs, str) or not hasattr(coefs, "__len__") or len(coefs) != 2:
-        refuse("coefs", coefs, "a pair of feature numbers, feature names or 'intercept'")
+        raise_invalid("coefs", coefs, "a pair of feature numbers, feature names or 'intercept'")
     return coefs
 
 
@@ -142,10 +142,10 @@ def place(model, features, one):
         if one == "intercept" and model.fit_intercept:
             return features
         known = ", ".join(map(repr, names)) or f"the numbers 0 to {features - 1}"
-        refuse("coefs", one, f"one of {known}, or 'intercept' of a model that has one")
+        raise_invalid("coefs", one, f"one of {known}, or 'intercept' of a model that has one")
     check_integer("coefs", one, low=0)
     if one >= features:
-        refuse("coefs", one, f"less than {features}, the number of features")
+        raise_invalid("coefs", one, f"less than {features}, the number of features")
     return int(one)
 
 

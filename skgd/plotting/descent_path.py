@@ -31,7 +31,7 @@ LOWEST_LEVEL = 1e-4
 
 
 if TYPE_CHECKING:
-    from skgd._utils.typing import Array, ArrayLike, Names, Options, Rows
+    from skgd._utils.typing import Array, ArrayLike, MatrixLike, Names, Options
 
 
 class DescentPathDisplay:
@@ -105,7 +105,7 @@ class DescentPathDisplay:
     def from_estimator(
         cls,
         estimator: Any,
-        X: Rows,
+        X: MatrixLike,
         y: ArrayLike,
         *,
         coefs: tuple[int | str, int | str] | None = None,

@@ -10,7 +10,7 @@ from skgd.model_selection import RangeTest, learning_rate_range_test
 from skgd.plotting._common import COLOURS, axes_or_new, merged
 
 if TYPE_CHECKING:
-    from skgd._utils.typing import ArrayLike, Options, Rows
+    from skgd._utils.typing import ArrayLike, MatrixLike, Options
 
 
 class LearningRateDisplay:
@@ -49,7 +49,7 @@ class LearningRateDisplay:
     def from_estimator(
         cls,
         estimator: Any,
-        X: Rows,
+        X: MatrixLike,
         y: ArrayLike,
         *,
         sample_weight: ArrayLike | None = None,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skgd import schedules
-from skgd._utils.validation import check_integer, check_real, refuse
+from skgd import schedules, step_rules
+from skgd._utils.validation import check_integer, check_real, raise_invalid
 from skgd.plotting._common import axes_or_new, descender, merged, named, style, thinned, wide
 from skgd.regressors._config import schedule_of
 
@@ -169,10 +169,8 @@ class ScheduleDisplay:
 def timed(rate):
     """Return the schedule that a learning rate stands for; refuse those that time does not tell."""
     schedule = schedule_of(rate)
-    if schedule is None or isinstance(
-        schedule, (schedules.LineSearch, schedules.PassiveAggressive)
-    ):
-        refuse(
+    if schedule is None or isinstance(schedule, step_rules.StepRule):
+        raise_invalid(
             "schedule",
             rate,
             "a rate that follows from the time alone",

@@ -37,7 +37,7 @@ from skgd.solvers.problem import DivergedError, Problem, StreamStatistics
 from skgd.solvers.stopping import StopReason
 
 if TYPE_CHECKING:
-    from skgd._utils.typing import Array, ArrayLike, Rows
+    from skgd._utils.typing import Array, ArrayLike, MatrixLike
 
 
 class BaseGDRegressor(
@@ -75,7 +75,9 @@ class BaseGDRegressor(
     def _on_divergence(self, chosen):
         """Return what an explosion leads to; `chosen` is a schedule, None if it was "auto"."""
 
-    def partial_fit(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def partial_fit(
+        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Make one epoch of updates on the given rows, from where the last call ended.
 
         Parameters
@@ -101,7 +103,7 @@ class BaseGDRegressor(
         first = not hasattr(self, "coef_")
         return self._attempt("_partial_fit", X, y, sample_weight=sample_weight, first=first)
 
-    def predict(self, X: Rows) -> Array:
+    def predict(self, X: MatrixLike) -> Array:
         """Predict targets.
 
         Parameters
@@ -122,7 +124,7 @@ class BaseGDRegressor(
             return predict_chunked(X, self._predictor(), like.dtype, like.shape[:-1])
         return self._predictions(X)
 
-    def score(self, X: Rows, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the R² of the predictions, averaged over the outputs.
 
         Parameters
@@ -264,8 +266,8 @@ class BaseGDRegressor(
         components = plan(self)
         if first and self.early_stopping:
             raise ValueError(
-                "partial_fit does not support early_stopping=True: one epoch cannot be stopped "
-                "early. Call fit, or set early_stopping=False and score the model yourself."
+                "early_stopping should be False with partial_fit, since a single epoch cannot be "
+                "stopped early. Call fit, or set early_stopping=False and score the model yourself."
             )
         data = checked_rows(self, X, y, sample_weight, None, reset=first)
         if data is None:
@@ -300,13 +302,13 @@ class BaseGDRegressor(
             data.count()
         return None
 
-    def _objective(self, data, coordinates, loss, penalty, mean_weight):
+    def _objective(self, data, scaling, loss, penalty, mean_weight):
         frame = ObjectiveSpec(
-            coordinates,
+            scaling,
             self.fit_intercept,
             loss,
-            l1=np.append(penalty.l1 / coordinates.scale, 0.0).astype(data.dtype),
-            l2=np.append(penalty.l2 / coordinates.scale**2, 0.0).astype(data.dtype),
+            l1=np.append(penalty.l1 / scaling.scale, 0.0).astype(data.dtype),
+            l2=np.append(penalty.l2 / scaling.scale**2, 0.0).astype(data.dtype),
         )
         return build(data, frame, mean_weight if self._weights_are_relative else None)
 
@@ -318,7 +320,7 @@ class BaseGDRegressor(
         """Descend, keep the outcome, and return why it ended; one epoch if `max_iter` is None."""
         validate = None
         if validation is not None:
-            validate = self._validator(validation, fit_state.coordinates, components.loss)
+            validate = self._validator(validation, fit_state.scaling, components.loss)
         watch = None
         if self.verbose or progress is not None:
             watch = Monitor(
@@ -327,7 +329,7 @@ class BaseGDRegressor(
         left, epochs = max_iter or 1, 0
         mean_weight = fit_state.weight / fit_state.rows
         whole = self._objective(
-            data, fit_state.coordinates, components.loss, components.penalty, mean_weight
+            data, fit_state.scaling, components.loss, components.penalty, mean_weight
         )
         streaming = max_iter is None
         stages = [whole]
@@ -398,12 +400,10 @@ class BaseGDRegressor(
             streaming=streaming,
         )
 
-    def _validator(self, validation, coordinates, loss):
+    def _validator(self, validation, scaling, loss):
         def score(theta):
             return validation.r2(
-                lambda X: loss.inverse_link(
-                    Design(X, coordinates, self.fit_intercept).predict(theta)
-                )
+                lambda X: loss.inverse_link(Design(X, scaling, self.fit_intercept).predict(theta))
             )
 
         return score
@@ -419,7 +419,7 @@ class BaseGDRegressor(
     def _fitted(self, fit_state, state, components):
         """Return the fitted attributes that a state stands for."""
         theta = state.model(int(getattr(self, "average", 0)))
-        coef, intercept = fit_state.coordinates.to_original(theta)
+        coef, intercept = fit_state.scaling.to_original(theta)
         intercept = np.atleast_1d(intercept)
         fit_state = replace(
             fit_state,

@@ -11,7 +11,8 @@ from skgd.solvers.problem import StoppingCriteria
 from skgd.solvers.stopping import GradientNorm, NoImprovement
 
 if TYPE_CHECKING:
-    from skgd._utils.typing import LossLike, OptimizerLike, PenaltyLike, RandomState, RateLike
+    from skgd._utils.typing import RandomState
+    from skgd.regressors._typing import LossLike, OptimizerLike, PenaltyLike, RateLike
 
 
 class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):

@@ -7,18 +7,20 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from skgd import losses, optimizers, penalties, schedules
+from skgd import losses, optimizers, penalties, schedules, step_rules
 from skgd._utils.component import resolve_component
 from skgd._utils.validation import (
+    BOOL_CONSTRAINT,
+    BOOLS,
     InvalidParameterError,
     check_bool,
     check_choice,
     check_integer,
     check_real,
-    refuse,
+    is_integer,
+    parameters_of,
+    raise_invalid,
 )
-
-BOOLS = (bool, np.bool_)
 
 #: What ``eta0`` and ``power_t`` stand for where they may be left out.
 DEFAULT_ETA0, DEFAULT_POWER_T = 0.01, 0.25
@@ -36,6 +38,15 @@ class SolverConfig:
 
 
 def plan(estimator):
+    """Return the configuration that an estimator's parameters specify.
+
+    Errors are worded as scikit-learn's: "The 'alpha' parameter of SGDRegressor must be ...".
+    """
+    with parameters_of(type(estimator).__name__):
+        return resolve_parameters(estimator)
+
+
+def resolve_parameters(estimator):
     """Return the pieces that an estimator's parameters ask for, or refuse them."""
     check_simple_parameters(estimator)
     penalty = resolve_penalty(estimator)
@@ -58,20 +69,17 @@ def check_simple_parameters(estimator):
     """Check every parameter that is a plain number, switch or word."""
     params = {name: getattr(estimator, name) for name in parameter_names(type(estimator))}
     check_real("alpha", params["alpha"], low=0)
-    if params["l1_ratio"] is not None:
-        check_real("l1_ratio", params["l1_ratio"], low=0, high=1, closed="both")
+    check_real("l1_ratio", params["l1_ratio"], low=0, high=1, closed="both", allow_none=True)
     check_integer("max_iter", params["max_iter"], low=1)
-    if params["tol"] is not None:
-        check_real("tol", params["tol"], low=0)
+    check_real("tol", params["tol"], low=0, allow_none=True)
     check_real("epsilon", params["epsilon"], low=0)
     check_integer("n_iter_no_change", params["n_iter_no_change"], low=1)
     check_real(
         "validation_fraction", params["validation_fraction"], low=0, high=1, closed="neither"
     )
-    if params["eta0"] is not None or estimator._flat_beside_objects:
-        check_real("eta0", params["eta0"], low=0, closed="neither")
-    if params["power_t"] is not None or estimator._flat_beside_objects:
-        check_real("power_t", params["power_t"])
+    optional = not estimator._flat_beside_objects
+    check_real("eta0", params["eta0"], low=0, closed="neither", allow_none=optional)
+    check_real("power_t", params["power_t"], allow_none=optional)
     for name in ("fit_intercept", "early_stopping", "warm_start", "standardize"):
         check_bool(name, params[name])
     check_choice("record", params["record"], [None, "running", "objective", "path"])
@@ -79,8 +87,8 @@ def check_simple_parameters(estimator):
     check_random_state(params["random_state"])
     if "shuffle" in params:
         check_bool("shuffle", params["shuffle"])
-    if "average" in params and not isinstance(params["average"], BOOLS):
-        check_integer("average", params["average"], low=1)
+    if "average" in params:
+        check_average(params["average"])
     if "batch_size" in params:
         check_integer("batch_size", params["batch_size"], low=1)
 
@@ -92,16 +100,27 @@ def parameter_names(kind):
 
 
 def check_verbose(value):
-    """Check that `value` is a switch or a level."""
-    if not isinstance(value, BOOLS):
-        check_integer("verbose", value, low=0)
+    """Check that `value` is a boolean or a verbosity level."""
+    if not (isinstance(value, BOOLS) or is_integer(value, 0)):
+        raise_invalid("verbose", value, f"an int in the range [0, inf), {BOOL_CONSTRAINT}")
+
+
+def check_average(value):
+    """Check that `value` is a boolean or the number of an update."""
+    if not (isinstance(value, BOOLS) or is_integer(value, 1)):
+        raise_invalid("average", value, f"an int in the range (0, inf) or {BOOL_CONSTRAINT}")
 
 
 def check_random_state(value):
-    """Check that `value` is a seed, a generator of NumPy's older kind, or None."""
+    """Check that `value` is a seed, a RandomState or None."""
     seed = isinstance(value, Integral) and 0 <= value < 2**32
     if not (value is None or seed or isinstance(value, np.random.RandomState)):
-        refuse("random_state", value, "an integer in [0, 2**32), a RandomState or None")
+        raise_invalid(
+            "random_state",
+            value,
+            f"an int in the range [0, {2**32 - 1}], "
+            "an instance of 'numpy.random.mtrand.RandomState' or None",
+        )
 
 
 def resolve_penalty(estimator):
@@ -111,19 +130,22 @@ def resolve_penalty(estimator):
     if isinstance(estimator.penalty, penalties.Penalty) and not estimator._flat_beside_objects:
         default = type(estimator)().alpha
         if estimator.alpha != default:
-            refuse(
+            raise_invalid(
                 "alpha",
                 estimator.alpha,
                 f"left at {default!r} beside penalty={estimator.penalty!r}",
                 "Set the strength in the penalty, or by penalty__alpha.",
             )
     if estimator.penalty == "elasticnet" and estimator.l1_ratio is None:
-        refuse("l1_ratio", None, "a number in [0, 1] when penalty='elasticnet'")
+        raise InvalidParameterError(
+            "l1_ratio must be set when penalty is 'elasticnet', to a float in the range [0.0, 1.0]."
+        )
     return resolve_component(
         "penalty",
         estimator.penalty,
         penalties.PENALTIES,
         penalties.Penalty,
+        alternatives="None",
         alpha=estimator.alpha,
         l1_ratio=estimator.l1_ratio,
     )
@@ -149,20 +171,16 @@ def schedule_of(rate, eta0=DEFAULT_ETA0, power_t=DEFAULT_POWER_T):
     if isinstance(rate, Real) and not isinstance(rate, bool):
         check_real("learning_rate", rate, low=0, closed="neither")
         return schedules.Constant(eta0=rate)
-    if isinstance(rate, Callable) and not isinstance(rate, (schedules.Schedule, type)):
+    if isinstance(rate, Callable) and not isinstance(
+        rate, (schedules.Schedule, step_rules.StepRule, type)
+    ):
         return schedules.FromCallable(rate)
-    if not isinstance(rate, (str, schedules.Schedule, type)):
-        refuse(
-            "learning_rate",
-            rate,
-            "a positive number, 'auto', the name of a schedule, a skgd.schedules object, or a "
-            "function of the update number",
-        )
     return resolve_component(
         "learning_rate",
         rate,
-        {"auto": None, **schedules.SCHEDULES},
-        schedules.Schedule,
+        {"auto": None, **schedules.SCHEDULES, **step_rules.STEP_RULES},
+        (schedules.Schedule, step_rules.StepRule),
+        alternatives="a positive float, a function of the update number",
         eta0=eta0,
         power_t=power_t,
     )
@@ -173,11 +191,13 @@ def refuse_unread(estimator, name):
     value = getattr(estimator, name)
     rate = estimator.learning_rate
     readers = [
-        known for known, component in schedules.SCHEDULES.items() if name in fields_of(component)
+        known
+        for known, component in {**schedules.SCHEDULES, **step_rules.STEP_RULES}.items()
+        if name in fields_of(component)
     ]
     if value is not None and not (isinstance(rate, str) and rate in readers):
         listing = ", ".join(map(repr, readers))
-        refuse(
+        raise_invalid(
             name,
             value,
             f"left at None beside learning_rate={rate!r}, which does not read it",
@@ -207,18 +227,18 @@ def check_together(estimator, made):
     schedule, optimizer = made.schedule, made.optimizer
     if isinstance(schedule, schedules.Optimal) and made.alpha <= 0:
         schedule.resolve(alpha=made.alpha)([1])
-    if isinstance(schedule, schedules.PassiveAggressive):
+    if isinstance(schedule, step_rules.PassiveAggressive):
         check_passive_aggressive(estimator, made)
-    if isinstance(schedule, schedules.LineSearch):
+    if isinstance(schedule, step_rules.LineSearch):
         if not estimator._full_batch:
-            refuse(
+            raise_invalid(
                 "learning_rate",
                 estimator.learning_rate,
                 "'auto', a number, a function, or a schedule that needs no line search",
                 "A line search looks at all rows; it is for BatchGDRegressor.",
             )
         if not isinstance(optimizer, (type(None), optimizers.GD, optimizers.BatchOptimizer)):
-            refuse(
+            raise_invalid(
                 "optimizer",
                 estimator.optimizer,
                 "'auto', 'gd', 'cg', 'accelerated' or 'newton_cg' beside "
@@ -254,7 +274,7 @@ def check_serves(estimator, optimizer):
     if isinstance(optimizer, optimizers.CHOSEN):
         hint = "Fits by small batches choose this one by optimizer='auto', learning_rate='auto'."
     listing = ", ".join(map(repr, names))
-    refuse("optimizer", estimator.optimizer, f"'auto' or one of {listing} here", hint)
+    raise_invalid("optimizer", estimator.optimizer, f"'auto' or one of {listing} here", hint)
 
 
 def elementwise_names():
@@ -265,8 +285,8 @@ def elementwise_names():
 
 def check_searching(estimator, made):
     """Refuse a rate for an optimizer that finds its own."""
-    if not isinstance(made.schedule, (type(None), schedules.LineSearch)):
-        refuse(
+    if not isinstance(made.schedule, (type(None), step_rules.LineSearch)):
+        raise_invalid(
             "learning_rate",
             estimator.learning_rate,
             f"'auto' or 'line_search' beside optimizer={estimator.optimizer!r}, which searches "
@@ -275,7 +295,7 @@ def check_searching(estimator, made):
     if isinstance(made.optimizer, optimizers.NewtonCG) and not made.loss.has_hessian():
         moreau_envelope = made.schedule is None and made.loss.has_moreau_envelope()
         if not moreau_envelope:
-            refuse(
+            raise_invalid(
                 "optimizer",
                 estimator.optimizer,
                 f"'auto' or 'accelerated' beside loss={estimator.loss!r}",
@@ -286,15 +306,14 @@ def check_searching(estimator, made):
 def check_passive_aggressive(estimator, made):
     """Refuse pa1 and pa2 where their step rules make no sense."""
     if not isinstance(made.loss, losses.EpsilonInsensitive):
-        refuse(
-            "loss",
-            estimator.loss,
-            f"'epsilon_insensitive' when learning_rate={estimator.learning_rate!r}",
+        raise InvalidParameterError(
+            f"Learning rate {estimator.learning_rate!r} only works with loss "
+            f"'epsilon_insensitive'. Got loss={estimator.loss!r} instead."
         )
     if not isinstance(made.optimizer, (optimizers.GD, type(None))):
-        refuse("optimizer", estimator.optimizer, "'gd' beside learning_rate='pa1' or 'pa2'")
+        raise_invalid("optimizer", estimator.optimizer, "'gd' beside learning_rate='pa1' or 'pa2'")
     if estimator._full_batch or getattr(estimator, "batch_size", 1) != 1:
-        refuse(
+        raise_invalid(
             "learning_rate",
             estimator.learning_rate,
             "'auto', a number, a function, or a schedule that is no step rule",

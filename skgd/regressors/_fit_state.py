@@ -24,7 +24,7 @@ class FitState:
     ----------
     state : State
         The descent.
-    coordinates : Coordinates
+    scaling : FeatureScaling
         What its inner parameters refer to.
     moments : Moments or None
         Of the features seen so far, if they are standardised.
@@ -37,7 +37,7 @@ class FitState:
     """
 
     state: State
-    coordinates: FeatureScaling
+    scaling: FeatureScaling
     moments: FeatureMoments | None
     weight: float
     rows: int
@@ -70,13 +70,13 @@ def init_fit_state(estimator, data, components, start, gram=None):
     moments = None
     if estimator.standardize:
         moments = data.moments() if gram is None else gram.moments
-    coordinates = coordinates_of(estimator, data, moments, components)
-    theta = coordinates.to_scaled(coef, intercept, data.dtype)
+    scaling = coordinates_of(estimator, data, moments, components)
+    theta = scaling.to_scaled(coef, intercept, data.dtype)
     history = History()
     if estimator.warm_start and hasattr(estimator, "_fit_state"):
         history = estimator._fit_state.history.copy()
     state = State.initial(theta, np.random.default_rng(seed_of(estimator.random_state)))
-    return FitState(state, coordinates, moments, data.total_weight, len(data), history)
+    return FitState(state, scaling, moments, data.total_weight, len(data), history)
 
 
 def seed_of(random_state):
@@ -104,13 +104,13 @@ def whiten_if_ill_conditioned(estimator, data, components, fit_state, gram):
         return fit_state, gram
     if explicit or penalty.l1 or penalty.l2 or gram.accurate(data.dtype):
         return fit_state, gram
-    found = whiten(data, fit_state.coordinates, gram, estimator.fit_intercept)
+    found = whiten(data, fit_state.scaling, gram, estimator.fit_intercept)
     if found is None:
         return fit_state, gram
-    coordinates, gram = found
-    theta = fit_state.coordinates.reparametrize(fit_state.state.theta, coordinates)
+    scaling, gram = found
+    theta = fit_state.scaling.reparametrize(fit_state.state.theta, scaling)
     state = replace(fit_state.state, theta=theta)
-    return replace(fit_state, coordinates=coordinates, state=state), gram
+    return replace(fit_state, scaling=scaling, state=state), gram
 
 
 def resume_fit_state(estimator, data, components):
@@ -120,7 +120,7 @@ def resume_fit_state(estimator, data, components):
     if estimator.standardize:
         moments = data.moments()
         moments = moments if last.moments is None else last.moments.merge(moments)
-    coordinates = coordinates_of(estimator, data, moments, components)
+    scaling = coordinates_of(estimator, data, moments, components)
     state = copy.deepcopy(last.state)
     if not (
         np.array_equal(estimator.coef_, last.coef)
@@ -128,13 +128,13 @@ def resume_fit_state(estimator, data, components):
     ):
         coef = checked_start("coef_", estimator.coef_, last.coef.shape)
         intercept = checked_start("intercept_", estimator.intercept_, last.coef.shape[:-1])
-        theta = coordinates.to_scaled(coef, intercept, data.dtype)
+        theta = scaling.to_scaled(coef, intercept, data.dtype)
         state = replace(state, theta=theta, mean=theta.copy(), memory={}, reference=0.0)
     else:
         state = replace(
             state,
-            theta=last.coordinates.reparametrize(state.theta, coordinates),
-            mean=last.coordinates.reparametrize(state.mean, coordinates),
+            theta=last.scaling.reparametrize(state.theta, scaling),
+            mean=last.scaling.reparametrize(state.mean, scaling),
         )
     if components.schedule is None:
         # What a search remembers of other rows says nothing about these, and a stream may
@@ -143,7 +143,7 @@ def resume_fit_state(estimator, data, components):
         state = replace(state, memory=memory, reference=0.0)
     return FitState(
         state,
-        coordinates,
+        scaling,
         moments,
         last.weight + data.total_weight,
         last.rows + len(data),

@@ -8,7 +8,7 @@ from sklearn.model_selection import ShuffleSplit
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
 
-from skgd._utils.validation import refuse
+from skgd._utils.validation import raise_invalid
 from skgd.data import ChunkedData, InMemoryData, check_features, chunk, is_chunked_input
 
 
@@ -122,7 +122,7 @@ def check_val_outputs(validation, data):
 def held_out_blocks(estimator, blocks):
     """Return blocks to train on, and blocks held out to validate with."""
     if estimator.validation_split is not None:
-        refuse(
+        raise_invalid(
             "validation_split",
             estimator.validation_split,
             "None where X is read in blocks",
@@ -164,12 +164,14 @@ def chosen_rows(split, data):
     total = data.total or len(data)
     if chosen.ndim == 1 and chosen.dtype == bool:
         if len(chosen) != total:
-            refuse("validation_split", split, f"a mask with an entry for each of the {total} rows")
+            raise_invalid(
+                "validation_split", split, f"a mask with an entry for each of the {total} rows"
+            )
         return np.flatnonzero(chosen[numbers])
     if chosen.ndim != 1 or not np.issubdtype(chosen.dtype, np.integer):
-        refuse("validation_split", split, "a splitter, an array of row indices, or a mask")
+        raise_invalid("validation_split", split, "a splitter, an array of row indices, or a mask")
     if chosen.size and not 0 <= chosen.min() <= chosen.max() < total:
-        refuse("validation_split", split, f"indices of rows, 0 to {total - 1}")
+        raise_invalid("validation_split", split, f"indices of rows, 0 to {total - 1}")
     return np.flatnonzero(np.isin(numbers, chosen))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 from skgd.regressors._base import BaseGDRegressor
 
 if TYPE_CHECKING:
-    from skgd._utils.typing import ArrayLike, Rows
+    from skgd._utils.typing import ArrayLike, MatrixLike
 
 
 class KeywordGDRegressor(BaseGDRegressor):
@@ -15,13 +15,13 @@ class KeywordGDRegressor(BaseGDRegressor):
 
     def fit(
         self,
-        X: Rows,
+        X: MatrixLike,
         y: ArrayLike,
         *,
         sample_weight: ArrayLike | None = None,
         coef_init: ArrayLike | None = None,
         intercept_init: ArrayLike | None = None,
-        X_val: Rows | None = None,
+        X_val: MatrixLike | None = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
         groups: ArrayLike | None = None,

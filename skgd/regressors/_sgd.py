@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 from skgd.optimizers import SVRG
@@ -11,15 +12,8 @@ from skgd.solvers.problem import StoppingCriteria
 from skgd.solvers.stopping import NoImprovement, progress
 
 if TYPE_CHECKING:
-    from skgd._utils.typing import (
-        ArrayLike,
-        LossLike,
-        OptimizerLike,
-        PenaltyLike,
-        RandomState,
-        RateLike,
-        Rows,
-    )
+    from skgd._utils.typing import ArrayLike, MatrixLike, RandomState
+    from skgd.regressors._typing import LossLike, OptimizerLike, PenaltyLike, RateLike
 
 
 class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
@@ -67,7 +61,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
     eta0 : float, default=0.01
         First rate of a named schedule, in (0, inf).
     power_t : float, default=0.25
-        Exponent of "invscaling".
+        Exponent of "invscaling"; negative values are deprecated, as in scikit-learn.
     early_stopping : bool, default=False
         Whether to stop when the R² on validation rows has not risen by `tol` for
         `n_iter_no_change` epochs; the best model is kept.
@@ -193,13 +187,13 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
 
     def fit(
         self,
-        X: Rows,
+        X: MatrixLike,
         y: ArrayLike,
         coef_init: ArrayLike | None = None,
         intercept_init: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
-        X_val: Rows | None = None,
+        X_val: MatrixLike | None = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
         groups: ArrayLike | None = None,
@@ -240,7 +234,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
             raises only when its numbers cease to be finite, and otherwise ends in a
             ``ConvergenceWarning``.
         """
-        return self._attempt(
+        self._attempt(
             "_fit",
             X,
             y,
@@ -249,6 +243,16 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
             validation_rows=(X_val, y_val, sample_weight_val),
             groups=groups,
         )
+        if self.power_t < 0:
+            warnings.warn(
+                "Negative values for `power_t` are deprecated in version 1.8 and will raise an "
+                "error in 1.10. Use values in the range [0.0, inf) instead. These are versions of "
+                "scikit-learn, which SGDRegressor follows; for a learning rate that grows, set "
+                f"learning_rate=InverseScaling({self.eta0!r}, {self.power_t!r}).",
+                FutureWarning,
+                stacklevel=2,
+            )
+        return self
 
     def _batch_size(self, n_rows):
         return 1

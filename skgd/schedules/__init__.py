@@ -6,10 +6,9 @@ dataclass deriving from :class:`Schedule`, in the room of its family, plus one l
 ``SCHEDULES``; the shared tests find it there.
 """
 
+from skgd.schedules._base import FitInfo as FitInfo
 from skgd.schedules._base import FromCallable as FromCallable
-from skgd.schedules._base import Run as Run
 from skgd.schedules._base import Schedule
-from skgd.schedules._composed import REACTIVE as REACTIVE
 from skgd.schedules._composed import Join, LinearWarmup
 from skgd.schedules._decays import (
     CosineDecay,
@@ -19,8 +18,9 @@ from skgd.schedules._decays import (
     StepDecay,
 )
 from skgd.schedules._powers import Adaptive, Constant, InverseScaling, Optimal, TimeDecay
-from skgd.schedules._rules import LineSearch, PassiveAggressive1, PassiveAggressive2
-from skgd.schedules._rules import PassiveAggressive as PassiveAggressive
+from skgd.step_rules import LineSearch as LineSearch  # step rules were schedules before 0.1
+from skgd.step_rules import PassiveAggressive1 as PassiveAggressive1
+from skgd.step_rules import PassiveAggressive2 as PassiveAggressive2
 
 __all__ = [
     "Adaptive",
@@ -29,12 +29,9 @@ __all__ = [
     "ExponentialDecay",
     "InverseScaling",
     "Join",
-    "LineSearch",
     "LinearWarmup",
     "OneCycle",
     "Optimal",
-    "PassiveAggressive1",
-    "PassiveAggressive2",
     "PolynomialDecay",
     "Schedule",
     "StepDecay",
@@ -47,13 +44,10 @@ SCHEDULES = {
     "invscaling": InverseScaling,
     "optimal": Optimal,
     "adaptive": Adaptive,
-    "pa1": PassiveAggressive1,
-    "pa2": PassiveAggressive2,
     "time_decay": TimeDecay,
     "step": StepDecay,
     "exponential": ExponentialDecay,
     "polynomial": PolynomialDecay,
     "cosine": CosineDecay,
     "one_cycle": OneCycle,
-    "line_search": LineSearch,
 }

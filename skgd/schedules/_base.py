@@ -11,7 +11,7 @@ from skgd._utils.validation import InvalidParameterError
 
 
 @dataclass(frozen=True)
-class Run:
+class FitInfo:
     """What a schedule may need to know about the fit it serves.
 
     Parameters
@@ -41,9 +41,9 @@ class Run:
 class Schedule(Component):
     """Base class of the schedules.
 
-    A subclass defines ``rate(t, run)``; ``t`` is an array of update numbers (or of epoch numbers,
-    where ``per`` is "epoch"), starting at 1, and ``run`` a :class:`Run`. One that does not fit
-    every run says so in ``check(run)``.
+    A subclass defines ``rate(t, fit_info)``, where ``t`` is an array of update numbers starting at
+    1 (epoch numbers if the class attribute or parameter ``per`` is "epoch") and ``fit_info`` is a
+    :class:`FitInfo`. A schedule that is invalid for some fits raises in ``check(fit_info)``.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class Schedule(Component):
     ... class Triangles(Schedule):
     ...     peak: float = 0.1
     ...     period: int = 10
-    ...     def rate(self, t, run):
+    ...     def rate(self, t, fit_info):
     ...         return self.peak * (0.1 + np.abs((t / self.period) % 2 - 1))
     >>> rate = Triangles().resolve()
     >>> rate(np.array([5, 10, 15, 20])).round(3)
@@ -62,29 +62,31 @@ class Schedule(Component):
     """
 
     per = "update"
+    #: Whether the rate is lowered when the fit stalls, so that it is no function of time alone.
+    reacts_to_stalls = False
 
-    def rate(self, t: Any, run: Run) -> Any:
+    def rate(self, t: Any, fit_info: FitInfo) -> Any:
         """Return the rates at the times `t`.
 
         Parameters
         ----------
         t : array of shape (m,)
             Update or epoch numbers, from 1.
-        run : Run
+        fit_info : FitInfo
             The fit that the schedule serves.
 
         Returns
         -------
         array of shape (m,)
         """
-        raise NotImplementedError(f"{type(self).__name__} needs a method rate(t, run)")
+        raise NotImplementedError(f"{type(self).__name__} needs a method rate(t, fit_info)")
 
-    def check(self, run: Run) -> None:
+    def check(self, fit_info: FitInfo) -> None:
         """Refuse a run that the schedule does not fit; any will do unless a subclass objects.
 
         Parameters
         ----------
-        run : Run
+        fit_info : FitInfo
             The fit that the schedule serves.
 
         Raises
@@ -93,21 +95,35 @@ class Schedule(Component):
             If the schedule makes no sense for it.
         """
 
-    def rates_at(self, updates: Any, run: Run) -> Any:
+    def rates_at(self, updates: Any, fit_info: FitInfo) -> Any:
         """Return the rates at the given updates, whichever clock the schedule reads.
 
         Parameters
         ----------
         updates : array of shape (m,)
             Update numbers, from 1.
-        run : Run
+        fit_info : FitInfo
             The fit that the schedule serves.
 
         Returns
         -------
         array of shape (m,)
         """
-        return self.rate(run.clock(updates, self.per), run)
+        return self.rate(fit_info.clock(updates, self.per), fit_info)
+
+    def after_stall(self, multiplier: float) -> float | None:
+        """Return what the rates are multiplied by after a stall, None where the fit should end.
+
+        Parameters
+        ----------
+        multiplier : float
+            What they were multiplied by so far.
+
+        Returns
+        -------
+        float or None
+        """
+        return None
 
     def resolve(
         self, *, alpha: float = 0.0, updates_per_epoch: int = 1, max_iter: int = 1
@@ -139,14 +155,14 @@ class Schedule(Component):
         >>> InverseScaling(eta0=0.1, power_t=0.5).resolve()([1, 4, 100])
         array([0.1 , 0.05, 0.01])
         """
-        run = Run(alpha, updates_per_epoch, max_iter)
-        self.check(run)
+        fit_info = FitInfo(alpha, updates_per_epoch, max_iter)
+        self.check(fit_info)
 
         def rates(t):
             t = np.asarray(t, dtype=float)
             # NumPy's powers of arrays and of single numbers may differ in the last bit.
             some = np.atleast_1d(t)
-            return checked_rates(self.rates_at(some, run), some).reshape(t.shape)
+            return checked_rates(self.rates_at(some, fit_info), some).reshape(t.shape)
 
         return rates
 
@@ -165,9 +181,9 @@ def checked_rates(rates, t):
     return rates
 
 
-def check_length(schedule, name, length, run):
+def check_length(schedule, name, length, fit_info):
     """Refuse a part of `schedule` that is longer than the run."""
-    whole = run.length(schedule.per)
+    whole = fit_info.length(schedule.per)
     if length is not None and length > whole:
         raise InvalidParameterError(
             f"{type(schedule).__name__} has {name}={length}, which is longer than the run of "
@@ -186,7 +202,7 @@ class FromCallable(Schedule):
 
     function: Callable
 
-    def rate(self, t: Any, run: Run) -> Any:
+    def rate(self, t: Any, fit_info: FitInfo) -> Any:
         """Call the function on the array of times, or where it takes none, on each of them."""
         try:
             rates = np.asarray(self.function(t))

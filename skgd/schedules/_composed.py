@@ -11,20 +11,16 @@ from skgd._utils.validation import (
     check_choice,
     check_integer,
     check_real,
-    refuse,
+    raise_invalid,
 )
-from skgd.schedules._base import Run, Schedule, check_length, progress
-from skgd.schedules._powers import Adaptive, Constant
-from skgd.schedules._rules import LineSearch, PassiveAggressive
-
-#: Schedules that answer to the course of the fit, and so are no function of the time.
-REACTIVE = (Adaptive, PassiveAggressive, LineSearch)
+from skgd.schedules._base import FitInfo, Schedule, check_length, progress
+from skgd.schedules._powers import Constant
 
 
 def check_part(name, value):
     """Check that `value` can be a part of another schedule."""
-    if not isinstance(value, Schedule) or isinstance(value, REACTIVE):
-        refuse(
+    if not isinstance(value, Schedule) or value.reacts_to_stalls:
+        raise_invalid(
             name,
             value,
             "an object of skgd.schedules whose rates depend on the time alone",
@@ -74,14 +70,14 @@ class LinearWarmup(Schedule):
         check_real("start_factor", self.start_factor, low=0, high=1, closed="right")
         check_choice("per", self.per, ["update", "epoch"])
 
-    def check(self, run: Run) -> None:
-        check_length(self, "length", self.length, run)
-        self.schedule.check(run)
+    def check(self, fit_info: FitInfo) -> None:
+        check_length(self, "length", self.length, fit_info)
+        self.schedule.check(fit_info)
 
-    def rates_at(self, updates: Any, run: Run) -> Any:
-        share = progress(run.clock(updates, self.per), self.length)
+    def rates_at(self, updates: Any, fit_info: FitInfo) -> Any:
+        share = progress(fit_info.clock(updates, self.per), self.length)
         ramp = self.start_factor + (1 - self.start_factor) * share
-        return ramp * self.schedule.rates_at(updates, run)
+        return ramp * self.schedule.rates_at(updates, fit_info)
 
 
 @component
@@ -116,7 +112,7 @@ class Join(Schedule):
         for name in ("schedules", "at"):
             value = getattr(self, name)
             if not isinstance(value, (tuple, list)):
-                refuse(name, value, "a tuple or a list")
+                raise_invalid(name, value, "a tuple or a list")
             object.__setattr__(self, name, tuple(value))  # a list has no hash
         for number, part in enumerate(self.schedules):
             check_part(f"schedules[{number}]", part)
@@ -124,32 +120,34 @@ class Join(Schedule):
             after = self.at[number - 1] if number else 0
             check_integer(f"at[{number}]", moment, low=after + 1)
         if len(self.at) != len(self.schedules) - 1:
-            refuse("at", self.at, f"one shorter than schedules, which has {len(self.schedules)}")
+            raise_invalid(
+                "at", self.at, f"one shorter than schedules, which has {len(self.schedules)}"
+            )
         check_choice("per", self.per, ["update", "epoch"])
 
-    def check(self, run: Run) -> None:
-        whole = run.length(self.per)
+    def check(self, fit_info: FitInfo) -> None:
+        whole = fit_info.length(self.per)
         if self.at and self.at[-1] >= whole:
             raise InvalidParameterError(
                 f"Join has at={self.at}, but the run ends after {whole:g} {self.per}s, before the "
                 "last part begins. Lower at, or raise max_iter."
             )
-        for part, _, turn in self._turns(run):
+        for part, _, turn in self._turns(fit_info):
             part.check(turn)
 
-    def rates_at(self, updates: Any, run: Run) -> Any:
+    def rates_at(self, updates: Any, fit_info: FitInfo) -> Any:
         rates = np.empty(np.shape(updates))
-        turns = list(self._turns(run))
+        turns = list(self._turns(fit_info))
         turn_of = np.searchsorted([begin for _, begin, _ in turns], updates) - 1
         for number, (part, begin, turn) in enumerate(turns):
             here = turn_of == number
             rates[here] = part.rates_at(updates[here] - begin, turn)
         return rates
 
-    def _turns(self, run):
+    def _turns(self, fit_info):
         """Yield each part with the updates before its turn, and its turn as a run."""
-        unit = run.updates_per_epoch if self.per == "epoch" else 1
-        begins, ends = (0, *self.at), (*self.at, run.length(self.per))
+        unit = fit_info.updates_per_epoch if self.per == "epoch" else 1
+        begins, ends = (0, *self.at), (*self.at, fit_info.length(self.per))
         for part, begin, end in zip(self.schedules, begins, ends, strict=True):
-            turn = replace(run, max_iter=(end - begin) * unit / run.updates_per_epoch)
+            turn = replace(fit_info, max_iter=(end - begin) * unit / fit_info.updates_per_epoch)
             yield part, begin * unit, turn

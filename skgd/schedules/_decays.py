@@ -6,7 +6,7 @@ import numpy as np
 
 from skgd._utils.component import component
 from skgd._utils.validation import check_choice, check_integer, check_real
-from skgd.schedules._base import Run, Schedule, check_length, progress
+from skgd.schedules._base import FitInfo, Schedule, check_length, progress
 
 #: What a rate that decays for ever does not fall below, so that it stays positive.
 TINY = float(np.finfo(float).tiny)
@@ -52,7 +52,7 @@ class StepDecay(Schedule):
         check_integer("every", self.every, low=1)
         check_choice("per", self.per, ["update", "epoch"])
 
-    def rate(self, t: Any, run: Run) -> Any:
+    def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return np.maximum(self.eta0 * self.decay ** ((t - 1) // self.every), TINY)
 
 
@@ -85,7 +85,7 @@ class ExponentialDecay(Schedule):
         check_real("decay", self.decay, low=0, high=1, closed="right")
         check_choice("per", self.per, ["update", "epoch"])
 
-    def rate(self, t: Any, run: Run) -> Any:
+    def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return np.maximum(self.eta0 * self.decay ** (t - 1), TINY)
 
 
@@ -107,17 +107,17 @@ class Decay(Schedule):
     def _steps(self) -> int | None:
         return self.length  # type: ignore[attr-defined]  # a field of each subclass
 
-    def check(self, run: Run) -> None:
-        check_length(self, "length", self._steps, run)
+    def check(self, fit_info: FitInfo) -> None:
+        check_length(self, "length", self._steps, fit_info)
 
-    def progress(self, t: Any, run: Run) -> Any:
+    def progress(self, t: Any, fit_info: FitInfo) -> Any:
         """Return the share of the way that lies behind.
 
         Parameters
         ----------
         t : array of shape (m,)
             Update or epoch numbers, from 1.
-        run : Run
+        fit_info : FitInfo
             The fit that the schedule serves.
 
         Returns
@@ -125,7 +125,7 @@ class Decay(Schedule):
         array of shape (m,)
             Shares from 0 to 1.
         """
-        return progress(t, self._steps or run.length(self.per))
+        return progress(t, self._steps or fit_info.length(self.per))
 
 
 @component
@@ -163,8 +163,10 @@ class PolynomialDecay(Decay):
         super().__post_init__()
         check_real("power", self.power, low=0, closed="neither")
 
-    def rate(self, t: Any, run: Run) -> Any:
-        return self.final + (self.eta0 - self.final) * (1 - self.progress(t, run)) ** self.power
+    def rate(self, t: Any, fit_info: FitInfo) -> Any:
+        return (
+            self.final + (self.eta0 - self.final) * (1 - self.progress(t, fit_info)) ** self.power
+        )
 
 
 @component
@@ -199,8 +201,8 @@ class CosineDecay(Decay):
     length: int | None = None
     per: str = "epoch"
 
-    def rate(self, t: Any, run: Run) -> Any:
-        return cosine(self.eta0, self.final, self.progress(t, run))
+    def rate(self, t: Any, fit_info: FitInfo) -> Any:
+        return cosine(self.eta0, self.final, self.progress(t, fit_info))
 
 
 @component
@@ -255,11 +257,11 @@ class OneCycle(Schedule):
             check_integer("length", self.length, low=1)
         check_choice("per", self.per, ["update", "epoch"])
 
-    def check(self, run: Run) -> None:
-        check_length(self, "length", self.length, run)
+    def check(self, fit_info: FitInfo) -> None:
+        check_length(self, "length", self.length, fit_info)
 
-    def rate(self, t: Any, run: Run) -> Any:
-        length = self.length or run.length(self.per)
+    def rate(self, t: Any, fit_info: FitInfo) -> Any:
+        length = self.length or fit_info.length(self.per)
         top = self.warm_fraction * length  # the time of the peak; t = length ends the cycle
         start = self.peak / self.start_divisor
         rising = cosine(start, self.peak, progress(t, max(top - 1, 1)))

@@ -7,7 +7,7 @@ import numpy as np
 
 from skgd._utils.component import component
 from skgd._utils.validation import InvalidParameterError, check_choice, check_real
-from skgd.schedules._base import Run, Schedule
+from skgd.schedules._base import FitInfo, Schedule
 
 
 @component
@@ -31,7 +31,7 @@ class Constant(Schedule):
     def __post_init__(self) -> None:
         check_real("eta0", self.eta0, low=0, closed="neither")
 
-    def rate(self, t: Any, run: Run) -> Any:
+    def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return np.full(np.shape(t), float(self.eta0))
 
 
@@ -64,7 +64,7 @@ class InverseScaling(Schedule):
         check_real("power_t", self.power_t)
         check_choice("per", self.per, ["update", "epoch"])
 
-    def rate(self, t: Any, run: Run) -> Any:
+    def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return self.eta0 / t**self.power_t
 
 
@@ -86,17 +86,18 @@ class Optimal(Schedule):
     array([10., 5.])
     """
 
-    def check(self, run: Run) -> None:
-        if run.alpha <= 0:
+    def check(self, fit_info: FitInfo) -> None:
+        if fit_info.alpha <= 0:
             raise InvalidParameterError(
-                "learning_rate='optimal' divides by alpha and needs alpha > 0; "
-                f"got alpha={run.alpha!r}. Set alpha, or choose another learning_rate."
+                "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the "
+                f"optimal learning rate. Got alpha={fit_info.alpha!r} instead. Set alpha, or "
+                "choose another learning_rate."
             )
 
-    def rate(self, t: Any, run: Run) -> Any:
-        typical_weight = math.sqrt(1.0 / math.sqrt(run.alpha))
-        t0 = 1.0 / (typical_weight * run.alpha)
-        return 1.0 / (run.alpha * (t0 + t - 1))
+    def rate(self, t: Any, fit_info: FitInfo) -> Any:
+        typical_weight = math.sqrt(1.0 / math.sqrt(fit_info.alpha))
+        t0 = 1.0 / (typical_weight * fit_info.alpha)
+        return 1.0 / (fit_info.alpha * (t0 + t - 1))
 
 
 @component
@@ -125,28 +126,18 @@ class Adaptive(Schedule):
     eta0: float = 0.01
     factor: float = 5.0
     minimum: float = 1e-6
+    reacts_to_stalls = True
 
     def __post_init__(self) -> None:
         check_real("eta0", self.eta0, low=0, closed="neither")
         check_real("factor", self.factor, low=1, closed="neither")
         check_real("minimum", self.minimum, low=0)
 
-    def rate(self, t: Any, run: Run) -> Any:
+    def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return np.full(np.shape(t), float(self.eta0))
 
-    def after_stall(self, scale: float) -> float | None:
-        """Return what the rates are multiplied by from now on, or None where the fit should end.
-
-        Parameters
-        ----------
-        scale : float
-            What they were multiplied by so far.
-
-        Returns
-        -------
-        float or None
-        """
-        return scale / self.factor if self.eta0 * scale > self.minimum else None
+    def after_stall(self, multiplier: float) -> float | None:
+        return multiplier / self.factor if self.eta0 * multiplier > self.minimum else None
 
 
 @component
@@ -178,5 +169,5 @@ class TimeDecay(Schedule):
         check_real("t1", self.t1, low=0)
         check_choice("per", self.per, ["update", "epoch"])
 
-    def rate(self, t: Any, run: Run) -> Any:
+    def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return self.t0 / (t + self.t1)

@@ -25,7 +25,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skgd import optimizers, schedules
+from skgd import optimizers, schedules, step_rules
 from skgd.data.second_moments import MAX_SECOND_MOMENT_FEATURES
 from skgd.objectives import expected_smoothness, largest_curvature
 
@@ -66,7 +66,7 @@ def choose(plan, objective, model, batch_size, streaming=False):
     if streaming and hands_off(plan, batch_size):
         return choose_for_stream(objective)
     if snapshots_serve(plan, objective, batch_size):
-        return optimizers.SVRG(), schedules.LineSearch()
+        return optimizers.SVRG(), step_rules.LineSearch()
     return choose_for_walks(plan, objective, model, batch_size)
 
 
@@ -79,7 +79,7 @@ def choose_for_walks(plan, objective, model, batch_size):
 def choose_for_stream(objective):
     """Return the optimizer and the schedule of a stream of small batches."""
     if objective.loss.quadratic and len(objective.l2) <= LARGEST_STREAM:
-        return choose_optimizer_of_quadratic(objective), schedules.LineSearch()
+        return choose_optimizer_of_quadratic(objective), step_rules.LineSearch()
     return optimizers.ImplicitSGD(), schedules.Constant(eta0=1.0)
 
 
@@ -106,7 +106,7 @@ def hands_off(plan, batch_size):
 
 def choose_optimizer(plan, objective, batch_size):
     """Return what ``optimizer="auto"`` stands for."""
-    explicit = plan.schedule is not None and not isinstance(plan.schedule, schedules.LineSearch)
+    explicit = plan.schedule is not None and not isinstance(plan.schedule, step_rules.LineSearch)
     if explicit or batch_size is not None:
         return optimizers.GD()
     if objective.loss.quadratic:
@@ -125,7 +125,7 @@ def choose_schedule(optimizer, objective, model, batch_size):
         searching = isinstance(optimizer, optimizers.SEARCHING)
         plain = isinstance(optimizer, (optimizers.GD, optimizers.Accelerated))
         if searching or (plain and not math.isfinite(objective.loss.gradient_lipschitz)):
-            return schedules.LineSearch()
+            return step_rules.LineSearch()
         return schedules.Constant(eta0=1 / positive(largest_curvature(model, bound(objective))))
     smoothness = positive(expected_smoothness(objective, bound(objective), batch_size))
     eta0 = damping(optimizer) / (2 * smoothness)

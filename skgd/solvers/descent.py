@@ -12,12 +12,13 @@ import numpy as np
 from skgd._utils.component import is_built_in
 from skgd.objectives import QuadraticModel
 from skgd.optimizers import SVRG
-from skgd.schedules import Adaptive, LineSearch, Schedule
+from skgd.schedules import Adaptive, Schedule
 from skgd.solvers.choice import row_orders
 from skgd.solvers.full_batch import run_update
 from skgd.solvers.problem import DivergedError, Outcome, Rates
 from skgd.solvers.stopping import DivergenceMonitor, StopReason
 from skgd.solvers.trajectory import Trajectory
+from skgd.step_rules import LineSearch
 
 #: What an automatic rate is multiplied by after an explosion.
 LR_BACKOFF_FACTOR = 0.25
@@ -280,7 +281,7 @@ class _Descent:
     def in_data_units(self, state):
         """Return the coefficients and the intercept that a state stands for."""
         model = state.model(self.problem.average)
-        return self.problem.objective.design.coordinates.to_original(model)
+        return self.problem.objective.design.scaling.to_original(model)
 
     def run_along(self, path, order, rates):
         """Do what `run_epoch` does, in stretches that end at the updates that the path keeps."""

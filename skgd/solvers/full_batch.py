@@ -6,8 +6,8 @@ import numpy as np
 
 from skgd import penalties
 from skgd.optimizers import Accelerated, ConjugateGradient, NewtonCG
-from skgd.schedules import LineSearch
 from skgd.solvers.line_search import line_step, proximal_step, searched_proximal_step
+from skgd.step_rules import LineSearch
 
 
 def run_update(problem, state, point, rate):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skgd._utils.validation import nearest
+from skgd._utils.validation import suggest_closest
 
 
 class History:
@@ -92,7 +92,7 @@ def column(history, name):
         )
     if name not in history:
         listing = ", ".join(map(repr, history))
-        remedy = REMEDIES.get(name, nearest(name, list(history)))
+        remedy = REMEDIES.get(name, suggest_closest(name, list(history)))
         raise ValueError(f"The history has no column {name!r}; it has: {listing}. {remedy}")
     return np.asarray(history[name], dtype=float)
 

@@ -95,7 +95,7 @@ def run_epoch(walk, problem, state, rates):
 def dense_rows(design, here):
     """Return some inner rows with their intercept, at float64."""
     block = design.scaled_rows(here)
-    rows = np.empty((len(block), len(design.coordinates.scale) + 1))
+    rows = np.empty((len(block), len(design.scaling.scale) + 1))
     rows[:, :-1] = block.toarray() if isinstance(block, SparseRows) else block
     rows[:, -1] = design.fit_intercept
     return rows

@@ -7,12 +7,13 @@ import numpy as np
 
 from skgd.objectives import Objective, QuadraticModel
 from skgd.optimizers import Optimizer, init_optimizer_state
-from skgd.schedules import PassiveAggressive, Schedule
+from skgd.schedules import Schedule
 from skgd.solvers.choice import executor
 from skgd.solvers.history import History
 from skgd.solvers.limits import LARGEST_SLOPE
 from skgd.solvers.newton_cg import Newton
 from skgd.solvers.stopping import GradientNorm, NoImprovement, StopReason
+from skgd.step_rules import PassiveAggressive
 
 
 @dataclass(frozen=True)

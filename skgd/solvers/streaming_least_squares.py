@@ -64,7 +64,7 @@ def of_model(theta, design, like, count):
     Of these nothing is known but what was learned from them: their columns are taken for
     independent, with the means and variances of other rows.
     """
-    coef, intercept = design.coordinates.to_original(theta.astype(float))
+    coef, intercept = design.scaling.to_original(theta.astype(float))
     covariance = np.diag(np.diag(like.covariance))
     cross = (coef @ covariance).T
     variance = np.sum(coef.T * cross, axis=0)

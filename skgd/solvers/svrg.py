@@ -126,7 +126,7 @@ class Course:
         self.batch_size, self.svrg_epoch = batch_size, svrg_epoch
         self.directions = SubspaceMemory(len(objective.l2), len(norms), objective.l2.dtype)
         self.free = np.append(
-            np.isfinite(objective.design.coordinates.scale), objective.design.fit_intercept
+            np.isfinite(objective.design.scaling.scale), objective.design.fit_intercept
         ).astype(objective.l2.dtype)
         self.sample, self.vector = None, None
 

@@ -12,8 +12,8 @@ from skgd._utils.validation import (
     check_choice,
     check_integer,
     check_real,
-    nearest,
-    refuse,
+    raise_invalid,
+    suggest_closest,
 )
 
 NO_REALS = [True, np.True_, None, "1", 1j, [1.0], np.array([1.0]), math.nan, math.inf, -math.inf]
@@ -21,9 +21,9 @@ NO_REALS = [True, np.True_, None, "1", 1j, [1.0], np.array([1.0]), math.nan, mat
 
 def test_an_error_names_parameter_value_and_what_is_allowed_and_is_caught_as_either_type():
     with pytest.raises(ValueError, match=r"^eta must be small; got 'big'\. Try 1\.$"):
-        refuse("eta", "big", "small", "Try 1.")
+        raise_invalid("eta", "big", "small", "Try 1.")
     with pytest.raises(TypeError, match=r"^eta must be small; got 3\.$"):
-        refuse("eta", 3, "small")
+        raise_invalid("eta", 3, "small")
 
 
 @pytest.mark.parametrize("value", [1, 0.5, np.float32(0.5), np.int64(1), Fraction(1, 2)])
@@ -33,17 +33,17 @@ def test_numbers_of_all_kinds_are_real(value):
 
 @pytest.mark.parametrize("value", NO_REALS, ids=repr)
 def test_what_is_no_finite_number_is_refused(value):
-    with pytest.raises(InvalidParameterError, match=r"^x must be a finite number in .*; got "):
+    with pytest.raises(InvalidParameterError, match=r"^x must be a float in the range .*; got "):
         check_real("x", value)
 
 
 @pytest.mark.parametrize(
     ("closed", "at_low", "at_high", "interval"),
     [
-        ("left", True, False, "[0, 1)"),
-        ("right", False, True, "(0, 1]"),
-        ("both", True, True, "[0, 1]"),
-        ("neither", False, False, "(0, 1)"),
+        ("left", True, False, "[0.0, 1.0)"),
+        ("right", False, True, "(0.0, 1.0]"),
+        ("both", True, True, "[0.0, 1.0]"),
+        ("neither", False, False, "(0.0, 1.0)"),
     ],
 )
 def test_bounds_belong_to_the_interval_or_not(closed, at_low, at_high, interval):
@@ -54,16 +54,16 @@ def test_bounds_belong_to_the_interval_or_not(closed, at_low, at_high, interval)
         else:
             with pytest.raises(InvalidParameterError) as error:
                 check_real("x", value, low=0, high=1, closed=closed)
-            assert str(error.value) == f"x must be a finite number in {interval}; got {value!r}."
+            assert str(error.value) == f"x must be a float in the range {interval}; got {value!r}."
 
 
 @pytest.mark.parametrize(
-    ("bounds", "interval"), [({"low": 0, "closed": "both"}, "[0, inf)"), ({}, "(-inf, inf)")]
+    ("bounds", "interval"), [({"low": 0, "closed": "both"}, "[0.0, inf)"), ({}, "(-inf, inf)")]
 )
 def test_infinity_is_no_member_of_an_interval(bounds, interval):
     with pytest.raises(InvalidParameterError) as error:
         check_real("x", math.inf, **bounds)
-    assert f"in {interval};" in str(error.value)
+    assert f"in the range {interval};" in str(error.value)
 
 
 @pytest.mark.parametrize("value", [3, 4, np.int32(3)])
@@ -73,7 +73,9 @@ def test_whole_numbers_from_the_least_one_on_are_integers(value):
 
 @pytest.mark.parametrize("value", [2, 3.0, True, np.True_, "3", None, math.nan], ids=repr)
 def test_other_values_are_no_integers(value):
-    with pytest.raises(InvalidParameterError, match=r"^n must be an integer of at least 3; got "):
+    with pytest.raises(
+        InvalidParameterError, match=r"^n must be an int in the range \[3, inf\); got "
+    ):
         check_integer("n", value, low=3)
 
 
@@ -81,7 +83,9 @@ def test_only_true_and_false_are_switches():
     check_bool("b", True)
     check_bool("b", np.False_)
     for value in (0, 1, "True", None):
-        with pytest.raises(InvalidParameterError, match=r"^b must be True or False; got "):
+        with pytest.raises(
+            InvalidParameterError, match=r"^b must be an instance of 'bool'.*; got "
+        ):
             check_bool("b", value)
 
 
@@ -108,4 +112,4 @@ def test_a_choice_is_one_of_the_listed():
 )
 def test_the_nearest_name_is_offered(value, found):
     hint = f"Did you mean {found!r}?" if found else ""
-    assert nearest(value, ["huber", "squared_error", "Adam", None]) == hint
+    assert suggest_closest(value, ["huber", "squared_error", "Adam", None]) == hint

@@ -189,7 +189,7 @@ def test_an_entry_that_is_no_number_is_refused_by_block_and_row(
     before = model.coef_.copy()
     X = X.copy()
     X[200, 2] = bad
-    with pytest.raises(ValueError, match=r"Block 3 of the data: X has (nan|inf) in row 8 "):
+    with pytest.raises(ValueError, match=r"Chunk 3 of the data: X has (nan|inf) in row 8 "):
         model.fit(mapped(X, tmp_path), y)
     np.testing.assert_array_equal(model.coef_, before)
 
@@ -210,7 +210,7 @@ class Broken(Loss):
     [
         (BatchGDRegressor("poisson"), -1.0, r"Poisson needs y >= 0 .*y\[200\]=-1"),
         (SGDRegressor("gamma"), 0.0, r"Gamma needs y > 0 .*y\[200\]=0"),
-        (BatchGDRegressor(Broken()), 7.0, "Block 3 of the data: .*not a number in row 8 "),
+        (BatchGDRegressor(Broken()), 7.0, "Chunk 3 of the data: .*not a number in row 8 "),
     ],
     ids=repr,
 )

@@ -158,8 +158,8 @@ def test_early_stopping_and_validation_rows(rows, here):
         (lambda X, y: (X[X[:, 0] > 0], y), r"unknown chunks.*X.compute_chunk_sizes\(\)"),
         (lambda X, y: (X, y[y > 0]), r"unknown chunks.*y.compute_chunk_sizes\(\)"),
         (lambda X, y: (X, y[:30]), "y has 30 rows; X has 400"),
-        (lambda X, y: (da.where(X > 17, np.nan, X), y), r"Block \d of the data: X has nan in row"),
-        (lambda X, y: (X, da.where(y > 2, np.nan, y)), r"Block \d of the data: .*y contains NaN"),
+        (lambda X, y: (da.where(X > 17, np.nan, X), y), r"Chunk \d of the data: X has nan in row"),
+        (lambda X, y: (X, da.where(y > 2, np.nan, y)), r"Chunk \d of the data: .*y contains NaN"),
         (lambda X, y: (X.to_dask_dataframe(), y), "partitions"),
         (lambda X, y: (X.to_dask_dataframe(), y.compute()), "column of the same DataFrame"),
         (lambda X, y: (X[:, 0], y), "1 dimensions"),
@@ -183,11 +183,11 @@ def test_an_empty_partition_and_other_columns_are_refused_by_number(rows, here):
     frame = pd.DataFrame(rows[0], columns=NAMES).assign(y=rows[1], number=range(400))
     frame = dd.from_pandas(frame, npartitions=4)
     frame = frame[frame["number"] >= 100]
-    with pytest.raises(ValueError, match=r"Block 0 of the data: It has no rows. .*repartition"):
+    with pytest.raises(ValueError, match=r"Chunk 0 of the data: It has no rows. .*repartition"):
         BatchGDRegressor().fit(frame[NAMES], frame["y"])
     parts = [dask.delayed(rows[0][:100]), dask.delayed(rows[0][:100, :3])]
     X = da.concatenate([da.from_delayed(part, (100, 4), dtype=float) for part in parts])
-    with pytest.raises(ValueError, match=r"Block 1 of the data: X has 3 features"):
+    with pytest.raises(ValueError, match=r"Chunk 1 of the data: X has 3 features"):
         BatchGDRegressor().fit(X, rows[1][:200])
 
 
@@ -196,10 +196,10 @@ def test_an_empty_partition_and_other_columns_are_refused_by_number(rows, here):
     ("weights", "message"),
     [
         (np.zeros(400), "sample_weight is zero for every row"),
-        (np.append(np.ones(399), -1), r"Block 3 of the data: sample_weight .* none of them neg"),
-        (np.ones((400, 2)), r"Block \d of the data: sample_weight must be one number a row"),
+        (np.append(np.ones(399), -1), r"Chunk 3 of the data: sample_weight .* none of them neg"),
+        (np.ones((400, 2)), r"Chunk \d of the data: sample_weight must be one number a row"),
         (np.ones(399), "sample_weight has 399 rows; X has 400"),
-        (np.append(np.ones(399), np.nan), r"Block 3 of the data: .*sample_weight contains NaN"),
+        (np.append(np.ones(399), np.nan), r"Chunk 3 of the data: .*sample_weight contains NaN"),
     ],
 )
 def test_weights_that_make_no_sense_are_refused(model, weights, message, rows, here):
@@ -215,7 +215,7 @@ def test_blocks_of_unequal_rows_are_refused_by_number(rows, here):
     X, y = da.from_array(rows[0], chunks=100), rows[1]
     parts = [dask.delayed(y[:100]), dask.delayed(y[:50])]  # which says it has a hundred
     y = da.concatenate([da.from_delayed(part, (100,), dtype=float) for part in parts])
-    with pytest.raises(ValueError, match=r"Block 1 of the data: y has 50 rows; X has 100. Rech"):
+    with pytest.raises(ValueError, match=r"Chunk 1 of the data: y has 50 rows; X has 100. Rech"):
         BatchGDRegressor().fit(X[:200], y)
 
 

@@ -58,10 +58,10 @@ def test_the_datas_own_coordinates_leave_rows_alone(rng):
 def test_coordinates_describe_the_same_function(outputs, rng):
     X = rng.normal(size=(6, 3)) * [1, 100, 0.01] + [5, 0, -3]
     coef, intercept = rng.normal(size=(*outputs, 3)), rng.normal(size=outputs)
-    coordinates = FeatureScaling(X.mean(axis=0), X.std(axis=0))
-    theta = coordinates.to_scaled(coef, intercept, float)
-    assert_allclose(Design(X, coordinates, True).predict(theta), X @ coef.T + intercept, rtol=1e-11)
-    back = coordinates.to_original(theta)
+    scaling = FeatureScaling(X.mean(axis=0), X.std(axis=0))
+    theta = scaling.to_scaled(coef, intercept, float)
+    assert_allclose(Design(X, scaling, True).predict(theta), X @ coef.T + intercept, rtol=1e-11)
+    back = scaling.to_original(theta)
     assert_allclose(back[0], coef, rtol=1e-12)
     assert_allclose(back[1], intercept, rtol=1e-10)
 
@@ -70,10 +70,10 @@ def test_coordinates_describe_the_same_function(outputs, rng):
 @pytest.mark.parametrize("ridge", [0.0, 0.7])
 def test_standard_coordinates_have_a_unit_metric(fit_intercept, ridge, rng):
     X = rng.normal(size=(50, 3)) * [1, 100, 0.01] + [5, 0, -3]
-    coordinates = FeatureScaling.standard(FeatureMoments.of(X), fit_intercept, ridge)
-    design = Design(X, coordinates, fit_intercept)
+    scaling = FeatureScaling.standard(FeatureMoments.of(X), fit_intercept, ridge)
+    design = Design(X, scaling, fit_intercept)
     inner = design.scaled_rows(slice(None))
-    mean_square = (inner**2).mean(axis=0) + ridge / coordinates.scale**2
+    mean_square = (inner**2).mean(axis=0) + ridge / scaling.scale**2
     assert_allclose(mean_square, 1, rtol=1e-9)
     if fit_intercept:
         assert_allclose(inner.mean(axis=0), 0, atol=1e-9)
@@ -85,9 +85,9 @@ def test_a_constant_column_has_no_variance_and_is_exactly_zero(value, n):
     X = np.full((n, 1), value)
     moments = FeatureMoments.of(X)
     assert_array_equal(moments.variance, 0)
-    coordinates = FeatureScaling.standard(moments, True, 0.0)
-    assert_array_equal(Design(X, coordinates, True).scaled_rows(slice(None)), 0)
-    theta = coordinates.to_scaled([2.0], 1.0, float)
+    scaling = FeatureScaling.standard(moments, True, 0.0)
+    assert_array_equal(Design(X, scaling, True).scaled_rows(slice(None)), 0)
+    theta = scaling.to_scaled([2.0], 1.0, float)
     assert_array_equal(theta, [0, 1 + 2 * moments.mean[0]])  # the intercept takes it over
 
 

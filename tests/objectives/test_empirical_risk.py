@@ -13,11 +13,11 @@ from skgd.objectives import Objective
 
 def objective(X, y, *, loss=None, weights=None, l1=0.0, l2=0.0, fit_intercept=True, scale=None):
     d = X.shape[1]
-    coordinates = FeatureScaling.identity(d)
+    scaling = FeatureScaling.identity(d)
     if scale is not None:
-        coordinates = FeatureScaling(X.mean(axis=0), np.full(d, scale))
+        scaling = FeatureScaling(X.mean(axis=0), np.full(d, scale))
     return Objective(
-        design=Design(X, coordinates, fit_intercept),
+        design=Design(X, scaling, fit_intercept),
         y=y,
         weights=weights,
         loss=loss or SquaredError(),

@@ -49,6 +49,11 @@ def refused_parameter(Regressor, small, match, **params):
         assert_refused(fitted, method, *small, match=match)
 
 
+def intro(Regressor, name):
+    """Return how an error for an invalid parameter begins, as in scikit-learn."""
+    return f"The '{name}' parameter of {Regressor.__name__} must be"
+
+
 # Parameters
 
 REFUSED = {
@@ -94,7 +99,7 @@ def test_a_value_that_is_not_allowed_is_named(Regressor, name, value, small):
         params["learning_rate"] = "constant"
     if name == "power_t":
         params["learning_rate"] = "invscaling"
-    match = f"^{name} must be .+; got {re.escape(repr(value))}"
+    match = f"^{intro(Regressor, name)} .+\\. Got {re.escape(repr(value))} instead\\."
     refused_parameter(Regressor, small, match, **params)
 
 
@@ -114,7 +119,10 @@ def test_a_value_that_is_not_allowed_is_named(Regressor, name, value, small):
     ],
 )
 def test_a_misspelt_name_brings_the_known_ones_and_the_nearest(Regressor, name, typo, meant, small):
-    match = rf"^{name} must be one of .*'{meant}'.*; got '{typo}'\. Did you mean '{meant}'\?"
+    match = (
+        rf"^{intro(Regressor, name)} .*'{meant}'.*\. Got '{typo}' instead\. "
+        rf"Did you mean '{meant}'\?$"
+    )
     refused_parameter(Regressor, small, match, **{name: typo})
 
 
@@ -122,16 +130,17 @@ def test_a_misspelt_name_brings_the_known_ones_and_the_nearest(Regressor, name, 
 @pytest.mark.parametrize(
     ("params", "match"),
     [
-        ({"eta0": 0.1, "learning_rate": "auto"}, "^eta0 .*learning_rate='auto'"),
-        ({"eta0": 0.1, "learning_rate": 0.1}, "^eta0 .*learning_rate=0.1"),
-        ({"eta0": 0.1, "learning_rate": Constant()}, r"^eta0 .*learning_rate=Constant"),
-        ({"power_t": 0.1, "learning_rate": "constant"}, "^power_t .*learning_rate='constant'"),
-        ({"power_t": 0.1, "learning_rate": InverseScaling()}, "^power_t "),
-        ({"alpha": 0.1, "penalty": L2(0.2)}, r"^alpha .*penalty=L2\(alpha=0.2\)"),
+        ({"eta0": 0.1, "learning_rate": "auto"}, "learning_rate='auto'"),
+        ({"eta0": 0.1, "learning_rate": 0.1}, "learning_rate=0.1"),
+        ({"eta0": 0.1, "learning_rate": Constant()}, "learning_rate=Constant"),
+        ({"power_t": 0.1, "learning_rate": "constant"}, "learning_rate='constant'"),
+        ({"power_t": 0.1, "learning_rate": InverseScaling()}, "learning_rate=InverseScaling"),
+        ({"alpha": 0.1, "penalty": L2(0.2)}, r"penalty=L2\(alpha=0.2\)"),
     ],
     ids=lambda params: "-".join(params) if isinstance(params, dict) else "",
 )
 def test_no_flat_parameter_is_ignored(Regressor, params, match, small):
+    match = f"^{intro(Regressor, next(iter(params)))} left at .*{match}"
     refused_parameter(Regressor, small, match, **params)
 
 
@@ -139,9 +148,18 @@ def test_no_flat_parameter_is_ignored(Regressor, params, match, small):
 @pytest.mark.parametrize(
     ("params", "match"),
     [
-        ({"learning_rate": "optimal", "alpha": 0.0}, "optimal.* alpha > 0; got alpha=0"),
-        ({"learning_rate": "pa1"}, "^loss must be 'epsilon_insensitive'.* got 'squared_error'"),
-        ({"penalty": "elasticnet", "l1_ratio": None}, "^l1_ratio must be a number"),
+        (
+            {"learning_rate": "optimal", "alpha": 0.0},
+            "^alpha must be > 0 .*'optimal'.* Got alpha=0",
+        ),
+        (
+            {"learning_rate": "pa1"},
+            "^Learning rate 'pa1'.* 'epsilon_insensitive'.* Got loss='squared_error'",
+        ),
+        (
+            {"penalty": "elasticnet", "l1_ratio": None},
+            "^l1_ratio must be set when penalty is 'elasticnet'",
+        ),
     ],
     ids=["optimal", "pa1", "elasticnet"],
 )
@@ -161,7 +179,9 @@ def test_pieces_that_do_not_go_together(Regressor, params, match, small):
 )
 def test_rules_that_need_all_rows(Regressor, params, small):
     ((name, value), *_) = params.items()
-    refused_parameter(Regressor, small, f"^{name} must be .*{value}.*BatchGDRegressor", **params)
+    refused_parameter(
+        Regressor, small, f"^{intro(Regressor, name)} .*{value}.*BatchGDRegressor", **params
+    )
 
 
 @pytest.mark.parametrize(
@@ -169,8 +189,14 @@ def test_rules_that_need_all_rows(Regressor, params, small):
     [
         ({"optimizer": "cg", "penalty": "l1", "alpha": 0.1}, "'cg'.* l1 penalty"),
         ({"optimizer": "cg", "loss": "epsilon_insensitive"}, "'cg'.* kinks"),
-        ({"optimizer": "cg", "learning_rate": 0.1}, "^learning_rate must be .*; got 0.1"),
-        ({"optimizer": "adam", "learning_rate": "line_search"}, "^optimizer must be .* 'adam'"),
+        (
+            {"optimizer": "cg", "learning_rate": 0.1},
+            "^The 'learning_rate' .* must be .*\\. Got 0.1 instead",
+        ),
+        (
+            {"optimizer": "adam", "learning_rate": "line_search"},
+            "^The 'optimizer' .* must be .* Got 'adam' instead",
+        ),
     ],
     ids=["l1", "kinks", "rate", "search"],
 )

@@ -115,7 +115,7 @@ def test_a_bad_batch_is_named_and_the_model_stays_as_it_was_before_it(model, nam
         before = clone(model).set_params(max_iter=1).fit_batches(batches[:2]).coef_
     else:
         before = model.fit_batches(batches[5:]).coef_.copy()
-    with pytest.raises(ValueError, match=f"Block 2 of the data.*{message}"):
+    with pytest.raises(ValueError, match=f"Chunk 2 of the data.*{message}"):
         model.fit_batches(spoiled)
     np.testing.assert_array_equal(model.coef_, before)
     assert np.isfinite(model.predict(batches[0][0])).all()

@@ -19,6 +19,7 @@ from skgd.losses import LOSSES, Huber
 from skgd.optimizers import OPTIMIZERS, Adam, Momentum
 from skgd.penalties import PENALTIES, ElasticNet
 from skgd.schedules import SCHEDULES, Constant, InverseScaling
+from skgd.step_rules import STEP_RULES
 
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
 #: Every piece there is, by the parameter that takes it.
@@ -27,7 +28,7 @@ PIECES = [
     for parameter, registry in [
         ("loss", LOSSES),
         ("penalty", PENALTIES),
-        ("learning_rate", SCHEDULES),
+        ("learning_rate", SCHEDULES | STEP_RULES),
         ("optimizer", OPTIMIZERS),
     ]
     for component in registry.values()
@@ -152,9 +153,9 @@ def test_parameters_that_do_not_exist(Regressor):
     model = Regressor(optimizer=Momentum(0.3), learning_rate="auto")
     with pytest.raises(ValueError, match=r"Momentum has no parameter 'momentun'.*Did you mean"):
         model.set_params(optimizer__momentun=0.1)
-    with pytest.raises(ValueError, match=r"learning_rate='auto' is none"):
+    with pytest.raises(ValueError, match=r"learning_rate='auto' is not a component"):
         model.set_params(learning_rate__eta0=0.1)
-    with pytest.raises(ValueError, match=r"no parameter of|Invalid parameter"):
+    with pytest.raises(ValueError, match=r"not a parameter of|Invalid parameter"):
         model.set_params(learning_rat__eta0=0.1)
     with pytest.raises(ValueError, match="Invalid parameter 'learning_rat'"):
         model.set_params(learning_rat=0.1)

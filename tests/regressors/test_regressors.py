@@ -31,17 +31,17 @@ from skgd.optimizers import (
     NewtonCG,
 )
 from skgd.penalties import PENALTIES
-from skgd.schedules import SCHEDULES, Constant, LineSearch, PassiveAggressive, Schedule
+from skgd.schedules import SCHEDULES, Constant, Schedule
+from skgd.step_rules import STEP_RULES, LineSearch, PassiveAggressive, StepRule
 
+RATES = SCHEDULES | STEP_RULES
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
 ELEMENTWISE = [name for name, rule in OPTIMIZERS.items() if issubclass(rule, ElementwiseOptimizer)]
 SMOOTH = [None, *(name for name, penalty in PENALTIES.items() if penalty(alpha=1.0).l1 == 0)]
 #: Schedules that give a rate for each update, whatever the batch, beside a plain function of t.
-TIMED = {
-    name: schedule()
-    for name, schedule in SCHEDULES.items()
-    if not issubclass(schedule, (PassiveAggressive, LineSearch))
-} | {"callable": partial(operator.truediv, 0.1)}
+TIMED = {name: schedule() for name, schedule in SCHEDULES.items()} | {
+    "callable": partial(operator.truediv, 0.1)
+}
 
 
 def gentle(component):
@@ -144,12 +144,12 @@ def same_course(one, other, rtol=1e-12):
 # Contract 4: k epochs are k calls of partial_fit
 
 
-@pytest.mark.parametrize("schedule", [*SCHEDULES, "callable"])
+@pytest.mark.parametrize("schedule", [*RATES, "callable"])
 @pytest.mark.parametrize("loss_name", LOSSES)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_epochs_of_fit_are_calls_of_partial_fit(Regressor, loss_name, schedule, small, monkeypatch):
     X, y = small[0][:8], small[1][:8]
-    rate = TIMED["callable"] if schedule == "callable" else gentle(SCHEDULES[schedule]())
+    rate = TIMED["callable"] if schedule == "callable" else gentle(RATES[schedule]())
     loss = LOSSES[loss_name]()
     alpha = 4.0 if schedule == "optimal" else 0.3  # its rates are low where alpha is high
     penalties = [None, *(penalty(alpha=alpha) for penalty in PENALTIES.values())]
@@ -157,7 +157,7 @@ def test_epochs_of_fit_are_calls_of_partial_fit(Regressor, loss_name, schedule, 
     different = []
     # Of the penalties two take their turn, and one of the switches' settings, so that any two of
     # all these meet.
-    offset = list(LOSSES).index(loss_name) + [*SCHEDULES, "callable"].index(schedule)
+    offset = list(LOSSES).index(loss_name) + [*RATES, "callable"].index(schedule)
     for number, (optimizer, penalty) in enumerate(product(optimizers, penalties), start=offset):
         if number % 2 or not go_together(Regressor, loss, penalty, rate, optimizer):
             continue
@@ -701,7 +701,7 @@ def test_what_auto_and_names_stood_for_is_told(Regressor, small):
     assert model.schedule_ == Constant(0.04)
     assert model.optimizer_ == OPTIMIZERS["gd"]()
     model.set_params(learning_rate="auto", eta0=Regressor().eta0, optimizer="auto").fit(*small)
-    assert isinstance(model.schedule_, Schedule)
+    assert isinstance(model.schedule_, (Schedule, StepRule))
     kinds = tuple(OPTIMIZERS.values()) if Regressor is BatchGDRegressor else SVRG
     assert isinstance(model.optimizer_, kinds)
 

@@ -22,7 +22,6 @@ from skgd.schedules import (
     FromCallable,
     InverseScaling,
     Join,
-    LineSearch,
     Schedule,
 )
 from skgd.solvers import choice
@@ -32,6 +31,7 @@ from skgd.solvers.history import History
 from skgd.solvers.problem import DivergedError, Problem, State
 from skgd.solvers.problem import StoppingCriteria as Exits  # pytest would collect it
 from skgd.solvers.stopping import GradientNorm, NoImprovement, StopReason
+from skgd.step_rules import LineSearch
 
 
 @pytest.fixture
@@ -643,7 +643,7 @@ def test_an_epoch_that_ends_nothing_after_all_is_run_once_by_itself(walk):
 
 
 class OwnSchedule(Schedule):
-    def rate(self, t, run):
+    def rate(self, t, fit_info):
         return 0.01 + 0 * t
 
 

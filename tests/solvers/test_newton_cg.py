@@ -29,7 +29,7 @@ def rng():
 
 def inner(design):
     """Return the inner rows."""
-    rows = (design.X - design.coordinates.center) / design.coordinates.scale
+    rows = (design.X - design.scaling.center) / design.scaling.scale
     return np.column_stack([rows, np.full(len(rows), design.fit_intercept)])
 
 

@@ -15,9 +15,10 @@ from skgd.data.second_moments import SecondMoments
 from skgd.losses import SquaredError
 from skgd.objectives import Objective, QuadraticModel
 from skgd.optimizers import GD, OPTIMIZERS, BatchOptimizer, ConjugateGradient
-from skgd.schedules import Constant, LineSearch
+from skgd.schedules import Constant
 from skgd.solvers.full_batch import run_update
 from skgd.solvers.problem import Problem, State
+from skgd.step_rules import LineSearch
 
 PENALTIES = {"none": (0.0, 0.0), "l2": (0.0, 0.5), "l1": (0.3, 0.0), "elasticnet": (0.2, 0.4)}
 
@@ -32,11 +33,11 @@ RULES = {
 def objective_of(X, y, weights, penalty, standardised):
     """Return an objective in data's own units or in standardised ones."""
     size = X.shape[1] + 1
-    coordinates = FeatureScaling.identity(size - 1)
+    scaling = FeatureScaling.identity(size - 1)
     if standardised:
-        coordinates = FeatureScaling(X.mean(axis=0), X.std(axis=0))
+        scaling = FeatureScaling(X.mean(axis=0), X.std(axis=0))
     l1, l2 = (np.append(np.full(size - 1, strength), 0.0) for strength in PENALTIES[penalty])
-    return Objective(Design(X, coordinates, True), y, weights, SquaredError(), l1, l2)
+    return Objective(Design(X, scaling, True), y, weights, SquaredError(), l1, l2)
 
 
 def iterates(objective, model, rule, steps):

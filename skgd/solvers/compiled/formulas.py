@@ -17,8 +17,8 @@ from numba.extending import overload
 from skgd import penalties
 from skgd.losses import LOSSES
 from skgd.optimizers import OPTIMIZERS
-from skgd.schedules import PassiveAggressive1, PassiveAggressive2
 from skgd.solvers.compiled.jit import OVERLOAD_OPTIONS, NotCompilableError, jit_function
+from skgd.step_rules import PassiveAggressive1, PassiveAggressive2
 
 _class_numbers = count()
 

@@ -68,7 +68,7 @@ DENSE = DenseRows, ScaledDenseRows
 def compiled_rows(design):
     """Return the rows of a :class:`skgd.data.design.Design` for compiled loops."""
     X, dtype = design.X, design.X.dtype
-    inverse_scale = readonly((1 / design.coordinates.scale).astype(dtype))
+    inverse_scale = readonly((1 / design.scaling.scale).astype(dtype))
     if design.sparse:
         arrays = readonly(X.data), readonly(X.indices), readonly(X.indptr)
         if design.plain:
@@ -76,7 +76,7 @@ def compiled_rows(design):
         return ScaledCSRRows(*arrays, inverse_scale, readonly(design.shift.astype(dtype)))
     if design.plain:
         return DenseRows(readonly(X))
-    center = readonly(design.coordinates.center.astype(dtype))
+    center = readonly(design.scaling.center.astype(dtype))
     return ScaledDenseRows(readonly(X), center, inverse_scale)
 
 

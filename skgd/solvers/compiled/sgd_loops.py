@@ -288,7 +288,7 @@ def _is_skipped(formulas, i):
     rule = formulas.types[2]
     if (
         isinstance(rule, types.NoneType)
-        or not rule.types[0].instance_class.component.passes_over_zeros
+        or not rule.types[0].instance_class.component.skips_zero_rows
     ):
         return lambda formulas, i: False
     return lambda formulas, i: formulas.step_rule.squared_norms[i] == 0

@@ -99,7 +99,7 @@ class _Course:
         n_rows, size = problem.objective.design.n_rows, problem.batch_size
         norms = reference.row_norms(problem)
         moves = np.ones(len(rates), dtype=bool)
-        if norms is not None and problem.rule.passes_over_zeros:
+        if norms is not None and problem.rule.skips_zero_rows:
             moves = (norms if order is None else norms[order]) > 0
         self.moves = moves
         self.rates = np.where(moves, rates, 0.0)

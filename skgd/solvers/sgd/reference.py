@@ -151,7 +151,7 @@ class Updates:
                 gradients = np.minimum(np.maximum(gradients, -bound), bound)
             return weighted(gradients, batch.weights)
         losses, squared_norm = self.loss.value(predictions, batch.y), batch.squared_norms[0]
-        if squared_norm == 0 and self.step_rule.passes_over_zeros:
+        if squared_norm == 0 and self.step_rule.skips_zero_rows:
             self.total += float(losses.sum())
             return None
         self.total += float(weighted(losses, batch.weights).sum())

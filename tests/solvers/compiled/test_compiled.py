@@ -19,11 +19,12 @@ from skgd._utils import numba_support
 from skgd.data.design import Design
 from skgd.data.scaling import FeatureScaling
 from skgd.objectives import Objective
-from skgd.schedules import Constant, PassiveAggressive1, PassiveAggressive2
+from skgd.schedules import Constant
 from skgd.solvers import choice
 from skgd.solvers.compiled.solver import MIN_LONG_ROW, CompiledEpochs
 from skgd.solvers.descent import _Descent
 from skgd.solvers.problem import Problem, State
+from skgd.step_rules import PassiveAggressive1, PassiveAggressive2
 
 if not numba_support.has_numba():
     pytest.skip("Numba is switched off", allow_module_level=True)

@@ -18,9 +18,10 @@ from skgd.data.scaling import FeatureScaling
 from skgd.losses import LOSSES
 from skgd.optimizers import OPTIMIZERS, ElementwiseOptimizer
 from skgd.penalties import PENALTIES
-from skgd.schedules import SCHEDULES, Adaptive, LineSearch, PassiveAggressive
+from skgd.schedules import SCHEDULES, Adaptive
 from skgd.solvers import newton_cg
 from skgd.solvers.sgd import lazy_sparse, lazy_triangular, reference
+from skgd.step_rules import STEP_RULES, LineSearch
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -32,11 +33,7 @@ CONTAINERS = [
         ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"], ["array", "matrix"]
     )
 ]
-TIMED = [
-    name
-    for name, schedule in SCHEDULES.items()
-    if not issubclass(schedule, (PassiveAggressive, LineSearch))
-]
+TIMED = [*SCHEDULES]
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +112,7 @@ def test_sparse_is_dense_for_every_loss_and_penalty(
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_sparse_is_dense_for_every_schedule(Regressor, schedule, standardize, data):
     for penalty in ("l2", "elasticnet"):
-        rate = SCHEDULES[schedule]()
+        rate = (SCHEDULES | STEP_RULES)[schedule]()
         if "eta0" in rate.get_params():
             rate = rate.replace(eta0=0.01)
         elif "t0" in rate.get_params():
@@ -129,7 +126,7 @@ def test_sparse_is_dense_for_every_schedule(Regressor, schedule, standardize, da
 @pytest.mark.parametrize("rule", ["pa1", "pa2"])
 def test_sparse_is_dense_for_passive_aggressive_steps(rule, standardize, data):
     for penalty, average in product([None, *PENALTIES], [False, 30]):
-        params = {"loss": "epsilon_insensitive", "learning_rate": SCHEDULES[rule](eta0=0.1)}
+        params = {"loss": "epsilon_insensitive", "learning_rate": STEP_RULES[rule](eta0=0.1)}
         params |= {"penalty": penalty, "average": average, "standardize": standardize}
         assert_agree(made(SGDRegressor, **params), data)
         assert_agree(made(SGDRegressor, shuffle=False, **params), data)
@@ -499,8 +496,8 @@ def test_moments_and_products_are_those_of_dense_rows(layout, weighted, fit_inte
     dense, moments = FeatureMoments.of(X, weights), FeatureMoments.of(S, weights)
     assert_allclose(moments.mean, dense.mean, atol=1e-14)
     assert_allclose(moments.variance, dense.variance, rtol=1e-12, atol=1e-15)
-    coordinates = FeatureScaling.standard(dense, fit_intercept, 0.1)
-    one, other = (Design(rows, coordinates, fit_intercept) for rows in (X, S))
+    scaling = FeatureScaling.standard(dense, fit_intercept, 0.1)
+    one, other = (Design(rows, scaling, fit_intercept) for rows in (X, S))
     assert_allclose(other.squared_norms(), one.squared_norms(), rtol=1e-12)
     factors = rng.uniform(size=40)
     assert_allclose(other.weighted_gram(factors), one.weighted_gram(factors), atol=1e-12)

@@ -1,4 +1,4 @@
-"""Step rules: rates that the row at hand, or the objective, decides."""
+"""Passive-aggressive step rules: each row determines the length of its own step."""
 
 from typing import Any
 
@@ -6,22 +6,25 @@ import numpy as np
 
 from skgd._utils.component import component
 from skgd._utils.validation import check_real
-from skgd.schedules._base import Run, Schedule
+from skgd.step_rules._base import StepRule
 
 
 @component
-class PassiveAggressive(Schedule):
+class PassiveAggressive(StepRule):
     """Base of the two step rules that choose each step from its own row."""
 
     eta0: float = 1.0
-    #: Whether a row of zeros is passed over, as scikit-learn does.
-    passes_over_zeros = False
+    chooses_by_row = True
+    #: Whether rows of zeros make no update, as in scikit-learn.
+    skips_zero_rows = False
 
     def __post_init__(self) -> None:
         check_real("eta0", self.eta0, low=0, closed="neither")
 
-    def rate(self, t: Any, run: Run) -> Any:
-        return np.full(np.shape(t), float(self.eta0))
+    @property
+    def nominal_rate(self) -> float:
+        """The learning rate that is reported, and by which penalties are applied: `eta0`."""
+        return self.eta0
 
     def step(self, loss: Any, squared_norm: Any) -> Any:
         """Return the length of the step, in multiples of the row.
@@ -59,12 +62,12 @@ class PassiveAggressive1(PassiveAggressive):
 
     Examples
     --------
-    >>> from skgd.schedules import PassiveAggressive1
+    >>> from skgd.step_rules import PassiveAggressive1
     >>> float(PassiveAggressive1(eta0=1.0).step(2.0, 4.0))
     0.5
     """
 
-    passes_over_zeros = True
+    skips_zero_rows = True
 
     def step(self, loss: Any, squared_norm: Any) -> Any:
         return np.minimum(self.eta0, loss / squared_norm)
@@ -88,55 +91,10 @@ class PassiveAggressive2(PassiveAggressive):
 
     Examples
     --------
-    >>> from skgd.schedules import PassiveAggressive2
+    >>> from skgd.step_rules import PassiveAggressive2
     >>> PassiveAggressive2(eta0=0.5).step(2.0, 3.0)
     0.5
     """
 
     def step(self, loss: Any, squared_norm: Any) -> Any:
         return loss / (squared_norm + 0.5 / self.eta0)
-
-
-@component
-class LineSearch(Schedule):
-    r"""The rate that the objective itself asks for at each update; for full batches.
-
-    For squared error the exact minimiser along the line,
-    :math:`\eta = -g^\top d / d^\top \nabla^2 F \, d`. For other losses backtracking: the rate
-    starts at twice the last one that was taken and is multiplied by `shrink` until the objective
-    falls by at least `decrease` of what the slope promises (Armijo).
-
-    Parameters
-    ----------
-    decrease : float, default=1e-4
-        The share of the promised decrease that is enough, in (0, 1/2].
-    shrink : float, default=0.5
-        What a rate that was too large is multiplied by, in (0, 1).
-
-    References
-    ----------
-    L. Armijo, "Minimization of functions having Lipschitz continuous first partial derivatives",
-    1966.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_diabetes
-    >>> from skgd import BatchGDRegressor
-    >>> X, y = load_diabetes(return_X_y=True, scaled=False)
-    >>> model = BatchGDRegressor(learning_rate="line_search", optimizer="gd").fit(X, y)
-    >>> model.stop_reason_
-    'converged'
-    >>> rates = model.history_["learning_rate"][1:]  # a step takes what it can get
-    >>> bool(rates.max() > 2 * rates.min())
-    True
-    """
-
-    decrease: float = 1e-4
-    shrink: float = 0.5
-
-    def __post_init__(self) -> None:
-        check_real("decrease", self.decrease, low=0, high=0.5, closed="right")
-        check_real("shrink", self.shrink, low=0, high=1, closed="neither")
-
-    def rate(self, t: Any, run: Run) -> Any:
-        return np.ones(np.shape(t))
