@@ -177,7 +177,7 @@ class SearchedStep(AlongLine):
 
     def first_rate(self, direction, slope):
         """Return the first rate to try: exact, if the function bends as along the last line."""
-        if self.scaled and self.state.pairs:
+        if self.scaled and self.state[0]:
             return 1.0
         if self.bend is None:
             return min(1.0, 1 / math.sqrt(-slope))
