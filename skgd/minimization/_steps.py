@@ -182,7 +182,7 @@ class LineSearchStep(DirectionalStep):
         It is 1 for quasi-Newton directions, and otherwise the minimiser of a parabola with the
         curvature along the last direction.
         """
-        if self.is_quasi_newton and self.state.pairs:
+        if self.is_quasi_newton and self.state[0]:
             return 1.0
         if self.curvature is None:
             return min(1.0, 1 / math.sqrt(-slope))

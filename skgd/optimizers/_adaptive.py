@@ -11,7 +11,7 @@ from skgd.optimizers._base import ElementwiseOptimizer
 
 @component
 class AdaGrad(ElementwiseOptimizer):
-    r"""Adaptive gradients: the more a coordinate has moved, the smaller its rate.
+    r"""Adaptive gradients: each learning rate falls with the sum of squared gradients.
 
     .. math::
         v \leftarrow v + g^2, \quad \theta \leftarrow \theta - \eta \frac{g}{\sqrt{v} + \epsilon}
@@ -21,7 +21,7 @@ class AdaGrad(ElementwiseOptimizer):
     Parameters
     ----------
     epsilon : float, default=1e-10
-        What keeps the quotient finite, in (0, inf).
+        Added to the denominator, in (0, inf).
 
     References
     ----------
@@ -50,7 +50,7 @@ class AdaGrad(ElementwiseOptimizer):
 
 @component
 class RMSprop(ElementwiseOptimizer):
-    r"""Gradients over their root mean square of late, so that all coordinates move alike.
+    r"""Gradients divided by the root of their exponentially averaged square.
 
     .. math::
         v \leftarrow \beta v + (1 - \beta) g^2, \quad
@@ -61,9 +61,9 @@ class RMSprop(ElementwiseOptimizer):
     Parameters
     ----------
     decay : float, default=0.99
-        The share :math:`\beta` of the mean squared gradient that is kept, in [0, 1).
+        Decay :math:`\beta` of the mean squared gradient, in [0, 1).
     epsilon : float, default=1e-8
-        What keeps the quotient finite, in (0, inf).
+        Added to the denominator, in (0, inf).
 
     References
     ----------
@@ -94,7 +94,7 @@ class RMSprop(ElementwiseOptimizer):
 
 @component
 class Adam(ElementwiseOptimizer):
-    r"""Adaptive moments: every coordinate has a rate of its own.
+    r"""Adaptive moments: the averaged gradient over the root of the averaged squared gradient.
 
     .. math::
         m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad v \leftarrow \beta_2 v + (1 - \beta_2) g^2,
@@ -106,11 +106,11 @@ class Adam(ElementwiseOptimizer):
     Parameters
     ----------
     beta1 : float, default=0.9
-        The share of the mean gradient that is kept, in [0, 1).
+        Decay :math:`\beta_1` of the first moment, in [0, 1).
     beta2 : float, default=0.999
-        The share of the mean squared gradient that is kept, in [0, 1).
+        Decay :math:`\beta_2` of the second moment, in [0, 1).
     epsilon : float, default=1e-8
-        What keeps the quotient finite, in (0, inf).
+        Added to the denominator, in (0, inf).
 
     References
     ----------

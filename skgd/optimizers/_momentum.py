@@ -33,13 +33,13 @@ class GD(ElementwiseOptimizer):
 class Momentum(ElementwiseOptimizer):
     r"""Polyak's heavy ball, :math:`m \leftarrow \beta m + g,\; \theta \leftarrow \theta - \eta m`.
 
-    Stable up to :math:`\eta = 2 (1 + \beta) / L`; a step that keeps its direction grows to
+    Stable up to :math:`\eta = 2 (1 + \beta) / L`; at a constant gradient g the step approaches
     :math:`\eta g / (1 - \beta)`.
 
     Parameters
     ----------
     momentum : float, default=0.9
-        The share :math:`\beta` of the past that is kept, in [0, 1).
+        Decay :math:`\beta` of the velocity, in [0, 1).
 
     References
     ----------
@@ -68,7 +68,7 @@ class Momentum(ElementwiseOptimizer):
 
 @component
 class Nesterov(ElementwiseOptimizer):
-    r"""Nesterov's momentum, a heavy ball that looks ahead.
+    r"""Nesterov's accelerated gradient, as momentum with a lookahead.
 
     .. math:: m \leftarrow \beta m + g, \quad \theta \leftarrow \theta - \eta (g + \beta m)
 
@@ -77,7 +77,7 @@ class Nesterov(ElementwiseOptimizer):
     Parameters
     ----------
     momentum : float, default=0.9
-        The share :math:`\beta` of the past that is kept, in [0, 1).
+        Decay :math:`\beta` of the velocity, in [0, 1).
 
     References
     ----------
@@ -123,7 +123,7 @@ class Lion(ElementwiseOptimizer):
     Parameters
     ----------
     beta1 : float, default=0.9
-        The share :math:`\beta_1` of the momentum in the direction of the step, in [0, 1).
+        Weight :math:`\beta_1` of the momentum in the direction of the step, in [0, 1).
     beta2 : float, default=0.99
         Decay :math:`\beta_2` of the momentum, in [0, 1).
 

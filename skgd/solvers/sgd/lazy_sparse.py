@@ -93,7 +93,7 @@ def _run(problem, state, order, rates, together):
             lazy.make(batch, rates[number])
     if lazy is not None:
         lazy.finish()
-    return moved.finished(state), moved.total / problem.objective.design.n_rows
+    return moved.new_state(state), moved.total / problem.objective.design.n_rows
 
 
 class _Course:
@@ -205,7 +205,8 @@ class Lazy:
         k, stretch = self.number, self.stretch
         columns, entries = batch.rows.stored_entries
         here = self.catch_up(columns)
-        slopes = self.moved.slopes(self.predictions(columns, entries, here, batch), batch, rate)
+        predictions = self.predictions(columns, entries, here, batch)
+        slopes = self.moved.row_factors(predictions, batch, rate)
         if slopes is None:
             slopes = np.zeros(batch.y.shape)
         slopes = slopes.reshape(len(batch.y), -1)

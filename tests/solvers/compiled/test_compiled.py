@@ -22,7 +22,7 @@ from skgd.data.scaling import FeatureScaling
 from skgd.objectives import Objective
 from skgd.schedules import Constant
 from skgd.solvers import choice, row_order
-from skgd.solvers.compiled.solver import LONG, CompiledSGD
+from skgd.solvers.compiled.solver import MIN_LONG_ROW, CompiledSGD
 from skgd.solvers.lookahead import Lookahead
 from skgd.solvers.problem import Problem
 from skgd.solvers.recorder import Recorder
@@ -55,7 +55,7 @@ def make_problem(
 ):
     """Return a problem of 50 rows and 7 columns, or 70 for long rows, with zeros among them."""
     rng = np.random.default_rng(0)
-    d = LONG + 6 if kind == "long" else 7
+    d = MIN_LONG_ROW + 6 if kind == "long" else 7
     X = rng.normal(size=(50, d)) * (rng.random((50, d)) < 0.6) / np.sqrt(d / 7)
     y = rng.gamma(2.0, size=(50, n_outputs) if n_outputs else 50)
     center, scale = np.zeros(d), np.ones(d)
