@@ -77,7 +77,22 @@ class ElementwiseOptimizer(Optimizer):
     >>> from skgd import BatchGDRegressor, SGDRegressor, optimizers
     >>> @dataclass(frozen=True)
     ... class SignDescent(optimizers.ElementwiseOptimizer):
-    ...     def update(self, gradient, state, learning_rate, t):
+    ...     def init(self, theta: Any) -> tuple[Any, ...]:
+        """Return the state before the first update.
+
+        Parameters
+        ----------
+        theta : array
+            Parameters at which the descent starts.
+
+        Returns
+        -------
+        tuple of arrays
+            An array of zeros of the shape of `theta` for each of `state_names`.
+        """
+        return tuple(np.zeros_like(theta) for _ in self.state_names)
+
+    def update(self, gradient, state, learning_rate, t):
     ...         return -learning_rate * np.sign(gradient), learning_rate, state
     >>> X, y = np.arange(6.0)[:, None], 2 * np.arange(6.0)
     >>> model = BatchGDRegressor(
