@@ -25,8 +25,8 @@ from skgd.regressors._callbacks import CallbackSupportMixin, Monitor, setup_call
 from skgd.regressors._config import SolverConfig, resolve_config
 from skgd.regressors._fit_state import (
     FitState,
+    check_initial_coefficients,
     init_fit_state,
-    initial_coefficients,
     resume_fit_state,
     whiten_if_ill_conditioned,
 )
@@ -102,14 +102,17 @@ class BaseGDRegressor(
     _accepts_unused_params = False  # whether `alpha`, `eta0` and `power_t` may have no effect
     _weights_are_relative = True  # whether sample weights are divided by their mean
     _tol_is_relative = True  # whether `tol` of stochastic updates is relative to the objective
-    _shuffles = False  # whether the rows are shuffled in each epoch
-    _average_from = 0  # number of the update at which averaging starts; 0 means never
 
     @abstractmethod
-    def _batch_size(self, n_rows):
+    def _get_batch_size(self, n_rows):
         """Return the number of rows per update; None means the full batch."""
 
-    def _on_divergence(self):
+    @property
+    def _average_from(self):
+        """Number of the update at which averaging starts; 0 means never."""
+        return int(getattr(self, "average", 0))
+
+    def _get_divergence_reaction(self):
         """Return the reaction to a divergence with an explicit learning rate."""
         return "raise"
 
@@ -159,7 +162,7 @@ class BaseGDRegressor(
         if is_chunked_input(X):
             check_features(self, X, reset=False)
             like = self._fit_state.coef
-            return predict_chunked(X, self._predictor(), like.dtype, like.shape[:-1])
+            return predict_chunked(X, self._get_predict(), like.dtype, like.shape[:-1])
         return self._predictions(X)
 
     def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -184,9 +187,9 @@ class BaseGDRegressor(
         check_is_fitted(self)
         check_features(self, X, reset=False)
         data = to_chunked_data(X, y, partial(check_weights, "sample_weight", sample_weight, X))
-        return data.r2_score(self._predictor())
+        return data.r2_score(self._get_predict())
 
-    def _predictor(self):
+    def _get_predict(self):
         """Return the function that predicts chunks, whose feature names are not checked again."""
         model = copy.copy(self)
         vars(model).pop("feature_names_in_", None)
@@ -296,7 +299,7 @@ class BaseGDRegressor(
             raise ValueError("sample_weight is zero for every row; fit needs a row with weight.")
         data.check_targets(config.loss)
         training, validation = split_validation(self, data, inputs)
-        start = initial_coefficients(self, training, inputs.coef_init, inputs.intercept_init)
+        start = check_initial_coefficients(self, training, inputs.coef_init, inputs.intercept_init)
         moments = self._compute_moments(training, config)
         has_finite_moments = moments is not None and moments.is_finite
         if not (is_checked or data.is_chunked or has_finite_moments):
@@ -323,7 +326,6 @@ class BaseGDRegressor(
         if data is None:
             warnings.warn(
                 "partial_fit got weights that are all zero: nothing was learned from these rows.",
-                UserWarning,
                 stacklevel=5,
             )
             return None
@@ -336,7 +338,7 @@ class BaseGDRegressor(
         if is_resumed:
             fit_state = resume_fit_state(self, data, config)
         else:
-            fit_state = init_fit_state(self, data, config, initial_coefficients(self, data))
+            fit_state = init_fit_state(self, data, config, check_initial_coefficients(self, data))
         return self._descend(FitTask(config, data, fit_state, is_streaming=True))
 
     def _compute_moments(self, data, config):
@@ -356,12 +358,12 @@ class BaseGDRegressor(
         """Minimise the objective, store the result, and return the :class:`StopReason`."""
         monitor = None
         if self.verbose or task.notifier is not None:
-            get_attributes = partial(self._fitted_attributes, task)
+            get_attributes = partial(self._get_fitted_attributes, task)
             monitor = Monitor(self.verbose, task.notifier, get_attributes)
         max_iter = 1 if task.is_streaming else self.max_iter
         state, history = task.fit_state.state, task.fit_state.history
         try:
-            outcome = run_continuation(self._stages(task), state, history, monitor, max_iter)
+            outcome = run_continuation(self._build_stages(task), state, history, monitor, max_iter)
         except DivergedError as diverged:
             raise divergence_error(diverged) from None
         self._store(task, outcome)
@@ -370,7 +372,7 @@ class BaseGDRegressor(
             warnings.warn(message, ConvergenceWarning, stacklevel=6)
         return outcome.reason
 
-    def _stages(self, task):
+    def _build_stages(self, task):
         """Yield the stages of the fit: one, or one per smooth approximation of the loss."""
         config, scaling = task.config, task.fit_state.scaling
         objective = self._build_objective(
@@ -378,11 +380,11 @@ class BaseGDRegressor(
         )
         validate = None
         if task.validation is not None:
-            validate = partial(self._validation_score, task)
-        batch_size = self._batch_size(objective.design.n_rows)
-        losses = automatic.smoothed_losses(config, objective, batch_size, task.is_streaming)
+            validate = partial(self._score_validation, task)
+        batch_size = self._get_batch_size(objective.design.n_rows)
+        losses = automatic.choose_losses(config, objective, batch_size, task.is_streaming)
         for loss in losses:
-            problem = self._problem(task, objective.with_loss(loss), batch_size)
+            problem = self._build_problem(task, objective.with_loss(loss), batch_size)
             solver = choose_solver(problem)
             criteria = choose_criteria(
                 problem,
@@ -411,7 +413,7 @@ class BaseGDRegressor(
         )
         return build(data, spec, mean_weight if self._weights_are_relative else None)
 
-    def _problem(self, task, objective, batch_size):
+    def _build_problem(self, task, objective, batch_size):
         """Return the problem of a stage."""
         config, surrogate, streaming = task.config, objective, task.is_streaming
         if task.second_moments is not None:
@@ -428,21 +430,21 @@ class BaseGDRegressor(
             max_iter=self.max_iter,
             planned_epochs=self.max_iter,
             alpha=config.alpha,
-            shuffle=self._shuffles,
+            shuffle=getattr(self, "shuffle", False),
             average=self._average_from,
             record=self.record,
             on_divergence=config.on_divergence,
             streaming=streaming,
-            stream_statistics=self._stream_statistics(task) if streaming else None,
+            stream_statistics=self._compute_stream_statistics(task) if streaming else None,
         )
 
-    def _stream_statistics(self, task):
+    def _compute_stream_statistics(self, task):
         """Return the weights of the rows of all calls of `partial_fit`."""
         earlier_weight = max(task.fit_state.weight - task.data.total_weight, 0)
         unit = task.mean_weight if self._weights_are_relative else 1.0
         return StreamStatistics(earlier_weight, task.mean_weight, unit)
 
-    def _validation_score(self, task, theta):
+    def _score_validation(self, task, theta):
         """Return the R² of the scaled parameters `theta` on the validation rows."""
         scaling, loss = task.fit_state.scaling, task.config.loss
         return task.validation.r2_score(
@@ -452,7 +454,7 @@ class BaseGDRegressor(
     def _store(self, task, outcome):
         """Set the fitted attributes."""
         problem = outcome.problem
-        vars(self).update(self._fitted_attributes(task, outcome.state))
+        vars(self).update(self._get_fitted_attributes(task, outcome.state))
         self.schedule_, self.optimizer_ = problem.schedule, problem.optimizer
         objective = outcome.last_row.get("running_objective")
         self._last_epoch = (problem.objective.design.n_rows, objective)
@@ -460,7 +462,7 @@ class BaseGDRegressor(
         self.stop_reason_ = str(outcome.reason)
         self.converged_ = outcome.reason.is_success
 
-    def _fitted_attributes(self, task, state):
+    def _get_fitted_attributes(self, task, state):
         """Return the fitted attributes by name, for a state of the descent."""
         fit_state = task.fit_state
         coef, intercept = fit_state.scaling.to_original(state.model(self._average_from))

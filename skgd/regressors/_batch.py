@@ -188,5 +188,5 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
         self.record = record
         self.verbose = verbose
 
-    def _batch_size(self, n_rows):
+    def _get_batch_size(self, n_rows):
         return None

@@ -87,7 +87,7 @@ def resolve_config(estimator):
             schedule=schedule,
             optimizer=resolve_optimizer(estimator),
             alpha=penalty.alpha if has_penalty_object else estimator.alpha,
-            on_divergence="back_off" if schedule is None else estimator._on_divergence(),
+            on_divergence="back_off" if schedule is None else estimator._get_divergence_reaction(),
         )
         check_compatibility(estimator, config)
     return config

@@ -108,8 +108,7 @@ class FitsBatches:
             )
         self._run_batches(source, progress if resume else None, checkpoint)
         vars(self).pop("_batches_progress", None)
-        if checkpoint is not None:
-            save_checkpoint(self, checkpoint)
+        save_checkpoint(self, checkpoint)
         return self
 
     def _run_batches(self, source, progress, checkpoint):
@@ -119,8 +118,7 @@ class FitsBatches:
     def _save_progress(self, progress, checkpoint):
         """Store the progress in the estimator, and the estimator in the checkpoint."""
         self._batches_progress = progress
-        if checkpoint is not None:
-            save_checkpoint(self, checkpoint)
+        save_checkpoint(self, checkpoint)
 
 
 class FitsBatchesByMoments(FitsBatches):
@@ -135,14 +133,6 @@ class FitsBatchesByMoments(FitsBatches):
 
 class FitsBatchesByUpdates(FitsBatches):
     """Mixin for regressors that run an epoch of updates on each batch."""
-
-    @property
-    def _shuffles(self):
-        return self.shuffle
-
-    @property
-    def _average_from(self):
-        return int(self.average)
 
     def _run_batches(self, source, progress, checkpoint):
         resolve_config(self)
@@ -265,7 +255,9 @@ def unpack_batch(batch):
 
 
 def save_checkpoint(estimator, path):
-    """Pickle an estimator; the file at `path` is complete at any time."""
+    """Pickle an estimator, unless `path` is None; the file is complete at any time."""
+    if path is None:
+        return
     temporary = f"{os.fspath(path)}.part"
     with open(temporary, "wb") as file:
         pickle.dump(estimator, file)

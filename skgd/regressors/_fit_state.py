@@ -48,7 +48,7 @@ class FitState:
     intercept: np.ndarray | None = None
 
 
-def initial_coefficients(estimator, data, coef_init=None, intercept_init=None):
+def check_initial_coefficients(estimator, data, coef_init=None, intercept_init=None):
     """Return the initial coefficients and intercept; None stands for the default values."""
     outputs = data.output_shape
     names = "coef_init", "intercept_init"
@@ -62,7 +62,7 @@ def initial_coefficients(estimator, data, coef_init=None, intercept_init=None):
 
 
 def init_fit_state(estimator, data, config, start, second_moments=None):
-    """Return the state at the start of a fit, from :func:`initial_coefficients`."""
+    """Return the state at the start of a fit, from :func:`check_initial_coefficients`."""
     coef, intercept = start
     if coef is None:
         coef = np.zeros((*data.output_shape, data.n_features))
@@ -87,12 +87,12 @@ def init_fit_state(estimator, data, config, start, second_moments=None):
 def draw_seed(random_state):
     """Return the seed of the generator that shuffles the rows."""
     if isinstance(random_state, Integral):
-        return first_random_integer(int(random_state))
+        return draw_first_integer(int(random_state))
     return check_random_state(random_state).randint(np.iinfo(np.int32).max)
 
 
 @lru_cache
-def first_random_integer(seed):
+def draw_first_integer(seed):
     """Return the first integer of a RandomState; creating one takes a tenth of a small fit."""
     return np.random.RandomState(seed).randint(np.iinfo(np.int32).max)
 

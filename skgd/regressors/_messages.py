@@ -20,7 +20,7 @@ def convergence_message(estimator, config, outcome):
     if outcome.reason is StopReason.DIVERGED:
         advice = advise_on_rate(problem)
         return f"{name} diverged: its final objective is far above the initial one. {advice}"
-    distance = remaining_distance(outcome)
+    distance = describe_distance(outcome)
     if outcome.reason is StopReason.STALLED:
         return (
             f"{name} stalled far from the minimum{distance}: its steps are too small to change the "
@@ -36,7 +36,7 @@ def convergence_message(estimator, config, outcome):
     return None
 
 
-def remaining_distance(outcome):
+def describe_distance(outcome):
     """Return a description of the distance from the minimum for a sentence; "" if it is unknown."""
     pairs = zip(outcome.criteria.criteria, outcome.state.criterion_states, strict=True)
     parts = [criterion.describe(state, outcome.last_row) for criterion, state in pairs]

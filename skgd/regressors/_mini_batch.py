@@ -194,5 +194,5 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
         self.record = record
         self.verbose = verbose
 
-    def _batch_size(self, n_rows):
+    def _get_batch_size(self, n_rows):
         return min(self.batch_size, n_rows)

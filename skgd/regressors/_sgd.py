@@ -257,9 +257,9 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
             )
         return self
 
-    def _batch_size(self, n_rows):
+    def _get_batch_size(self, n_rows):
         return 1
 
-    def _on_divergence(self):
+    def _get_divergence_reaction(self):
         # scikit-learn's SGDRegressor continues after a divergence.
         return "continue" if isinstance(self.learning_rate, str) else "raise"

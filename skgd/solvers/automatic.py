@@ -108,40 +108,40 @@ def choose_optimizer(config, objective, batch_size):
 def choose_schedule(optimizer, objective, surrogate, batch_size):
     """Return the schedule or step rule for ``learning_rate="auto"``."""
     if optimizer.default_rate is not None:
-        return schedules.Constant(eta0=optimizer.default_rate * target_spread(objective))
+        return schedules.Constant(eta0=optimizer.default_rate * compute_spread(objective))
     loss = objective.loss
     if loss.has_moreau_envelope():
-        return subgradient_schedule(objective, optimizer)
+        return choose_subgradient_schedule(objective, optimizer)
     if batch_size is None:
         is_smooth = math.isfinite(loss.gradient_lipschitz)
         takes_gradient_steps = isinstance(optimizer, (optimizers.GD, optimizers.Accelerated))
         if optimizer.searches_line or (takes_gradient_steps and not is_smooth):
             return step_rules.LineSearch()
-        lipschitz = largest_curvature(surrogate, curvature_bound(objective))
-        return schedules.Constant(eta0=1 / nonzero(lipschitz))
-    smoothness = expected_smoothness(objective, curvature_bound(objective), batch_size)
-    eta0 = momentum_damping(optimizer) / (2 * nonzero(smoothness))
+        lipschitz = largest_curvature(surrogate, estimate_curvature_bound(objective))
+        return schedules.Constant(eta0=1 / replace_zero(lipschitz))
+    smoothness = expected_smoothness(objective, estimate_curvature_bound(objective), batch_size)
+    eta0 = compute_damping(optimizer) / (2 * replace_zero(smoothness))
     if loss.lipschitz is not None:
-        subgradient = subgradient_schedule(objective, optimizer)
+        subgradient = choose_subgradient_schedule(objective, optimizer)
         if subgradient.eta0 > eta0:
             return subgradient
     return schedules.InverseScaling(eta0=eta0, power_t=0.5, per="epoch")
 
 
-def subgradient_schedule(objective, optimizer):
+def choose_subgradient_schedule(objective, optimizer):
     r"""Return the schedule of subgradient descent, for losses with a bounded gradient.
 
     It is :math:`(1 - \mu)\, \mathrm{spread}(y) / (K R \sqrt t)` with the momentum :math:`\mu`, the
     Lipschitz constant K of the loss and the largest row norm R. The gradient of such a loss does
     not grow with the residual, so that large residuals require large steps.
     """
-    largest_norm = math.sqrt(nonzero(float(objective.design.squared_norms().max())))
-    largest_gradient = nonzero(objective.loss.lipschitz) * largest_norm
-    eta0 = momentum_damping(optimizer) * target_spread(objective) / largest_gradient
+    largest_norm = math.sqrt(replace_zero(float(objective.design.squared_norms().max())))
+    largest_gradient = replace_zero(objective.loss.lipschitz) * largest_norm
+    eta0 = compute_damping(optimizer) * compute_spread(objective) / largest_gradient
     return schedules.InverseScaling(eta0=eta0, power_t=0.5)
 
 
-def smoothed_losses(config, objective, batch_size, streaming):
+def choose_losses(config, objective, batch_size, streaming):
     """Return the losses of the stages of a fit.
 
     They are the Moreau envelopes of decreasing width of a loss with kinks if the solver is chosen
@@ -160,16 +160,16 @@ def smoothed_losses(config, objective, batch_size, streaming):
         is_smoothed = config.is_automatic and not (streaming or objective.is_chunked)
     if not (is_smoothed and loss.has_moreau_envelope()):
         return [loss]
-    spread = target_spread(objective.on_sample)
+    spread = compute_spread(objective.on_sample)
     return [loss.moreau_envelope(width * spread) for width in SMOOTHING_WIDTHS]
 
 
-def momentum_damping(optimizer):
+def compute_damping(optimizer):
     """Return 1 - momentum, since momentum lengthens steps by 1 / (1 - momentum) in the long run."""
     return 1 - getattr(optimizer, "momentum", 0.0)
 
 
-def curvature_bound(objective):
+def estimate_curvature_bound(objective):
     """Return a bound on the second derivative of the loss, or an estimate of it.
 
     The estimate, for a second derivative without bound, is twice the largest difference quotient of
@@ -183,10 +183,10 @@ def curvature_bound(objective):
     constant = np.broadcast_to(loss.intercept_only(y, objective.weights), y.shape)
     above = loss.gradient(constant + DIFFERENCE_STEP, y)
     below = loss.gradient(constant - DIFFERENCE_STEP, y)
-    return 2 * nonzero(float(np.max(above - below)) / (2 * DIFFERENCE_STEP))
+    return 2 * replace_zero(float(np.max(above - below)) / (2 * DIFFERENCE_STEP))
 
 
-def target_spread(objective):
+def compute_spread(objective):
     """Return the spread of y: its root mean squared distance from the best constant prediction.
 
     It is the unit of linear predictors. With a log link it is relative to that constant.
@@ -196,10 +196,10 @@ def target_spread(objective):
     distance = y - mean
     if loss.inverse_link(0.0) != 0.0:
         distance = distance / mean
-    return nonzero(float(np.sqrt(np.mean(distance**2))))
+    return replace_zero(float(np.sqrt(np.mean(distance**2))))
 
 
-def nonzero(number):
+def replace_zero(number):
     """Return `number`, or 1 if it is zero: for constant data any learning rate works."""
     return number if number > 0 else 1.0
 
@@ -214,7 +214,7 @@ def advise_on_rate(problem):
     if not (isinstance(optimizer, optimizers.ElementwiseOptimizer) and math.isfinite(lipschitz)):
         return remedies + "."
     size = problem.batch_size or objective.design.n_rows
-    smoothness = nonzero(expected_smoothness(objective, lipschitz, size))
+    smoothness = replace_zero(expected_smoothness(objective, lipschitz, size))
     stable = optimizer.largest_stable_rate(smoothness)
     if stable is None:
         return remedies + "."
