@@ -26,8 +26,7 @@ from skgd.minimization._pytree import Pytree
 from skgd.minimization._result import RECORDS, Monitor, build_result
 from skgd.minimization._steps import BestCandidateStep, ExactStep, LineSearchStep, ScheduledStep
 from skgd.minimization._termination import TerminationCriteria
-from skgd.regressors._config import check_random_state as check_seed
-from skgd.regressors._config import elementwise_names, schedule_of
+from skgd.regressors._config import check_seed, list_elementwise_optimizers, parse_learning_rate
 
 #: Default gtol, by the source of the gradient. An estimated gradient is not accurate enough for a
 #: smaller one.
@@ -338,7 +337,7 @@ class MinimizeOptions:
         if self.step is not None:
             check_real("step", self.step, low=0, closed="neither")
         check_bool("shuffle", self.shuffle)
-        check_seed(self.random_state)
+        check_seed("random_state", self.random_state)
         check_choice("record", self.record, RECORDS)
         if not (self.callback is None or callable(self.callback)):
             raise_invalid("callback", self.callback, "a function or None")
@@ -384,7 +383,7 @@ class MinimizeOptions:
             names = "'auto', 'gd', 'cg' or 'lbfgs'"
         else:
             supported = isinstance(optimizer, optimizers.ElementwiseOptimizer)
-            names = f"'auto' or one of {elementwise_names()}"
+            names = f"'auto' or one of {list_elementwise_optimizers()}"
         if not supported:
             names += f" with learning_rate={self.learning_rate!r}"
             raise_invalid("optimizer", self.optimizer, names)
@@ -411,7 +410,7 @@ def resolve_learning_rate(learning_rate):
         return [float(candidate) for candidate in candidates]
     if isinstance(learning_rate, str):
         check_choice("learning_rate", learning_rate, [EXACT, *SCHEDULE_NAMES])
-    schedule = schedule_of(learning_rate)
+    schedule = parse_learning_rate(learning_rate)
     if isinstance(schedule, UNSUPPORTED_SCHEDULES):
         hint = "This one depends on a penalty, on single rows or on the stopping of a regressor."
         raise_invalid("learning_rate", learning_rate, "a schedule of the step number alone", hint)

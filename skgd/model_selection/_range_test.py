@@ -11,8 +11,8 @@ from sklearn.utils import indexable
 
 from skgd._utils.validation import check_integer, raise_invalid
 from skgd.optimizers import SEARCHING
-from skgd.regressors._callbacks import without_callbacks
-from skgd.regressors._config import elementwise_names, resolve_optimizer
+from skgd.regressors._callbacks import remove_callbacks
+from skgd.regressors._config import list_elementwise_optimizers, resolve_optimizer
 
 if TYPE_CHECKING:
     from skgd._utils.typing import ArrayLike, MatrixLike
@@ -164,7 +164,7 @@ def learning_rate_range_test(
 def check_optimizer(estimator):
     """Raise an error if the estimator's optimizer does not use a learning rate."""
     if isinstance(resolve_optimizer(estimator), SEARCHING):
-        listing = ", ".join(map(repr, [*elementwise_names(), "accelerated"]))
+        listing = ", ".join(map(repr, [*list_elementwise_optimizers(), "accelerated"]))
         raise_invalid(
             "optimizer",
             estimator.optimizer,
@@ -215,12 +215,12 @@ class _TrialFits:
                 f"one; got {type(estimator).__name__}."
             )
         if max_iter is None:
-            max_iter = FULL_BATCH_EPOCHS if estimator._full_batch else MINI_BATCH_EPOCHS
+            max_iter = FULL_BATCH_EPOCHS if estimator._is_full_batch else MINI_BATCH_EPOCHS
         check_integer("max_iter", max_iter, low=1)
         check_optimizer(estimator)
-        if not estimator._flat_beside_objects:
+        if not estimator._accepts_unused_params:
             estimator = clone(estimator).set_params(eta0=None, power_t=None)
-        self.estimator = without_callbacks(clone(estimator)).set_params(
+        self.estimator = remove_callbacks(clone(estimator)).set_params(
             max_iter=max_iter,
             tol=None,
             early_stopping=False,

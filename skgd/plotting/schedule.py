@@ -12,7 +12,7 @@ from skgd._utils.validation import check_integer, check_real, raise_invalid
 from skgd.plotting._axes import curve_style, get_axes, has_wide_range, merge_options
 from skgd.plotting._inputs import get_regressor, name_items
 from skgd.plotting._thinning import thin_curve
-from skgd.regressors._config import schedule_of
+from skgd.regressors._config import parse_learning_rate
 
 if TYPE_CHECKING:
     from skgd._utils.typing import Names, Options
@@ -171,7 +171,7 @@ class ScheduleDisplay:
 
 def resolve_schedule(rate):
     """Return the schedule of a learning rate; raise an error if it depends on more than time."""
-    schedule = schedule_of(rate)
+    schedule = parse_learning_rate(rate)
     if schedule is None or isinstance(schedule, step_rules.StepRule):
         raise_invalid(
             "schedule",
