@@ -528,7 +528,6 @@ def mechanisms():
                 batch("l1, 100,000 × 20", partial(dense, 100_000, 20), penalty="l1", alpha=0.01),
             ],
         ),
-        Mechanism("links to documentation", {"_utils/doc_links.py": ""}, None, []),
     ]
 
 

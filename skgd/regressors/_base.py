@@ -15,7 +15,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skgd._utils.doc_links import LinkedToDocs
 from skgd._utils.nested_params import BaseComponentEstimator
 from skgd.data import check_features, is_chunked_input, predict_chunked
 from skgd.data.design import Design
@@ -80,7 +79,6 @@ class FitTask:
 
 class BaseGDRegressor(
     CallbackSupportMixin,
-    LinkedToDocs,
     MultiOutputMixin,
     RegressorMixin,
     BaseComponentEstimator,
