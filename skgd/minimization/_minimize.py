@@ -212,8 +212,9 @@ def minimize(
     >>> f"{result.x:.4e}", len(result.history["x"])
     ('1.4272e-04', 51)
     """
-    arguments = locals()
-    options = {name: arguments[name] for name in minimize.__kwdefaults__} | unknown
+    options = locals() | unknown
+    for name in ("fun", "x0", "args", "unknown"):
+        del options[name]
     return run_restarts(fun, x0, args, MinimizeOptions(**options), sign=1)
 
 
@@ -357,9 +358,8 @@ def resolve_learning_rate(learning_rate):
     schedule = schedule_of(learning_rate)
     if isinstance(schedule, UNSUPPORTED_SCHEDULES):
         hint = "This one depends on a penalty, on single rows or on the stopping of a regressor."
-        validation.raise_invalid(
-            "learning_rate", learning_rate, "a schedule of the step number alone", hint
-        )
+        constraint = "a schedule of the step number alone"
+        validation.raise_invalid("learning_rate", learning_rate, constraint, hint)
     return schedule
 
 
@@ -404,9 +404,8 @@ def check_arrays(args, batch_size):
     validation.check_integer("batch_size", batch_size, low=1)
     arrays = tuple(np.asarray(arg) for arg in args)
     if not arrays or any(array.ndim == 0 for array in arrays):
-        validation.raise_invalid(
-            "args", args, "arrays with a row for each term of the sum, with batch_size"
-        )
+        constraint = "arrays with a row for each term of the sum, with batch_size"
+        validation.raise_invalid("args", args, constraint)
     lengths = [len(array) for array in arrays]
     if len(set(lengths)) > 1 or not lengths[0]:
         allowed = "arrays of one length, at least 1, with batch_size"
