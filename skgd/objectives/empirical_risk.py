@@ -127,12 +127,10 @@ class Objective(Penalized):
             theta[..., -1] = self.loss.intercept_only(self.y, self.weights)
         return theta
 
-    def value(self, theta):
-        """Return the value of the objective at `theta`."""
-        return self.value_from_predictions(self.design.predict(theta), theta)
-
-    def value_from_predictions(self, predictions, theta):
-        """Return the value of the objective at `theta`, given its predictions."""
+    def value(self, theta, predictions=None):
+        """Return the value of the objective at `theta`; predictions are computed if None."""
+        if predictions is None:
+            predictions = self.design.predict(theta)
         losses = self.loss.value(predictions, self.y)
         return float(np.sum(self.weight_rows(losses), dtype=float)) + self.penalty(theta)
 
@@ -159,7 +157,7 @@ class Objective(Penalized):
         derivatives = self.weight_rows(self.loss.gradient(predictions, self.y))
         gradient = self.design.gradient(derivatives) + self.l2 * theta
         if value is None:
-            value = self.value_from_predictions(predictions, theta)
+            value = self.value(theta, predictions)
         return Point(theta, value, gradient, predictions)
 
     def directional_curvature(self, direction):
