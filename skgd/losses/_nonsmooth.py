@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
 from skgd.losses._base import MAJORIZER_FRACTION, Loss, weighted_quantile
 
@@ -32,11 +32,8 @@ class EpsilonInsensitive(Loss):
     array([-1.,  0.,  1.])
     """
 
-    epsilon: float = 0.1
+    epsilon: float = checked(check_real, default=0.1, low=0)
     lipschitz = 1.0
-
-    def __post_init__(self) -> None:
-        check_real("epsilon", self.epsilon, low=0)
 
     def value(self, p: Any, y: Any) -> Any:
         return np.maximum(np.abs(p - y) - self.epsilon, 0)
@@ -136,11 +133,8 @@ class Quantile(Loss):
     array([-0.75,  0.  ,  0.25])
     """
 
-    level: float = 0.5
+    level: float = checked(check_real, default=0.5, low=0, high=1, closed="neither")
     lipschitz = 1.0
-
-    def __post_init__(self) -> None:
-        check_real("level", self.level, low=0, high=1, closed="neither")
 
     def value(self, p: Any, y: Any) -> Any:
         r = p - y

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
 from skgd.losses._base import MAJORIZER_FRACTION, SMALLEST_DISTANCE, Loss, weighted_quantile
 
@@ -70,16 +70,13 @@ class Huber(Loss):
     array([-1.,  0.,  1.])
     """
 
-    epsilon: float = 0.1
+    epsilon: float = checked(check_real, default=0.1, low=0)
     gradient_lipschitz = 1.0
 
     @property
     def lipschitz(self) -> float:  # type: ignore[override]  # depends on a parameter
         """Lipschitz constant of the loss: epsilon."""
         return float(self.epsilon)
-
-    def __post_init__(self) -> None:
-        check_real("epsilon", self.epsilon, low=0)
 
     def value(self, p: Any, y: Any) -> Any:
         distance = np.abs(p - y)
@@ -121,11 +118,8 @@ class SquaredEpsilonInsensitive(Loss):
     array([-3.,  0.,  1.])
     """
 
-    epsilon: float = 0.1
+    epsilon: float = checked(check_real, default=0.1, low=0)
     gradient_lipschitz = 2.0
-
-    def __post_init__(self) -> None:
-        check_real("epsilon", self.epsilon, low=0)
 
     def value(self, p: Any, y: Any) -> Any:
         return np.maximum(np.abs(p - y) - self.epsilon, 0) ** 2

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import (
     InvalidParameterError,
     check_choice,
@@ -59,16 +59,10 @@ class LinearWarmup(Schedule):
     array([0.1, 0.2, 0.3, 0.4, 0.5, 0.5])
     """
 
-    schedule: Schedule = Constant()
-    length: int = 5
-    start_factor: float = 0.1
-    per: str = "epoch"
-
-    def __post_init__(self) -> None:
-        check_schedule("schedule", self.schedule)
-        check_integer("length", self.length, low=1)
-        check_real("start_factor", self.start_factor, low=0, high=1, closed="right")
-        check_choice("per", self.per, ["update", "epoch"])
+    schedule: Schedule = checked(check_schedule, default=Constant())
+    length: int = checked(check_integer, default=5, low=1)
+    start_factor: float = checked(check_real, default=0.1, low=0, high=1, closed="right")
+    per: str = checked(check_choice, default="epoch", choices=["update", "epoch"])
 
     def check(self, fit_info: FitInfo) -> None:
         check_length(self, "length", self.length, fit_info)
