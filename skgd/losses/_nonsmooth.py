@@ -6,11 +6,11 @@ import numpy as np
 
 from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
-from skgd.losses._base import MAJORIZER_FRACTION, Loss, weighted_quantile
+from skgd.losses._base import MAJORIZER_FRACTION, Loss, MedianLoss, weighted_quantile
 
 
 @component
-class EpsilonInsensitive(Loss):
+class EpsilonInsensitive(MedianLoss):
     r"""The epsilon-insensitive loss, :math:`\max(0, |p - y| - \epsilon)`.
 
     The loss of support vector regression: errors of up to :math:`\epsilon` cost nothing. At its
@@ -42,9 +42,6 @@ class EpsilonInsensitive(Loss):
         r = p - y
         return np.sign(r) * np.sign(np.maximum(np.abs(r) - self.epsilon, 0))
 
-    def intercept_only(self, y: Any, weights: Any = None) -> Any:
-        return weighted_quantile(y, 0.5, weights)
-
     def moreau_envelope(self, width: float) -> Loss:
         """Return the Moreau envelope, a smooth approximation that automatic fits minimise.
 
@@ -61,7 +58,7 @@ class EpsilonInsensitive(Loss):
 
 
 @component
-class AbsoluteError(Loss):
+class AbsoluteError(MedianLoss):
     r"""The absolute error, :math:`\ell(p, y) = |p - y|`.
 
     The constant that minimises it is the median of y. At its kink, :math:`p = y`, the subgradient
@@ -85,9 +82,6 @@ class AbsoluteError(Loss):
 
     def gradient(self, p: Any, y: Any) -> Any:
         return np.sign(p - y)
-
-    def intercept_only(self, y: Any, weights: Any = None) -> Any:
-        return weighted_quantile(y, 0.5, weights)
 
     def moreau_envelope(self, width: float) -> Loss:
         """Return the Moreau envelope, a smooth approximation that automatic fits minimise.

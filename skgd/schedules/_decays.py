@@ -85,12 +85,8 @@ class DecayToFinal(Schedule):
     eta0: float = checked(check_real, default=0.01, low=0, closed="neither")
     final: float = checked(check_real, default=1e-4, low=0, closed="neither")
 
-    @property
-    def _decay_length(self) -> int | None:
-        return self.length  # type: ignore[attr-defined]  # a field of each subclass
-
     def check(self, fit_info: FitInfo) -> None:
-        check_length(self, "length", self._decay_length, fit_info)
+        check_length(self, fit_info)
 
     def elapsed_fraction(self, t: Any, fit_info: FitInfo) -> Any:
         """Return the elapsed fractions of the decay.
@@ -107,7 +103,8 @@ class DecayToFinal(Schedule):
         array of shape (m,)
             Fractions from 0 to 1.
         """
-        return elapsed_fraction(t, self._decay_length or fit_info.length(self.per))
+        length: int | None = self.length  # type: ignore[attr-defined]  # a field of each subclass
+        return elapsed_fraction(t, length or fit_info.length(self.per))
 
 
 @component
@@ -227,7 +224,7 @@ class OneCycle(Schedule):
     per: str = checked(check_choice, default="update", choices=["update", "epoch"])
 
     def check(self, fit_info: FitInfo) -> None:
-        check_length(self, "length", self.length, fit_info)
+        check_length(self, fit_info)
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
         length = self.length or fit_info.length(self.per)
