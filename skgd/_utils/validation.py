@@ -136,9 +136,8 @@ def check_bool(name, value):
 
 def check_choice(name, value, choices):
     """Check that `value` is one of `choices`; the error suggests the closest one."""
-    if not any(
-        value is choice or (isinstance(value, str) and value == choice) for choice in choices
-    ):
+    is_name = isinstance(value, str) and value in choices
+    if not (is_name or any(value is choice for choice in choices)):
         options = ", ".join(map(repr, choices))
         raise_invalid(name, value, f"one of {options}", suggest_closest(value, choices))
 
