@@ -14,8 +14,6 @@ from skgd.data.in_memory import InMemoryData
 from skgd.data.map_reduce import add_results, call_for_chunk
 from skgd.data.sampling import choose_evenly_spaced, concatenate_chunks, sample_rows_per_chunk
 
-EMPTY_CHUNK = "It has no rows. Remove empty chunks, or repartition the data."
-
 #: Number of partial sums that one task adds up on a worker.
 SPLIT_EVERY = 8
 
@@ -127,14 +125,12 @@ def read_chunk(number, chunk, layout):
     (X, y, weights), (n_features, _, dtype) = chunk, layout
 
     def read():
-        if not len(y):
-            raise ValueError(EMPTY_CHUNK)
+        targets = check_chunk_targets(y, layout)
         rows = check_array(
             X, accept_sparse="csr", dtype=dtype, ensure_all_finite=False, ensure_min_features=0
         )
         if rows.shape[1] != n_features:
             raise ValueError(f"X has {rows.shape[1]} features; the first chunk has {n_features}.")
-        targets = check_chunk_targets(y, layout)
         if len(targets) != rows.shape[0]:
             raise ValueError(f"y has {len(targets)} rows; X has {rows.shape[0]}. Rechunk one.")
         row_weights = check_chunk_weights(weights, rows.shape[0], dtype)
@@ -146,7 +142,7 @@ def read_chunk(number, chunk, layout):
 def check_chunk_targets(y, layout):
     """Return the checked targets of a chunk."""
     if not len(y):
-        raise ValueError(EMPTY_CHUNK)
+        raise ValueError("It has no rows. Remove empty chunks, or repartition the data.")
     _, output_shape, dtype = layout
     y = check_array(np.asarray(y), ensure_2d=False, dtype=dtype, input_name="y")
     return y.reshape(len(y), *output_shape)

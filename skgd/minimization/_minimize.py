@@ -372,10 +372,8 @@ def run_restarts(fun, x0, args, options, sign):
     rng = check_random_state(options.random_state)
     arrays = None if options.batch_size is None else check_arrays(args, options.batch_size)
     scale = options.restart_scale * np.maximum(1, np.abs(pytree.vector))
-    starts = [pytree.vector]
-    starts += [
-        pytree.vector + scale * rng.normal(size=pytree.size) for _ in range(options.n_restarts)
-    ]
+    offsets = scale * rng.normal(size=(options.n_restarts, pytree.size))
+    starts = [pytree.vector, *(pytree.vector + offsets)]
     function_args = (fun, options.jac, args, pytree, sign, options.step)
     runs = []
     for start in starts:

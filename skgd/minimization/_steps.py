@@ -255,13 +255,12 @@ class BestCandidateStep(DirectionalStep):
 
     def step_along(self, point, direction):
         """Try all rates along `direction`."""
-        trials = []
-        for rate in self.rates:
-            x = point.theta + rate * direction
-            trials.append((self.function.value(x), rate, x))
-        value, rate, x = min(trials, key=lambda trial: trial[0])
-        if not value < point.value:
+        points = [point.theta + rate * direction for rate in self.rates]
+        values = [self.function.value(x) for x in points]
+        best = int(np.argmin(values))
+        if not values[best] < point.value:
             predicted_decrease = -min(self.rates) * float(point.gradient.dot(direction))
-            reason = explain_failure(self.function, point, value < math.inf, predicted_decrease)
-            return reason, 0.0
-        return self.function.evaluate(x) or TerminationReason.NO_FINITE_TRIAL, rate
+            any_finite = values[best] < math.inf
+            return explain_failure(self.function, point, any_finite, predicted_decrease), 0.0
+        new_point = self.function.evaluate(points[best])
+        return new_point or TerminationReason.NO_FINITE_TRIAL, self.rates[best]
