@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
 from skgd.optimizers._base import ElementwiseOptimizer
 
@@ -35,12 +35,9 @@ class AdaGrad(ElementwiseOptimizer):
     -0.06
     """
 
-    epsilon: float = 1e-10
+    epsilon: float = checked(check_real, default=1e-10, low=0, closed="neither")
     state_names = ("squared_sum",)
     default_rate = 0.01
-
-    def __post_init__(self) -> None:
-        check_real("epsilon", self.epsilon, low=0, closed="neither")
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         squared_sum = state[0] + gradient * gradient
@@ -77,14 +74,10 @@ class RMSprop(ElementwiseOptimizer):
     -1.0
     """
 
-    decay: float = 0.99
-    epsilon: float = 1e-8
+    decay: float = checked(check_real, default=0.99, low=0, high=1)
+    epsilon: float = checked(check_real, default=1e-8, low=0, closed="neither")
     state_names = ("second_moment",)
     default_rate = 0.001
-
-    def __post_init__(self) -> None:
-        check_real("decay", self.decay, low=0, high=1)
-        check_real("epsilon", self.epsilon, low=0, closed="neither")
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         second = self.decay * state[0] + (1 - self.decay) * gradient * gradient
@@ -123,16 +116,11 @@ class Adam(ElementwiseOptimizer):
     -0.1
     """
 
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
+    beta1: float = checked(check_real, default=0.9, low=0, high=1)
+    beta2: float = checked(check_real, default=0.999, low=0, high=1)
+    epsilon: float = checked(check_real, default=1e-8, low=0, closed="neither")
     state_names = ("first_moment", "second_moment")
     default_rate = 0.001
-
-    def __post_init__(self) -> None:
-        check_real("beta1", self.beta1, low=0, high=1)
-        check_real("beta2", self.beta2, low=0, high=1)
-        check_real("epsilon", self.epsilon, low=0, closed="neither")
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         first, second = state
@@ -178,16 +166,11 @@ class AMSGrad(ElementwiseOptimizer):
     (-0.1, [0.2, 0.004, 0.004])
     """
 
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
+    beta1: float = checked(check_real, default=0.9, low=0, high=1)
+    beta2: float = checked(check_real, default=0.999, low=0, high=1)
+    epsilon: float = checked(check_real, default=1e-8, low=0, closed="neither")
     state_names = ("first_moment", "second_moment", "largest_second_moment")
     default_rate = 0.001
-
-    def __post_init__(self) -> None:
-        check_real("beta1", self.beta1, low=0, high=1)
-        check_real("beta2", self.beta2, low=0, high=1)
-        check_real("epsilon", self.epsilon, low=0, closed="neither")
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         first, second, largest = state
@@ -240,16 +223,11 @@ class AdaBelief(ElementwiseOptimizer):
     (-0.111111, [0.2, 0.00324])
     """
 
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-16
+    beta1: float = checked(check_real, default=0.9, low=0, high=1, closed="neither")
+    beta2: float = checked(check_real, default=0.999, low=0, high=1)
+    epsilon: float = checked(check_real, default=1e-16, low=0, closed="neither")
     state_names = ("first_moment", "second_central_moment")
     default_rate = 0.001
-
-    def __post_init__(self) -> None:
-        check_real("beta1", self.beta1, low=0, high=1, closed="neither")
-        check_real("beta2", self.beta2, low=0, high=1)
-        check_real("epsilon", self.epsilon, low=0, closed="neither")
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         first, second = state

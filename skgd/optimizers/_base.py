@@ -77,22 +77,7 @@ class ElementwiseOptimizer(Optimizer):
     >>> from skgd import BatchGDRegressor, SGDRegressor, optimizers
     >>> @dataclass(frozen=True)
     ... class SignDescent(optimizers.ElementwiseOptimizer):
-    ...     def init(self, theta: Any) -> tuple[Any, ...]:
-        """Return the state before the first update.
-
-        Parameters
-        ----------
-        theta : array
-            Parameters at which the descent starts.
-
-        Returns
-        -------
-        tuple of arrays
-            An array of zeros of the shape of `theta` for each of `state_names`.
-        """
-        return tuple(np.zeros_like(theta) for _ in self.state_names)
-
-    def update(self, gradient, state, learning_rate, t):
+    ...     def update(self, gradient, state, learning_rate, t):
     ...         return -learning_rate * np.sign(gradient), learning_rate, state
     >>> X, y = np.arange(6.0)[:, None], 2 * np.arange(6.0)
     >>> model = BatchGDRegressor(
@@ -121,6 +106,21 @@ class ElementwiseOptimizer(Optimizer):
     >>> model.fit(X, X @ [1.0, -2.0]).coef_.round(3)
     array([ 1., -2.])
     """
+
+    def init(self, theta: Any) -> tuple[Any, ...]:
+        """Return the state before the first update.
+
+        Parameters
+        ----------
+        theta : array
+            Parameters at which the descent starts.
+
+        Returns
+        -------
+        tuple of arrays
+            An array of zeros of the shape of `theta` for each of `state_names`.
+        """
+        return tuple(np.zeros_like(theta) for _ in self.state_names)
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         """Return the step, the learning rate of each coordinate, and the new state.

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
 from skgd.optimizers._base import TINY, ElementwiseOptimizer
 
@@ -52,11 +52,8 @@ class Momentum(ElementwiseOptimizer):
     -0.4
     """
 
-    momentum: float = 0.9
+    momentum: float = checked(check_real, default=0.9, low=0, high=1)
     state_names = ("velocity",)
-
-    def __post_init__(self) -> None:
-        check_real("momentum", self.momentum, low=0, high=1)
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         velocity = self.momentum * state[0] + gradient
@@ -91,11 +88,8 @@ class Nesterov(ElementwiseOptimizer):
     -0.4
     """
 
-    momentum: float = 0.9
+    momentum: float = checked(check_real, default=0.9, low=0, high=1)
     state_names = ("velocity",)
-
-    def __post_init__(self) -> None:
-        check_real("momentum", self.momentum, low=0, high=1)
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         velocity = self.momentum * state[0] + gradient
@@ -140,14 +134,10 @@ class Lion(ElementwiseOptimizer):
     (-0.1, 0.02)
     """
 
-    beta1: float = 0.9
-    beta2: float = 0.99
+    beta1: float = checked(check_real, default=0.9, low=0, high=1)
+    beta2: float = checked(check_real, default=0.99, low=0, high=1)
     state_names = ("momentum",)
     default_rate = 0.001  # as in Keras; the paper recommends a tenth to a third of that of Adam
-
-    def __post_init__(self) -> None:
-        check_real("beta1", self.beta1, low=0, high=1)
-        check_real("beta2", self.beta2, low=0, high=1)
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         size = np.maximum(np.abs(state[0]), np.abs(gradient))

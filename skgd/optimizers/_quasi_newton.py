@@ -4,7 +4,7 @@ from typing import Any
 
 from scipy.linalg.blas import daxpy, ddot, dscal
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import check_integer
 from skgd.optimizers._base import Optimizer
 
@@ -48,11 +48,7 @@ class LBFGS(Optimizer):
     (True, True)
     """
 
-    pairs: int = 5
-    state_names = ("pairs", "scale", "theta", "gradient")
-
-    def __post_init__(self) -> None:
-        check_integer("pairs", self.pairs, low=1)
+    pairs: int = checked(check_integer, default=5, low=1)
 
     def direction(self, theta: Any, gradient: Any, state: tuple[Any, ...]) -> Any:
         """Return the next direction of descent, and the new state.

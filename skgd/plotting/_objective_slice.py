@@ -99,9 +99,7 @@ class ObjectiveSlice:
         for offset in offsets:
             predictions = np.array(center_predictions, dtype=float)
             predictions.reshape(len(predictions), -1)[:, self.output] += columns @ offset
-            values.append(
-                self.objective.value_from_predictions(predictions, self.shift_theta(offset))
-            )
+            values.append(self.objective.value(self.shift_theta(offset), predictions))
         return np.array(values)
 
     def design_column(self, index):

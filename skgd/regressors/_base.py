@@ -16,7 +16,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skgd._utils.doc_links import LinkedToDocs
 from skgd._utils.nested_params import BaseComponentEstimator
 from skgd.data import check_features, is_chunked_input, predict_chunked, to_chunked_data
 from skgd.data.design import Design
@@ -81,7 +80,6 @@ class FitTask:
 
 class BaseGDRegressor(
     CallbackSupportMixin,
-    LinkedToDocs,
     MultiOutputMixin,
     RegressorMixin,
     BaseComponentEstimator,

@@ -44,14 +44,7 @@ def rows_of(kind, n=600):
     return X, y
 
 
-KINDS = [
-    "scales",
-    "offsets",
-    "drifting offsets",
-    "drifting scales",
-    "correlated",
-    "sorted",
-]
+KINDS = ["scales", "offsets", "drifting offsets", "drifting scales", "correlated", "sorted"]
 
 
 def learn(model, X, y, passes=1, size=50, weights=None):

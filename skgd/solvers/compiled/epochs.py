@@ -13,13 +13,7 @@ from skgd.solvers.compiled.jit import (
     without_refcount,
 )
 from skgd.solvers.compiled.lazy_sparse import run_lazy_sparse
-from skgd.solvers.compiled.sgd_loops import (
-    SGDState,
-    Visits,
-    per_batch,
-    per_long_sample,
-    per_sample,
-)
+from skgd.solvers.compiled.sgd_loops import SGDState, Visits, per_batch, per_long_sample, per_sample
 
 
 class PerSample(NamedTuple):

@@ -17,14 +17,7 @@ from skgd.solvers.compiled.formulas import (
     step_length,
 )
 from skgd.solvers.compiled.jit import OVERLOAD_OPTIONS, jit_function, without_refcount
-from skgd.solvers.compiled.rows import (
-    accumulate,
-    dot,
-    entry,
-    row_at,
-    shift_offset,
-    subtract_shift,
-)
+from skgd.solvers.compiled.rows import accumulate, dot, entry, row_at, shift_offset, subtract_shift
 
 
 class Data(NamedTuple):

@@ -17,14 +17,7 @@ from skgd.solvers.compiled.epochs import (
 )
 from skgd.solvers.compiled.formulas import record
 from skgd.solvers.compiled.rows import compiled_rows, readonly
-from skgd.solvers.compiled.sgd_loops import (
-    Data,
-    Formulas,
-    Penalty,
-    SGDOptions,
-    SGDState,
-    StepRule,
-)
+from skgd.solvers.compiled.sgd_loops import Data, Formulas, Penalty, SGDOptions, SGDState, StepRule
 from skgd.solvers.sgd.base import SGDSolver
 from skgd.solvers.sgd.lazy_sparse import LazySparseSGD
 from skgd.solvers.sgd.reference import row_norms
