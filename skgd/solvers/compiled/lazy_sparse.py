@@ -35,7 +35,7 @@ from skgd.solvers.compiled.rows import (
     stored,
 )
 from skgd.solvers.compiled.sgd_loops import has_rule, passed_over, per_batch, pull, strength
-from skgd.solvers.sgd.lazy_sparse import SMALLEST_SHARE, STRETCH
+from skgd.solvers.sgd.lazy_sparse import MAX_INTERVAL_UPDATES, MIN_DECAY_PRODUCT
 
 #: Updates, at least, between two that go over all coordinates, where each of them is remembered.
 REMEMBERED = 4096
@@ -430,7 +430,7 @@ def walk_over(
     slopes, products, after = gathered.slopes, gathered.products, gathered.after
     l2, length = np.float64(strength(penalty.l2, 0)), squared_shift(rows)
     averages = manner.average > 0
-    longest = len(past) - 1 if has_l1(penalty) else max(STRETCH, d)
+    longest = len(past) - 1 if has_l1(penalty) else max(MAX_INTERVAL_UPDATES, d)
     # Typed: of a literal zero all that is called would be compiled a second time.
     total, count, averaged, earlier, going = 0.0, np.int64(0), np.int64(0), 0.0, False
     for number in range(len(rates)):
@@ -438,7 +438,7 @@ def walk_over(
         stop = min(first + manner.batch_size, n_rows)
         rate = rates[number]
         decay = max(0.0, 1 - rate * l2)
-        if going and (count == longest or now[SHARE] * decay < SMALLEST_SHARE):
+        if going and (count == longest or now[SHARE] * decay < MIN_DECAY_PRODUCT):
             total += finish(stretch, rows, penalty, walk, count, averaged, earlier)
             going = False
         if not going:
