@@ -11,6 +11,7 @@ from sklearn.utils import indexable
 
 from skgd._utils.validation import check_integer, raise_invalid
 from skgd.optimizers import SEARCHING
+from skgd.regressors._callbacks import remove_callbacks
 from skgd.regressors._config import list_elementwise_optimizers, resolve_optimizer
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ class _TrialFits:
         check_optimizer(estimator)
         if not estimator._accepts_unused_params:
             estimator = clone(estimator).set_params(eta0=None, power_t=None)
-        self.estimator = without_callbacks(clone(estimator))
+        self.estimator = remove_callbacks(clone(estimator))
         self.estimator.set_params(max_iter=max_iter, record="objective", **TRIAL_PARAMS)
         if getattr(self.estimator, "random_state", 0) is None:
             self.estimator.random_state = 0  # the same order of rows at every rate

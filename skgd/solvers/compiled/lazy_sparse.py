@@ -49,7 +49,7 @@ from skgd.solvers.compiled.sgd_loops import (
     row_factor,
     strength_at,
 )
-from skgd.solvers.sgd.lazy_sparse import SMALLEST_SHARE, STRETCH
+from skgd.solvers.sgd.lazy_sparse import MAX_INTERVAL_UPDATES, MIN_DECAY_PRODUCT
 
 #: Updates, at least, of a lazy period with an l1 penalty, whose cumulative sums are all kept.
 MIN_PERIOD = 4096
@@ -445,7 +445,7 @@ def run_updates(data, visits, formulas, penalty, options, state, period, buffers
     factors, products, after = buffers.factors, buffers.products, buffers.after
     l2, squared_norm = np.float64(strength_at(penalty.l2, 0)), squared_shift_norm(rows)
     averages = options.average_from > 0
-    max_period = len(past) - 1 if has_l1(penalty) else max(STRETCH, d)
+    max_period = len(past) - 1 if has_l1(penalty) else max(MAX_INTERVAL_UPDATES, d)
     # Typed: with a literal zero, every function called would be compiled a second time.
     total, count, n_averaged, averaged_before, is_lazy = 0.0, np.int64(0), np.int64(0), 0.0, False
     for number in range(len(rates)):
@@ -453,7 +453,7 @@ def run_updates(data, visits, formulas, penalty, options, state, period, buffers
         stop = min(first + options.batch_size, n_rows)
         rate = rates[number]
         decay = max(0.0, 1 - rate * l2)
-        if is_lazy and (count == max_period or now[DECAY] * decay < SMALLEST_SHARE):
+        if is_lazy and (count == max_period or now[DECAY] * decay < MIN_DECAY_PRODUCT):
             counts = PeriodCounts(count, n_averaged, averaged_before)
             total += finish_period(period, rows, penalty, state, counts)
             is_lazy = False
