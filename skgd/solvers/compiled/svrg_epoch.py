@@ -13,7 +13,7 @@ from skgd.solvers.compiled.rows import (
     rows_of,
     subtract_shift,
 )
-from skgd.solvers.svrg_epoch import BLOCK
+from skgd.solvers.svrg_epoch import BLOCK_SIZE
 
 
 def svrg_epoch(model, order, batch_size, rate):
@@ -38,8 +38,8 @@ def one_by_one(rows, order, curvatures, gradient, l2, steps, delta, batch_size):
             delta[0, j] -= steps[j] * (gradient[j] + pull * entry(rows, i, j))
         delta[0, d] -= steps[d] * (gradient[d] + pull)
         done = visit + 1
-        if done % BLOCK == 0 or done == n_rows:
-            count = (done - 1) % BLOCK + 1
+        if done % BLOCK_SIZE == 0 or done == n_rows:
+            count = (done - 1) % BLOCK_SIZE + 1
             for j in range(d):
                 delta[0, j] /= 1 + count * steps[j] * l2[j]
 
