@@ -48,17 +48,17 @@ def test_kept_points_are_evenly_spaced_from_the_start_to_the_last(updates):
     arrays = path.arrays()
     kept = arrays["update"]
     assert (kept[0], kept[-1]) == (0, updates)
-    assert len(kept) <= module.MOST_POINTS + 1
+    assert len(kept) <= module.MAX_POINTS + 1
     assert set(np.diff(kept)[:-1]) <= {path.stride}
-    assert path.stride == 1 or len(kept) > module.MOST_POINTS // 2
+    assert path.stride == 1 or len(kept) > module.MAX_POINTS // 2
     assert_array_equal(arrays["coef_1"], kept)
     assert_array_equal(arrays["intercept"], -kept)
 
 
 def test_a_large_model_keeps_fewer_points():
-    path = long_path(1000, shape=(module.MOST_NUMBERS // 100,))
+    path = long_path(1000, shape=(module.MAX_COEFFICIENTS // 100,))
     assert 50 < len(path.points) <= 100
-    assert Trajectory((module.MOST_NUMBERS * 10,)).capacity == module.FEWEST_POINTS
+    assert Trajectory((module.MAX_COEFFICIENTS * 10,)).capacity == module.MIN_CAPACITY
 
 
 @pytest.mark.parametrize("average", [False, 5])
@@ -95,7 +95,7 @@ def test_every_update_of_a_batch_by_hand(small):
 @pytest.mark.parametrize("loss", ["squared_error", "huber"])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_recording_changes_nothing(Regressor, loss, penalty, convert, most, small, monkeypatch):
-    monkeypatch.setattr(module, "MOST_POINTS", most)
+    monkeypatch.setattr(module, "MAX_POINTS", most)
     X, y = small
     params = {"loss": loss, "penalty": penalty, "alpha": 0.01}
     kept = quick(Regressor, **params).fit(convert(X), y, sample_weight=np.arange(1.0, 21))

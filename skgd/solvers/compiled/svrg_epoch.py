@@ -13,7 +13,7 @@ from skgd.solvers.compiled.rows import (
     shift_offset,
     subtract_shift,
 )
-from skgd.solvers.svrg_epoch import BLOCK
+from skgd.solvers.svrg_epoch import BLOCK_SIZE
 
 
 def svrg_epoch(model, order, batch_size, rate):
@@ -41,8 +41,8 @@ def svrg_samples(rows, order, curvatures, gradient, l2, steps, delta, batch_size
             delta[0, j] -= steps[j] * (gradient[j] + factor * entry(rows, i, j))
         delta[0, d] -= steps[d] * (gradient[d] + factor)
         n_done = visit + 1
-        if n_done % BLOCK == 0 or n_done == n_rows:
-            count = (n_done - 1) % BLOCK + 1
+        if n_done % BLOCK_SIZE == 0 or n_done == n_rows:
+            count = (n_done - 1) % BLOCK_SIZE + 1
             for j in range(d):
                 delta[0, j] /= 1 + count * steps[j] * l2[j]
 

@@ -35,6 +35,7 @@ from skgd import penalties
 from skgd.optimizers import GD
 from skgd.solvers.sgd import lazy_triangular, reference
 from skgd.solvers.sgd.base import MIN_DECAY_PRODUCT, SGDSolver
+from skgd.solvers.sgd.triangular import is_linear
 
 #: Largest number of updates between two full updates, unless d is larger, which is then the limit.
 MAX_INTERVAL_UPDATES = 1 << 16
@@ -66,7 +67,7 @@ class LazySparseSGD(SGDSolver):
     def run_updates(self, state, learning_rates, order):
         """Run all updates of an epoch, in triangular blocks if the recursion is linear."""
         factors = compute_factors(self.problem, state, learning_rates, order)
-        if lazy_triangular.applies_to(self.problem):
+        if is_linear(self.problem):
             try:
                 return _run_updates(self.problem, state, factors, order, lazy_triangular.BLOCK_SIZE)
             except lazy_triangular.ClippedGradientError:
@@ -366,9 +367,6 @@ class LazyIterate:
             self.l1_total[:, :-1] += self.l1 * self.sums.rate[-1]
         if self.has_average:
             self.theta_sum[:, :-1] += np.multiply.outer(self.shift_multiple_sum, self.shift)
-            # Averaging may begin within the interval; t is the number of its first update.
-            n_earlier = max(0, iterate.t - iterate.average_from)
-            n_averaged, averaged = self.factors.is_averaged.sum(), iterate.averaged_theta
-            theta_sum = self.theta_sum.reshape(averaged.shape)
-            averaged[...] = (n_earlier * averaged + theta_sum) / (n_earlier + n_averaged)
+            theta_sum = self.theta_sum.reshape(iterate.theta.shape)
+            iterate.add_to_average(theta_sum, self.factors.is_averaged.sum())
         iterate.t += int(self.factors.is_step.sum())

@@ -18,17 +18,6 @@ class ClippedGradientError(ArithmeticError):
     """A gradient of the loss would be clipped, so that the recursion is not linear."""
 
 
-def applies_to(problem):
-    """Return whether the updates of a lazy epoch are a linear recursion."""
-    objective = problem.objective
-    return (
-        problem.batch_size == 1
-        and objective.loss.quadratic
-        and problem.row_rule is None
-        and not objective.l1.any()
-    )
-
-
 def update_block(lazy, batch):
     """Make one update on each row of a batch.
 
@@ -52,7 +41,8 @@ def update_block(lazy, batch):
     coef, intercept = lazy.catch_up(columns), lazy.theta[:, -1].copy()
     products = lazy.predict(columns, entries, coef, batch).reshape(y.shape) - intercept
     factors = _block_factors(lazy, batch)
-    gram = (entries @ entries.T).toarray()
+    transposed = entries.T
+    gram = (entries @ transposed).toarray()
     if lazy.is_shifted:
         shift_products = entries @ lazy.shift[columns]
         gram += lazy.squared_shift - shift_products[:, None] - shift_products
@@ -69,12 +59,12 @@ def update_block(lazy, batch):
     is_averaged = lazy.factors.is_averaged[lazy.n_updates : lazy.n_updates + count, None]
     if is_averaged.any():
         coef_factors, intercept_factors = factors.average_factors(is_averaged)
-        changes = entries.T @ (coef_factors * moves / factors.after)
+        changes = transposed @ (coef_factors * moves / factors.after)
         lazy.theta_sum[:, columns] += coef_factors[0] * coef - changes.T
         fall, number = np.sum(intercept_factors * moves, axis=0), intercept_factors[0]
         lazy.theta_sum[:, -1] += number * intercept - factors.fit_intercept * fall
         lazy.shift_multiple_sum += number * lazy.shift_multiple + fall
-    new_coef = factors.after[-1] * (coef - (entries.T @ (moves / factors.after)).T)
+    new_coef = factors.after[-1] * (coef - (transposed @ (moves / factors.after)).T)
     lazy.write_back(columns, coef, new_coef, moves.sum(axis=0), count)
 
 
@@ -82,12 +72,8 @@ def _block_factors(lazy, batch):
     """Return the :class:`BlockFactors` of the next updates."""
     k, count = lazy.n_updates, len(batch.y)
     weights = np.ones((count, 1)) if batch.weights is None else batch.weights[:, None]
+    steps = lazy.factors.rates[k : k + count, None] * weights
     decays = lazy.sums.decay[k : k + count + 1, None] / lazy.sums.decay[k]
-    return BlockFactors(
-        weights,
-        lazy.factors.rates[k : k + count, None] * weights,
-        decays[:-1],
-        decays[1:],
-        np.arange(count)[:, None] > 0,  # catch_up adds the penalty before the first update
-        float(lazy.iterate.fit_intercept),
-    )
+    is_counted = np.arange(count)[:, None] > 0  # catch_up adds the penalty before the first update
+    fit_intercept = lazy.iterate.fit_intercept
+    return BlockFactors(weights, steps, decays[:-1], decays[1:], is_counted, fit_intercept)

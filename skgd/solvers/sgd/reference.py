@@ -179,6 +179,11 @@ class Iterate:
             self.objective_sum += float(multiply_rows(losses, weights).sum())
             self.pending_losses = []
 
+    def add_to_average(self, theta_sum, count):
+        """Add the sum of `count` iterates, shaped like theta, to the average before update t."""
+        n_earlier, averaged = max(0, self.t - self.average_from), self.averaged_theta
+        averaged[...] = (n_earlier * averaged + theta_sum) / (n_earlier + count)
+
     def finish(self):
         """Return the state after the updates, and the mean of the objectives before them."""
         self.add_pending_losses()

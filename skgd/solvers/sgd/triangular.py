@@ -15,7 +15,6 @@ and determine v after the block. The systems of all blocks of a chunk are comput
 matrix product, so that no Python loop runs over rows.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +23,7 @@ from scipy.linalg import get_blas_funcs
 from skgd.data.design import take_rows
 from skgd.optimizers import GD
 from skgd.solvers.sgd.base import MIN_DECAY_PRODUCT, SGDSolver
-from skgd.solvers.sgd.reference import ReferenceSGD
+from skgd.solvers.sgd.reference import Iterate, ReferenceSGD
 
 #: Rows in a block.
 BLOCK_SIZE = 32
@@ -42,23 +41,26 @@ class TriangularSGD(SGDSolver):
 
     @staticmethod
     def applies_to(problem):
-        """Return whether the updates are a linear recursion."""
-        objective = problem.objective
-        l2 = objective.l2[:-1]
+        """Return whether the updates are a linear recursion with one decay, on dense rows."""
+        l2 = problem.objective.l2[:-1]
         return (
-            problem.batch_size == 1
-            and not objective.design.sparse
-            and objective.loss.quadratic
+            not problem.objective.design.sparse
             and isinstance(problem.optimizer, GD)
-            and problem.row_rule is None
-            and not objective.l1.any()
             and bool(np.all(l2 == l2[0]))
+            and is_linear(problem)
         )
 
     def run_updates(self, state, learning_rates, order):
         """Run all updates of an epoch."""
         result = run_blocks(self.problem, state, order, learning_rates)
         return result or ReferenceSGD(self.problem).run_updates(state, learning_rates, order)
+
+
+def is_linear(problem):
+    """Return whether gradient descent on a problem is a linear recursion from row to row."""
+    objective = problem.objective
+    is_smooth = objective.loss.quadratic and not objective.l1.any()
+    return problem.batch_size == 1 and problem.row_rule is None and is_smooth
 
 
 def count_chunk_blocks(d, max_decay):
@@ -95,22 +97,16 @@ def run_blocks(problem, state, order, rates):
     chunk_size = BLOCK_SIZE * count_chunk_blocks(objective.design.X.shape[1], max_decay)
     if chunk_size == 0:
         return None
-    all_targets, iterate = objective.y.reshape(n_rows, -1), _BlockIterate(problem, state)
+    all_targets, blocks = objective.y.reshape(n_rows, -1), BlockIterate(Iterate(problem, state))
     for start in range(0, n_rows, chunk_size):
         stop = min(start + chunk_size, n_rows)
         index = slice(start, stop) if order is None else order[start:stop]
         rows, targets = objective.design.scaled_rows(index), take_rows(all_targets, index)
         no_weights = objective.weights is None
         weights = np.ones(stop - start) if no_weights else take_rows(objective.weights, index)
-        iterate.update(rows, targets, weights, rates[start:stop])
-        if not iterate.max_residual < problem.max_loss_gradient:
+        if not blocks.update(rows, targets, weights, rates[start:stop]):
             return None
-    theta, averaged_theta = (
-        np.ascontiguousarray(array.T).reshape(state.theta.shape)
-        for array in (iterate.theta, iterate.averaged_theta)
-    )
-    state = replace(state, theta=theta, averaged_theta=averaged_theta, t=iterate.t)
-    return state, iterate.objective_sum / n_rows
+    return blocks.iterate.finish()
 
 
 class BlockFactors(NamedTuple):
@@ -126,8 +122,8 @@ class BlockFactors(NamedTuple):
         Decay products :math:`D_k` and :math:`D_{k+1}`.
     penalty_counts : array of shape (..., m, 1)
         1 where the penalty before the update enters the running objective, else 0.
-    fit_intercept : float
-        1 if the intercept is fitted, else 0.
+    fit_intercept : bool
+        Whether the intercept is fitted.
     """
 
     weights: np.ndarray
@@ -135,7 +131,7 @@ class BlockFactors(NamedTuple):
     before: np.ndarray
     after: np.ndarray
     penalty_counts: np.ndarray
-    fit_intercept: float
+    fit_intercept: bool
 
     def build_systems(self, gram):
         """Overwrite products of rows by the systems; return them and the rows' squared norms.
@@ -209,17 +205,18 @@ def _sum_before(terms):
     return np.cumsum(terms, axis=-2, dtype=float) - terms
 
 
-class _BlockIterate:
-    """Parameters during an epoch, of shape (d + 1, k) for k outputs."""
+class BlockIterate:
+    """Parameters during an epoch, of shape (d + 1, k) for k outputs.
 
-    def __init__(self, problem, state):
-        n_parameters = state.theta.shape[-1]
-        self.theta = state.theta.reshape(-1, n_parameters).T.copy()
-        self.averaged_theta = state.averaged_theta.reshape(-1, n_parameters).T.copy()
-        self.t, self.average_from = state.t, int(problem.average)
-        self.l2 = float(problem.objective.l2[0])
-        self.fit_intercept = float(problem.objective.design.fit_intercept)
-        self.objective_sum, self.max_residual = 0.0, 0.0
+    Parameters
+    ----------
+    iterate : Iterate
+        What is changed in place.
+    """
+
+    def __init__(self, iterate):
+        self.iterate, self.theta = iterate, np.atleast_2d(iterate.theta).T
+        self.l2 = float(iterate.l2[0])
 
     def update(self, rows, targets, weights, rates):
         """Make the updates on the rows of a chunk.
@@ -234,27 +231,33 @@ class _BlockIterate:
             Their weights.
         rates : array of shape (m,)
             Learning rates of their updates.
+
+        Returns
+        -------
+        bool
+            Whether no gradient of the loss was clipped; otherwise the parameters are invalid.
         """
-        n_rows, dtype = len(rows), self.theta.dtype
+        n_rows, dtype, iterate = len(rows), self.theta.dtype, self.iterate
         weights, rates, is_row, rows, targets = map(
             _split, (weights[:, None], rates[:, None], np.ones((n_rows, 1)), rows, targets)
         )
         decays = 1 - self.l2 * rates
         after = np.cumprod(decays).reshape(decays.shape)
         arrays = weights, rates * weights, after / decays, after, is_row
-        factors = BlockFactors(*(array.astype(dtype) for array in arrays), self.fit_intercept)
+        factors = BlockFactors(*(array.astype(dtype) for array in arrays), iterate.fit_intercept)
         systems, squared_norms = factors.build_systems(rows @ rows.transpose(0, 2, 1))
         starts, residuals = self.solve(rows, targets, systems, factors)
-        self.max_residual = float(np.max(np.abs(residuals)))
         coef_norms = np.sum(starts[:, :-1] ** 2, axis=1, keepdims=True)
-        self.objective_sum += factors.sum_objectives(
+        iterate.objective_sum += factors.sum_objectives(
             residuals, targets - starts[:, -1:], coef_norms, squared_norms, self.l2
         )
-        if 0 < self.average_from < self.t + n_rows:
-            numbers = self.t + np.arange(is_row.size).reshape(is_row.shape)
-            self.average(starts, rows, residuals, factors, is_row * (numbers >= self.average_from))
+        if 0 < iterate.average_from < iterate.t + n_rows:
+            numbers = iterate.t + np.arange(is_row.size).reshape(is_row.shape)
+            is_averaged = is_row * (numbers >= iterate.average_from)
+            self.average(starts, rows, residuals, factors, is_averaged)
         self.theta[:-1] *= factors.after[-1, -1]
-        self.t += n_rows
+        iterate.t += n_rows
+        return bool(np.max(np.abs(residuals)) < iterate.max_loss_gradient)
 
     def solve(self, rows, targets, systems, factors):
         """Solve block after block; return v before each of them, and the residuals."""
@@ -263,20 +266,17 @@ class _BlockIterate:
         starts = np.empty((len(rows), *self.theta.shape), self.theta.dtype)
         residuals = np.empty_like(targets)
         coef_steps = factors.steps / factors.after
-        intercept_steps = self.fit_intercept * factors.steps
-        blocks = zip(
-            rows, targets, systems, factors.before, coef_steps, intercept_steps, strict=True
-        )
-        for b, (block, target, system, before, coef_step, intercept_step) in enumerate(blocks):
+        intercept_steps = factors.fit_intercept * factors.steps
+        for b, block in enumerate(rows):
             starts[b] = self.theta
             right = np.dot(block, coef)  # faster than the operator on small arrays
-            right *= before
+            right *= factors.before[b]
             right += intercept
-            right -= target
+            right -= targets[b]
             # In BLAS's column-major order, the lower triangle is the upper one of the transpose.
-            residual = residuals[b] = solve_triangular(1.0, system.T, right, trans_a=1, diag=1)
-            coef -= np.dot(block.T, coef_step * residual)
-            intercept -= np.dot(intercept_step.T, residual)[0]
+            residual = residuals[b] = solve_triangular(1.0, systems[b].T, right, trans_a=1, diag=1)
+            coef -= np.dot(block.T, coef_steps[b] * residual)
+            intercept -= np.dot(intercept_steps[b].T, residual)[0]
         return starts, residuals
 
     def average(self, starts, rows, residuals, factors, is_averaged):
@@ -297,10 +297,9 @@ class _BlockIterate:
         sums[:-1] = np.tensordot(coef_factors[:, 0, 0], starts[:, :-1], axes=1)
         sums[:-1] -= np.tensordot(rows, coef_factors * moves / factors.after, [(0, 1)] * 2)
         sums[-1] = intercept_factors[:, 0, 0] @ starts[:, -1]
-        sums[-1] -= self.fit_intercept * np.sum(intercept_factors * moves, axis=(0, 1))
-        n_earlier = max(0, self.t - self.average_from)
-        average = (n_earlier * self.averaged_theta + sums) / (n_earlier + is_averaged.sum())
-        self.averaged_theta = average.astype(self.theta.dtype)
+        sums[-1] -= factors.fit_intercept * np.sum(intercept_factors * moves, axis=(0, 1))
+        theta_sum = sums.T.reshape(self.iterate.theta.shape)
+        self.iterate.add_to_average(theta_sum, is_averaged.sum())
 
 
 def _split(rows):
