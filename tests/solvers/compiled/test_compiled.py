@@ -1,4 +1,4 @@
-"""Compiled loops do what NumPy does, for every piece and every kind of rows."""
+"""Compiled loops agree with NumPy, for every component and every kind of rows."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ if not numba_support.has_numba():
 ARRAYS = ["theta", "mean", "l1_total", "l1_applied"]
 
 
-def make_task(
+def make_problem(
     *,
     loss=None,
     optimizer=None,
@@ -48,7 +48,7 @@ def make_task(
     dtype=np.float64,
     schedule=None,
 ):
-    """A task of 50 rows and 7 columns, or 70 for long rows; some of the entries are zero."""
+    """Return a problem of 50 rows and 7 columns, or 70 for long rows; some entries are zero."""
     rng = np.random.default_rng(0)
     d = MIN_LONG_ROW + 6 if kind == "long" else 7
     X = rng.normal(size=(50, d)) * (rng.random((50, d)) < 0.6) / np.sqrt(d / 7)
@@ -81,7 +81,7 @@ def make_task(
 
 
 def check_equal(problem, tolerance=1e-10, shuffled=True):
-    """Two epochs lead both executors to the same state and the same objective."""
+    """Check that two epochs give both executors the same state and the same objective."""
     rng = np.random.default_rng(1)
     shape = (*problem.objective.y.shape[1:], problem.objective.l2.size)
     start = rng.normal(size=shape).astype(problem.objective.y.dtype) * 0.1
@@ -92,7 +92,7 @@ def check_equal(problem, tolerance=1e-10, shuffled=True):
     for epoch in range(2):
         order = rng.permutation(50) if shuffled else None
         rates = 0.02 / (1 + epoch + np.arange(problem.updates_per_epoch)) ** 0.3
-        with np.errstate(all="ignore"):  # as the engine runs them
+        with np.errstate(all="ignore"):  # as the descent loop does
             results = [run(state, order, rates) for run, state in zip(runs, states, strict=True)]
         states = [state for state, _ in results]
         np.testing.assert_allclose(results[0][1], results[1][1], rtol=tolerance)
@@ -122,7 +122,7 @@ ELEMENTWISE = [
 @pytest.mark.parametrize("loss", [loss() for loss in losses.LOSSES.values()], ids=str)
 def test_every_loss(loss, kind):
     for batch_size in (1, 8):
-        check_equal(make_task(loss=loss, kind=kind, batch_size=batch_size))
+        check_equal(make_problem(loss=loss, kind=kind, batch_size=batch_size))
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
@@ -131,7 +131,9 @@ def test_every_optimizer(optimizer, kind):
     for batch_size in (1, 8):
         for l1 in (0.0, 0.3):
             check_equal(
-                make_task(optimizer=optimizer, kind=kind, batch_size=batch_size, l1=l1, average=20)
+                make_problem(
+                    optimizer=optimizer, kind=kind, batch_size=batch_size, l1=l1, average=20
+                )
             )
 
 
@@ -139,12 +141,12 @@ def test_every_optimizer(optimizer, kind):
 @pytest.mark.parametrize("batch_size", [1, 8, 50])
 @pytest.mark.parametrize("standard", [False, True])
 @pytest.mark.parametrize("l1", [0.0, 0.3])
-def test_every_manner(kind, batch_size, standard, l1):
+def test_every_option(kind, batch_size, standard, l1):
     problem = dict(kind=kind, batch_size=batch_size, standard=standard, l1=l1)
-    check_equal(make_task(**problem, weighted=True, average=1), shuffled=False)
-    check_equal(make_task(**problem, n_outputs=3, average=9))
-    check_equal(make_task(**problem, fit_intercept=False, l2=0.0))
-    check_equal(make_task(**problem, l2=1e4))
+    check_equal(make_problem(**problem, weighted=True, average=1), shuffled=False)
+    check_equal(make_problem(**problem, n_outputs=3, average=9))
+    check_equal(make_problem(**problem, fit_intercept=False, l2=0.0))
+    check_equal(make_problem(**problem, l2=1e4))
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse", "long"])
@@ -154,42 +156,42 @@ def test_every_step_rule(rule, kind):
     problem |= {"weighted": True, "average": 20}
     for l1 in (0.0, 0.1):
         for zeros in (False, True):
-            made = make_task(**problem, l1=l1, n_outputs=2)
+            made = make_problem(**problem, l1=l1, n_outputs=2)
             if zeros:  # PA-I passes over such rows
                 X = made.objective.design.X
                 first = slice(X.indptr[0], X.indptr[9]) if kind == "sparse" else slice(9)
                 (X.data if kind == "sparse" else X)[first] = 0
             check_equal(made)
-    # under another rule than plain descent, sparse rows are not touched lazily
-    check_equal(make_task(**problem, optimizer=optimizers.Momentum()))
+    # with another optimizer than gradient descent, sparse updates are not lazy
+    check_equal(make_problem(**problem, optimizer=optimizers.Momentum()))
 
 
 @pytest.mark.parametrize("optimizer", ELEMENTWISE, ids=str)
 @pytest.mark.parametrize("l1", [0.0, 0.3])
 def test_long_rows(optimizer, l1):
-    check_equal(make_task(kind="long", optimizer=optimizer, l1=l1, average=20))
+    check_equal(make_problem(kind="long", optimizer=optimizer, l1=l1, average=20))
 
 
 @pytest.mark.parametrize("standard", [False, True])
-def test_every_manner_of_long_rows(standard):
+def test_every_option_with_long_rows(standard):
     problem = dict(kind="long", standard=standard, loss=losses.Huber())
     check_equal(
-        make_task(**problem, weighted=True, n_outputs=3, fit_intercept=False), shuffled=False
+        make_problem(**problem, weighted=True, n_outputs=3, fit_intercept=False), shuffled=False
     )
-    check_equal(make_task(**problem, l1=0.3, dtype=np.float32), tolerance=2e-4)
+    check_equal(make_problem(**problem, l1=0.3, dtype=np.float32), tolerance=2e-4)
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
 @pytest.mark.parametrize("batch_size", [1, 8])
 def test_single_precision(kind, batch_size):
-    check_equal(make_task(kind=kind, batch_size=batch_size, dtype=np.float32), tolerance=2e-4)
+    check_equal(make_problem(kind=kind, batch_size=batch_size, dtype=np.float32), tolerance=2e-4)
 
 
-def test_diverging_steps_are_clipped_alike():
+def test_both_executors_clip_diverging_steps():
     state = State.initial(np.full(8, 1e13), None)
     landed = []
     for on_divergence in ("go_on", "raise"):  # clipped, free
-        problem = replace(make_task(batch_size=8), on_divergence=on_divergence)
+        problem = replace(make_problem(batch_size=8), on_divergence=on_divergence)
         rates = np.full(problem.updates_per_epoch, 1e-3)
         theirs, _ = choice.numpy_executor(problem)(state, None, rates)
         ours, _ = CompiledEpochs(problem)(state, None, rates)
@@ -199,7 +201,7 @@ def test_diverging_steps_are_clipped_alike():
 
 
 def test_a_state_is_not_changed():
-    problem = make_task(average=1)
+    problem = make_problem(average=1)
     state = State.initial(np.zeros(8), None)
     CompiledEpochs(problem)(state, None, np.full(50, 0.1))
     assert not state.theta.any()
@@ -208,7 +210,7 @@ def test_a_state_is_not_changed():
 
 @dataclass(frozen=True)
 class Huber(losses.Loss):
-    """Not ours, though it is called so: half the squared error."""
+    """Half the squared error, under the name of a loss of the package."""
 
     epsilon: float = 0.1
 
@@ -219,9 +221,9 @@ class Huber(losses.Loss):
         return p - y
 
 
-def test_a_loss_of_ones_own_is_compiled_and_not_mistaken_for_ours():
-    check_equal(make_task(loss=losses.Huber()))
-    check_equal(make_task(loss=Huber()))
+def test_a_users_loss_is_compiled_and_not_taken_for_one_of_the_package():
+    check_equal(make_problem(loss=losses.Huber()))
+    check_equal(make_problem(loss=Huber()))
 
     @dataclass(frozen=True)
     class Huber2(losses.Loss):
@@ -234,12 +236,12 @@ def test_a_loss_of_ones_own_is_compiled_and_not_mistaken_for_ours():
             return np.sign(p - y)
 
     Huber2.__name__ = Huber2.__qualname__ = "Huber"
-    check_equal(make_task(loss=Huber2()))
+    check_equal(make_problem(loss=Huber2()))
 
 
 @dataclass(frozen=True)
 class Unusual(losses.Loss):
-    """What Numba does not compile."""
+    """A loss that Numba cannot compile."""
 
     def value(self, p, y):
         return np.asarray([*map(abs, np.atleast_1d(p - y))]).reshape(np.shape(p - y))
@@ -393,9 +395,9 @@ def test_a_fit_works_where_nothing_can_be_written(package, tmp_path):
     assert run_program(package, blocked / "cache")[0] == run_program(package, tmp_path / "c")[0]
 
 
-# Epochs in one go
+# Consecutive epochs in one call
 
-COURSES = [
+SETTINGS = [
     {},
     {"tol": None, "max_iter": 70},
     {"tol": 1e-2, "shuffle": False},
@@ -406,8 +408,8 @@ COURSES = [
 ]
 
 
-@pytest.mark.parametrize("params", COURSES, ids=str)
-def test_epochs_in_one_go_are_those_that_are_looked_at_one_by_one(params, monkeypatch):
+@pytest.mark.parametrize("params", SETTINGS, ids=str)
+def test_speculative_epochs_are_those_run_one_by_one(params, monkeypatch):
     rng = np.random.default_rng(2)
     X = rng.normal(size=(80, 6))
     y = X @ rng.normal(size=6) + 0.1 * rng.normal(size=80)
@@ -444,7 +446,7 @@ def test_epochs_in_one_go_are_those_that_are_looked_at_one_by_one(params, monkey
         np.testing.assert_array_equal(part, steps[name])
 
 
-def test_an_interrupt_takes_back_all_epochs_of_one_go(monkeypatch):
+def test_an_interrupt_discards_all_epochs_of_one_call(monkeypatch):
     rng = np.random.default_rng(2)
     X, y = rng.normal(size=(80, 6)), rng.normal(size=80)
     remember = _Descent.remember_many
