@@ -118,7 +118,8 @@ class Lion(ElementwiseOptimizer):
     gradient descent at the learning rate :math:`\eta / |g|`, so an l1 penalty shrinks a coordinate
     by :math:`l_1 \eta / \max(|m|, |g|)`. At a constant gradient a coordinate then stays at zero if
     :math:`|g| \le l_1`, which is the condition of optimality. A coordinate whose gradients were all
-    zero stays, also under an l1 penalty.
+    zero stays, also under an l1 penalty. The paper advises a learning rate 3 to 10 times smaller
+    than Adam's; the default is about a third of it.
 
     Parameters
     ----------
@@ -143,7 +144,7 @@ class Lion(ElementwiseOptimizer):
     beta1: float = 0.9
     beta2: float = 0.99
     state_names = ("momentum",)
-    default_rate = 1e-4
+    default_rate = 3e-4
 
     def __post_init__(self) -> None:
         check_real("beta1", self.beta1, low=0, high=1)
