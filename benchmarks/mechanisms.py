@@ -1,4 +1,4 @@
-"""Fits with and without each mechanism that exists for speed or for digits alone.
+"""Fits with and without each mechanism that exists for speed or for accuracy alone.
 
 Run ``python benchmarks/mechanisms.py``, or with words that a mechanism's name contains, such as
 ``python benchmarks/mechanisms.py shuffle prefetch``. All of them take less than ten minutes.
@@ -47,14 +47,13 @@ def no_numba():
 
 
 def numpy_shuffle():
-    return {"skgd.solvers.choice.MIN_COMPILED_SHUFFLE": math.inf}
+    return {"skgd.solvers.row_order.MIN_COMPILED_SHUFFLE": math.inf}
 
 
 def no_prefetch():
     from numba import njit
 
-    nothing = njit(lambda array, index: None)
-    return {f"skgd.solvers.compiled.rows.{name}": nothing for name in ("near", "far")}
+    return {"skgd.solvers.compiled.rows.prefetch_item": njit(lambda array, index: None)}
 
 
 def counted_references():
@@ -66,48 +65,44 @@ def counted_references():
 def signed_columns():
     from numba import njit
 
-    return {"skgd.solvers.compiled.rows.column": njit(lambda rows, e: rows.indices[e])}
+    return {"skgd.solvers.compiled.rows.column_of": njit(lambda rows, e: rows.indices[e])}
 
 
 def no_triangular():
-    return {"skgd.solvers.sgd.triangular.applies": lambda problem, rates: False}
+    return {"skgd.solvers.sgd.triangular.TriangularSGD.applies_to": lambda problem: False}
 
 
 def no_lazy_triangular():
-    return {"skgd.solvers.sgd.lazy_triangular.applies": lambda problem: False}
+    return {"skgd.solvers.sgd.lazy_sparse.is_linear": lambda problem: False}
 
 
 def no_lazy():
-    return {"skgd.solvers.sgd.lazy_sparse.applies": lambda problem: False}
-
-
-def no_long_rows():
-    return {"skgd.solvers.compiled.solver.LONG": math.inf}
+    return {"skgd.solvers.sgd.lazy_sparse.LazySparseSGD.applies_to": lambda problem: False}
 
 
 def single_epochs():
-    return {"skgd.solvers.descent._Descent.lookahead": lambda self, before: 0}
+    return {"skgd.solvers.lookahead.Lookahead.count_epochs": lambda self, position, n_epochs: 0}
 
 
 def numpy_svrg():
     from skgd.solvers.svrg_epoch import svrg_epoch
 
-    return {"skgd.solvers.choice.proposer": lambda: svrg_epoch}
+    return {"skgd.solvers.svrg.choose_epoch": lambda: svrg_epoch}
 
 
-def no_leap():
-    return {"skgd.solvers.newton_cg.Newton.leap": lambda self, point: None}
+def no_subsample():
+    return {"skgd.solvers.newton_cg.subsample_step": lambda objective, point: None}
 
 
 def whole_hessians():
     name = "skgd.objectives.incremental_hessian.IncrementalHessian"
-    return {f"{name}.update": lambda self, design, factors: self.of(design, factors)}
+    return {f"{name}.update": lambda self, design, weights: self.from_design(design, weights)}
 
 
 def no_whitening():
     return {
         "skgd.regressors._base.whiten_if_ill_conditioned": (
-            lambda estimator, data, components, fit_state, gram: (fit_state, gram)
+            lambda estimator, data, config, fit_state, moments: (fit_state, moments)
         )
     }
 
@@ -117,15 +112,15 @@ def one_thread():
         with threadpool_limits(1):
             return together(map(function, items))
 
-    return {"skgd.data.second_moments.in_threads": in_turn}
+    return {"skgd.data.second_moments.map_reduce_in_threads": in_turn}
 
 
 def threads_of_blas():
-    return {"skgd.data.second_moments.MANY": math.inf}
+    return {"skgd.data.second_moments.MIN_PARALLEL_SIZE": math.inf}
 
 
 def no_second_moments():
-    return {"skgd.data.in_memory.prefers_second_moments": lambda n_rows, n_features: False}
+    return {"skgd.data.in_memory.InMemoryData.has_cheap_second_moments": False}
 
 
 #: Pairs of fits of a case: at most, and at least; seconds after which no more are made.
@@ -297,6 +292,10 @@ ONE_PERCENT = partial(stored, 200_000, 2_000, 20)
 NUMPY_ROWS = {5: 20_000, 20: 20_000, 100: 20_000, 1000: 5_000}
 
 
+PARALLEL_MOMENTS = {
+    "_utils/threads.py": "",
+    "data/second_moments.py": "SecondMoments.from_rows_in_parallel",
+}
 MOMENTS = [
     batch(f"{n:,} × {d}", partial(dense, n, d))
     for n, d in ((1_000_000, 20), (200_000, 100), (20_000, 1000))
@@ -318,8 +317,8 @@ def mechanisms():
         Mechanism(
             "prefetch",
             {
-                "solvers/compiled/rows.py": "AHEAD LINE SHORT prefetcher near prefetch _prefetch "
-                "prefetch_indptr _announce row_at"
+                "solvers/compiled/rows.py": "PREFETCH_DISTANCE CACHE_LINE MAX_LINES prefetch_item "
+                "prefetch _prefetch prefetch_indptr _prefetch_indptr row_at"
             },
             no_prefetch,
             [
@@ -333,7 +332,7 @@ def mechanisms():
         ),
         Mechanism(
             "arrays without reference counts",
-            {"solvers/compiled/jit.py": "without_refcount uncounted"},
+            {"solvers/compiled/jit.py": "without_refcount _drop_owner"},
             counted_references,
             [
                 sgd("SGD, 200,000 × 5", partial(dense, 200_000, 5)),
@@ -345,7 +344,7 @@ def mechanisms():
         ),
         Mechanism(
             "unsigned columns",
-            {"solvers/compiled/rows.py": "column"},
+            {"solvers/compiled/rows.py": "column_of"},
             signed_columns,
             [
                 sgd("SGD, CSR 1 %, 200,000 × 2,000", ONE_PERCENT),
@@ -404,30 +403,12 @@ def mechanisms():
             ],
         ),
         Mechanism(
-            "loop over long rows",
-            {
-                "solvers/compiled/sgd_loops.py": "per_long_sample",
-                "solvers/compiled/epochs.py": "PerLongSample",
-                "solvers/compiled/solver.py": "LONG",
-            },
-            no_long_rows,
-            [sgd(f"SGD, {SIZES[d]} × {d}", partial(dense, SIZES[d], d), 5) for d in (64, 100, 1000)]
-            + [
-                sgd("SGD, 200,000 × 100", partial(dense, 200_000, 100)),
-                sgd("SGD, l1, 50,000 × 100", partial(dense, 50_000, 100), penalty="l1"),
-                sgd("SGD, huber, 50,000 × 100", partial(dense, 50_000, 100), loss="huber"),
-                sgd("SGD, float32, 50,000 × 100", partial(dense, 50_000, 100, np.float32), 5),
-                sgd("SGD, float32, 10,000 × 1000", partial(dense, 10_000, 1000, np.float32), 5),
-            ],
-        ),
-        Mechanism(
             "speculative epochs",
             {
-                "solvers/descent.py": "MAX_SPECULATIVE_ROWS SPECULATIVE_ENTRIES "
-                "_Descent.run_speculative_epochs _Descent.lookahead _Descent.count_nonstopping "
-                "_Descent.remember_many is_pure_schedule",
-                "solvers/compiled/epochs.py": "keep",
-                "solvers/compiled/solver.py": "Course",
+                "solvers/lookahead.py": "",
+                "solvers/descent.py": "_Descent.run_speculative_epochs",
+                "solvers/compiled/epochs.py": "copy_array copy_arrays _copy_arrays_loop",
+                "solvers/compiled/solver.py": "EpochTrace",
             },
             single_epochs,
             [
@@ -459,11 +440,11 @@ def mechanisms():
         Mechanism(
             "Newton's method on a sample first",
             {
-                "solvers/newton_cg.py": "SAMPLE Newton.leap",
-                "objectives/empirical_risk.py": "LEAST_SAMPLE Objective.subsample",
-                "objectives/chunked.py": "ChunkedObjective.subsample",
+                "solvers/newton_cg.py": "SUBSAMPLE_ROWS MIN_SUBSAMPLE_GAIN subsample_step",
+                "objectives/empirical_risk.py": "MIN_SUBSAMPLE_ROWS Objective.random_subsample",
+                "objectives/chunked.py": "ChunkedObjective.random_subsample",
             },
-            no_leap,
+            no_subsample,
             [
                 batch("huber, 100,000 × 50", partial(dense, 100_000, 50), loss="huber"),
                 batch("huber, 400,000 × 10", partial(dense, 400_000, 10), loss="huber"),
@@ -498,14 +479,20 @@ def mechanisms():
         ),
         Mechanism(
             "second moments in threads, not one",
-            {"_utils/threads.py": "", "data/second_moments.py": "SecondMoments.in_parts"},
+            {
+                "_utils/threads.py": "",
+                "data/second_moments.py": "SecondMoments.from_rows_in_parallel",
+            },
             one_thread,
             MOMENTS,
             threads=None,
         ),
         Mechanism(
             "second moments in threads, not those of BLAS",
-            {"_utils/threads.py": "", "data/second_moments.py": "SecondMoments.in_parts"},
+            {
+                "_utils/threads.py": "",
+                "data/second_moments.py": "SecondMoments.from_rows_in_parallel",
+            },
             threads_of_blas,
             MOMENTS,
             threads=None,

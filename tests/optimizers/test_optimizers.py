@@ -389,7 +389,7 @@ def test_a_step_along_which_a_function_bends_down_is_not_remembered():
 def test_quasi_newton_refuses_what_is_no_number_of_pairs():
     with pytest.raises(InvalidParameterError, match="pairs must be an int in the range"):
         optimizers.LBFGS(pairs=0)
-    with pytest.raises(InvalidParameterError, match=r"is for skgd\.minimize"):
+    with pytest.raises(InvalidParameterError, match=r"minimises functions; use skgd\.minimize"):
         BatchGDRegressor(optimizer=optimizers.LBFGS()).fit([[0.0], [1.0]], [0.0, 1.0])
 
 

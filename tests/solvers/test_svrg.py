@@ -14,7 +14,7 @@ from skgd.data.feature_moments import FeatureMoments
 from skgd.data.scaling import FeatureScaling
 from skgd.losses import LOSSES
 from skgd.optimizers import SVRG
-from skgd.solvers.svrg_epoch import BLOCK, Model, svrg_epoch
+from skgd.solvers.svrg_epoch import BLOCK_SIZE, Model, svrg_epoch
 
 KINKED = [name for name, loss in LOSSES.items() if loss.has_moreau_envelope()]
 
@@ -42,8 +42,8 @@ def direct(model, order, size, rate):
         delta = delta - steps * (model.gradient + pulls @ rows[batch] / len(batch))
         if size > 1:
             delta /= 1 + steps * model.l2
-        elif number % BLOCK == 0 or number == len(batches):
-            delta /= 1 + ((number - 1) % BLOCK + 1) * steps * model.l2
+        elif number % BLOCK_SIZE == 0 or number == len(batches):
+            delta /= 1 + ((number - 1) % BLOCK_SIZE + 1) * steps * model.l2
     return delta
 
 

@@ -13,15 +13,11 @@ from skgd.solvers.compiled.jit import (
     without_refcount,
 )
 from skgd.solvers.compiled.lazy_sparse import run_lazy_sparse
-from skgd.solvers.compiled.sgd_loops import SGDState, Visits, per_batch, per_long_sample, per_sample
+from skgd.solvers.compiled.sgd_loops import SGDState, Visits, per_batch, per_sample
 
 
 class PerSample(NamedTuple):
     """Updates on one dense row each."""
-
-
-class PerLongSample(NamedTuple):
-    """Updates on one long dense row each."""
 
 
 class PerBatch(NamedTuple):
@@ -32,12 +28,7 @@ class LazySparse(NamedTuple):
     """Updates on sparse rows that touch only the coordinates with stored entries."""
 
 
-LOOPS = {
-    PerSample: per_sample,
-    PerLongSample: per_long_sample,
-    PerBatch: per_batch,
-    LazySparse: run_lazy_sparse,
-}
+LOOPS = {PerSample: per_sample, PerBatch: per_batch, LazySparse: run_lazy_sparse}
 
 
 class Epochs(NamedTuple):
@@ -94,7 +85,7 @@ def epochs_loop(kind, data, epochs, formulas, penalty, options, state, trace):
 
     Parameters
     ----------
-    kind : PerSample, PerLongSample, PerBatch or LazySparse
+    kind : PerSample, PerBatch or LazySparse
         Selects the loop.
     epochs : Epochs
         Their updates.

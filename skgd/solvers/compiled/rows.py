@@ -25,9 +25,8 @@ PREFETCH_DISTANCE = 12
 #: Bytes of a cache line.
 CACHE_LINE = 64
 
-#: Cache lines of a row up to which it is prefetched into the first-level cache, and cache lines
-#: prefetched at most. A longer row would stall: few lines can be on their way to that cache.
-MAX_L1_LINES, MAX_LINES = 8, 256
+#: Largest number of cache lines of a row that are prefetched.
+MAX_LINES = 256
 
 
 class DenseRows(NamedTuple):
@@ -218,35 +217,24 @@ def _subtract_shift(rows, total, gradient, o):
     return lambda rows, total, gradient, o: None
 
 
-def make_prefetch(level):
-    """Return the intrinsic that prefetches the cache line of an item of a C-ordered array.
+@intrinsic
+def prefetch_item(context, array, index):
+    """Prefetch the cache line of an item of a C-ordered array into the second-level cache."""
 
-    Parameters
-    ----------
-    level : {1, 2}
-        The cache that the line is loaded into.
-    """
+    def generate(context, builder, signature, arguments):
+        items = context.make_array(signature.args[0])(context, builder, arguments[0])
+        pointer = builder.gep(items.data, [arguments[1]])
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        function_type = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        llvm_prefetch = cgutils.get_or_insert_function(
+            builder.module, function_type, "llvm.prefetch.p0"
+        )
+        read, locality, data_cache = (ir.Constant(word, n) for n in (0, 2, 1))
+        address = builder.bitcast(pointer, byte)
+        builder.call(llvm_prefetch, [address, read, locality, data_cache])
+        return context.get_dummy_value()
 
-    def prefetch_item(context, array, index):
-        def generate(context, builder, signature, arguments):
-            items = context.make_array(signature.args[0])(context, builder, arguments[0])
-            pointer = builder.gep(items.data, [arguments[1]])
-            byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-            function_type = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-            llvm_prefetch = cgutils.get_or_insert_function(
-                builder.module, function_type, "llvm.prefetch.p0"
-            )
-            read, locality, data_cache = (ir.Constant(word, n) for n in (0, 4 - level, 1))
-            address = builder.bitcast(pointer, byte)
-            builder.call(llvm_prefetch, [address, read, locality, data_cache])
-            return context.get_dummy_value()
-
-        return types.void(array, types.intp), generate
-
-    return intrinsic(prefetch_item)
-
-
-prefetch_l1, prefetch_l2 = make_prefetch(1), make_prefetch(2)
+    return types.void(array, types.intp), generate
 
 
 @overload(prefetch, jit_options=INLINED_OVERLOAD_OPTIONS)
@@ -256,14 +244,9 @@ def _prefetch(rows, i):
 
         def prefetch_dense(rows, i):
             d = rows.X.shape[1]
-            if d <= MAX_L1_LINES * line:
-                for j in range(0, d, line):
-                    prefetch_l1(rows.X, i * d + j)
-                prefetch_l1(rows.X, i * d + d - 1)
-            else:
-                for j in range(0, min(d, MAX_LINES * line), line):
-                    prefetch_l2(rows.X, i * d + j)
-                prefetch_l2(rows.X, i * d + d - 1)
+            for j in range(0, min(d, MAX_LINES * line), line):
+                prefetch_item(rows.X, i * d + j)
+            prefetch_item(rows.X, i * d + d - 1)
 
         return prefetch_dense
 
@@ -272,11 +255,11 @@ def _prefetch(rows, i):
         if first < stop:
             last = min(stop, first + np.uintp(MAX_LINES * line)) - np.uintp(1)
             for e in range(first, last, line):
-                prefetch_l2(rows.data, e)
+                prefetch_item(rows.data, e)
             for e in range(first, last, CACHE_LINE // 4):
-                prefetch_l2(rows.indices, e)
-            prefetch_l2(rows.data, last)
-            prefetch_l2(rows.indices, last)
+                prefetch_item(rows.indices, e)
+            prefetch_item(rows.data, last)
+            prefetch_item(rows.indices, last)
 
     return prefetch_sparse
 
@@ -289,7 +272,7 @@ def prefetch_indptr(rows, i):
 def _prefetch_indptr(rows, i):
     if rows.instance_class in DENSE:
         return lambda rows, i: None
-    return lambda rows, i: prefetch_l1(rows.indptr, i)
+    return lambda rows, i: prefetch_item(rows.indptr, i)
 
 
 @force_inline
@@ -314,5 +297,5 @@ def row_at(rows, values, order, visit):
     if visit + PREFETCH_DISTANCE < len(order):
         later = order[visit + PREFETCH_DISTANCE]
         prefetch(rows, later)
-        prefetch_l1(values, later * (values.strides[0] // values.itemsize))
+        prefetch_item(values, later * (values.strides[0] // values.itemsize))
     return order[visit]

@@ -339,49 +339,6 @@ def per_sample(kind, data, visits, formulas, penalty, options, state):
     return total, t
 
 
-def per_long_sample(kind, data, visits, formulas, penalty, options, state):
-    """Do what :func:`per_sample` does without a step rule, in one pass over the coefficients.
-
-    Each coefficient is updated and multiplied with the next row in the same pass. The next update
-    has to wait for that sum, so that only long rows gain.
-    """
-    data, state = without_refcount(data), without_refcount(state)
-    rows, y, weights, theta = data.rows, data.y, data.weights, state.theta
-    order, rates, t = visits.order, visits.rates, visits.t
-    n_outputs, d = theta.shape[0], theta.shape[1] - 1
-    # Dot products with the next row, and twice the penalties, of each output.
-    products, penalty_sums = np.empty(n_outputs, theta.dtype), np.empty(n_outputs, theta.dtype)
-    i = row_at(rows, y, order, visits.first)
-    for o in range(n_outputs):
-        products[o], penalty_sums[o] = dot(rows, i, theta, o), theta.dtype.type(0)
-        for j in range(d):
-            penalty_sums[o] += doubled_penalty(penalty, j, theta[o, j])
-    total, last = 0.0, visits.first + len(rates) - 1
-    for number in range(len(rates)):
-        next_i = row_at(rows, y, order, min(visits.first + number + 1, last))
-        update = Update(theta.dtype.type(rates[number]), theta.dtype.type(1 / rates[number]), t)
-        weight = weights[i] if weights.size else theta.dtype.type(1)
-        for o in range(n_outputs):
-            p = products[o] + theta[o, d]
-            total += weight * loss_value(formulas.loss, p, y[i, o]) + penalty_sums[o] / 2
-            factor = theta.dtype.type(weight * clipped_gradient(formulas, options, p, y[i, o]))
-            product, penalty_sum = theta.dtype.type(0), theta.dtype.type(0)
-            for j in range(d):
-                gradient = factor * entry(rows, i, j)
-                w = update_coefficient(formulas, penalty, state, o, j, gradient, update)
-                theta[o, j] = w
-                product += entry(rows, next_i, j) * w
-                penalty_sum += doubled_penalty(penalty, j, w)
-            products[o], penalty_sums[o] = product, penalty_sum
-            factor = factor if options.fit_intercept else theta.dtype.type(0)
-            theta[o, d] = apply_optimizer(formulas.optimizer, state, o, d, factor, update)[0]
-        if 0 < options.average_from <= t:
-            update_average(state.averaged_theta, theta, t - options.average_from + 1)
-        t += 1
-        i = next_i
-    return total, t
-
-
 def per_batch(kind, data, visits, formulas, penalty, options, state):
     """Do what :func:`per_sample` does for rows of any kind and batches of any size."""
     data, state = without_refcount(data), without_refcount(state)

@@ -10,7 +10,6 @@ from skgd.solvers.compiled.epochs import (
     Epochs,
     LazySparse,
     PerBatch,
-    PerLongSample,
     PerSample,
     TraceArrays,
     run_epochs,
@@ -24,9 +23,6 @@ from skgd.solvers.sgd.reference import row_norms
 
 #: Arrays of a state, beside the optimizer's.
 ARRAYS = SGDState._fields[:-1]
-
-#: Features from which on a row is long.
-MIN_LONG_ROW = 64
 
 
 class CompiledSGD(SGDSolver):
@@ -152,15 +148,12 @@ def loop_kind(problem):
     design = problem.objective.design
     if LazySparseSGD.applies_to(problem):
         return LazySparse()
-    if problem.batch_size > 1 or design.sparse:
-        return PerBatch()
-    is_long = design.X.shape[1] >= MIN_LONG_ROW
-    return PerLongSample() if is_long and not problem.row_rule else PerSample()
+    return PerBatch() if problem.batch_size > 1 or design.sparse else PerSample()
 
 
 @dataclass(frozen=True)
 class EpochTrace:
-    """The states and the objectives objectives of consecutive epochs.
+    """The states and the objectives of consecutive epochs.
 
     Parameters
     ----------

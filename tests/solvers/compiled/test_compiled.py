@@ -22,7 +22,7 @@ from skgd.data.scaling import FeatureScaling
 from skgd.objectives import Objective
 from skgd.schedules import Constant
 from skgd.solvers import choice, row_order
-from skgd.solvers.compiled.solver import MIN_LONG_ROW, CompiledSGD
+from skgd.solvers.compiled.solver import CompiledSGD
 from skgd.solvers.lookahead import Lookahead
 from skgd.solvers.problem import Problem
 from skgd.solvers.recorder import Recorder
@@ -52,10 +52,10 @@ def make_problem(
     fit_intercept=True,
     dtype=np.float64,
     schedule=None,
+    d=7,
 ):
-    """Return a problem of 50 rows and 7 columns, or 70 for long rows; some entries are zero."""
+    """Return a problem of 50 rows and d columns; some entries are zero."""
     rng = np.random.default_rng(0)
-    d = MIN_LONG_ROW + 6 if kind == "long" else 7
     X = rng.normal(size=(50, d)) * (rng.random((50, d)) < 0.6) / np.sqrt(d / 7)
     y = rng.gamma(2.0, size=(50, n_outputs) if n_outputs else 50)
     center, scale = np.zeros(d), np.ones(d)
@@ -178,7 +178,7 @@ def test_every_setting(kind, batch_size, standard, l1):
     check_equal(make_problem(**problem, l2=1e4))
 
 
-@pytest.mark.parametrize("kind", ["dense", "sparse", "long"])
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
 @pytest.mark.parametrize("rule", [PassiveAggressive1(0.3), PassiveAggressive2(0.3)], ids=str)
 def test_every_step_rule(rule, kind):
     problem = dict(kind=kind, schedule=rule, loss=losses.EpsilonInsensitive(0.1))
@@ -195,15 +195,9 @@ def test_every_step_rule(rule, kind):
     check_equal(make_problem(**problem, optimizer=optimizers.Momentum()))
 
 
-@pytest.mark.parametrize("optimizer", ELEMENTWISE, ids=str)
-@pytest.mark.parametrize("l1", [0.0, 0.3])
-def test_long_rows(optimizer, l1):
-    check_equal(make_problem(kind="long", optimizer=optimizer, l1=l1, average=20))
-
-
 @pytest.mark.parametrize("standard", [False, True])
-def test_every_setting_of_long_rows(standard):
-    problem = dict(kind="long", standard=standard, loss=losses.Huber())
+def test_rows_that_are_longer_than_a_vector_register(standard):
+    problem = dict(d=70, standard=standard, loss=losses.Huber())
     check_equal(
         make_problem(**problem, weighted=True, n_outputs=3, fit_intercept=False), shuffled=False
     )
