@@ -91,7 +91,7 @@ class MiniBatches:
     batch_size : int
         Number of rows in a batch.
     rng : RandomState or None
-        BatchSource of a random order of the rows in each epoch; None keeps their order.
+        Source of a random order of the rows in each epoch; None keeps their order.
 
     Attributes
     ----------

@@ -156,7 +156,7 @@ def minimize(
         Standard deviation of the normal distribution around `x0` from which starting points are
         drawn, in units of ``max(1, abs(x0))``.
     random_state : int, RandomState or None, default=None
-        BatchSource of row orders and starting points; an integer makes the result reproducible.
+        Source of row orders and starting points; an integer makes the result reproducible.
     callback : callable, default=None
         Called after every step, or epoch, with x, or with an ``OptimizeResult`` of ``x`` and
         ``fun`` if its only parameter is called ``intermediate_result``. It ends the descent by

@@ -71,9 +71,10 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
         Exponent of "invscaling"; None means 0.25. It must be None for learning rates that do not
         use it.
     optimizer : str or Optimizer, default="auto"
-        Optimizer: "gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "cg", "newton_cg",
-        "accelerated", or an object of :mod:`skgd.optimizers`. "auto" is "gd" for an explicit
-        learning rate, otherwise "cg", "newton_cg" or "accelerated", depending on loss and penalty.
+        Optimizer: "gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "amsgrad",
+        "adabelief", "lion", "cg", "newton_cg", "accelerated", or an object of
+        :mod:`skgd.optimizers`. "auto" is "gd" for an explicit learning rate, otherwise "cg",
+        "newton_cg" or "accelerated", depending on loss and penalty.
     standardize : bool, default=True
         Whether to run the descent on features centred and scaled to unit variance. This improves
         the conditioning; objective and minimiser are the same.

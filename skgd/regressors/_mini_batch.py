@@ -67,9 +67,9 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
         Exponent of "invscaling"; None means 0.25. It must be None for learning rates that do not
         use it.
     optimizer : str or Optimizer, default="auto"
-        Optimizer: "gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", or an object of
-        :mod:`skgd.optimizers`. "auto" is "gd" for an explicit learning rate, otherwise
-        :class:`~skgd.optimizers.SVRG`.
+        Optimizer: "gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "amsgrad",
+        "adabelief", "lion", or an object of :mod:`skgd.optimizers`. "auto" is "gd" for an explicit
+        learning rate, otherwise :class:`~skgd.optimizers.SVRG`.
     standardize : bool, default=True
         Whether to run the descent on features centred and scaled to unit variance. This improves
         the conditioning; objective and minimiser are the same.

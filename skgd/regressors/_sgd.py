@@ -80,8 +80,8 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         Whether to report the mean of the iterates. An integer is the number of the update at which
         averaging starts.
     optimizer : str or Optimizer, default="gd"
-        Optimizer: "gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", or an object of
-        :mod:`skgd.optimizers`.
+        Optimizer: "gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "amsgrad",
+        "adabelief", "lion", or an object of :mod:`skgd.optimizers`.
     standardize : bool, default=False
         Whether to run the descent on features centred and scaled to unit variance. This improves
         the conditioning; objective and minimiser are the same.

@@ -23,7 +23,7 @@ class State:
         The total l1 penalty so far, and what has been applied of it to each coefficient (u and q of
         Tsuruoka et al., 2009).
     rng : numpy.random.Generator
-        BatchSource of the row orders.
+        Source of the row orders.
     optimizer_state : tuple of arrays, default=()
         State of an elementwise optimizer, in the order of its `state_names`.
     state_names : tuple of str, default=()
