@@ -388,10 +388,7 @@ def mechanisms():
         ),
         Mechanism(
             "lazy sparse SGD, compiled",
-            {
-                "solvers/compiled/lazy_sparse.py": "",
-                "solvers/compiled/lazy_coordinate.py": "",
-            },
+            {"solvers/compiled/lazy_sparse.py": "", "solvers/compiled/lazy_coordinate.py": ""},
             no_lazy,
             [
                 sgd("CSR, l2, 100,000 × 20,000, 50 a row", TEXT, 1),
@@ -486,10 +483,7 @@ def mechanisms():
         ),
         Mechanism(
             "whitening",
-            {
-                "data/whitening.py": "",
-                "regressors/_fit_state.py": "whiten_if_ill_conditioned",
-            },
+            {"data/whitening.py": "", "regressors/_fit_state.py": "whiten_if_ill_conditioned"},
             no_whitening,
             [certified(name) for name in ("Filip", "Longley", "Wampler1", "Wampler5", "Pontius")],
         ),
@@ -528,7 +522,6 @@ def mechanisms():
                 batch("l1, 100,000 × 20", partial(dense, 100_000, 20), penalty="l1", alpha=0.01),
             ],
         ),
-        Mechanism("links to documentation", {"_utils/doc_links.py": ""}, None, []),
     ]
 
 

@@ -48,7 +48,6 @@ html_sidebars = {
         "benchmarks",
         "changelog",
         "choosing",
-        "design",
         "getting_started",
         "glossary",
         "testing",

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import Component, component
+from skgd._utils.component import Component, checked, component
 from skgd._utils.validation import check_real
 
 __all__ = ["L1", "L2", "ElasticNet", "Penalty"]
@@ -38,10 +38,7 @@ class Penalty(Component):
     9.75
     """
 
-    alpha: float = 1e-4
-
-    def __post_init__(self) -> None:
-        check_real("alpha", self.alpha, low=0)
+    alpha: float = checked(check_real, default=1e-4, low=0)
 
     @property
     def l1(self) -> float:
@@ -134,11 +131,7 @@ class ElasticNet(Penalty):
     9.75
     """
 
-    l1_ratio: float = 0.15
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_real("l1_ratio", self.l1_ratio, low=0, high=1, closed="both")
+    l1_ratio: float = checked(check_real, default=0.15, low=0, high=1, closed="both")
 
     @property
     def l1(self) -> float:

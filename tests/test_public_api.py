@@ -8,13 +8,7 @@ import pytest
 
 import skgd
 
-COMPONENT_MODULES = [
-    skgd.losses,
-    skgd.penalties,
-    skgd.schedules,
-    skgd.step_rules,
-    skgd.optimizers,
-]
+COMPONENT_MODULES = [skgd.losses, skgd.penalties, skgd.schedules, skgd.step_rules, skgd.optimizers]
 PUBLIC = {name: value for name, value in vars(skgd).items() if name in skgd.__all__} | {
     f"{module.__name__.removeprefix('skgd.')}.{name}": getattr(module, name)
     for module in COMPONENT_MODULES

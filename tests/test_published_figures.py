@@ -242,11 +242,7 @@ B4_Y = 30 * B4_X[:, 0] + 7
 
 @pytest.mark.parametrize(
     ("max_iter", "slope", "intercept", "digits"),
-    [
-        (1, 50.003, -0.016, 3),
-        (501, 29.99845356, 4.42518252, 8),
-        (5001, 29.99999981, 6.99968424, 8),
-    ],
+    [(1, 50.003, -0.016, 3), (501, 29.99845356, 4.42518252, 8), (5001, 29.99999981, 6.99968424, 8)],
 )
 def test_b4_full_batches(max_iter, slope, intercept, digits):
     model = BatchGDRegressor(learning_rate=0.002, max_iter=max_iter, **PLAIN).fit(B4_X, B4_Y)
@@ -282,11 +278,7 @@ def test_b5_mini_batches():
 
 def test_b6_single_samples_in_order():
     model = SGDRegressor(
-        penalty=None,
-        learning_rate=0.001,
-        max_iter=1001,
-        tol=None,
-        shuffle=False,
+        penalty=None, learning_rate=0.001, max_iter=1001, tol=None, shuffle=False
     ).fit(B4_X, B4_Y)
     assert_allclose(parameters(model), [7, 30], atol=1e-6)
     result = skgd.minimize(
@@ -339,11 +331,7 @@ def test_c3_time_decay_of_the_tutorials():
     X, y = noisy_line()
     # Twice the tutorial's t0 = 5; see above.
     model = SGDRegressor(
-        penalty=None,
-        learning_rate=TimeDecay(t0=10, t1=50),
-        max_iter=50,
-        tol=None,
-        random_state=0,
+        penalty=None, learning_rate=TimeDecay(t0=10, t1=50), max_iter=50, tol=None, random_state=0
     ).fit(X, y)
     assert_allclose(parameters(model), normal_equation(X, y), atol=0.05)
 
@@ -464,11 +452,7 @@ def test_e1_minimum_of_a_square():
 
 def test_e2_history_of_a_descent():
     result = skgd.minimize(
-        lambda x: (x - 3) ** 2 + 1,
-        10.0,
-        jac=lambda x: 2 * (x - 3),
-        learning_rate=0.1,
-        max_iter=30,
+        lambda x: (x - 3) ** 2 + 1, 10.0, jac=lambda x: 2 * (x - 3), learning_rate=0.1, max_iter=30
     )
     assert result.x == pytest.approx(3.0086655802749975, rel=1e-14)
     history = result.history
@@ -478,8 +462,7 @@ def test_e2_history_of_a_descent():
 
 
 @pytest.mark.parametrize(
-    ("rate", "end"),
-    [(0.01, 6.6761), (0.1, 0.1153), (0.5, 0), (0.9, 0.1153), (1.1, 383.376)],
+    ("rate", "end"), [(0.01, 6.6761), (0.1, 0.1153), (0.5, 0), (0.9, 0.1153), (1.1, 383.376)]
 )
 def test_e3_five_rates(rate, end):
     result = descend_square(rate, 20)

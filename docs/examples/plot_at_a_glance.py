@@ -61,12 +61,7 @@ colours = dict(zip(models, ["#D55E00", "#009E73", "#CC79A7"], strict=True))
 figure, (curves, contours) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for name, model in models.items():
     curves.plot(*objectives(model), color=colours[name], label=name)
-curves.set(
-    xlabel="epoch",
-    ylabel="objective",
-    xlim=(0, 6),
-    title="Convergence",
-)
+curves.set(xlabel="epoch", ylabel="objective", xlim=(0, 6), title="Convergence")
 curves.grid(alpha=0.3)
 curves.legend()
 

@@ -121,11 +121,7 @@ ax.legend()
 # The history of a minimisation of (x − 3)² + 1: point, value and derivative.
 
 parabola = skgd.minimize(
-    lambda x: (x - 3) ** 2 + 1,
-    10.0,
-    jac=lambda x: 2 * (x - 3),
-    learning_rate=0.1,
-    max_iter=30,
+    lambda x: (x - 3) ** 2 + 1, 10.0, jac=lambda x: 2 * (x - 3), learning_rate=0.1, max_iter=30
 )
 figure, axes = plt.subplots(1, 3, figsize=(11, 3), layout="constrained")
 for ax, column in zip(axes, ("x", "fun", "jac"), strict=True):

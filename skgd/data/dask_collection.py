@@ -14,8 +14,6 @@ from skgd.data.in_memory import InMemoryData
 from skgd.data.map_reduce import add_results, call_for_chunk
 from skgd.data.sampling import choose_evenly_spaced, concatenate_chunks, sample_rows_per_chunk
 
-EMPTY_CHUNK = "It has no rows. Remove empty chunks, or repartition the data."
-
 #: Number of partial sums that one task adds up on a worker.
 SPLIT_EVERY = 8
 
@@ -127,21 +125,16 @@ def read_chunk(number, chunk, layout):
     (X, y, weights), (n_features, _, dtype) = chunk, layout
 
     def read():
-        if not len(y):
-            raise ValueError(EMPTY_CHUNK)
+        targets = check_chunk_targets(y, layout)
         rows = check_array(
             X, accept_sparse="csr", dtype=dtype, ensure_all_finite=False, ensure_min_features=0
         )
         if rows.shape[1] != n_features:
             raise ValueError(f"X has {rows.shape[1]} features; the first chunk has {n_features}.")
-        targets = check_chunk_targets(y, layout)
         if len(targets) != rows.shape[0]:
             raise ValueError(f"y has {len(targets)} rows; X has {rows.shape[0]}. Rechunk one.")
         row_weights = check_chunk_weights(weights, rows.shape[0], dtype)
-        data = InMemoryData(rows, targets, row_weights)
-        return (
-            data if row_weights is None or row_weights.all() else data.select_rows(row_weights > 0)
-        )
+        return InMemoryData(rows, targets, row_weights).drop_zero_weights()
 
     return call_for_chunk(read, number)
 
@@ -149,7 +142,7 @@ def read_chunk(number, chunk, layout):
 def check_chunk_targets(y, layout):
     """Return the checked targets of a chunk."""
     if not len(y):
-        raise ValueError(EMPTY_CHUNK)
+        raise ValueError("It has no rows. Remove empty chunks, or repartition the data.")
     _, output_shape, dtype = layout
     y = check_array(np.asarray(y), ensure_2d=False, dtype=dtype, input_name="y")
     return y.reshape(len(y), *output_shape)
@@ -236,7 +229,6 @@ def to_dask_data(X, y, weights):
     array = to_dask_array("X", X)
     if array.ndim != 2:
         raise ValueError(f"X has {array.ndim} dimensions; it must have 2.")
-    array = array.rechunk({1: -1}) if array.numblocks[1] > 1 else array
     y = align_chunks("y", y, array)
     if y.ndim > 2:
         raise ValueError(f"y has {y.ndim} dimensions; it must have 1 or 2.")
@@ -258,7 +250,10 @@ def delayed_chunks(array):
 
 
 def to_dask_array(name, collection):
-    """Return a Dask collection as a Dask array; raise ValueError for unknown chunk sizes."""
+    """Return a Dask collection as a Dask array whose chunks have all columns.
+
+    A Dask array with unknown chunk sizes raises ValueError.
+    """
     if not isinstance(collection, da.Array):
         return collection.to_dask_array()
     if np.isnan(collection.shape[0]):
@@ -266,7 +261,8 @@ def to_dask_array(name, collection):
             f"{name} is a Dask array with unknown chunks: the numbers of their rows are not known. "
             f"Call {name}.compute_chunk_sizes() before, or give the DataFrame itself."
         )
-    return collection
+    several = collection.ndim > 1 and collection.numblocks[1] > 1
+    return collection.rechunk({1: -1}) if several else collection
 
 
 def align_chunks(name, other, array):
@@ -283,8 +279,6 @@ def align_chunks(name, other, array):
             raise ValueError(f"{name} has {len(other)} rows; X has {array.shape[0]}.")
         return da.from_array(other, chunks=(rows, *other.shape[1:]))
     other = to_dask_array(name, other)
-    if other.ndim > 1 and other.numblocks[1] > 1:
-        other = other.rechunk({1: -1})
     known = not np.isnan(array.shape[0]) and not np.isnan(other.shape[0])
     if known and other.shape[0] != array.shape[0]:
         raise ValueError(f"{name} has {other.shape[0]} rows; X has {array.shape[0]}.")
@@ -301,7 +295,6 @@ def align_chunks(name, other, array):
 def predict_dask(X, predict, dtype, output_shape):
     """Return the predictions of all rows, as a lazy Dask array with the chunks of X."""
     array = to_dask_array("X", X)
-    array = array.rechunk({1: -1}) if array.numblocks[1] > 1 else array
     dtype = np.result_type(dtype, np.float32 if array.dtype == np.float32 else float)
     if not output_shape:
         return array.map_blocks(predict, dtype=dtype, drop_axis=1, meta=np.empty(0, dtype))

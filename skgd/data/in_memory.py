@@ -87,6 +87,12 @@ class InMemoryData:
             self.X[index], y, weights, groups, row_indices[index], self.n_input_rows or len(self)
         )
 
+    def drop_zero_weights(self):
+        """Return the rows with positive weight."""
+        if self.weights is None or self.weights.all():
+            return self
+        return self.select_rows(self.weights > 0)
+
     def slice_rows(self, rows):
         """Return the rows of a slice, as views and without groups and row indices."""
         weights = None if self.weights is None else self.weights[rows]

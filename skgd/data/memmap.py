@@ -69,10 +69,10 @@ class MemmapData(ChunkedData):
         y = np.asarray(self.y[rows]).astype(self.dtype, copy=False)
         if not np.isfinite(y).all():
             raise ValueError(f"y has values that are not finite as {self.dtype}.")
-        if self.weights is None:
-            return InMemoryData(X, y, None)
-        chunk = InMemoryData(X, y, np.asarray(self.weights[rows]).astype(self.dtype, copy=False))
-        return chunk if chunk.weights.all() else chunk.select_rows(chunk.weights > 0)
+        weights = self.weights
+        if weights is not None:
+            weights = np.asarray(weights[rows]).astype(self.dtype, copy=False)
+        return InMemoryData(X, y, weights).drop_zero_weights()
 
     def map_reduce(self, function, *args):
         """Return the sum over the chunks, processed by as many threads as BLAS has."""
@@ -84,11 +84,8 @@ class MemmapData(ChunkedData):
             release_pages(self.X, *self.bounds[number])
             return result
 
-        return map_reduce_in_threads(
-            lambda number: call_for_chunk(apply, number, number),
-            range(len(self.bounds)),
-            add_results,
-        )
+        numbers = range(len(self.bounds))
+        return map_reduce_in_threads(lambda i: call_for_chunk(apply, i, i), numbers, add_results)
 
     def fold(self, function, state, steps):
         """Return the state after ``state = function(chunk, state, step)`` for each of `steps`."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skgd.data.feature_moments import FeatureMoments
+
 
 @dataclass(frozen=True)
 class R2Sums:
@@ -11,38 +13,25 @@ class R2Sums:
 
     Parameters
     ----------
-    count : float
-        Total weight.
-    mean : array of shape () or (k,)
-        Mean of the targets.
-    total : array of shape () or (k,)
-        Sum of squared deviations of the targets from their mean.
-    residual : array of shape () or (k,)
-        Sum of squared residuals.
+    targets : FeatureMoments
+        Sums of the squared deviations of the k targets from their means.
+    residual : array of shape (k,)
+        Sums of the squared residuals.
     """
 
-    count: float
-    mean: np.ndarray
-    total: np.ndarray
+    targets: FeatureMoments
     residual: np.ndarray
 
     @classmethod
     def from_chunk(cls, chunk, predict):
         """Return the sums over the rows of an :class:`~skgd.data.InMemoryData`."""
-        weights = np.ones(len(chunk)) if chunk.weights is None else chunk.weights.astype(float)
-        y, predictions = chunk.y.astype(float), predict(chunk.X)
-        mean = weights @ y / weights.sum()
-        return cls(weights.sum(), mean, weights @ (y - mean) ** 2, weights @ (y - predictions) ** 2)
+        y = chunk.y.astype(float).reshape(len(chunk), -1)
+        errors = y - predict(chunk.X).reshape(y.shape)
+        weights = np.ones(len(y)) if chunk.weights is None else chunk.weights.astype(float)
+        return cls(FeatureMoments.from_rows(y, weights), weights @ errors**2)
 
     def __add__(self, other):
-        count = self.count + other.count
-        step = other.mean - self.mean
-        return R2Sums(
-            count,
-            self.mean + other.count / count * step,
-            self.total + other.total + self.count * other.count / count * step**2,
-            self.residual + other.residual,
-        )
+        return R2Sums(self.targets + other.targets, self.residual + other.residual)
 
     @property
     def score(self):
@@ -52,7 +41,7 @@ class R2Sums:
         scikit-learn.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = self.residual / self.total
+            ratio = self.residual / self.targets.deviations
         constant = np.where(self.residual == 0, 0.0, 1.0)
-        scores = 1 - np.where(self.total == 0, constant, ratio)
+        scores = 1 - np.where(self.targets.deviations == 0, constant, ratio)
         return float(np.mean(np.where(np.isfinite(scores), scores, -np.inf)))

@@ -1,8 +1,7 @@
 """Second moments of features and targets, which determine the squared error of a linear model."""
 
-import operator
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +10,7 @@ from scipy.sparse import issparse
 
 from skgd._utils.threads import map_reduce_in_threads
 from skgd.data.feature_moments import FeatureMoments
+from skgd.data.map_reduce import add_results
 
 #: Number of features from which rows count as wide.
 WIDE = 64
@@ -83,9 +83,7 @@ class SecondMoments:
             return cls.from_rows(X[rows], y[rows], None if weights is None else weights[rows])
 
         parts = [slice(*pair) for pair in pairwise(edges)]
-        return map_reduce_in_threads(
-            from_part, parts, lambda results: reduce(operator.add, results)
-        )
+        return map_reduce_in_threads(from_part, parts, add_results)
 
     @classmethod
     def from_rows(cls, X, y, weights=None, dtype=float):

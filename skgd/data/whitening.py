@@ -110,7 +110,7 @@ def whiten(data, scaling, second_moments, fit_intercept):
     constant = ~np.isfinite(scaling.scale)
     hessian[constant, constant] = 1
     rotation = whitening_matrix(hessian, MIN_RELATIVE_EIGENVALUE)
-    whitened = whitened_second_moments(data, add_rotation(scaling, rotation))
+    whitened = whitened_second_moments(data, Whitened(scaling.center, scaling.scale, rotation))
     hessian = whitened.hessian(scaling, fit_intercept)[:-1, :-1]
     hessian[constant, constant] = 1
     smallest = np.linalg.eigvalsh(hessian)[0]
@@ -123,12 +123,7 @@ def whiten(data, scaling, second_moments, fit_intercept):
         covariance=correction.T @ whitened.covariance @ correction,
         cross=correction.T @ whitened.cross,
     )
-    return add_rotation(scaling, rotation @ correction), moments
-
-
-def add_rotation(scaling, rotation):
-    """Return a scaling followed by a rotation."""
-    return Whitened(scaling.center, scaling.scale, rotation)
+    return Whitened(scaling.center, scaling.scale, rotation @ correction), moments
 
 
 def whitening_matrix(hessian, min_relative_eigenvalue):

@@ -234,6 +234,14 @@ class Loss(Component):
         """
 
 
+@component
+class MedianLoss(Loss):
+    """Base class of losses that are functions of |p - y|, with the median as constant model."""
+
+    def intercept_only(self, y: Any, weights: Any = None) -> Any:
+        return weighted_quantile(y, 0.5, weights)
+
+
 def weighted_quantile(y, level, weights=None):
     """Return the `level` quantile of each column of `y`, for weights of the rows.
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
-from skgd.losses._base import MAJORIZER_FRACTION, Loss, weighted_quantile
+from skgd.losses._base import MAJORIZER_FRACTION, Loss, MedianLoss, weighted_quantile
 
 
 @component
-class EpsilonInsensitive(Loss):
+class EpsilonInsensitive(MedianLoss):
     r"""The epsilon-insensitive loss, :math:`\max(0, |p - y| - \epsilon)`.
 
     The loss of support vector regression: errors of up to :math:`\epsilon` cost nothing. At its
@@ -32,11 +32,8 @@ class EpsilonInsensitive(Loss):
     array([-1.,  0.,  1.])
     """
 
-    epsilon: float = 0.1
+    epsilon: float = checked(check_real, default=0.1, low=0)
     lipschitz = 1.0
-
-    def __post_init__(self) -> None:
-        check_real("epsilon", self.epsilon, low=0)
 
     def value(self, p: Any, y: Any) -> Any:
         return np.maximum(np.abs(p - y) - self.epsilon, 0)
@@ -44,9 +41,6 @@ class EpsilonInsensitive(Loss):
     def gradient(self, p: Any, y: Any) -> Any:
         r = p - y
         return np.sign(r) * np.sign(np.maximum(np.abs(r) - self.epsilon, 0))
-
-    def intercept_only(self, y: Any, weights: Any = None) -> Any:
-        return weighted_quantile(y, 0.5, weights)
 
     def moreau_envelope(self, width: float) -> Loss:
         """Return the Moreau envelope, a smooth approximation that automatic fits minimise.
@@ -64,7 +58,7 @@ class EpsilonInsensitive(Loss):
 
 
 @component
-class AbsoluteError(Loss):
+class AbsoluteError(MedianLoss):
     r"""The absolute error, :math:`\ell(p, y) = |p - y|`.
 
     The constant that minimises it is the median of y. At its kink, :math:`p = y`, the subgradient
@@ -88,9 +82,6 @@ class AbsoluteError(Loss):
 
     def gradient(self, p: Any, y: Any) -> Any:
         return np.sign(p - y)
-
-    def intercept_only(self, y: Any, weights: Any = None) -> Any:
-        return weighted_quantile(y, 0.5, weights)
 
     def moreau_envelope(self, width: float) -> Loss:
         """Return the Moreau envelope, a smooth approximation that automatic fits minimise.
@@ -136,11 +127,8 @@ class Quantile(Loss):
     array([-0.75,  0.  ,  0.25])
     """
 
-    level: float = 0.5
+    level: float = checked(check_real, default=0.5, low=0, high=1, closed="neither")
     lipschitz = 1.0
-
-    def __post_init__(self) -> None:
-        check_real("level", self.level, low=0, high=1, closed="neither")
 
     def value(self, p: Any, y: Any) -> Any:
         r = p - y

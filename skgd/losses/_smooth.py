@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
-from skgd.losses._base import MAJORIZER_FRACTION, SMALLEST_DISTANCE, Loss, weighted_quantile
+from skgd.losses._base import MAJORIZER_FRACTION, SMALLEST_DISTANCE, Loss, MedianLoss
 
 
 @component
@@ -41,7 +41,7 @@ class SquaredError(Loss):
 
 
 @component
-class Huber(Loss):
+class Huber(MedianLoss):
     r"""The Huber loss: quadratic for errors up to `epsilon`, linear for larger ones.
 
     The absolute gradient is at most :math:`\epsilon`, which limits the influence of outliers.
@@ -70,16 +70,13 @@ class Huber(Loss):
     array([-1.,  0.,  1.])
     """
 
-    epsilon: float = 0.1
+    epsilon: float = checked(check_real, default=0.1, low=0)
     gradient_lipschitz = 1.0
 
     @property
     def lipschitz(self) -> float:  # type: ignore[override]  # depends on a parameter
         """Lipschitz constant of the loss: epsilon."""
         return float(self.epsilon)
-
-    def __post_init__(self) -> None:
-        check_real("epsilon", self.epsilon, low=0)
 
     def value(self, p: Any, y: Any) -> Any:
         distance = np.abs(p - y)
@@ -94,12 +91,9 @@ class Huber(Loss):
         is_quadratic = np.asarray(distance <= self.epsilon, dtype=distance.dtype)
         return np.maximum(is_quadratic, MAJORIZER_FRACTION * np.minimum(1, self.epsilon / distance))
 
-    def intercept_only(self, y: Any, weights: Any = None) -> Any:
-        return weighted_quantile(y, 0.5, weights)
-
 
 @component
-class SquaredEpsilonInsensitive(Loss):
+class SquaredEpsilonInsensitive(MedianLoss):
     r"""The squared epsilon-insensitive loss, :math:`\max(0, |p - y| - \epsilon)^2`.
 
     Errors of up to :math:`\epsilon` cost nothing. As in scikit-learn there is no factor ½, so the
@@ -121,11 +115,8 @@ class SquaredEpsilonInsensitive(Loss):
     array([-3.,  0.,  1.])
     """
 
-    epsilon: float = 0.1
+    epsilon: float = checked(check_real, default=0.1, low=0)
     gradient_lipschitz = 2.0
-
-    def __post_init__(self) -> None:
-        check_real("epsilon", self.epsilon, low=0)
 
     def value(self, p: Any, y: Any) -> Any:
         return np.maximum(np.abs(p - y) - self.epsilon, 0) ** 2
@@ -138,12 +129,9 @@ class SquaredEpsilonInsensitive(Loss):
         outside = np.sign(np.maximum(np.abs(p - y) - self.epsilon, 0))
         return 2 * np.maximum(outside, MAJORIZER_FRACTION)
 
-    def intercept_only(self, y: Any, weights: Any = None) -> Any:
-        return weighted_quantile(y, 0.5, weights)
-
 
 @component
-class LogCosh(Loss):
+class LogCosh(MedianLoss):
     r"""The log-cosh loss, :math:`\ell(p, y) = \log\cosh(p - y)`.
 
     With :math:`r = p - y` it is close to :math:`\tfrac12 r^2` for small errors and to
@@ -185,6 +173,3 @@ class LogCosh(Loss):
         distance = np.maximum(np.abs(p - y), SMALLEST_DISTANCE)
         gradient = np.tanh(distance)
         return np.maximum(1 - gradient**2, MAJORIZER_FRACTION * gradient / distance)
-
-    def intercept_only(self, y: Any, weights: Any = None) -> Any:
-        return weighted_quantile(y, 0.5, weights)

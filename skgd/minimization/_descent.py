@@ -9,7 +9,7 @@ from skgd.minimization._termination import StagnationMonitor, TerminationReason
 from skgd.objectives import Point
 
 
-def descend(function, start, step, criteria, monitor):
+def descend(function, start, step, options, monitor):
     """Descend from a starting point until a termination criterion is met.
 
     Parameters
@@ -21,7 +21,7 @@ def descend(function, start, step, criteria, monitor):
     step : ScheduledStep or DirectionalStep
         Computes the next point and its learning rate from the current point and the step number;
         instead of a point it may return a :class:`TerminationReason`.
-    criteria : TerminationCriteria
+    options : MinimizeOptions
         Limits and tolerances.
     monitor : Monitor
         Records every point and runs the callback.
@@ -41,13 +41,13 @@ def descend(function, start, step, criteria, monitor):
         return point, 0, TerminationReason.INVALID_START
     norm = dnrm2(point.gradient)
     monitor.record(point, norm, math.nan)
-    initial_value = point.value
+    initial_value, gtol = point.value, options.gradient_tolerance
     # A line search never returns the current point, so its steps need no measuring without xtol.
-    check_length = criteria.xtol > 0 or not step.is_line_search
+    check_length = options.xtol > 0 or not step.is_line_search
     # With estimated gradients, changes far below the initial value are not reliable.
     stagnation = StagnationMonitor(abs(initial_value) if function.gradient_error else 0.0)
-    for number in range(1, criteria.max_iter + 1):
-        if is_stationary(point, norm, criteria.gtol):
+    for number in range(1, options.max_iter + 1):
+        if is_stationary(point, norm, gtol):
             return point, number - 1, TerminationReason.GTOL
         if step.is_line_search:
             stagnation.update(point.value, norm, step.relative_noise)
@@ -58,24 +58,24 @@ def descend(function, start, step, criteria, monitor):
             return point, number - 1, new_point
         if check_length:
             length = dnrm2(new_point.theta - point.theta)
-            if length < criteria.xtol:
+            if length < options.xtol:
                 return point, number - 1, TerminationReason.XTOL
             if length == 0:
                 return point, number - 1, TerminationReason.PRECISION
-        if abs(new_point.value - point.value) < criteria.ftol:
+        if abs(new_point.value - point.value) < options.ftol:
             return point, number - 1, TerminationReason.FTOL
         point = new_point
         norm = dnrm2(point.gradient)
         monitor.record(point, norm, rate)
         if monitor.run_callback(point):
             return point, number, TerminationReason.CALLBACK
-    if is_stationary(point, norm, criteria.gtol):
+    if is_stationary(point, norm, gtol):
         reason = TerminationReason.GTOL
     elif point.value > initial_value:
         reason = TerminationReason.VALUE_INCREASED
     else:
         reason = TerminationReason.MAX_ITER
-    return point, criteria.max_iter, reason
+    return point, options.max_iter, reason
 
 
 def is_stationary(point, norm, gtol):

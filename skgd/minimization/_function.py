@@ -83,19 +83,19 @@ class ScalarFunction:
     def check_number(self, value):
         """Return the value as a float, or raise an error if it is not a real number."""
         if np.ndim(value) or isinstance(value, (str, bytes)) or value is None:
-            got = f"an array of shape {np.shape(value)}" if np.ndim(value) else repr(value)
+            got = Verbatim(f"an array of shape {np.shape(value)}") if np.ndim(value) else value
             hint = "Return a sum or mean, for example."
-            raise_invalid("fun", Verbatim(got), "a function that returns one number", hint)
+            raise_invalid("fun", got, "a function that returns one number", hint)
         try:
             return float(value)
         except (TypeError, ValueError):
-            raise_invalid("fun", Verbatim(repr(value)), "a function that returns one real number")
+            raise_invalid("fun", value, "a function that returns one real number")
 
     def check_pair(self, pair):
         """Return the pair (value, gradient), or raise an error if it is not one."""
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             allowed = "a function that returns a pair (value, gradient) when jac=True"
-            raise_invalid("fun", Verbatim(repr(pair)), allowed)
+            raise_invalid("fun", pair, allowed)
         return pair
 
     def gradient(self, x, value):

@@ -11,7 +11,7 @@ from skgd.optimizers import init_optimizer_state
 RATE_REDUCTION = 0.9
 
 
-def descend_by_batches(function, start, batches, rule, criteria, monitor):
+def descend_by_batches(function, start, batches, rule, options, monitor):
     """Descend along the gradients of mini-batches.
 
     The learning rate is multiplied by `RATE_REDUCTION` after each epoch that does not lower the
@@ -27,7 +27,7 @@ def descend_by_batches(function, start, batches, rule, criteria, monitor):
         The function on parts of the rows.
     rule : UpdateRule
         Optimizer and schedule.
-    criteria : TerminationCriteria
+    options : MinimizeOptions
         Limits and tolerances.
     monitor : Monitor
         Records the point at the end of every epoch and runs the callback.
@@ -44,12 +44,12 @@ def descend_by_batches(function, start, batches, rule, criteria, monitor):
     monitor.record(Point(start, value, None), math.nan, math.nan)
     if value == math.inf:
         return Point(start, value, None), 0, TerminationReason.INVALID_START
-    rate_at = build_rate_function(rule.learning_rate, criteria.max_iter, batches.n_batches)
+    rate_at = build_rate_function(rule.learning_rate, options.max_iter, batches.n_batches)
     x, best, best_value = start, start, value
     state = init_optimizer_state(rule.optimizer, start)
     multiplier, t, stagnant_epochs, epoch = 1.0, 0, 0, 0
     reason = TerminationReason.MAX_ITER
-    while reason is TerminationReason.MAX_ITER and epoch < criteria.max_iter:
+    while reason is TerminationReason.MAX_ITER and epoch < options.max_iter:
         epoch += 1
         for batch in batches.iterate_epoch():
             t += 1
@@ -72,7 +72,7 @@ def descend_by_batches(function, start, batches, rule, criteria, monitor):
         monitor.record(end, math.nan, rate)
         if monitor.run_callback(end):
             reason = TerminationReason.CALLBACK
-        elif stagnant_epochs >= criteria.patience:
+        elif stagnant_epochs >= options.patience:
             reason = TerminationReason.PATIENCE
     function.njev += batches.function.njev
     function.nfev += batches.function.nfev

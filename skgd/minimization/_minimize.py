@@ -1,33 +1,23 @@
 """The public functions `minimize` and `maximize`, and the validation of their options."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import OptimizeResult
 from sklearn.utils import check_random_state
 
 from skgd import optimizers, schedules, step_rules
+from skgd._utils import validation
 from skgd._utils.component import resolve_component
-from skgd._utils.validation import (
-    InvalidParameterError,
-    check_bool,
-    check_choice,
-    check_integer,
-    check_real,
-    raise_invalid,
-    suggest_closest,
-)
 from skgd.minimization._descent import descend
 from skgd.minimization._function import DIFFERENCE_METHODS, ScalarFunction, Verbatim
 from skgd.minimization._mini_batch import MiniBatches, descend_by_batches
 from skgd.minimization._pytree import Pytree
 from skgd.minimization._result import RECORDS, Monitor, build_result
 from skgd.minimization._steps import BestCandidateStep, ExactStep, LineSearchStep, ScheduledStep
-from skgd.minimization._termination import TerminationCriteria
-from skgd.regressors._config import check_random_state as check_seed
-from skgd.regressors._config import elementwise_names, schedule_of
+from skgd.regressors._config import check_seed, list_elementwise_optimizers, parse_learning_rate
 
 #: Default gtol, by the source of the gradient. An estimated gradient is not accurate enough for a
 #: smaller one.
@@ -57,8 +47,7 @@ DIRECTIONAL_OPTIMIZERS = {
 }
 
 
-@dataclass(frozen=True)
-class UpdateRule:
+class UpdateRule(NamedTuple):
     """How a step follows from a gradient.
 
     Parameters
@@ -222,31 +211,10 @@ def minimize(
     >>> f"{result.x:.4e}", len(result.history["x"])
     ('1.4272e-04', 51)
     """
-    options = MinimizeOptions.from_kwargs(
-        jac=jac,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        optimizer=optimizer,
-        max_iter=max_iter,
-        gtol=gtol,
-        xtol=xtol,
-        ftol=ftol,
-        step=step,
-        shuffle=shuffle,
-        patience=patience,
-        n_restarts=n_restarts,
-        restart_scale=restart_scale,
-        random_state=random_state,
-        callback=callback,
-        record=record,
-        hess=hess,
-        hessp=hessp,
-        bounds=bounds,
-        constraints=constraints,
-        tol=tol,
-        **unknown,
-    )
-    return run_restarts(fun, x0, args, options, sign=1)
+    options = locals() | unknown
+    for name in ("fun", "x0", "args", "unknown"):
+        del options[name]
+    return run_restarts(fun, x0, args, MinimizeOptions(**options), sign=1)
 
 
 def maximize(
@@ -285,109 +253,84 @@ def maximize(
     >>> result.x.round(6), round(abs(result.fun), 6)
     (array([1., 1.]), 0.0)
     """
-    return run_restarts(fun, x0, args, MinimizeOptions.from_kwargs(**options), sign=-1)
+    return run_restarts(fun, x0, args, MinimizeOptions(**options), sign=-1)
 
 
-@dataclass(frozen=True)
-class MinimizeOptions:
-    """The validated options of :func:`minimize`, with the same defaults."""
+class MinimizeOptions(SimpleNamespace):
+    """The validated options of :func:`minimize`, with its defaults."""
 
-    jac: object = None
-    batch_size: int | None = None
-    learning_rate: object = "line_search"
-    optimizer: object = "auto"
-    max_iter: int = 10_000
-    gtol: float | None = None
-    xtol: float = 0.0
-    ftol: float = 0.0
-    step: float | None = None
-    shuffle: bool = True
-    patience: int = 100
-    n_restarts: int = 0
-    restart_scale: float = 1.0
-    random_state: object = None
-    callback: object = None
-    record: str | None = "path"
-    hess: None = None
-    hessp: None = None
-    bounds: None = None
-    constraints: tuple = ()
-    tol: float | None = None
-
-    @classmethod
-    def from_kwargs(cls, **options):
-        """Return the options with the given names, or raise an error if there is no such name."""
-        known = [field.name for field in fields(cls)]
+    def __init__(self, **options):
+        defaults = minimize.__kwdefaults__
         for name in options:
-            if name not in known:
-                hint = suggest_closest(name, known) or f"Its options are: {', '.join(known)}."
-                raise InvalidParameterError(f"minimize has no option {name!r}. {hint}")
-        return cls(**options)
-
-    def __post_init__(self):
-        if not (self.jac is True or callable(self.jac)):
-            check_choice("jac", self.jac, list(DIFFERENCE_METHODS))
-        check_integer("max_iter", self.max_iter, low=1)
-        check_integer("patience", self.patience, low=1)
-        check_integer("n_restarts", self.n_restarts, low=0)
-        for name in ("xtol", "ftol", "restart_scale"):
-            check_real(name, getattr(self, name), low=0)
-        for name in ("gtol", "tol"):
-            if getattr(self, name) is not None:
-                check_real(name, getattr(self, name), low=0)
-        if self.step is not None:
-            check_real("step", self.step, low=0, closed="neither")
-        check_bool("shuffle", self.shuffle)
-        check_seed(self.random_state)
-        check_choice("record", self.record, RECORDS)
-        if not (self.callback is None or callable(self.callback)):
-            raise_invalid("callback", self.callback, "a function or None")
+            if name not in defaults:
+                listing = f"Its options are: {', '.join(defaults)}."
+                hint = validation.suggest_closest(name, defaults) or listing
+                raise validation.InvalidParameterError(f"minimize has no option {name!r}. {hint}")
+        super().__init__(**(defaults | options))
+        self.check()
         self.check_unconstrained()
+
+    def check(self):
+        """Raise an error if an option is invalid."""
+        if not (self.jac is True or callable(self.jac)):
+            validation.check_choice("jac", self.jac, list(DIFFERENCE_METHODS))
+        for name, low in {"max_iter": 1, "patience": 1, "n_restarts": 0}.items():
+            validation.check_integer(name, getattr(self, name), low=low)
+        for name in ("xtol", "ftol", "restart_scale"):
+            validation.check_real(name, getattr(self, name), low=0)
+        for name in ("gtol", "tol"):
+            validation.check_real(name, getattr(self, name), low=0, allow_none=True)
+        validation.check_real("step", self.step, low=0, closed="neither", allow_none=True)
+        validation.check_bool("shuffle", self.shuffle)
+        check_seed("random_state", self.random_state)
+        validation.check_choice("record", self.record, RECORDS)
+        if not (self.callback is None or callable(self.callback)):
+            validation.raise_invalid("callback", self.callback, "a function or None")
 
     def check_unconstrained(self):
         """Raise an error for options of SciPy's methods that gradient descent does not support."""
         for name in ("hess", "hessp"):
             if getattr(self, name) is not None:
-                raise_invalid(name, getattr(self, name), "None: second derivatives are not used")
-        has_bounds = self.bounds is not None and np.size(self.bounds) > 0
-        if has_bounds or np.size(self.constraints) > 0:
-            name = "bounds" if has_bounds else "constraints"
-            hint = "Use a method of scipy.optimize.minimize that supports them."
-            raise_invalid(name, getattr(self, name), "empty: only unconstrained minimisation", hint)
+                constraint = "None: second derivatives are not used"
+                validation.raise_invalid(name, getattr(self, name), constraint)
+        for name in ("bounds", "constraints"):
+            value = getattr(self, name)
+            if value is not None and np.size(value) > 0:
+                constraint = "empty: only unconstrained minimisation"
+                hint = "Use a method of scipy.optimize.minimize that supports them."
+                validation.raise_invalid(name, value, constraint, hint)
 
-    def termination_criteria(self):
-        """Return the limits and tolerances."""
+    @property
+    def gradient_tolerance(self):
+        """Tolerance for the largest absolute partial derivative."""
+        if self.gtol is not None or self.tol is not None:
+            return self.tol if self.gtol is None else self.gtol
         has_jac = self.jac is True or callable(self.jac)
-        source = "user" if has_jac else DIFFERENCE_METHODS[self.jac]
-        tolerances = [value for value in (self.gtol, self.tol) if value is not None]
-        gtol = tolerances[0] if tolerances else DEFAULT_GTOL[source]
-        return TerminationCriteria(self.max_iter, gtol, self.xtol, self.ftol, self.patience)
+        return DEFAULT_GTOL["user" if has_jac else DIFFERENCE_METHODS[self.jac]]
 
     def update_rule(self):
         """Return the optimizer and the learning rate, or raise an error if they do not combine."""
         learning_rate = resolve_learning_rate(self.learning_rate)
-        directional = is_directional(learning_rate)
+        # These learning rates evaluate the function along a line.
+        directional = isinstance(learning_rate, (list, str, step_rules.LineSearch))
         if directional and self.batch_size is not None:
-            raise_invalid(
-                "learning_rate",
-                self.learning_rate,
-                "a number, a schedule or a function with batch_size",
-                "The others evaluate the whole sum at every step; use them without batch_size.",
-            )
+            constraint = "a number, a schedule or a function with batch_size"
+            hint = "The others evaluate the whole sum at every step; use them without batch_size."
+            validation.raise_invalid("learning_rate", self.learning_rate, constraint, hint)
         optimizer = self.optimizer
         if isinstance(optimizer, str) and optimizer == "auto":
             optimizer = default_optimizer(learning_rate)
         known = {"auto": None, **optimizers.OPTIMIZERS, **DIRECTIONAL_OPTIMIZERS}
         optimizer = resolve_component("optimizer", optimizer, known, optimizers.Optimizer)
         if directional:
-            supported = isinstance(optimizer, tuple(DIRECTIONAL_OPTIMIZERS.values()))
+            supported = tuple(DIRECTIONAL_OPTIMIZERS.values())
             names = "'auto', 'gd', 'cg' or 'lbfgs'"
         else:
-            supported = isinstance(optimizer, optimizers.ElementwiseOptimizer)
-            names = f"'auto' or one of {elementwise_names()}"
-        if not supported:
-            names += f" with learning_rate={self.learning_rate!r}"
-            raise_invalid("optimizer", self.optimizer, names)
+            supported = optimizers.ElementwiseOptimizer
+            names = f"'auto' or one of {list_elementwise_optimizers()}"
+        if not isinstance(optimizer, supported):
+            constraint = f"{names} with learning_rate={self.learning_rate!r}"
+            validation.raise_invalid("optimizer", self.optimizer, constraint)
         return UpdateRule(optimizer, learning_rate)
 
 
@@ -405,37 +348,31 @@ def resolve_learning_rate(learning_rate):
     if isinstance(learning_rate, (list, tuple, np.ndarray)):
         candidates = list(np.asarray(learning_rate, dtype=object).ravel())
         if not candidates:
-            raise_invalid("learning_rate", learning_rate, "at least one candidate")
+            validation.raise_invalid("learning_rate", learning_rate, "at least one candidate")
         for candidate in candidates:
-            check_real("learning_rate", candidate, low=0, closed="neither")
+            validation.check_real("learning_rate", candidate, low=0, closed="neither")
         return [float(candidate) for candidate in candidates]
     if isinstance(learning_rate, str):
-        check_choice("learning_rate", learning_rate, [EXACT, *SCHEDULE_NAMES])
-    schedule = schedule_of(learning_rate)
+        validation.check_choice("learning_rate", learning_rate, [EXACT, *SCHEDULE_NAMES])
+    schedule = parse_learning_rate(learning_rate)
     if isinstance(schedule, UNSUPPORTED_SCHEDULES):
         hint = "This one depends on a penalty, on single rows or on the stopping of a regressor."
-        raise_invalid("learning_rate", learning_rate, "a schedule of the step number alone", hint)
+        constraint = "a schedule of the step number alone"
+        validation.raise_invalid("learning_rate", learning_rate, constraint, hint)
     return schedule
-
-
-def is_directional(learning_rate):
-    """Return whether steps of a resolved learning rate evaluate the function along a line."""
-    return isinstance(learning_rate, (list, str, step_rules.LineSearch))
 
 
 def run_restarts(fun, x0, args, options, sign):
     """Return the result of a descent, or the best result of several from different starts."""
     if not callable(fun):
-        raise_invalid("fun", fun, "a function")
+        validation.raise_invalid("fun", fun, "a function")
     args = args if isinstance(args, tuple) else (args,)
-    pytree, rule, criteria = Pytree(x0), options.update_rule(), options.termination_criteria()
+    pytree, rule = Pytree(x0), options.update_rule()
     rng = check_random_state(options.random_state)
     arrays = None if options.batch_size is None else check_arrays(args, options.batch_size)
     scale = options.restart_scale * np.maximum(1, np.abs(pytree.vector))
-    starts = [pytree.vector]
-    starts += [
-        pytree.vector + scale * rng.normal(size=pytree.size) for _ in range(options.n_restarts)
-    ]
+    offsets = scale * rng.normal(size=(options.n_restarts, pytree.size))
+    starts = [pytree.vector, *(pytree.vector + offsets)]
     function_args = (fun, options.jac, args, pytree, sign, options.step)
     runs = []
     for start in starts:
@@ -444,13 +381,13 @@ def run_restarts(fun, x0, args, options, sign):
         # Overflow in `fun` is detected from non-finite values, so NumPy's warnings are silenced.
         with np.errstate(all="ignore"):
             if arrays is None:
-                step = rule.build_step(function, criteria.max_iter)
-                outcome = descend(function, start, step, criteria, monitor)
+                step = rule.build_step(function, options.max_iter)
+                outcome = descend(function, start, step, options, monitor)
             else:
                 batch_function = ScalarFunction(*function_args)
                 batch_rng = rng if options.shuffle else None
                 batches = MiniBatches(batch_function, arrays, options.batch_size, batch_rng)
-                outcome = descend_by_batches(function, start, batches, rule, criteria, monitor)
+                outcome = descend_by_batches(function, start, batches, rule, options, monitor)
         runs.append(build_result(function, *outcome, monitor))
     best = min(runs, key=lambda result: sign * result.fun)
     if options.n_restarts:
@@ -461,12 +398,13 @@ def run_restarts(fun, x0, args, options, sign):
 
 def check_arrays(args, batch_size):
     """Return the arguments as arrays with a row for each term of a sum, or raise an error."""
-    check_integer("batch_size", batch_size, low=1)
+    validation.check_integer("batch_size", batch_size, low=1)
     arrays = tuple(np.asarray(arg) for arg in args)
     if not arrays or any(array.ndim == 0 for array in arrays):
-        raise_invalid("args", args, "arrays with a row for each term of the sum, with batch_size")
+        constraint = "arrays with a row for each term of the sum, with batch_size"
+        validation.raise_invalid("args", args, constraint)
     lengths = [len(array) for array in arrays]
     if len(set(lengths)) > 1 or not lengths[0]:
         allowed = "arrays of one length, at least 1, with batch_size"
-        raise_invalid("args", Verbatim(f"{lengths} rows"), allowed)
+        validation.raise_invalid("args", Verbatim(f"{lengths} rows"), allowed)
     return arrays

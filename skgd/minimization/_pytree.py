@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
-from numbers import Real
 
 import numpy as np
 
@@ -23,8 +22,11 @@ class Pytree:
     ----------
     container : type
         float, numpy.ndarray, list, tuple or dict.
-    keys : list of LeafKey
-        Keys of the leaves, which are the arrays in the container, in the order of the vector.
+    keys : list
+        Keys of the leaves, which are the arrays in the container, in the order of the vector;
+        None for the only leaf of a number or an array.
+    subscripts : list of str
+        The same as subscripts: ``"['weights']"``, ``"[0]"``, or an empty string.
     shapes : list of tuples of int
         Shapes of the leaves.
     offsets : list of int
@@ -40,7 +42,9 @@ class Pytree:
     def __init__(self, example, name="x0"):
         self.container, leaves = split_leaves(example)
         self.keys = list(leaves)
-        arrays = [as_float_array(f"{name}{key}", leaf) for key, leaf in leaves.items()]
+        self.subscripts = ["" if key is None else f"[{key!r}]" for key in leaves]
+        named_leaves = zip(self.subscripts, leaves.values(), strict=True)
+        arrays = [as_float_array(name + subscript, leaf) for subscript, leaf in named_leaves]
         self.shapes = [array.shape for array in arrays]
         self.offsets = np.cumsum([0] + [array.size for array in arrays]).tolist()
         self.size = self.offsets[-1]
@@ -75,7 +79,7 @@ class Pytree:
         if self.container is np.ndarray:
             return leaves[0]
         if self.container is dict:
-            return {key[0]: leaf for key, leaf in zip(self.keys, leaves, strict=True)}
+            return dict(zip(self.keys, leaves, strict=True))
         return self.container(leaves)
 
     def flatten(self, value, name):
@@ -96,46 +100,34 @@ class Pytree:
         if self.container in (float, np.ndarray):
             leaves = [value]
         elif self.container is dict:
-            keys = [key[0] for key in self.keys]
-            if not isinstance(value, Mapping) or set(value) != set(keys):
-                raise_invalid(name, value, f"a dict with the keys {keys}")
-            leaves = [value[key] for key in keys]
+            if not isinstance(value, Mapping) or set(value) != set(self.keys):
+                raise_invalid(name, value, f"a dict with the keys {self.keys}")
+            leaves = [value[key] for key in self.keys]
         else:
             leaves = list(value)
             if len(leaves) != len(self.shapes):
                 raise_invalid(name, value, f"a sequence of {len(self.shapes)} arrays")
         arrays = [np.asarray(leaf, dtype=float) for leaf in leaves]
-        for key, array, shape in zip(self.keys, arrays, self.shapes, strict=True):
+        for subscript, array, shape in zip(self.subscripts, arrays, self.shapes, strict=True):
             if array.shape != shape:
-                raise_shape_mismatch(f"{name}{key}", array.shape, shape)
+                raise_shape_mismatch(name + subscript, array.shape, shape)
         return np.concatenate([array.ravel() for array in arrays])
 
     def coordinate_name(self, index):
         """Return the name of a coordinate of the vector: ``x[2]``, ``x['weights'][0, 3]``."""
         leaf = int(np.searchsorted(self.offsets, index, side="right")) - 1
         indices = np.unravel_index(index - self.offsets[leaf], self.shapes[leaf])
-        subscript = f"[{', '.join(map(str, map(int, indices)))}]" if indices else ""
-        return f"x{self.keys[leaf]}{subscript}"
-
-
-class LeafKey(tuple):
-    """Key of a leaf, printed as a subscript: an empty string, ``[0]`` or ``['weights']``."""
-
-    def __str__(self):
-        return f"[{self[0]!r}]" if self else ""
-
-    __format__ = lambda self, spec: str(self)  # noqa: E731 - the same in f-strings
+        subscript = str(list(map(int, indices))) if indices else ""
+        return f"x{self.subscripts[leaf]}{subscript}"
 
 
 def split_leaves(example):
-    """Return the type of the container, and its leaves by their keys."""
+    """Return the type of the container, and a dict of its leaves by their keys."""
     if isinstance(example, Mapping):
-        return dict, {LeafKey([key]): leaf for key, leaf in example.items()}
+        return dict, dict(example)
     if isinstance(example, (list, tuple)) and any(np.ndim(leaf) for leaf in example):
-        container = list if isinstance(example, list) else tuple
-        return container, {LeafKey([index]): leaf for index, leaf in enumerate(example)}
-    container = float if isinstance(example, Real) or np.ndim(example) == 0 else np.ndarray
-    return container, {LeafKey(): example}
+        return list if isinstance(example, list) else tuple, dict(enumerate(example))
+    return float if np.ndim(example) == 0 else np.ndarray, {None: example}
 
 
 def as_float_array(name, value):
@@ -143,9 +135,8 @@ def as_float_array(name, value):
     try:
         return np.asarray(value, dtype=float)
     except (TypeError, ValueError):
-        raise_invalid(
-            name, value, "a number, an array, or a list or dict of arrays, all of real numbers"
-        )
+        constraint = "a number, an array, or a list or dict of arrays, all of real numbers"
+        raise_invalid(name, value, constraint)
 
 
 def raise_shape_mismatch(name, shape, expected):

@@ -26,13 +26,15 @@ class Monitor:
     def __init__(self, function, record, callback):
         self.pytree, self.sign = function.pytree, function.sign
         self.content, self.callback = record, callback
-        self.points, self.norms, self.rates = [], [], []
+        self.points, self.values, self.norms, self.rates = [], [], [], []
         self.passes_result = callback is not None and takes_intermediate_result(callback)
 
     def record(self, point, norm, rate):
         """Record a point, its gradient norm and the learning rate of the step that led to it."""
         if self.content is not None:
-            self.points.append(point if self.content == "path" else point.value)
+            if self.content == "path":
+                self.points.append(point)
+            self.values.append(point.value)
             self.norms.append(norm)
             self.rates.append(rate)
 
@@ -54,20 +56,16 @@ class Monitor:
         """Return a dict of arrays with one entry for the start and one for each later point."""
         if self.content is None:
             return {}
-        columns = {"learning_rate": np.array(self.rates)}
-        if not np.isnan(self.norms).all():
-            columns = {"gradient_norm": np.array(self.norms)} | columns
-        if self.content == "values":
-            return {"fun": self.sign * np.array(self.points)} | columns
-        path = stack_rows([point.theta for point in self.points])
-        history = {
-            "x": self.pytree.unflatten(path),
-            "fun": self.sign * np.array([point.value for point in self.points]),
-        }
-        if self.points[0].gradient is not None:
+        history = {}
+        if self.content == "path":
+            history["x"] = self.pytree.unflatten(stack_rows([p.theta for p in self.points]))
+        history["fun"] = self.sign * np.array(self.values)
+        if self.content == "path" and self.points[0].gradient is not None:
             gradients = stack_rows([point.gradient for point in self.points])
             history["jac"] = self.pytree.unflatten(self.sign * gradients)
-        return history | columns
+        if not np.isnan(self.norms).all():
+            history["gradient_norm"] = np.array(self.norms)
+        return history | {"learning_rate": np.array(self.rates)}
 
 
 def stack_rows(vectors):

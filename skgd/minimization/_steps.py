@@ -1,19 +1,15 @@
 """The steps of a descent on a function: at scheduled rates, or along a direction of descent."""
 
 import math
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.linalg.blas import daxpy, ddot
 
 from skgd.minimization._finite_differences import EPS
-from skgd.minimization._function import ScalarFunction
 from skgd.minimization._termination import TerminationReason
 from skgd.minimization._wolfe import Trial, WolfeOptions, wolfe_search
 from skgd.optimizers import GD, LBFGS, init_optimizer_state
 from skgd.schedules import Constant
-from skgd.solvers.line_search import exact_rate
 
 #: The constant c₂ of the curvature condition. Conjugate directions need nearly exact line searches;
 #: quasi-Newton directions have a suitable length already.
@@ -182,7 +178,7 @@ class LineSearchStep(DirectionalStep):
         It is 1 for quasi-Newton directions, and otherwise the minimiser of a parabola with the
         curvature along the last direction.
         """
-        if self.is_quasi_newton and self.state.pairs:
+        if self.is_quasi_newton and self.state[0]:
             return 1.0
         if self.curvature is None:
             return min(1.0, 1 / math.sqrt(-slope))
@@ -226,37 +222,18 @@ class ExactStep(DirectionalStep):
 
     def step_along(self, point, direction):
         """Step to the minimum along `direction`."""
-        quadratic = GradientDifferenceCurvature(self.function, point)
-        rate = float(exact_rate(quadratic, point, direction))
-        if rate == 0:
+        # dᵀ H d is the change of a quadratic function's gradient along d, multiplied by d.
+        end = self.function.evaluate(point.theta + direction)
+        curvature = 0.0 if end is None else ddot(end.gradient - point.gradient, direction)
+        if curvature <= 0:
             raise ValueError(
                 "learning_rate='exact' needs a quadratic function with positive curvature; the "
                 "curvature of fun is not positive along the direction of descent from "
                 f"{self.function.pytree.unflatten(point.theta)!r}. Use learning_rate='line_search'."
             )
+        rate = -ddot(point.gradient, direction) / curvature
         x = point.theta + rate * direction
         return self.function.evaluate(x) or TerminationReason.NO_FINITE_TRIAL, rate
-
-
-@dataclass
-class GradientDifferenceCurvature:
-    """Curvature of a quadratic function, for :func:`skgd.solvers.line_search.exact_rate`.
-
-    Parameters
-    ----------
-    function : ScalarFunction
-        The quadratic function.
-    point : Point
-        Where its gradient is known.
-    """
-
-    function: ScalarFunction
-    point: Any
-
-    def directional_curvature(self, direction):
-        """Return dᵀ H d: the gradient's change along the direction d, multiplied by d."""
-        end = self.function.evaluate(self.point.theta + direction)
-        return 0.0 if end is None else (end.gradient - self.point.gradient).dot(direction)
 
 
 class BestCandidateStep(DirectionalStep):
@@ -278,13 +255,12 @@ class BestCandidateStep(DirectionalStep):
 
     def step_along(self, point, direction):
         """Try all rates along `direction`."""
-        trials = []
-        for rate in self.rates:
-            x = point.theta + rate * direction
-            trials.append((self.function.value(x), rate, x))
-        value, rate, x = min(trials, key=lambda trial: trial[0])
-        if not value < point.value:
+        points = [point.theta + rate * direction for rate in self.rates]
+        values = [self.function.value(x) for x in points]
+        best = int(np.argmin(values))
+        if not values[best] < point.value:
             predicted_decrease = -min(self.rates) * float(point.gradient.dot(direction))
-            reason = explain_failure(self.function, point, value < math.inf, predicted_decrease)
-            return reason, 0.0
-        return self.function.evaluate(x) or TerminationReason.NO_FINITE_TRIAL, rate
+            any_finite = values[best] < math.inf
+            return explain_failure(self.function, point, any_finite, predicted_decrease), 0.0
+        new_point = self.function.evaluate(points[best])
+        return new_point or TerminationReason.NO_FINITE_TRIAL, self.rates[best]

@@ -43,39 +43,9 @@ class TerminationReason(StrEnum):
     @property
     def is_success(self):
         """Whether the descent converged or was stopped by the user."""
-        return self in (
-            TerminationReason.GTOL,
-            TerminationReason.PRECISION,
-            TerminationReason.XTOL,
-            TerminationReason.FTOL,
-            TerminationReason.PATIENCE,
-            TerminationReason.CALLBACK,
-        )
-
-
-@dataclass(frozen=True)
-class TerminationCriteria:
-    """Limits and tolerances that end a descent.
-
-    Parameters
-    ----------
-    max_iter : int
-        Maximum number of steps, or of epochs if the descent uses mini-batches.
-    gtol : float
-        Tolerance for the largest absolute partial derivative.
-    xtol : float
-        Tolerance for the Euclidean length of a step.
-    ftol : float
-        Tolerance for the change of the value in a step.
-    patience : int
-        Number of consecutive epochs without an improvement.
-    """
-
-    max_iter: int
-    gtol: float
-    xtol: float
-    ftol: float
-    patience: int
+        reasons = type(self)
+        met_criteria = reasons.GTOL, reasons.PRECISION, reasons.XTOL, reasons.FTOL, reasons.PATIENCE
+        return self in (*met_criteria, reasons.CALLBACK)
 
 
 @dataclass

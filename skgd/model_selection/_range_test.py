@@ -11,8 +11,8 @@ from sklearn.utils import indexable
 
 from skgd._utils.validation import check_integer, raise_invalid
 from skgd.optimizers import SEARCHING
-from skgd.regressors._callbacks import without_callbacks
-from skgd.regressors._config import elementwise_names, resolve_optimizer
+from skgd.regressors._callbacks import remove_callbacks
+from skgd.regressors._config import list_elementwise_optimizers, resolve_optimizer
 
 if TYPE_CHECKING:
     from skgd._utils.typing import ArrayLike, MatrixLike
@@ -33,6 +33,9 @@ MIN_RATE, MAX_RATE = 1e-30, 1e30
 
 #: Default number of epochs of a trial fit, with full batches and with smaller ones.
 FULL_BATCH_EPOCHS, MINI_BATCH_EPOCHS = 100, 5
+
+#: Parameters of every trial fit, besides the number of epochs, the rate and what is recorded.
+TRIAL_PARAMS = {"tol": None, "early_stopping": False, "warm_start": False, "verbose": 0}
 
 
 @dataclass(frozen=True)
@@ -164,13 +167,10 @@ def learning_rate_range_test(
 def check_optimizer(estimator):
     """Raise an error if the estimator's optimizer does not use a learning rate."""
     if isinstance(resolve_optimizer(estimator), SEARCHING):
-        listing = ", ".join(map(repr, [*elementwise_names(), "accelerated"]))
-        raise_invalid(
-            "optimizer",
-            estimator.optimizer,
-            f"'auto' or one of {listing} in a learning-rate range test",
-            "This one computes the length of each step itself: fit it with learning_rate='auto'.",
-        )
+        listing = ", ".join(map(repr, [*list_elementwise_optimizers(), "accelerated"]))
+        constraint = f"'auto' or one of {listing} in a learning-rate range test"
+        hint = "This one computes the length of each step itself: fit it with learning_rate='auto'."
+        raise_invalid("optimizer", estimator.optimizer, constraint, hint)
 
 
 def check_rates(rates):
@@ -215,19 +215,13 @@ class _TrialFits:
                 f"one; got {type(estimator).__name__}."
             )
         if max_iter is None:
-            max_iter = FULL_BATCH_EPOCHS if estimator._full_batch else MINI_BATCH_EPOCHS
+            max_iter = FULL_BATCH_EPOCHS if estimator._is_full_batch else MINI_BATCH_EPOCHS
         check_integer("max_iter", max_iter, low=1)
         check_optimizer(estimator)
-        if not estimator._flat_beside_objects:
+        if not estimator._accepts_unused_params:
             estimator = clone(estimator).set_params(eta0=None, power_t=None)
-        self.estimator = without_callbacks(clone(estimator)).set_params(
-            max_iter=max_iter,
-            tol=None,
-            early_stopping=False,
-            warm_start=False,
-            record="objective",
-            verbose=0,
-        )
+        self.estimator = remove_callbacks(clone(estimator))
+        self.estimator.set_params(max_iter=max_iter, record="objective", **TRIAL_PARAMS)
         if getattr(self.estimator, "random_state", 0) is None:
             self.estimator.random_state = 0  # the same order of rows at every rate
         self.data = {"X": X, "y": y, "sample_weight": sample_weight}

@@ -8,6 +8,7 @@ of F; gradients and Hessians are those of the smooth part.
 """
 
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
 
@@ -51,6 +52,7 @@ class Objective(Penalized):
     l2: np.ndarray
 
     is_chunked = False
+    quadratic = property(attrgetter("loss.quadratic"), doc="Whether the smooth part is quadratic.")
 
     @classmethod
     def from_data(cls, data, spec, mean_weight=None):
@@ -63,11 +65,6 @@ class Objective(Penalized):
             weights = weights / mean_weight
         design = Design(data.X, spec.scaling, spec.fit_intercept)
         return cls(design, data.y, weights, spec.loss, spec.l1, spec.l2)
-
-    @property
-    def quadratic(self):
-        """Whether the smooth part is quadratic, so that line searches are exact."""
-        return self.loss.quadratic
 
     @property
     def on_sample(self):
@@ -127,12 +124,10 @@ class Objective(Penalized):
             theta[..., -1] = self.loss.intercept_only(self.y, self.weights)
         return theta
 
-    def value(self, theta):
-        """Return the value of the objective at `theta`."""
-        return self.value_from_predictions(self.design.predict(theta), theta)
-
-    def value_from_predictions(self, predictions, theta):
-        """Return the value of the objective at `theta`, given its predictions."""
+    def value(self, theta, predictions=None):
+        """Return the value of the objective at `theta`; predictions are computed if None."""
+        if predictions is None:
+            predictions = self.design.predict(theta)
         losses = self.loss.value(predictions, self.y)
         return float(np.sum(self.weight_rows(losses), dtype=float)) + self.penalty(theta)
 
@@ -159,7 +154,7 @@ class Objective(Penalized):
         derivatives = self.weight_rows(self.loss.gradient(predictions, self.y))
         gradient = self.design.gradient(derivatives) + self.l2 * theta
         if value is None:
-            value = self.value_from_predictions(predictions, theta)
+            value = self.value(theta, predictions)
         return Point(theta, value, gradient, predictions)
 
     def directional_curvature(self, direction):
@@ -212,9 +207,7 @@ class Objective(Penalized):
         if previous is None:
             sums = [IncrementalHessian.from_design(self.design, column) for column in columns]
         else:
-            sums = [
-                old.update(self.design, column)
-                for old, column in zip(previous, columns, strict=True)
-            ]
+            pairs = zip(previous, columns, strict=True)
+            sums = [old.update(self.design, column) for old, column in pairs]
         hessians = np.stack([one.hessian for one in sums])
         return hessians.reshape(*self.y.shape[1:], *hessians.shape[1:]), sums

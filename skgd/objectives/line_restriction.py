@@ -11,35 +11,37 @@ from skgd.objectives.point import Point
 class LineRestriction:
     r"""The objective as a function of the step length, :math:`F(\theta + t\, p)`.
 
-    The predictions are linear in t, so one product with the rows serves all step lengths.
+    The predictions of rows in memory are linear in t, so one product with the rows serves all step
+    lengths.
 
     Parameters
     ----------
-    objective : Objective
+    objective : Objective or ChunkedObjective
         The objective F.
     point : Point
-        Start of the step, with its predictions.
+        Start of the step, with its predictions for rows in memory.
     step : array
         The step p, shaped like theta.
-    prediction_step : array of shape (n,) or (n, k)
-        Change of the predictions by the whole step.
+    prediction_step : array of shape (n,) or (n, k), or None
+        Change of the predictions by the whole step; None for chunked rows.
     """
 
     objective: object
     point: Point
     step: np.ndarray
-    prediction_step: np.ndarray
+    prediction_step: np.ndarray | None = None
 
     def _advance(self, length):
-        """Return theta and its predictions at a step length."""
+        """Return theta at a step length and, if they are known, its predictions."""
         length = self.step.dtype.type(length)
         theta = self.point.theta + length * self.step
+        if self.prediction_step is None:
+            return (theta,)
         return theta, self.point.predictions + length * self.prediction_step
 
     def value(self, length):
         """Return the value of the objective at a step length."""
-        theta, predictions = self._advance(length)
-        return self.objective.value_from_predictions(predictions, theta)
+        return self.objective.value(*self._advance(length))
 
     def evaluate(self, length):
         """Return the :class:`~skgd.objectives.Point` at a step length."""

@@ -1,6 +1,7 @@
 """Quadratic models of an objective."""
 
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
 
@@ -38,6 +39,8 @@ class QuadraticModel(Penalized):
     is_accurate: bool = False
 
     quadratic = True
+    l1 = property(attrgetter("objective.l1"), doc="Strengths of the l1 norm.")
+    l2 = property(attrgetter("objective.l2"), doc="Strengths of half the squared l2 norm.")
 
     @classmethod
     def from_second_moments(cls, objective, second_moments):
@@ -53,16 +56,6 @@ class QuadraticModel(Penalized):
         is_accurate = second_moments.is_accurate_for(theta.dtype)
         return cls(objective, anchor, hessian.astype(theta.dtype), is_accurate)
 
-    @property
-    def l1(self):
-        """Strengths of the l1 norm."""
-        return self.objective.l1
-
-    @property
-    def l2(self):
-        """Strengths of half the squared l2 norm."""
-        return self.objective.l2
-
     def value(self, theta):
         """Return the value of the model at `theta`."""
         return self.evaluate(theta).value
@@ -72,12 +65,8 @@ class QuadraticModel(Penalized):
         delta = theta - self.anchor.theta
         gradient_change = delta @ self.hessian
         increase = np.sum((self.anchor.gradient + 0.5 * gradient_change) * delta, dtype=float)
-        value = (
-            self.anchor.value
-            + float(increase)
-            + self.l1_penalty(theta)
-            - self.l1_penalty(self.anchor.theta)
-        )
+        l1_increase = self.l1_penalty(theta) - self.l1_penalty(self.anchor.theta)
+        value = self.anchor.value + float(increase) + l1_increase
         return Point(theta, value, self.anchor.gradient + gradient_change)
 
     def directional_curvature(self, direction):

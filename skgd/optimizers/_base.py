@@ -36,7 +36,7 @@ class Optimizer(Component):
     True
     """
 
-    #: Names of the state arrays.
+    #: Names of the items of the state.
     state_names: ClassVar[tuple[str, ...]] = ()
     #: The published default learning rate if steps do not scale with the gradient, else None.
     default_rate: ClassVar[float | None] = None
@@ -44,7 +44,7 @@ class Optimizer(Component):
     searches_line: ClassVar[bool] = False
 
     def init(self, theta: Any) -> tuple[Any, ...]:
-        """Return the state before the first update.
+        """Return the state before the first step.
 
         Parameters
         ----------
@@ -53,10 +53,10 @@ class Optimizer(Component):
 
         Returns
         -------
-        tuple of arrays
-            An array of zeros of the shape of `theta` for each of `state_names`.
+        tuple
+            The empty tuple.
         """
-        return tuple(np.zeros_like(theta) for _ in self.state_names)
+        return ()
 
 
 @component
@@ -106,6 +106,21 @@ class ElementwiseOptimizer(Optimizer):
     >>> model.fit(X, X @ [1.0, -2.0]).coef_.round(3)
     array([ 1., -2.])
     """
+
+    def init(self, theta: Any) -> tuple[Any, ...]:
+        """Return the state before the first update.
+
+        Parameters
+        ----------
+        theta : array
+            Parameters at which the descent starts.
+
+        Returns
+        -------
+        tuple of arrays
+            An array of zeros of the shape of `theta` for each of `state_names`.
+        """
+        return tuple(np.zeros_like(theta) for _ in self.state_names)
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         """Return the step, the learning rate of each coordinate, and the new state.
@@ -169,10 +184,6 @@ class BatchOptimizer(Optimizer):
         ...
     skgd._utils.validation.InvalidParameterError: ...
     """
-
-    def init(self, theta: Any) -> tuple[Any, ...]:
-        """Return the state before the first step, the empty tuple."""
-        return ()
 
 
 def init_optimizer_state(optimizer, theta):

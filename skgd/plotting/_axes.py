@@ -34,11 +34,6 @@ def curve_style(index):
     }
 
 
-def merge_options(defaults, user_options):
-    """Return the options of a matplotlib call; those of the user replace the defaults."""
-    return defaults | (user_options or {})
-
-
 def has_wide_range(values, ratio=20.0):
     """Return whether the finite values are positive and span more than the given ratio."""
     finite = values[np.isfinite(values)]

@@ -4,7 +4,7 @@ import numpy as np
 
 from skgd._utils.validation import check_integer, raise_invalid
 from skgd.data.scaling import FeatureScaling
-from skgd.regressors._input import checked_rows
+from skgd.regressors._input import check_rows
 
 #: Maximum number of rows on which an objective that is not quadratic is computed.
 MAX_ROWS = 10_000
@@ -42,7 +42,7 @@ class ObjectiveSlice:
     """
 
     def __init__(self, model, X, y, sample_weight, coefs, output):
-        data = checked_rows(model, X, y, sample_weight, None, reset=False)
+        data = check_rows(model, X, y, sample_weight, reset=False)
         if data is None:
             raise ValueError("sample_weight is zero for every row; there is nothing to plot.")
         data = data.sample
@@ -99,9 +99,7 @@ class ObjectiveSlice:
         for offset in offsets:
             predictions = np.array(center_predictions, dtype=float)
             predictions.reshape(len(predictions), -1)[:, self.output] += columns @ offset
-            values.append(
-                self.objective.value_from_predictions(predictions, self.shift_theta(offset))
-            )
+            values.append(self.objective.value(self.shift_theta(offset), predictions))
         return np.array(values)
 
     def design_column(self, index):

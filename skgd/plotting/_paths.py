@@ -10,11 +10,9 @@ from skgd.plotting._inputs import name_items
 
 def as_point_function(function):
     """Return a function of a point, from a function of a point or of two numbers."""
-    if isinstance(function, np.ufunc):
-        takes_two = function.nin == 2
-    else:
-        takes_two = count_required_arguments(function) == 2
-    return (lambda point: function(*point)) if takes_two else function
+    is_ufunc = isinstance(function, np.ufunc)
+    n_arguments = function.nin if is_ufunc else count_required_arguments(function)
+    return (lambda point: function(*point)) if n_arguments == 2 else function
 
 
 def count_required_arguments(function):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from skgd.plotting._axes import curve_style, get_axes, has_wide_range, merge_options
+from skgd.plotting._axes import curve_style, get_axes, has_wide_range
 from skgd.plotting._inputs import get_regressor, name_items
 from skgd.plotting._thinning import thin_curve
 from skgd.solvers.history import column
@@ -23,6 +23,9 @@ LABELS = {
 
 #: Number of epochs above which the epoch axis is logarithmic by default.
 MAX_LINEAR_EPOCHS = 100
+
+#: Style of the stars at the best epochs. Only the first has a label, for one entry in the legend.
+BEST_MARKER = {"linestyle": "none", "marker": "*", "markersize": 13, "markeredgecolor": "white"}
 
 if TYPE_CHECKING:
     from skgd._utils.typing import Names, Options
@@ -197,9 +200,8 @@ class ConvergenceDisplay:
             curves = self._build_curves(name, x, above)
             lines = []
             for curve in curves:
-                defaults = {"label": curve.label, **curve_style(curve.fit_index)}
-                options = merge_options(defaults, line_kw)
-                lines += panel.plot(*thin_curve(curve.x, curve.y), **options)
+                style = {"label": curve.label, **curve_style(curve.fit_index), **(line_kw or {})}
+                lines += panel.plot(*thin_curve(curve.x, curve.y), **style)
             self.lines_[name] = lines
             set_scales(panel, name, curves, x, xscale, yscale)
             panel.set(xlabel=LABELS.get(x, x), ylabel=axis_label(name, above))
@@ -327,14 +329,5 @@ def mark_best_epochs(panel, curves, lines, x):
     for i, (curve, line) in enumerate(pairs):
         best_x = curve.x[curve.best]
         label = "best" if len(curves) > 1 else f"best: {LABELS.get(x, x)} {best_x:.4g}"
-        panel.plot(
-            best_x,
-            curve.y[curve.best],
-            color=line.get_color(),
-            label=label if i == 0 else None,  # one legend entry for all stars
-            linestyle="none",
-            marker="*",
-            markeredgecolor="white",
-            markersize=13,
-            zorder=3,
-        )
+        style = {"color": line.get_color(), "label": None if i else label}
+        panel.plot(best_x, curve.y[curve.best], zorder=3, **style, **BEST_MARKER)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from skgd._utils.validation import check_choice, check_integer
-from skgd.plotting._axes import COLOURS, get_axes, import_pyplot, merge_options
+from skgd.plotting._axes import COLOURS, get_axes, import_pyplot
 from skgd.plotting._inputs import get_regressor, name_items, transform_data
 from skgd.plotting._objective_slice import ObjectiveSlice, axis_label, get_path
 from skgd.plotting._paths import as_point_function, check_path, name_paths
@@ -170,17 +170,10 @@ class DescentPathDisplay:
                 )
         function = ObjectiveSlice(first, X, y, sample_weight, coefs, output)
         paths = {name: get_path(model, function.indices, output) for name, model in models.items()}
-        return cls(
-            function,
-            {name: thin_path(path) for name, path in paths.items()},
-            xlim=axis_limits("xlim", xlim, [path[:, 0] for path in paths.values()]),
-            ylim=axis_limits("ylim", ylim, [path[:, 1] for path in paths.values()]),
-            xlabel=axis_label(first, function.indices[0]),
-            ylabel=axis_label(first, function.indices[1]),
-            zlabel="objective",
-            title=function.note,
-            resolution=check_resolution(resolution),
-        ).plot(ax, **plot_params)
+        xlabel, ylabel = (axis_label(first, index) for index in function.indices)
+        labels = {"xlabel": xlabel, "ylabel": ylabel, "zlabel": "objective", "title": function.note}
+        display = cls._from_paths(function, paths, xlim, ylim, resolution, **labels)
+        return display.plot(ax, **plot_params)
 
     @classmethod
     def from_function(
@@ -242,13 +235,16 @@ class DescentPathDisplay:
             with np.errstate(all="ignore"):
                 return np.array([float(function(point)) for point in points])
 
-        return cls(
-            values,
-            {name: thin_path(path) for name, path in paths.items()},
-            xlim=axis_limits("xlim", xlim, [path[:, 0] for path in paths.values()]),
-            ylim=axis_limits("ylim", ylim, [path[:, 1] for path in paths.values()]),
-            resolution=check_resolution(resolution),
-        ).plot(ax, **plot_params)
+        return cls._from_paths(values, paths, xlim, ylim, resolution).plot(ax, **plot_params)
+
+    @classmethod
+    def _from_paths(cls, function, paths, xlim, ylim, resolution, **labels):
+        """Return the Display of complete paths; limits that are None follow from the paths."""
+        check_integer("resolution", resolution, low=2)
+        xlim = axis_limits("xlim", xlim, [path[:, 0] for path in paths.values()])
+        ylim = axis_limits("ylim", ylim, [path[:, 1] for path in paths.values()])
+        paths = {name: thin_path(path) for name, path in paths.items()}
+        return cls(function, paths, xlim=xlim, ylim=ylim, resolution=resolution, **labels)
 
     def plot(
         self,
@@ -290,10 +286,12 @@ class DescentPathDisplay:
         if kind == "surface" and gradient:
             raise ValueError("gradient=True requires kind='contour'.")
         import_pyplot()  # fail before the function is evaluated
+        from matplotlib.colors import BoundaryNorm
+
         x, y, z = self.grid()
         bounds = contour_levels(z, levels)
         plot_values = self._plot_contours if kind == "contour" else self._plot_surface
-        plot_values(ax, x, y, z, bounds, cmap)
+        plot_values(ax, x, y, z, cmap=cmap, norm=BoundaryNorm(bounds, 256))
         self.figure_ = self.ax_.figure
         self.arrows_ = plot_descent_directions(self.ax_, x, y, z) if gradient else None
         self.lines_ = [
@@ -338,33 +336,22 @@ class DescentPathDisplay:
             )
         return x, y, z
 
-    def _plot_contours(self, ax, x, y, z, bounds, cmap):
-        from matplotlib.colors import BoundaryNorm
-
+    def _plot_contours(self, ax, x, y, z, cmap, norm):
         self.ax_ = get_axes(ax)
-        options = {"levels": bounds, "norm": BoundaryNorm(bounds, 256)}
-        self.surface_ = self.ax_.contourf(x, y, z, cmap=cmap, extend="max", **options)
-        self.ax_.contour(x, y, z, levels=bounds, colors="white", linewidths=0.4, alpha=0.6)
+        levels = norm.boundaries
+        self.surface_ = self.ax_.contourf(x, y, z, levels, cmap=cmap, norm=norm, extend="max")
+        self.ax_.contour(x, y, z, levels, colors="white", linewidths=0.4, alpha=0.6)
 
-    def _plot_surface(self, ax, x, y, z, bounds, cmap):
-        from matplotlib.colors import BoundaryNorm
-
+    def _plot_surface(self, ax, x, y, z, cmap, norm):
         self.ax_ = get_axes(ax, subplot_kw={"projection": "3d"}, figsize=(7, 5.5))
         if not hasattr(self.ax_, "plot_surface"):
             raise ValueError(
                 "kind='surface' requires three-dimensional Axes: "
                 "plt.subplots(subplot_kw={'projection': '3d'})."
             )
-        self.surface_ = self.ax_.plot_surface(
-            *np.meshgrid(x, y),
-            z,
-            cmap=cmap,
-            norm=BoundaryNorm(bounds, 256),
-            alpha=0.75,
-            rcount=self.resolution,
-            ccount=self.resolution,
-            linewidth=0,
-        )
+        style = {"cmap": cmap, "norm": norm, "alpha": 0.75, "linewidth": 0}
+        every_point = {"rcount": self.resolution, "ccount": self.resolution}
+        self.surface_ = self.ax_.plot_surface(*np.meshgrid(x, y), z, **style, **every_point)
         self.ax_.set_zlabel(self.zlabel, labelpad=10)
 
     def _plot_path(self, index, name, path, kind, line_kw):
@@ -376,18 +363,12 @@ class DescentPathDisplay:
         defaults = {"color": colour, "label": name, "path_effects": outline, "zorder": 10}
         if len(path) <= MAX_MARKERS:
             defaults |= {"marker": ".", "markersize": 5}
-        options = merge_options(defaults, line_kw)
         points = path.T if kind == "contour" else [*path.T, self.function(path)]
-        (line,) = self.ax_.plot(*points, **options)
-        for i, marker in [(0, "o"), (-1, "*")]:
-            self.ax_.plot(
-                *(coordinates[[i]] for coordinates in points),
-                marker,
-                color=line.get_color(),
-                markeredgecolor="white",
-                markersize=7 if i == 0 else 13,
-                zorder=11,
-            )
+        (line,) = self.ax_.plot(*points, **(defaults | (line_kw or {})))
+        style = {"color": line.get_color(), "markeredgecolor": "white", "zorder": 11}
+        for i, marker, size in [(0, "o", 7), (-1, "*", 13)]:
+            end = [coordinates[[i]] for coordinates in points]
+            self.ax_.plot(*end, marker, markersize=size, **style)
         return line
 
 
@@ -404,12 +385,6 @@ def axis_limits(name, limits, coordinates, relative_margin=0.15):
     low, high = coordinates.min(), coordinates.max()
     margin = relative_margin * (high - low) or 0.5 * abs(low) or 1.0
     return float(low - margin), float(high + margin)
-
-
-def check_resolution(resolution):
-    """Return the resolution, or raise an error if it is invalid."""
-    check_integer("resolution", resolution, low=2)
-    return resolution
 
 
 def contour_levels(z, levels):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from skgd.model_selection import RangeTest, learning_rate_range_test
-from skgd.plotting._axes import COLOURS, get_axes, merge_options
+from skgd.plotting._axes import COLOURS, get_axes
 
 if TYPE_CHECKING:
     from skgd._utils.typing import ArrayLike, MatrixLike, Options
@@ -107,32 +107,22 @@ class LearningRateDisplay:
         result = self.found
         self.ax_ = ax = get_axes(ax)
         self.figure_ = ax.figure
-        defaults = {"color": COLOURS[0], "marker": ".", "markersize": 5}
-        defaults["label"] = "after a short fit"
+        style = {"color": COLOURS[0], "marker": ".", "markersize": 5, "label": "after a short fit"}
         objective = np.where(np.isfinite(result.objective), result.objective, np.nan)
-        (self.line_,) = ax.plot(result.learning_rate, objective, **merge_options(defaults, line_kw))
+        (self.line_,) = ax.plot(result.learning_rate, objective, **(style | (line_kw or {})))
         ax.axhline(result.start, color="0.5", linewidth=1, linestyle=":", label="start")
         suggestion, largest_stable = result.suggestion, result.largest_stable
         ax.axvline(suggestion, color=COLOURS[2], label=f"suggestion {suggestion:.3g}")
         label = f"largest stable {largest_stable:.3g}"
         ax.axvline(largest_stable, color=COLOURS[1], linestyle="--", label=label)
         if result.learning_rate[-1] > largest_stable:
-            ax.axvspan(
-                largest_stable,
-                result.learning_rate[-1],
-                color=COLOURS[1],
-                alpha=0.12,
-                linewidth=0,
-                label="objective increases",
-            )
+            style = {"color": COLOURS[1], "alpha": 0.12, "linewidth": 0}
+            unstable = largest_stable, result.learning_rate[-1]
+            ax.axvspan(*unstable, label="objective increases", **style)
         lowest = np.nanmin(objective)
         margin = 0.08 * (result.start - lowest) or 1.0
-        ax.set(
-            xscale="log",
-            xlabel="learning rate",
-            ylabel="objective after a short fit",
-            ylim=(lowest - margin, result.start + 2 * margin),
-        )
+        ax.set(xscale="log", xlabel="learning rate", ylabel="objective after a short fit")
+        ax.set_ylim(lowest - margin, result.start + 2 * margin)
         ax.grid(alpha=0.3)
         ax.legend()
         return self

@@ -9,10 +9,10 @@ import numpy as np
 
 from skgd import schedules, step_rules
 from skgd._utils.validation import check_integer, check_real, raise_invalid
-from skgd.plotting._axes import curve_style, get_axes, has_wide_range, merge_options
+from skgd.plotting._axes import curve_style, get_axes, has_wide_range
 from skgd.plotting._inputs import get_regressor, name_items
 from skgd.plotting._thinning import thin_curve
-from skgd.regressors._config import schedule_of
+from skgd.regressors._config import parse_learning_rate
 
 if TYPE_CHECKING:
     from skgd._utils.typing import Names, Options
@@ -97,11 +97,9 @@ class ScheduleDisplay:
         schedules_by_name = name_items(
             schedule, names, default_name=lambda rate: format_schedule(resolve_schedule(rate))
         )
-        updates = np.arange(1, max_iter * updates_per_epoch + 1)
         fit = {"alpha": alpha, "updates_per_epoch": updates_per_epoch, "max_iter": max_iter}
         curves = {
-            name: (updates / updates_per_epoch, resolve_schedule(rate).resolve(**fit)(updates))
-            for name, rate in schedules_by_name.items()
+            name: build_curve(rate, max_iter, **fit) for name, rate in schedules_by_name.items()
         }
         return cls(curves).plot(ax, **plot_params)
 
@@ -130,12 +128,9 @@ class ScheduleDisplay:
         for name, model in name_items(estimator, names).items():
             model = get_regressor(model)
             updates_per_epoch = max(1, round((model.t_ - 1) / max(model.n_iter_, 1)))
-            updates = np.arange(1, model.n_iter_ * updates_per_epoch + 1)
-            alpha = getattr(model.penalty_, "alpha", 0.0)
-            rate_at = resolve_schedule(model.schedule_).resolve(
-                alpha=alpha, updates_per_epoch=updates_per_epoch, max_iter=model.max_iter
-            )
-            curves[name] = updates / updates_per_epoch, rate_at(updates)
+            fit = {"updates_per_epoch": updates_per_epoch, "max_iter": model.max_iter}
+            fit["alpha"] = getattr(model.penalty_, "alpha", 0.0)
+            curves[name] = build_curve(model.schedule_, model.n_iter_, **fit)
         return cls(curves).plot(ax, **plot_params)
 
     def plot(self, ax: Any = None, *, yscale: str | None = None, line_kw: Options = None) -> Self:
@@ -159,8 +154,8 @@ class ScheduleDisplay:
         self.figure_ = self.ax_.figure
         self.lines_ = []
         for i, (name, (epochs, rates)) in enumerate(self.curves.items()):
-            options = merge_options({"label": name, **curve_style(i)}, line_kw)
-            self.lines_ += self.ax_.plot(*thin_curve(epochs, rates), **options)
+            style = {"label": name, **curve_style(i), **(line_kw or {})}
+            self.lines_ += self.ax_.plot(*thin_curve(epochs, rates), **style)
         all_rates = np.concatenate([rates for _, rates in self.curves.values()])
         self.ax_.set(xlabel="epoch", ylabel="learning rate")
         self.ax_.set_yscale(yscale or ("log" if has_wide_range(all_rates) else "linear"))
@@ -169,17 +164,22 @@ class ScheduleDisplay:
         return self
 
 
+def build_curve(rate, n_epochs, *, updates_per_epoch, **fit):
+    """Return the epochs and the rates at every update of a fit."""
+    updates = np.arange(1, n_epochs * updates_per_epoch + 1)
+    rate_at = resolve_schedule(rate).resolve(updates_per_epoch=updates_per_epoch, **fit)
+    return updates / updates_per_epoch, rate_at(updates)
+
+
 def resolve_schedule(rate):
     """Return the schedule of a learning rate; raise an error if it depends on more than time."""
-    schedule = schedule_of(rate)
+    schedule = parse_learning_rate(rate)
     if schedule is None or isinstance(schedule, step_rules.StepRule):
-        raise_invalid(
-            "schedule",
-            rate,
-            "a learning rate that depends on time alone",
+        hint = (
             "After a fit, ConvergenceDisplay.from_estimator(model, columns='learning_rate') shows "
-            "the rates that were used.",
+            "the rates that were used."
         )
+        raise_invalid("schedule", rate, "a learning rate that depends on time alone", hint)
     return schedule
 
 

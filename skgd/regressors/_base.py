@@ -6,6 +6,7 @@ import copy
 import warnings
 from abc import ABCMeta, abstractmethod
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -15,21 +16,20 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skgd._utils.doc_links import LinkedToDocs
 from skgd._utils.nested_params import BaseComponentEstimator
-from skgd.data import check_features, is_chunked_input, predict_chunked
+from skgd.data import check_features, is_chunked_input, predict_chunked, to_chunked_data
 from skgd.data.design import Design
 from skgd.objectives import ObjectiveSpec, QuadraticModel, build
-from skgd.regressors._callbacks import CallbackSupportMixin, Monitor, callbacks_of
+from skgd.regressors._callbacks import CallbackSupportMixin, Monitor, setup_callbacks
 from skgd.regressors._config import SolverConfig, resolve_config
 from skgd.regressors._fit_state import (
     FitState,
+    check_initial_coefficients,
     init_fit_state,
-    initial_coefficients,
     resume_fit_state,
     whiten_if_ill_conditioned,
 )
-from skgd.regressors._input import checked_rows, chunked_rows, training_and_validation
+from skgd.regressors._input import check_rows, check_weights, split_validation
 from skgd.regressors._messages import convergence_message, divergence_error
 from skgd.solvers import automatic
 from skgd.solvers.choice import choose_solver
@@ -44,22 +44,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FitTask:
-    """One call of `fit` or `partial_fit`: its checked input.
+    """Checked input of one call of `fit` or `partial_fit`.
 
     Parameters
     ----------
     config : SolverConfig
-        The components that were set.
+        The components that the parameters specify.
     data : InMemoryData or ChunkedData
-        Rows to train on.
+        Training rows.
     fit_state : FitState
-        Where the fit starts.
+        State at the start.
     is_streaming : bool
         Whether the call is one epoch of `partial_fit`.
     validation : InMemoryData, ChunkedData or None, default=None
         Validation rows.
     second_moments : SecondMoments or None, default=None
-        Second moments of the rows, if the descent is on them.
+        Second moments of the training rows, if the objective is computed from them.
     notifier : CallbackNotifier or None, default=None
         Calls scikit-learn's callbacks.
     """
@@ -80,13 +80,12 @@ class FitTask:
 
 class BaseGDRegressor(
     CallbackSupportMixin,
-    LinkedToDocs,
     MultiOutputMixin,
     RegressorMixin,
     BaseComponentEstimator,
     metaclass=ABCMeta,
 ):
-    """Base class of the three regressors, which differ in the number of rows of an update."""
+    """Base class of the three regressors, which differ in the number of rows per update."""
 
     coef_: Any
     intercept_: Array
@@ -97,25 +96,28 @@ class BaseGDRegressor(
     n_features_in_: int
     feature_names_in_: Array
 
-    _full_batch = False
-    _flat_beside_objects = False  # whether flat parameters may stand unread beside objects
-    _weights_are_relative = True  # whether only the proportions of the weights matter
-    _tol_is_relative = True  # whether `tol` is relative to the objective of stochastic updates
-    _shuffles = False  # whether each epoch visits the rows in a new random order
-    _average_from = 0  # the update from which the iterates are averaged; 0 means never
+    _is_full_batch = False
+    _accepts_unused_params = False  # whether `alpha`, `eta0` and `power_t` may have no effect
+    _weights_are_relative = True  # whether sample weights are divided by their mean
+    _tol_is_relative = True  # whether `tol` of stochastic updates is relative to the objective
 
     @abstractmethod
-    def _batch_size(self, n_rows):
-        """Return the rows in an update; None means the full batch."""
+    def _get_batch_size(self, n_rows):
+        """Return the number of rows per update; None means the full batch."""
 
-    def _on_divergence(self):
-        """Return what follows from a divergence under an explicit learning rate."""
+    @property
+    def _average_from(self):
+        """Number of the update at which averaging starts; 0 means never."""
+        return int(getattr(self, "average", 0))
+
+    def _get_divergence_reaction(self):
+        """Return the reaction to a divergence with an explicit learning rate."""
         return "raise"
 
     def partial_fit(
         self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Make one epoch of updates on the given rows, from where the last call ended.
+        """Run one epoch of updates on the given rows, starting from the current model.
 
         Parameters
         ----------
@@ -124,7 +126,8 @@ class BaseGDRegressor(
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, not negative. If all are zero, a warning says that nothing changed.
+            Non-negative weights of the rows. If all are zero, a warning is raised and the model is
+            not changed.
 
         Returns
         -------
@@ -134,11 +137,10 @@ class BaseGDRegressor(
         Raises
         ------
         ValueError
-            If the input or a parameter is refused, or the descent diverges; the model stays as it
-            was.
+            If the input or a parameter is invalid, or the descent diverges. The model is then not
+            changed.
         """
-        is_first = not hasattr(self, "coef_")
-        return self._run_on_copy(lambda model: model._partial_fit(X, y, sample_weight, is_first))
+        return self._run_on_copy(lambda model: model._partial_fit(X, y, sample_weight))
 
     def predict(self, X: MatrixLike) -> Array:
         """Predict targets.
@@ -151,14 +153,14 @@ class BaseGDRegressor(
         Returns
         -------
         array of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions, of the dtype of the coefficients where X has it too; a Dask array, not yet
-            computed, where X is a Dask collection.
+            Predictions. Their dtype is float32 if the coefficients and X are float32. For a Dask
+            collection the result is a Dask array, which has not been computed.
         """
         check_is_fitted(self)
         if is_chunked_input(X):
             check_features(self, X, reset=False)
             like = self._fit_state.coef
-            return predict_chunked(X, self._predictor(), like.dtype, like.shape[:-1])
+            return predict_chunked(X, self._get_predict(), like.dtype, like.shape[:-1])
         return self._predictions(X)
 
     def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -176,24 +178,24 @@ class BaseGDRegressor(
         Returns
         -------
         float
-            At most 1.
+            R², at most 1.
         """
         if not is_chunked_input(X):
             return super().score(X, y, sample_weight)
         check_is_fitted(self)
         check_features(self, X, reset=False)
-        blocks = chunked_rows(X, y, "sample_weight", sample_weight)
-        return blocks.r2_score(self._predictor())
+        data = to_chunked_data(X, y, partial(check_weights, "sample_weight", sample_weight, X))
+        return data.r2_score(self._get_predict())
 
-    def _predictor(self):
-        """Return what predicts rows of which the features have been checked."""
-        twin = copy.copy(self)
-        vars(twin).pop("feature_names_in_", None)
-        twin._fit_state = replace(self._fit_state, history=None)
-        return twin._predictions
+    def _get_predict(self):
+        """Return the function that predicts chunks, whose feature names are not checked again."""
+        model = copy.copy(self)
+        vars(model).pop("feature_names_in_", None)
+        model._fit_state = replace(self._fit_state, history=None)
+        return model._predictions
 
     def _predictions(self, X):
-        """Return what `predict` does, of rows in memory."""
+        """Return the predictions of rows in memory."""
         rows = validate_data(
             self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
         )
@@ -205,19 +207,19 @@ class BaseGDRegressor(
         return self.loss_.inverse_link(products + intercept)
 
     def sparsify(self) -> Self:
-        """Convert ``coef_`` to a sparse matrix, which saves memory where most of it is zero.
+        """Convert ``coef_`` to a sparse matrix, which saves memory if most coefficients are zero.
 
         Returns
         -------
         self
-            The estimator; ``coef_`` is a CSR matrix with one row an output.
+            The estimator; ``coef_`` is a CSR matrix with one row per output.
         """
         check_is_fitted(self)
         self.coef_ = csr_matrix(self.coef_)
         return self
 
     def densify(self) -> Self:
-        """Convert ``coef_`` back to an array; fitting does so by itself.
+        """Convert ``coef_`` back to a dense array; `fit` and `partial_fit` do so, too.
 
         Returns
         -------
@@ -231,12 +233,12 @@ class BaseGDRegressor(
 
     @property
     def history_(self) -> dict[str, Array]:
-        """Course of the descent: a dict of 1-D arrays of one length.
+        """History of the fit: a dict of 1-D arrays of equal length.
 
-        Row 0 is the starting point, then one row an epoch for the model after it: ``epoch``,
+        Row 0 describes the initial model, row k the model after epoch k: ``epoch``,
         ``learning_rate``, ``time`` (seconds), ``objective`` and ``gradient_norm`` or
-        ``running_objective``, and ``validation_score`` where there is one. Compiled epochs that run
-        in one call have equal shares of its time.
+        ``running_objective``, and ``validation_score`` if there are validation rows. Compiled
+        epochs that run in one call have equal shares of its time.
         """
         if not hasattr(self, "_fit_state"):
             raise AttributeError(f"{type(self).__name__} has no history_ before it is fitted")
@@ -244,12 +246,12 @@ class BaseGDRegressor(
 
     @property
     def path_(self) -> dict[str, Array]:
-        """Coefficients along the descent, with ``record="path"``: a dict of equal 1-D arrays.
+        """Iterates of the fit, with ``record="path"``: a dict of 1-D arrays of equal length.
 
-        ``update`` counts the updates made; ``coef_0``, …, ``intercept`` are the parameters then, in
-        the units of the data (``coef_0_1``, ``intercept_0`` of several outputs). The start and the
-        last are there, and between them every k-th update, where k doubles as often as the path
-        would grow beyond 2048 points (fewer with more than two thousand coefficients).
+        ``update`` is the number of updates made; ``coef_0``, …, ``intercept`` are the parameters
+        after them, in the units of the data (``coef_0_1``, ``intercept_0`` with several outputs).
+        The first and the last iterate are kept, and between them every k-th one. k doubles whenever
+        the path would exceed 2048 points (fewer with more than two thousand coefficients).
         """
         if not hasattr(self, "_fit_state") or self._fit_state.history.path is None:
             raise AttributeError(
@@ -258,13 +260,13 @@ class BaseGDRegressor(
         return self._fit_state.history.path.arrays()
 
     def _run_on_copy(self, fit):
-        """Fit a copy, and adopt its attributes only if that succeeds.
+        """Fit a copy, and take over its attributes only if that succeeds.
 
         Parameters
         ----------
         fit : callable
-            Takes the copy and fits it; returns the reason why the fit ended, or None if nothing was
-            learned.
+            Fits the copy, its only argument. Returns the :class:`StopReason`, or None if the copy
+            was not changed.
         """
         model = copy.copy(self)
         if hasattr(model, "coef_"):
@@ -276,52 +278,52 @@ class BaseGDRegressor(
             return self
         is_interrupted = reason is StopReason.INTERRUPTED
         if is_interrupted and model.n_iter_ == 0 and hasattr(self, "coef_"):
-            raise KeyboardInterrupt("left the model as it was: no epoch was complete")
+            raise KeyboardInterrupt("left the model as it was: no epoch was completed")
         self.__dict__ = vars(model)  # one assignment, so that an interrupt cannot split it
         if is_interrupted:
             raise KeyboardInterrupt(f"stored the model as it was after epoch {self.n_iter_}")
         return self
 
     def _fit(self, inputs):
-        """Fit from the start; return the reason why the fit ended."""
-        vars(self).pop("_batches_progress", None)  # of an interrupted fit_batches
+        """Fit the model, and return the :class:`StopReason`."""
+        vars(self).pop("_batches_progress", None)  # a new fit discards an interrupted fit_batches
         config = resolve_config(self)
         X, y, weights = inputs.X, inputs.y, inputs.sample_weight
-        # Second moments show whether the entries are finite, and save a pass over them.
-        uses_moments = self._full_batch and config.loss.quadratic and weights is None
+        # Non-finite entries make second moments non-finite, which saves a pass over X.
+        uses_moments = self._is_full_batch and config.loss.quadratic and weights is None
         is_checked = self.early_stopping or not uses_moments
-        data = checked_rows(self, X, y, weights, inputs.groups, reset=True, finite=is_checked)
+        data = check_rows(self, X, y, weights, inputs.groups, reset=True, check_finite=is_checked)
         if data is None:
             raise ValueError("sample_weight is zero for every row; fit needs a row with weight.")
         data.check_targets(config.loss)
-        training, validation = training_and_validation(self, data, inputs)
-        start = initial_coefficients(self, training, inputs.coef_init, inputs.intercept_init)
+        training, validation = split_validation(self, data, inputs)
+        start = check_initial_coefficients(self, training, inputs.coef_init, inputs.intercept_init)
         moments = self._compute_moments(training, config)
         has_finite_moments = moments is not None and moments.is_finite
         if not (is_checked or data.is_chunked or has_finite_moments):
             assert_all_finite(data.X, estimator_name=type(self).__name__, input_name="X")
         fit_state = init_fit_state(self, training, config, start, moments)
         fit_state, moments = whiten_if_ill_conditioned(self, training, config, fit_state, moments)
-        with callbacks_of(self, X, y, weights) as notifier:
+        with setup_callbacks(self, X, y, weights) as notifier:
             task = FitTask(config, training, fit_state, False, validation, moments, notifier)
             reason = self._descend(task)
             if notifier is not None:
                 notifier.finish(vars(self))
         return reason
 
-    def _partial_fit(self, X, y, sample_weight, is_first):
-        """Make one epoch of updates; return why it ended, or None if no row has a weight."""
+    def _partial_fit(self, X, y, sample_weight):
+        """Run an epoch of updates; return the :class:`StopReason`, or None if all weights are 0."""
         config = resolve_config(self)
+        is_first = not hasattr(self, "coef_")
         if is_first and self.early_stopping:
             raise ValueError(
                 "early_stopping should be False with partial_fit, since a single epoch cannot be "
                 "stopped early. Call fit, or set early_stopping=False and score the model yourself."
             )
-        data = checked_rows(self, X, y, sample_weight, None, reset=is_first)
+        data = check_rows(self, X, y, sample_weight, reset=is_first)
         if data is None:
             warnings.warn(
                 "partial_fit got weights that are all zero: nothing was learned from these rows.",
-                UserWarning,
                 stacklevel=5,
             )
             return None
@@ -334,57 +336,53 @@ class BaseGDRegressor(
         if is_resumed:
             fit_state = resume_fit_state(self, data, config)
         else:
-            start = initial_coefficients(self, data, None, None)
-            fit_state = init_fit_state(self, data, config, start)
+            fit_state = init_fit_state(self, data, config, check_initial_coefficients(self, data))
         return self._descend(FitTask(config, data, fit_state, is_streaming=True))
 
     def _compute_moments(self, data, config):
-        """Return the second moments of the rows where descent on them is cheaper, or None."""
-        if self._full_batch and config.loss.quadratic and data.has_cheap_second_moments:
+        """Return the second moments if descent on them is cheaper than on the rows, or None.
+
+        Other moments and numbers of rows that chunked data needs are computed and stored there.
+        """
+        if self._is_full_batch and config.loss.quadratic and data.has_cheap_second_moments:
             return data.compute_second_moments()
-        if data.is_chunked and (self._full_batch or self.standardize):
+        if data.is_chunked and (self._is_full_batch or self.standardize):
             data.compute_feature_moments()  # which also checks that every entry is finite
         elif data.is_chunked:
             data.count_rows()
         return None
 
     def _descend(self, task):
-        """Minimise the objective, store the result, and return why the descent ended."""
+        """Minimise the objective, store the result, and return the :class:`StopReason`."""
         monitor = None
         if self.verbose or task.notifier is not None:
-            monitor = Monitor(
-                self.verbose, task.notifier, lambda state: self._fitted_attributes(task, state)
-            )
+            get_attributes = partial(self._get_fitted_attributes, task)
+            monitor = Monitor(self.verbose, task.notifier, get_attributes)
+        max_iter = 1 if task.is_streaming else self.max_iter
+        state, history = task.fit_state.state, task.fit_state.history
         try:
-            outcome = run_continuation(
-                self._stages(task),
-                task.fit_state.state,
-                task.fit_state.history,
-                monitor,
-                max_iter=1 if task.is_streaming else self.max_iter,
-            )
+            outcome = run_continuation(self._build_stages(task), state, history, monitor, max_iter)
         except DivergedError as diverged:
-            raise divergence_error(diverged, diverged.problem) from None
+            raise divergence_error(diverged) from None
         self._store(task, outcome)
         message = convergence_message(self, task.config, outcome)
         if message is not None:
             warnings.warn(message, ConvergenceWarning, stacklevel=6)
         return outcome.reason
 
-    def _stages(self, task):
-        """Yield the descents of the fit: one, or one for each smooth approximation of the loss."""
-        objective = self._objective(task)
+    def _build_stages(self, task):
+        """Yield the stages of the fit: one, or one per smooth approximation of the loss."""
+        config, scaling = task.config, task.fit_state.scaling
+        objective = self._build_objective(
+            task.data, scaling, config.loss, config.penalty, task.mean_weight
+        )
         validate = None
         if task.validation is not None:
-            validate = self._validator(task)
-        batch_size = self._batch_size(objective.design.n_rows)
-        is_partial = task.is_streaming or objective.is_chunked
-        losses = [task.config.loss]
-        if task.config.loss.has_moreau_envelope():
-            sample = objective.on_sample
-            losses = automatic.smoothed_losses(task.config, sample, batch_size, is_partial)
+            validate = partial(self._score_validation, task)
+        batch_size = self._get_batch_size(objective.design.n_rows)
+        losses = automatic.choose_losses(config, objective, batch_size, task.is_streaming)
         for loss in losses:
-            problem = self._problem(task, objective.with_loss(loss), batch_size)
+            problem = self._build_problem(task, objective.with_loss(loss), batch_size)
             solver = choose_solver(problem)
             criteria = choose_criteria(
                 problem,
@@ -402,15 +400,8 @@ class BaseGDRegressor(
                 criteria = criteria.loosen(automatic.LAST_STAGE_TOL)
             yield Stage(problem, solver, criteria, is_last)
 
-    def _objective(self, task):
-        """Return the objective of a fit."""
-        scaling, config = task.fit_state.scaling, task.config
-        return self._build_objective(
-            task.data, scaling, config.loss, config.penalty, task.mean_weight
-        )
-
     def _build_objective(self, data, scaling, loss, penalty, mean_weight):
-        """Return the objective of some rows, in scaled parameters."""
+        """Return the objective on the given rows, as a function of the scaled parameters."""
         spec = ObjectiveSpec(
             scaling,
             self.fit_intercept,
@@ -420,20 +411,14 @@ class BaseGDRegressor(
         )
         return build(data, spec, mean_weight if self._weights_are_relative else None)
 
-    def _problem(self, task, objective, batch_size):
-        """Return what is minimised, and how."""
-        config, surrogate = task.config, objective
+    def _build_problem(self, task, objective, batch_size):
+        """Return the problem of a stage."""
+        config, surrogate, streaming = task.config, objective, task.is_streaming
         if task.second_moments is not None:
             surrogate = QuadraticModel.from_second_moments(objective, task.second_moments)
-        # With second moments alone "auto" needs no rows, and no sample of data in chunks.
-        needs_rows = task.second_moments is None or config.optimizer is not None
-        seen = objective.on_sample if needs_rows else objective
-        if objective.is_chunked and batch_size is not None:
-            chosen = automatic.choose_for_updates(config, seen, surrogate, batch_size)
-        else:
-            streaming = task.is_streaming
-            chosen = automatic.choose_components(config, seen, surrogate, batch_size, streaming)
-        optimizer, schedule = chosen
+        optimizer, schedule = automatic.choose_components(
+            config, objective, surrogate, batch_size, streaming
+        )
         return Problem(
             objective=objective,
             surrogate=surrogate,
@@ -443,37 +428,31 @@ class BaseGDRegressor(
             max_iter=self.max_iter,
             planned_epochs=self.max_iter,
             alpha=config.alpha,
-            shuffle=self._shuffles,
+            shuffle=getattr(self, "shuffle", False),
             average=self._average_from,
             record=self.record,
             on_divergence=config.on_divergence,
-            streaming=task.is_streaming,
-            stream_statistics=self._stream_statistics(task),
+            streaming=streaming,
+            stream_statistics=self._compute_stream_statistics(task) if streaming else None,
         )
 
-    def _stream_statistics(self, task):
-        """Return the weights of the rows of a stream, None in `fit`."""
-        if not task.is_streaming:
-            return None
+    def _compute_stream_statistics(self, task):
+        """Return the weights of the rows of all calls of `partial_fit`."""
         earlier_weight = max(task.fit_state.weight - task.data.total_weight, 0)
         unit = task.mean_weight if self._weights_are_relative else 1.0
         return StreamStatistics(earlier_weight, task.mean_weight, unit)
 
-    def _validator(self, task):
-        """Return the function that scores scaled parameters on the validation rows."""
+    def _score_validation(self, task, theta):
+        """Return the R² of the scaled parameters `theta` on the validation rows."""
         scaling, loss = task.fit_state.scaling, task.config.loss
-
-        def score(theta):
-            return task.validation.r2_score(
-                lambda X: loss.inverse_link(Design(X, scaling, self.fit_intercept).predict(theta))
-            )
-
-        return score
+        return task.validation.r2_score(
+            lambda X: loss.inverse_link(Design(X, scaling, self.fit_intercept).predict(theta))
+        )
 
     def _store(self, task, outcome):
         """Set the fitted attributes."""
         problem = outcome.problem
-        vars(self).update(self._fitted_attributes(task, outcome.state))
+        vars(self).update(self._get_fitted_attributes(task, outcome.state))
         self.schedule_, self.optimizer_ = problem.schedule, problem.optimizer
         objective = outcome.last_row.get("running_objective")
         self._last_epoch = (problem.objective.design.n_rows, objective)
@@ -481,8 +460,8 @@ class BaseGDRegressor(
         self.stop_reason_ = str(outcome.reason)
         self.converged_ = outcome.reason.is_success
 
-    def _fitted_attributes(self, task, state):
-        """Return the fitted attributes at a state, by name."""
+    def _get_fitted_attributes(self, task, state):
+        """Return the fitted attributes by name, for a state of the descent."""
         fit_state = task.fit_state
         coef, intercept = fit_state.scaling.to_original(state.model(self._average_from))
         intercept = np.atleast_1d(intercept)

@@ -14,15 +14,15 @@ try:
 except ImportError:  # scikit-learn < 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in for scikit-learn's mixin where there is none."""
+        """Replacement of scikit-learn's mixin in older versions."""
 
         def set_callbacks(self, *callbacks: object) -> NoReturn:
-            """Refuse callbacks.
+            """Raise ImportError.
 
             Parameters
             ----------
             *callbacks : callback instances
-                What scikit-learn 1.9 would call.
+                Ignored.
 
             Raises
             ------
@@ -30,30 +30,30 @@ except ImportError:  # scikit-learn < 1.9
                 Always.
             """
             raise ImportError(
-                "set_callbacks needs scikit-learn 1.9 or newer. Below, verbose=1 shows progress "
-                "and early_stopping=True stops early."
+                "set_callbacks needs scikit-learn 1.9 or newer. In older versions, verbose=1 "
+                "shows progress and early_stopping=True stops early."
             )
 
     def with_callbacks(method):
-        """Return the method as it is."""
+        """Return the method unchanged."""
         return method
 
 
 @contextmanager
-def callbacks_of(estimator, X, y, sample_weight):
-    """Set up the callbacks of a fit, if any, and tear them down, however it ends.
+def setup_callbacks(estimator, X, y, sample_weight):
+    """Set up the callbacks of a fit, and tear them down at its end, also after an error.
 
     Parameters
     ----------
     estimator : BaseGDRegressor
-        What is fitted.
+        The estimator that is fitted.
     X, y, sample_weight : array-like
-        What `fit` was given.
+        Arguments of `fit`.
 
     Yields
     ------
     CallbackNotifier or None
-        None where no callbacks are set.
+        None if the estimator has no callbacks.
     """
     if not getattr(estimator, "_skl_callbacks", None):
         yield None
@@ -64,8 +64,8 @@ def callbacks_of(estimator, X, y, sample_weight):
         _tear_down(estimator)
 
 
-def without_callbacks(estimator):
-    """Remove the callbacks that a clone shares with its original; return the clone."""
+def remove_callbacks(estimator):
+    """Remove the callbacks that a clone shares with its original, and return the clone."""
     if getattr(estimator, "_skl_callbacks", None):
         estimator.set_callbacks()
     return estimator
@@ -73,7 +73,7 @@ def without_callbacks(estimator):
 
 @with_callbacks
 def _tear_down(estimator):
-    """Do nothing; on leaving, scikit-learn tears down the callbacks of the fit."""
+    """Do nothing; the decorator tears down the callbacks."""
 
 
 class CallbackNotifier:
@@ -82,9 +82,9 @@ class CallbackNotifier:
     Parameters
     ----------
     estimator : BaseGDRegressor
-        What is fitted.
+        The estimator that is fitted.
     X, y, sample_weight : array-like
-        What `fit` was given.
+        Arguments of `fit`.
     """
 
     def __init__(self, estimator, X, y, sample_weight):
@@ -95,7 +95,7 @@ class CallbackNotifier:
         self.epoch = None
 
     def begin_epoch(self):
-        """Call the callbacks at the beginning of an epoch, once if it is repeated."""
+        """Call the callbacks at the beginning of an epoch; only once if the epoch is repeated."""
         if self.epoch is None:
             self.epoch = self.fit.subcontext(task_name="epoch")
             self.epoch.call_on_fit_task_begin(**self.arguments)
@@ -106,7 +106,7 @@ class CallbackNotifier:
         Parameters
         ----------
         fitted_attributes : callable
-            Returns the fitted attributes as they are now.
+            Returns the current fitted attributes.
         """
         epoch, self.epoch = self.epoch, None
         return epoch.call_on_fit_task_end(
@@ -119,16 +119,16 @@ class CallbackNotifier:
 
 
 class Monitor:
-    """What the descent loop calls before and after each epoch.
+    """Reports progress to the user; the descent loop calls it before and after each epoch.
 
     Parameters
     ----------
     verbose : bool or int
         Whether to print a line for each epoch.
     notifier : CallbackNotifier or None
-        Callbacks.
+        Calls scikit-learn's callbacks.
     fitted_attributes : callable
-        Takes a state and returns the fitted attributes.
+        Takes the state of the descent and returns the fitted attributes by name.
     """
 
     def __init__(self, verbose, notifier, fitted_attributes):

@@ -6,6 +6,7 @@ import pickle
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -13,14 +14,14 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skgd.data import BatchSource, IterableData, call_for_chunk
 from skgd.regressors._config import resolve_config
-from skgd.regressors._fit_state import seed_of
-from skgd.regressors._input import FitInputs, checked_rows
+from skgd.regressors._fit_state import draw_seed
+from skgd.regressors._input import FitInputs, check_rows
 from skgd.solvers.stopping import NoImprovement, NoImprovementState, StopReason
 
 
 @dataclass
 class BatchesProgress:
-    """How far a fit over batches is; it pickles.
+    """Progress of a fit over batches; it can be pickled.
 
     Parameters
     ----------
@@ -28,10 +29,12 @@ class BatchesProgress:
         Seed of the random orders of the batches.
     stopping_state : NoImprovementState, default=NoImprovementState()
         State of the stopping criterion.
-    epoch, n_visited : int
-        Complete epochs, and batches visited since.
+    epoch : int
+        Number of complete epochs.
+    n_visited : int
+        Number of batches visited in the current epoch.
     objective_sum : float
-        Sum of the objectives of the rows visited in this epoch, before their updates.
+        Sum of the objectives of the rows visited in the current epoch, before their updates.
     n_rows : int
         Number of these rows.
     """
@@ -56,25 +59,25 @@ class FitsBatches:
     ) -> Self:
         """Fit the model to data that comes in batches, such as row groups of a Parquet file.
 
-        Only one batch is in memory at a time. :class:`BatchGDRegressor` sums over the batches what
-        it needs to know of them (for squared error second moments, in one pass); the other two
-        make an epoch of updates on each batch, for up to `max_iter` passes, and `history_` has a
-        row a batch. With `shuffle`, the batches of a list or another
-        ``collections.abc.Sequence`` are visited in a new random order in each pass, and the rows of
-        every batch are shuffled.
+        Only one batch is in memory at a time. :class:`BatchGDRegressor` computes sums over the
+        batches: for squared error second moments, in one pass; for other losses objective and
+        gradient, in one pass per evaluation. The other two regressors run an epoch of updates on
+        each batch, for up to `max_iter` passes, and `history_` has a row per batch. With
+        `shuffle`, the batches of a list or another ``collections.abc.Sequence`` are visited in a
+        new random order in each pass, and the rows of every batch are shuffled.
 
         Parameters
         ----------
         batches : iterable, or function that returns an iterator
-            Of ``(X, y)`` or ``(X, y, sample_weight)``. What can be read only once, such as a
-            generator, will do where one pass is enough; for an endless stream see
+            Batches ``(X, y)`` or ``(X, y, sample_weight)``. An iterator, such as a generator, can
+            be read only once and suffices for a single pass. For an endless stream see
             ``partial_fit``.
         checkpoint : str or path, default=None
-            File that the estimator is pickled to after every batch.
+            File to which the estimator is pickled after every batch.
         resume : bool, default=False
-            Whether to go on where the fit of these batches ended that was broken off: by an error,
-            by an interrupt, or by a crash from which a checkpoint was loaded. The result is that of
-            an uninterrupted fit.
+            Whether to continue a fit of the same batches that was interrupted by an error, by
+            KeyboardInterrupt, or by a crash after which the checkpoint was loaded. The result is
+            that of an uninterrupted fit.
 
         Returns
         -------
@@ -84,8 +87,8 @@ class FitsBatches:
         Raises
         ------
         ValueError
-            If a batch is refused; the error says which one, and the model is as it was before that
-            batch. If batches that can be read only once would have to be read again.
+            If a batch is invalid; the error names the batch, and the model is unchanged since the
+            batch before it. If an iterator would have to be read a second time.
 
         Examples
         --------
@@ -105,53 +108,47 @@ class FitsBatches:
             )
         self._run_batches(source, progress if resume else None, checkpoint)
         vars(self).pop("_batches_progress", None)
-        if checkpoint is not None:
-            save(self, checkpoint)
+        save_checkpoint(self, checkpoint)
         return self
 
     def _run_batches(self, source, progress, checkpoint):
-        """Fit, from the beginning or from where a fit was interrupted."""
+        """Fit from the start, or from the progress of an interrupted fit."""
         raise NotImplementedError
 
     def _save_progress(self, progress, checkpoint):
-        """Keep how far a fit is, in the estimator and in the checkpoint."""
+        """Store the progress in the estimator, and the estimator in the checkpoint."""
         self._batches_progress = progress
-        if checkpoint is not None:
-            save(self, checkpoint)
+        save_checkpoint(self, checkpoint)
 
 
 class FitsBatchesByMoments(FitsBatches):
-    """Mixin for regressors that need sums over the batches only."""
+    """Mixin for regressors that need no more than sums over the batches."""
 
     def _run_batches(self, source, progress, checkpoint):
         resolve_config(self)
-        chunks = IterableData(
-            source, Reader(self), progress, lambda state: self._save_progress(state, checkpoint)
-        )
-        self._run_on_copy(lambda model: model._fit(FitInputs(chunks, None)))
+        save = partial(self._save_progress, checkpoint=checkpoint)
+        data = IterableData(source, BatchReader(self), progress, save)
+        self._run_on_copy(lambda model: model._fit(FitInputs(data, None)))
 
 
 class FitsBatchesByUpdates(FitsBatches):
-    """Mixin for regressors that make an epoch of updates on each batch."""
-
-    _tol_is_relative = True
+    """Mixin for regressors that run an epoch of updates on each batch."""
 
     def _run_batches(self, source, progress, checkpoint):
         resolve_config(self)
         if self.early_stopping:
             raise ValueError(
-                "fit_batches does not support early_stopping=True: it holds no rows out. Set it to "
-                "False, and score the model yourself."
+                "fit_batches does not support early_stopping=True, since it holds no rows out. Set "
+                "early_stopping=False, and score the model yourself."
             )
         if source.is_single_pass and self.max_iter > 1:
             raise ValueError(
-                f"batches can be read only once, and max_iter={self.max_iter} asks for more "
-                "epochs. Give a list or a function that returns a new iterator, set max_iter=1, "
-                "or use partial_fit."
+                f"batches can be read only once, but max_iter={self.max_iter}. Pass a list or a "
+                "function that returns a new iterator, set max_iter=1, or use partial_fit."
             )
         if progress is None:
-            progress = BatchesProgress(seed_of(self.random_state))
-            model = self if self.warm_start else unfitted(self)
+            progress = BatchesProgress(draw_seed(self.random_state))
+            model = self if self.warm_start else copy_unfitted(self)
         else:
             model, progress = self, copy.deepcopy(progress)
         reason = self._run_epochs(source, model, progress, checkpoint)
@@ -166,12 +163,12 @@ class FitsBatchesByUpdates(FitsBatches):
             )
 
     def _run_epochs(self, source, model, progress, checkpoint):
-        """Run epochs until the objective stops decreasing; return the reason to stop."""
+        """Run epochs until the objective stops decreasing; return the :class:`StopReason`."""
         criterion = None
         if self.tol is not None:
             criterion = NoImprovement(self.tol, self.n_iter_no_change, self._tol_is_relative)
         while progress.epoch < self.max_iter:
-            model = self._run_epoch_over(source, model, progress, checkpoint)
+            model = self._run_epoch(source, model, progress, checkpoint)
             objective = progress.objective_sum / progress.n_rows
             progress.epoch, progress.n_visited = progress.epoch + 1, 0
             progress.objective_sum, progress.n_rows = 0.0, 0
@@ -182,15 +179,19 @@ class FitsBatchesByUpdates(FitsBatches):
                     return StopReason.CONVERGED
         return StopReason.MAX_ITER
 
-    def _run_epoch_over(self, source, model, progress, checkpoint):
-        """Visit the remaining batches of an epoch; return the model to continue with."""
+    def _run_epoch(self, source, model, progress, checkpoint):
+        """Fit the remaining batches of an epoch; return the model for the next one.
+
+        The fitted attributes of `self` are replaced after the first valid batch, so that an invalid
+        first batch leaves an earlier fit unchanged.
+        """
         order = None
         if source.is_indexable and self.shuffle:
             rng = np.random.default_rng([progress.seed, progress.epoch])
             order = rng.permutation(len(source.batches)).tolist()
-        for number, item in source.iterate(order, progress.n_visited):
+        for number, batch in source.iterate(order, progress.n_visited):
             vars(model).pop("_last_epoch", None)
-            call_for_chunk(epoch_on, number, model, item)
+            call_for_chunk(partial_fit_batch, number, model, batch)
             n_rows, objective = getattr(model, "_last_epoch", (0, 0.0))
             progress.n_visited, progress.n_rows = progress.n_visited + 1, progress.n_rows + n_rows
             progress.objective_sum += n_rows * objective
@@ -204,48 +205,46 @@ class FitsBatchesByUpdates(FitsBatches):
         return model
 
 
-class Reader:
-    """Makes checked rows of batches; the first one says what the others have to be like."""
+class BatchReader:
+    """Converts batches to checked rows of the features and the dtype of the first batch."""
 
     def __init__(self, estimator):
-        self.twin, self.dtype = unfitted(estimator), None
+        self.estimator, self.dtype = copy_unfitted(estimator), None
 
-    def __call__(self, item):
-        """Return the rows that have a weight, or None if there are none."""
-        X, y, weights = unpacked(item)
-        data = checked_rows(self.twin, X, y, weights, None, reset=self.dtype is None)
+    def __call__(self, batch):
+        """Return the rows with positive weight, or None if there are none."""
+        data = check_rows(self.estimator, *unpack_batch(batch), reset=self.dtype is None)
         if data is None:
             return None
         if self.dtype is None:
             self.dtype = data.dtype
-            self.twin.coef_ = np.zeros(
-                (*data.output_shape, data.n_features)
-            )  # what y is checked by
+            # The number of targets of later batches is checked against the shape of coef_.
+            self.estimator.coef_ = np.zeros((*data.output_shape, data.n_features))
         return data.astype(self.dtype)
 
     @property
-    def names(self):
-        """The attributes that tell of the features."""
-        return {name: part for name, part in vars(self.twin).items() if name.endswith("_in_")}
+    def feature_attributes(self):
+        """The attributes `n_features_in_` and `feature_names_in_`, where they are set."""
+        return {key: value for key, value in vars(self.estimator).items() if key.endswith("_in_")}
 
 
-def unfitted(estimator):
-    """Return a copy of an estimator without what it was fitted to."""
-    twin = copy.copy(estimator)
-    for name in list(vars(twin)):
+def copy_unfitted(estimator):
+    """Return a copy of an estimator without fitted attributes."""
+    model = copy.copy(estimator)
+    for name in list(vars(model)):
         if name.endswith("_") or name == "_fit_state":
-            delattr(twin, name)
-    return twin
+            delattr(model, name)
+    return model
 
 
-def epoch_on(model, batch):
-    """Make an epoch of updates on a batch."""
-    X, y, weights = unpacked(batch)
+def partial_fit_batch(model, batch):
+    """Run an epoch of updates on a batch."""
+    X, y, weights = unpack_batch(batch)
     model.partial_fit(X, y, sample_weight=weights)
 
 
-def unpacked(batch):
-    """Return X, y and the weights or None of a batch."""
+def unpack_batch(batch):
+    """Return X, y and the weights, or None for the weights, of a batch."""
     if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
         raise ValueError(
             f"It is {type(batch).__name__}; it must be (X, y) or (X, y, sample_weight)."
@@ -255,9 +254,11 @@ def unpacked(batch):
     return (*batch, None)[:3]
 
 
-def save(estimator, path):
-    """Pickle an estimator to a file that is whole at any time."""
-    part = f"{os.fspath(path)}.part"
-    with open(part, "wb") as file:
+def save_checkpoint(estimator, path):
+    """Pickle an estimator, unless `path` is None; the file is complete at any time."""
+    if path is None:
+        return
+    temporary = f"{os.fspath(path)}.part"
+    with open(temporary, "wb") as file:
         pickle.dump(estimator, file)
-    os.replace(part, path)
+    os.replace(temporary, path)

@@ -5,27 +5,26 @@ from skgd.solvers.stopping import StopReason
 
 
 def convergence_message(estimator, config, outcome):
-    """Return the warning after a fit that did not converge, None after one that did.
+    """Return the text of the warning after a fit that did not converge; None if it converged.
 
     Parameters
     ----------
     estimator : BaseGDRegressor
-        What was fitted.
+        The fitted estimator.
     config : SolverConfig
-        The components that were set.
+        The components that the parameters specify.
     outcome : Outcome
-        How the descent ended.
+        Result of the descent.
     """
     name, problem = type(estimator).__name__, outcome.problem
     if outcome.reason is StopReason.DIVERGED:
         advice = advise_on_rate(problem)
-        return f"{name} diverged: its objective ended far above that of the start. {advice}"
-    distance = remaining_distance(outcome)
+        return f"{name} diverged: its final objective is far above the initial one. {advice}"
+    distance = describe_distance(outcome)
     if outcome.reason is StopReason.STALLED:
         return (
-            f"{name} stalled far from the minimum{distance}: its steps have become too small to "
-            "change the objective. Use a learning rate that decreases more slowly, or "
-            "learning_rate='auto'."
+            f"{name} stalled far from the minimum{distance}: its steps are too small to change the "
+            "objective. Use a learning rate that decreases more slowly, or learning_rate='auto'."
         )
     is_exhausted = outcome.reason is StopReason.MAX_ITER and estimator.tol is not None
     if is_exhausted and not problem.streaming:
@@ -37,23 +36,22 @@ def convergence_message(estimator, config, outcome):
     return None
 
 
-def remaining_distance(outcome):
-    """Return how far from the minimum a descent ended, as part of a sentence, if it is known."""
+def describe_distance(outcome):
+    """Return a description of the distance from the minimum for a sentence; "" if it is unknown."""
     pairs = zip(outcome.criteria.criteria, outcome.state.criterion_states, strict=True)
     parts = [criterion.describe(state, outcome.last_row) for criterion, state in pairs]
     return next((part for part in parts if part), "")
 
 
-def divergence_error(diverged, problem):
-    """Return the error that explains a divergence.
+def divergence_error(diverged):
+    """Return the error to raise after a divergence.
 
     Parameters
     ----------
     diverged : DivergedError
-        What was detected.
-    problem : Problem
-        What was minimised.
+        The divergence that was detected.
     """
+    problem = diverged.problem
     if problem.on_divergence == "continue":
         start = f"Floating-point under-/overflow occurred at epoch #{diverged.epoch}."
     else:
@@ -62,4 +60,4 @@ def divergence_error(diverged, problem):
             f"{diverged.rate:.4g}: the objective went from {diverged.start:.4g} to "
             f"{diverged.value:.4g}."
         )
-    return ValueError(f"{start} {advise_on_rate(problem)} Scaling the features helps, too.")
+    return ValueError(f"{start} {advise_on_rate(problem)} Scaling the features also helps.")

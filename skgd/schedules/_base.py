@@ -192,13 +192,13 @@ def validate_rates(rates, t):
     return rates
 
 
-def check_length(schedule, name, length, fit_info):
-    """Check that the parameter `name` of a schedule, a length, is at most the length of the fit."""
-    total = fit_info.length(schedule.per)
+def check_length(schedule, fit_info):
+    """Check that the parameter `length` of a schedule is at most the length of the fit."""
+    length, total = schedule.length, fit_info.length(schedule.per)
     if length is not None and length > total:
         raise InvalidParameterError(
-            f"{type(schedule).__name__} has {name}={length}, which is longer than the {total:g} "
-            f"{schedule.per}s in which it is active. Lower {name} or raise max_iter."
+            f"{type(schedule).__name__} has length={length}, which is longer than the {total:g} "
+            f"{schedule.per}s in which it is active. Lower length or raise max_iter."
         )
 
 

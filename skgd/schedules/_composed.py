@@ -5,14 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import component
-from skgd._utils.validation import (
-    InvalidParameterError,
-    check_choice,
-    check_integer,
-    check_real,
-    raise_invalid,
-)
+from skgd._utils import validation
+from skgd._utils.component import checked, component
 from skgd.schedules._base import FitInfo, Schedule, check_length, elapsed_fraction
 from skgd.schedules._powers import Constant
 
@@ -20,12 +14,9 @@ from skgd.schedules._powers import Constant
 def check_schedule(name, value):
     """Check that `value` is a schedule whose rates depend on the time t only."""
     if not isinstance(value, Schedule) or value.reacts_to_stalls:
-        raise_invalid(
-            name,
-            value,
-            "an object of skgd.schedules whose rates depend on the update number only",
-            "For a constant rate, write Constant(number).",
-        )
+        constraint = "an object of skgd.schedules whose rates depend on the update number only"
+        hint = "For a constant rate, write Constant(number)."
+        validation.raise_invalid(name, value, constraint, hint)
 
 
 @component
@@ -59,19 +50,13 @@ class LinearWarmup(Schedule):
     array([0.1, 0.2, 0.3, 0.4, 0.5, 0.5])
     """
 
-    schedule: Schedule = Constant()
-    length: int = 5
-    start_factor: float = 0.1
-    per: str = "epoch"
-
-    def __post_init__(self) -> None:
-        check_schedule("schedule", self.schedule)
-        check_integer("length", self.length, low=1)
-        check_real("start_factor", self.start_factor, low=0, high=1, closed="right")
-        check_choice("per", self.per, ["update", "epoch"])
+    schedule: Schedule = checked(check_schedule, default=Constant())
+    length: int = checked(validation.check_integer, default=5, low=1)
+    start_factor: float = checked(validation.check_real, default=0.1, low=0, high=1, closed="right")
+    per: str = checked(validation.check_choice, default="epoch", choices=["update", "epoch"])
 
     def check(self, fit_info: FitInfo) -> None:
-        check_length(self, "length", self.length, fit_info)
+        check_length(self, fit_info)
         self.schedule.check(fit_info)
 
     def rates_at(self, updates: Any, fit_info: FitInfo) -> Any:
@@ -113,23 +98,22 @@ class Join(Schedule):
         for name in ("schedules", "at"):
             value = getattr(self, name)
             if not isinstance(value, (tuple, list)):
-                raise_invalid(name, value, "a tuple or a list")
+                validation.raise_invalid(name, value, "a tuple or a list")
             object.__setattr__(self, name, tuple(value))  # lists are not hashable
         for i, schedule in enumerate(self.schedules):
             check_schedule(f"schedules[{i}]", schedule)
         for i, time in enumerate(self.at):
             previous = self.at[i - 1] if i else 0
-            check_integer(f"at[{i}]", time, low=previous + 1)
+            validation.check_integer(f"at[{i}]", time, low=previous + 1)
         if len(self.at) != len(self.schedules) - 1:
-            raise_invalid(
-                "at", self.at, f"one shorter than schedules, which has {len(self.schedules)}"
-            )
-        check_choice("per", self.per, ["update", "epoch"])
+            constraint = f"one shorter than schedules, which has {len(self.schedules)}"
+            validation.raise_invalid("at", self.at, constraint)
+        validation.check_choice("per", self.per, ["update", "epoch"])
 
     def check(self, fit_info: FitInfo) -> None:
         total = fit_info.length(self.per)
         if self.at and self.at[-1] >= total:
-            raise InvalidParameterError(
+            raise validation.InvalidParameterError(
                 f"Join has at={self.at}, but the fit ends after {total:g} {self.per}s, before the "
                 "last schedule becomes active. Lower at or raise max_iter."
             )

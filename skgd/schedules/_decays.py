@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import check_choice, check_integer, check_real
 from skgd.schedules._base import FitInfo, Schedule, check_length, elapsed_fraction
 
@@ -41,16 +41,10 @@ class StepDecay(Schedule):
     array([0.1  , 0.1  , 0.05 , 0.05 , 0.025])
     """
 
-    eta0: float = 0.01
-    decay: float = 0.5
-    every: int = 10
-    per: str = "epoch"
-
-    def __post_init__(self) -> None:
-        check_real("eta0", self.eta0, low=0, closed="neither")
-        check_real("decay", self.decay, low=0, high=1, closed="right")
-        check_integer("every", self.every, low=1)
-        check_choice("per", self.per, ["update", "epoch"])
+    eta0: float = checked(check_real, default=0.01, low=0, closed="neither")
+    decay: float = checked(check_real, default=0.5, low=0, high=1, closed="right")
+    every: int = checked(check_integer, default=10, low=1)
+    per: str = checked(check_choice, default="epoch", choices=["update", "epoch"])
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return np.maximum(self.eta0 * self.decay ** ((t - 1) // self.every), SMALLEST_RATE)
@@ -76,14 +70,9 @@ class ExponentialDecay(Schedule):
     array([0.1  , 0.05 , 0.025])
     """
 
-    eta0: float = 0.01
-    decay: float = 0.95
-    per: str = "epoch"
-
-    def __post_init__(self) -> None:
-        check_real("eta0", self.eta0, low=0, closed="neither")
-        check_real("decay", self.decay, low=0, high=1, closed="right")
-        check_choice("per", self.per, ["update", "epoch"])
+    eta0: float = checked(check_real, default=0.01, low=0, closed="neither")
+    decay: float = checked(check_real, default=0.95, low=0, high=1, closed="right")
+    per: str = checked(check_choice, default="epoch", choices=["update", "epoch"])
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return np.maximum(self.eta0 * self.decay ** (t - 1), SMALLEST_RATE)
@@ -93,22 +82,11 @@ class ExponentialDecay(Schedule):
 class DecayToFinal(Schedule):
     """Base class of the schedules that decay from `eta0` to `final` and then stay constant."""
 
-    eta0: float = 0.01
-    final: float = 1e-4
-
-    def __post_init__(self) -> None:
-        check_real("eta0", self.eta0, low=0, closed="neither")
-        check_real("final", self.final, low=0, closed="neither")
-        if self._decay_length is not None:
-            check_integer("length", self._decay_length, low=1)
-        check_choice("per", self.per, ["update", "epoch"])
-
-    @property
-    def _decay_length(self) -> int | None:
-        return self.length  # type: ignore[attr-defined]  # a field of each subclass
+    eta0: float = checked(check_real, default=0.01, low=0, closed="neither")
+    final: float = checked(check_real, default=1e-4, low=0, closed="neither")
 
     def check(self, fit_info: FitInfo) -> None:
-        check_length(self, "length", self._decay_length, fit_info)
+        check_length(self, fit_info)
 
     def elapsed_fraction(self, t: Any, fit_info: FitInfo) -> Any:
         """Return the elapsed fractions of the decay.
@@ -125,7 +103,8 @@ class DecayToFinal(Schedule):
         array of shape (m,)
             Fractions from 0 to 1.
         """
-        return elapsed_fraction(t, self._decay_length or fit_info.length(self.per))
+        length: int | None = self.length  # type: ignore[attr-defined]  # a field of each subclass
+        return elapsed_fraction(t, length or fit_info.length(self.per))
 
 
 @component
@@ -155,13 +134,9 @@ class PolynomialDecay(DecayToFinal):
     array([0.5, 0.4, 0.3, 0.2, 0.1, 0.1])
     """
 
-    power: float = 1.0
-    length: int | None = None
-    per: str = "epoch"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_real("power", self.power, low=0, closed="neither")
+    power: float = checked(check_real, default=1.0, low=0, closed="neither")
+    length: int | None = checked(check_integer, default=None, low=1, allow_none=True)
+    per: str = checked(check_choice, default="epoch", choices=["update", "epoch"])
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
         remaining = 1 - self.elapsed_fraction(t, fit_info)
@@ -197,8 +172,8 @@ class CosineDecay(DecayToFinal):
     array([0.5  , 0.441, 0.3  , 0.159, 0.1  ])
     """
 
-    length: int | None = None
-    per: str = "epoch"
+    length: int | None = checked(check_integer, default=None, low=1, allow_none=True)
+    per: str = checked(check_choice, default="epoch", choices=["update", "epoch"])
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return cosine_interpolation(self.eta0, self.final, self.elapsed_fraction(t, fit_info))
@@ -241,24 +216,15 @@ class OneCycle(Schedule):
     array([0.2  , 0.4  , 0.8  , 1.   , 0.868, 0.55 , 0.232, 0.1  ])
     """
 
-    peak: float = 0.1
-    warm_fraction: float = 0.3
-    start_divisor: float = 25.0
-    final_divisor: float = 1e4
-    length: int | None = None
-    per: str = "update"
-
-    def __post_init__(self) -> None:
-        check_real("peak", self.peak, low=0, closed="neither")
-        check_real("warm_fraction", self.warm_fraction, low=0, high=1, closed="neither")
-        check_real("start_divisor", self.start_divisor, low=1)
-        check_real("final_divisor", self.final_divisor, low=1)
-        if self.length is not None:
-            check_integer("length", self.length, low=1)
-        check_choice("per", self.per, ["update", "epoch"])
+    peak: float = checked(check_real, default=0.1, low=0, closed="neither")
+    warm_fraction: float = checked(check_real, default=0.3, low=0, high=1, closed="neither")
+    start_divisor: float = checked(check_real, default=25.0, low=1)
+    final_divisor: float = checked(check_real, default=1e4, low=1)
+    length: int | None = checked(check_integer, default=None, low=1, allow_none=True)
+    per: str = checked(check_choice, default="update", choices=["update", "epoch"])
 
     def check(self, fit_info: FitInfo) -> None:
-        check_length(self, "length", self.length, fit_info)
+        check_length(self, fit_info)
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
         length = self.length or fit_info.length(self.per)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import InvalidParameterError, check_choice, check_real
 from skgd.schedules._base import FitInfo, Schedule
 
@@ -26,10 +26,7 @@ class Constant(Schedule):
     array([0.1, 0.1])
     """
 
-    eta0: float = 0.01
-
-    def __post_init__(self) -> None:
-        check_real("eta0", self.eta0, low=0, closed="neither")
+    eta0: float = checked(check_real, default=0.01, low=0, closed="neither")
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return np.full(np.shape(t), float(self.eta0))
@@ -55,14 +52,9 @@ class InverseScaling(Schedule):
     array([0.1 , 0.05])
     """
 
-    eta0: float = 0.01
-    power_t: float = 0.25
-    per: str = "update"
-
-    def __post_init__(self) -> None:
-        check_real("eta0", self.eta0, low=0, closed="neither")
-        check_real("power_t", self.power_t)
-        check_choice("per", self.per, ["update", "epoch"])
+    eta0: float = checked(check_real, default=0.01, low=0, closed="neither")
+    power_t: float = checked(check_real, default=0.25)
+    per: str = checked(check_choice, default="update", choices=["update", "epoch"])
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return self.eta0 / t**self.power_t
@@ -124,15 +116,10 @@ class Adaptive(Schedule):
     (0.2, None)
     """
 
-    eta0: float = 0.01
-    factor: float = 5.0
-    minimum: float = 1e-6
+    eta0: float = checked(check_real, default=0.01, low=0, closed="neither")
+    factor: float = checked(check_real, default=5.0, low=1, closed="neither")
+    minimum: float = checked(check_real, default=1e-6, low=0)
     reacts_to_stalls = True
-
-    def __post_init__(self) -> None:
-        check_real("eta0", self.eta0, low=0, closed="neither")
-        check_real("factor", self.factor, low=1, closed="neither")
-        check_real("minimum", self.minimum, low=0)
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return np.full(np.shape(t), float(self.eta0))
@@ -161,14 +148,9 @@ class TimeDecay(Schedule):
     array([0.1 , 0.05])
     """
 
-    t0: float = 5.0
-    t1: float = 50.0
-    per: str = "update"
-
-    def __post_init__(self) -> None:
-        check_real("t0", self.t0, low=0, closed="neither")
-        check_real("t1", self.t1, low=0)
-        check_choice("per", self.per, ["update", "epoch"])
+    t0: float = checked(check_real, default=5.0, low=0, closed="neither")
+    t1: float = checked(check_real, default=50.0, low=0)
+    per: str = checked(check_choice, default="update", choices=["update", "epoch"])
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return self.t0 / (t + self.t1)

@@ -1,4 +1,4 @@
-"""What "auto" stands for, and which learning rate would have been stable after a divergence.
+"""Choice of the solver and the learning rate for "auto", and advice after a divergence.
 
 =========================  =====================================================================
 Full batch, squared error  conjugate gradients with exact line search; with an l1 penalty
@@ -11,7 +11,7 @@ Streams of small batches   squared error of up to 256 features: conjugate gradie
                            moments of all rows so far; otherwise implicit SGD, averaged
 Losses with kinks          the same on Moreau envelopes of decreasing width
 Momentum and Nesterov      for batches of k rows 1 / (2 L_k sqrt(epoch)), L_k the expected
-                           smoothness; for losses with a bounded gradient, while y is far,
+                           smoothness; for losses with a bounded gradient, if this is larger,
                            spread(y) / (R sqrt(t)), R the largest row norm
 Adam and related rules     their published rate, in units of the spread of y
 =========================  =====================================================================
@@ -30,11 +30,11 @@ from skgd.objectives import expected_smoothness, largest_curvature
 #: Widths of the Moreau envelopes of a loss with kinks, in units of the spread of y.
 SMOOTHING_WIDTHS = (1, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4)
 
-#: Relative gradient norm that ends the stages but the last, and the last: the error of the envelope
-#: is then larger than what remains to be gained.
+#: Relative gradient norm that ends all stages but the last, and the last one. The error of the
+#: envelope then exceeds any further decrease of the objective.
 STAGE_TOL, LAST_STAGE_TOL = 1e-3, 1e-6
 
-#: Largest number of parameters of which a stream keeps second moments.
+#: Largest number of parameters for which a stream keeps second moments.
 MAX_STREAM_PARAMETERS = 257
 
 #: Step of the difference quotient of a gradient that is not Lipschitz continuous.
@@ -42,43 +42,41 @@ DIFFERENCE_STEP = 1e-3
 
 
 def choose_components(config, objective, surrogate, batch_size, streaming=False):
-    """Return the optimizer and the schedule of a configuration on given data.
+    """Return the optimizer and the schedule of a configuration on the given data.
 
     Parameters
     ----------
     config : SolverConfig
-        The components that were set; None stands for "auto".
-    objective : Objective
-        Data, loss and penalty; of chunked data a sample that is in memory.
-    surrogate : Objective or QuadraticModel
-        What full batches evaluate.
+        The components that the parameters specify; None stands for "auto".
+    objective : Objective or ChunkedObjective
+        Data, loss and penalty.
+    surrogate : Objective, ChunkedObjective or QuadraticModel
+        The function that full batches evaluate: `objective`, or the quadratic model that equals it.
     batch_size : int or None
-        Rows in an update; None means the full batch.
+        Number of rows per update; None means the full batch.
     streaming : bool, default=False
-        Whether the rows are only a part of the data.
+        Whether the rows are a part of the data only.
 
     Returns
     -------
     optimizer : Optimizer
     schedule : Schedule or StepRule
     """
-    if batch_size is not None and config.is_automatic:
+    # On second moments, "auto" needs no rows, and so no sample of chunked data.
+    needs_rows = surrogate is objective or config.optimizer is not None
+    is_chunked, objective = objective.is_chunked, objective.on_sample if needs_rows else objective
+    if batch_size is not None and config.is_automatic and not is_chunked:
         if streaming:
             return choose_for_stream(objective)
         if can_use_svrg(objective.loss):
             return optimizers.SVRG(), step_rules.LineSearch()
-    return choose_for_updates(config, objective, surrogate, batch_size)
-
-
-def choose_for_updates(config, objective, surrogate, batch_size):
-    """Return optimizer and schedule where updates follow a rule and rates fixed in advance."""
     optimizer = config.optimizer or choose_optimizer(config, objective, batch_size)
     schedule = config.schedule or choose_schedule(optimizer, objective, surrogate, batch_size)
     return optimizer, schedule
 
 
 def choose_for_stream(objective):
-    """Return optimizer and schedule of a stream of small batches."""
+    """Return the optimizer and the schedule for a stream of small batches."""
     if objective.loss.quadratic and len(objective.l2) <= MAX_STREAM_PARAMETERS:
         return choose_quadratic_optimizer(objective), step_rules.LineSearch()
     return optimizers.ImplicitSGD(), schedules.Constant(eta0=1.0)
@@ -91,92 +89,92 @@ def choose_quadratic_optimizer(objective):
 
 
 def can_use_svrg(loss):
-    """Return whether the curvature of a loss is known, as quadratic models of it need."""
+    """Return whether quadratic models of the loss, which need its curvature, exist."""
     is_bounded = math.isfinite(loss.gradient_lipschitz)
     return loss.has_hessian() or is_bounded or loss.has_moreau_envelope()
 
 
 def choose_optimizer(config, objective, batch_size):
-    """Return what ``optimizer="auto"`` stands for."""
-    is_searched = isinstance(config.schedule, step_rules.LineSearch)
-    if batch_size is not None or (config.has_explicit_rate and not is_searched):
+    """Return the optimizer for ``optimizer="auto"``."""
+    uses_line_search = isinstance(config.schedule, step_rules.LineSearch)
+    if batch_size is not None or (config.has_explicit_rate and not uses_line_search):
         return optimizers.GD()
     if objective.loss.quadratic:
         return choose_quadratic_optimizer(objective)
-    has_model = objective.loss.has_hessian() and len(objective.l2) <= MAX_SECOND_MOMENT_FEATURES
-    return optimizers.NewtonCG() if has_model else optimizers.Accelerated()
+    uses_newton = objective.loss.has_hessian() and len(objective.l2) <= MAX_SECOND_MOMENT_FEATURES
+    return optimizers.NewtonCG() if uses_newton else optimizers.Accelerated()
 
 
 def choose_schedule(optimizer, objective, surrogate, batch_size):
-    """Return what ``learning_rate="auto"`` stands for."""
+    """Return the schedule or step rule for ``learning_rate="auto"``."""
     if optimizer.default_rate is not None:
-        return schedules.Constant(eta0=optimizer.default_rate * target_spread(objective))
+        return schedules.Constant(eta0=optimizer.default_rate * compute_spread(objective))
     loss = objective.loss
     if loss.has_moreau_envelope():
-        return subgradient_schedule(objective, optimizer)
+        return choose_subgradient_schedule(objective, optimizer)
     if batch_size is None:
         is_smooth = math.isfinite(loss.gradient_lipschitz)
         takes_gradient_steps = isinstance(optimizer, (optimizers.GD, optimizers.Accelerated))
         if optimizer.searches_line or (takes_gradient_steps and not is_smooth):
             return step_rules.LineSearch()
-        lipschitz = largest_curvature(surrogate, curvature_bound(objective))
-        return schedules.Constant(eta0=1 / nonzero(lipschitz))
-    smoothness = expected_smoothness(objective, curvature_bound(objective), batch_size)
-    eta0 = momentum_damping(optimizer) / (2 * nonzero(smoothness))
+        lipschitz = largest_curvature(surrogate, estimate_curvature_bound(objective))
+        return schedules.Constant(eta0=1 / replace_zero(lipschitz))
+    smoothness = expected_smoothness(objective, estimate_curvature_bound(objective), batch_size)
+    eta0 = compute_damping(optimizer) / (2 * replace_zero(smoothness))
     if loss.lipschitz is not None:
-        far = subgradient_schedule(objective, optimizer)
-        if far.eta0 > eta0:
-            return far
+        subgradient = choose_subgradient_schedule(objective, optimizer)
+        if subgradient.eta0 > eta0:
+            return subgradient
     return schedules.InverseScaling(eta0=eta0, power_t=0.5, per="epoch")
 
 
-def subgradient_schedule(objective, optimizer):
-    """Return the classical rate of subgradient descent, for losses with a bounded gradient.
+def choose_subgradient_schedule(objective, optimizer):
+    r"""Return the schedule of subgradient descent, for losses with a bounded gradient.
 
-    The gradient of such a loss does not grow with the residual, so that steps have to be long while
-    y is far from the predictions.
+    It is :math:`(1 - \mu)\, \mathrm{spread}(y) / (K R \sqrt t)` with the momentum :math:`\mu`, the
+    Lipschitz constant K of the loss and the largest row norm R. The gradient of such a loss does
+    not grow with the residual, so that large residuals require large steps.
     """
-    largest_norm = math.sqrt(nonzero(float(objective.design.squared_norms().max())))
-    largest_gradient = nonzero(objective.loss.lipschitz) * largest_norm
-    eta0 = momentum_damping(optimizer) * target_spread(objective) / largest_gradient
+    largest_norm = math.sqrt(replace_zero(float(objective.design.squared_norms().max())))
+    largest_gradient = replace_zero(objective.loss.lipschitz) * largest_norm
+    eta0 = compute_damping(optimizer) * compute_spread(objective) / largest_gradient
     return schedules.InverseScaling(eta0=eta0, power_t=0.5)
 
 
-def smoothed_losses(config, objective, batch_size, streaming):
-    """Return the losses to minimise one after the other; the last is the result.
+def choose_losses(config, objective, batch_size, streaming):
+    """Return the losses of the stages of a fit.
 
-    It is the loss itself, but in automatic fits of a loss with kinks. There it is replaced by its
-    Moreau envelopes of decreasing width.
+    They are the Moreau envelopes of decreasing width of a loss with kinks if the solver is chosen
+    automatically, otherwise the loss itself.
 
     Parameters
     ----------
-    config, objective, batch_size
+    config, objective, batch_size, streaming
         See :func:`choose_components`.
-    streaming : bool
-        Whether the rows are only a part of the data, or in chunks.
     """
     loss = objective.loss
     if batch_size is None:
         kinds = type(None), optimizers.Accelerated, optimizers.NewtonCG
-        is_automatic = not config.has_explicit_rate and isinstance(config.optimizer, kinds)
+        is_smoothed = not config.has_explicit_rate and isinstance(config.optimizer, kinds)
     else:
-        is_automatic = config.is_automatic and not streaming
-    if not (is_automatic and loss.has_moreau_envelope()):
+        is_smoothed = config.is_automatic and not (streaming or objective.is_chunked)
+    if not (is_smoothed and loss.has_moreau_envelope()):
         return [loss]
-    spread = target_spread(objective)
+    spread = compute_spread(objective.on_sample)
     return [loss.moreau_envelope(width * spread) for width in SMOOTHING_WIDTHS]
 
 
-def momentum_damping(optimizer):
-    """Return the factor of a rate that keeps momentum from amplifying its noise."""
+def compute_damping(optimizer):
+    """Return 1 - momentum, since momentum lengthens steps by 1 / (1 - momentum) in the long run."""
     return 1 - getattr(optimizer, "momentum", 0.0)
 
 
-def curvature_bound(objective):
+def estimate_curvature_bound(objective):
     """Return a bound on the second derivative of the loss, or an estimate of it.
 
-    Where there is no bound it is twice a difference quotient of the gradient at the best constant
-    model. If that is too small, the descent diverges and continues at a lower rate.
+    The estimate, for a second derivative without bound, is twice the largest difference quotient of
+    the gradient at the best constant model. If it is too small, the descent diverges and continues
+    at a lower rate.
     """
     loss = objective.loss
     if math.isfinite(loss.gradient_lipschitz):
@@ -185,11 +183,11 @@ def curvature_bound(objective):
     constant = np.broadcast_to(loss.intercept_only(y, objective.weights), y.shape)
     above = loss.gradient(constant + DIFFERENCE_STEP, y)
     below = loss.gradient(constant - DIFFERENCE_STEP, y)
-    return 2 * nonzero(float(np.max(above - below)) / (2 * DIFFERENCE_STEP))
+    return 2 * replace_zero(float(np.max(above - below)) / (2 * DIFFERENCE_STEP))
 
 
-def target_spread(objective):
-    """Return the root mean squared distance of y from its best constant.
+def compute_spread(objective):
+    """Return the spread of y: its root mean squared distance from the best constant prediction.
 
     It is the unit of linear predictors. With a log link it is relative to that constant.
     """
@@ -198,27 +196,27 @@ def target_spread(objective):
     distance = y - mean
     if loss.inverse_link(0.0) != 0.0:
         distance = distance / mean
-    return nonzero(float(np.sqrt(np.mean(distance**2))))
+    return replace_zero(float(np.sqrt(np.mean(distance**2))))
 
 
-def nonzero(number):
-    """Return `number`, or 1 where it is zero: constant data are minimised at any rate."""
+def replace_zero(number):
+    """Return `number`, or 1 if it is zero: for constant data any learning rate works."""
     return number if number > 0 else 1.0
 
 
 def advise_on_rate(problem):
-    """Return advice after a divergence: the largest stable rate, and what to do."""
+    """Return advice after a divergence: the largest stable learning rate, and remedies."""
     objective, optimizer = problem.objective.on_sample, problem.optimizer
-    ways = "Use learning_rate='auto', or a smaller rate"
+    remedies = "Use learning_rate='auto', or a smaller rate"
     if objective.design.is_unscaled:
-        ways += ", or standardize=True"
+        remedies += ", or standardize=True"
     lipschitz = objective.loss.gradient_lipschitz
     if not (isinstance(optimizer, optimizers.ElementwiseOptimizer) and math.isfinite(lipschitz)):
-        return ways + "."
+        return remedies + "."
     size = problem.batch_size or objective.design.n_rows
-    smoothness = nonzero(expected_smoothness(objective, lipschitz, size))
+    smoothness = replace_zero(expected_smoothness(objective, lipschitz, size))
     stable = optimizer.largest_stable_rate(smoothness)
     if stable is None:
-        return ways + "."
+        return remedies + "."
     name = type(optimizer).__name__
-    return f"The largest stable rate of {name} on this data is about {stable:.4g}. {ways}."
+    return f"The largest stable rate of {name} on this data is about {stable:.4g}. {remedies}."

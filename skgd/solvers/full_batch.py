@@ -9,12 +9,7 @@ from skgd import penalties
 from skgd.objectives import Objective, Point, QuadraticModel
 from skgd.optimizers import ConjugateGradient
 from skgd.solvers.base import EpochInfo, Solver, Verification
-from skgd.solvers.line_search import (
-    INITIAL_RATE,
-    line_step,
-    proximal_step,
-    searched_proximal_step,
-)
+from skgd.solvers.line_search import INITIAL_RATE, line_step, proximal_step, searched_proximal_step
 from skgd.solvers.state import State
 
 

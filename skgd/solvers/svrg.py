@@ -264,7 +264,7 @@ class OutputDescent:
             predictions = workspace.predictions + share * step_predictions
             if objective.l1.any():
                 theta, predictions = self.project_to_orthant(here, model, theta, predictions)
-            value = objective.value_from_predictions(predictions, theta)
+            value = objective.value(theta, predictions)
             if value <= here.value + rounding:
                 break
             share /= 2

@@ -1,6 +1,6 @@
 """Line search along the direction of descent."""
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
 from skgd.step_rules._base import StepRule
 
@@ -39,9 +39,5 @@ class LineSearch(StepRule):
     True
     """
 
-    decrease: float = 1e-4
-    shrink: float = 0.5
-
-    def __post_init__(self) -> None:
-        check_real("decrease", self.decrease, low=0, high=0.5, closed="right")
-        check_real("shrink", self.shrink, low=0, high=1, closed="neither")
+    decrease: float = checked(check_real, default=1e-4, low=0, high=0.5, closed="right")
+    shrink: float = checked(check_real, default=0.5, low=0, high=1, closed="neither")

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
 from skgd.step_rules._base import StepRule
 
@@ -13,13 +13,10 @@ from skgd.step_rules._base import StepRule
 class PassiveAggressive(StepRule):
     """Base class of the passive-aggressive rules, whose step lengths depend on the current row."""
 
-    eta0: float = 1.0
+    eta0: float = checked(check_real, default=1.0, low=0, closed="neither")
     chooses_by_row = True
     #: Whether rows of zeros are skipped, as in scikit-learn.
     skips_zero_rows = False
-
-    def __post_init__(self) -> None:
-        check_real("eta0", self.eta0, low=0, closed="neither")
 
     @property
     def nominal_rate(self) -> float:

@@ -49,11 +49,7 @@ def convex_problem(kind, seed):
     X = rng.standard_normal((n, d)) * 10 ** rng.uniform(-1, 1, d)
     y = rng.standard_normal(n)
     if kind == "quadratic":
-        return (
-            lambda w: 0.5 * np.mean((X @ w - y) ** 2) + 5.0,
-            lambda w: X.T @ (X @ w - y) / n,
-            d,
-        )
+        return (lambda w: 0.5 * np.mean((X @ w - y) ** 2) + 5.0, lambda w: X.T @ (X @ w - y) / n, d)
     if kind == "logistic":
         signs = np.sign(y)
         return (
@@ -121,8 +117,7 @@ def test_converges_where_differences_of_values_are_rounding_errors(condition, op
 
 
 @pytest.mark.parametrize(
-    "name",
-    [name for name, rule in optimizers.OPTIMIZERS.items() if hasattr(rule, "update")],
+    "name", [name for name, rule in optimizers.OPTIMIZERS.items() if hasattr(rule, "update")]
 )
 def test_every_elementwise_optimizer_reaches_a_minimum(name):
     # A step of Lion is as long as the rate, so that the last rate is the error that remains.

@@ -7,12 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skgd import (
-    BatchGDRegressor,
-    MiniBatchGDRegressor,
-    SGDRegressor,
-    learning_rate_range_test,
-)
+from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor, learning_rate_range_test
 from skgd.model_selection import RangeTest
 from skgd.optimizers import NewtonCG
 

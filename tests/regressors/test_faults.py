@@ -228,8 +228,7 @@ def test_processes_agree_with_and_without_numba():
 
 
 @pytest.mark.parametrize(
-    ("Regressor", "record"),
-    [*((cls, None) for cls in REGRESSORS), (SGDRegressor, "path")],
+    ("Regressor", "record"), [*((cls, None) for cls in REGRESSORS), (SGDRegressor, "path")]
 )
 def test_partial_fit_does_not_leak_memory(Regressor, record, small, on_numpy):
     X, y = small[0][:6], small[1][:6]

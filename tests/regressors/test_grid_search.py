@@ -68,16 +68,8 @@ def test_search_over_learning_rates_of_every_kind(Regressor, small):
             {"optimizer__momentum": [0.0, 0.5]},
             0.5,
         ),
-        (
-            {"learning_rate": 0.1, "loss": Huber(7.0)},
-            {"loss__epsilon": [1e-6, 5.0]},
-            5.0,
-        ),
-        (
-            {"learning_rate": 0.2, "penalty": ElasticNet(7.0)},
-            {"penalty__alpha": [1e3, 0.0]},
-            0.0,
-        ),
+        ({"learning_rate": 0.1, "loss": Huber(7.0)}, {"loss__epsilon": [1e-6, 5.0]}, 5.0),
+        ({"learning_rate": 0.2, "penalty": ElasticNet(7.0)}, {"penalty__alpha": [1e3, 0.0]}, 0.0),
     ],
     ids=["eta0", "alpha", "rate", "momentum", "epsilon", "penalty"],
 )

@@ -771,3 +771,11 @@ def test_l1_penalty_gives_exact_zeros(Regressor, small):
     model = gd_regressor(Regressor, penalty="l1", alpha=0.3, max_iter=20).fit(X, y)
     assert np.any(model.coef_ == 0)
     assert np.any(gd_regressor(Regressor, max_iter=20).fit(X, y).coef_ != 0)
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_print_is_short_before_and_after_a_fit(Regressor, small):
+    model = Regressor()
+    assert repr(model) == f"{Regressor.__name__}()"
+    assert repr(model.fit(*small)) == f"{Regressor.__name__}()"
+    assert repr(Regressor(alpha=0.5)) == f"{Regressor.__name__}(alpha=0.5)"

@@ -20,8 +20,7 @@ def expected_failed_checks(estimator):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # as in its own suite
 @parametrize_with_checks(
-    [Regressor() for Regressor in REGRESSORS],
-    expected_failed_checks=expected_failed_checks,
+    [Regressor() for Regressor in REGRESSORS], expected_failed_checks=expected_failed_checks
 )
 def test_estimator_check_of_scikit_learn(estimator, check):
     check(estimator)

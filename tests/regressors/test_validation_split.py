@@ -40,10 +40,7 @@ def assert_same_fits(Regressor, split, train, held, rows, groups=None, weights=N
     weights_of_parts = (
         {}
         if weights is None
-        else {
-            "sample_weight": weights[train],
-            "sample_weight_val": weights[held],
-        }
+        else {"sample_weight": weights[train], "sample_weight_val": weights[held]}
     )
     two.fit(X[train], y[train], X_val=X[held], y_val=y[held], **weights_of_parts)
     assert_allclose(one.coef_, two.coef_)

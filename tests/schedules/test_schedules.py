@@ -139,10 +139,7 @@ CURVES = {
         OneCycle(length=8),
         [0.004, 0.08192751, 0.097194178, 0.081174565, 0.055598401, 0.0283061, 0.0076641594, 4e-7],
     ),
-    "warmup": (
-        LinearWarmup(Constant(0.1), 4, 0.2),
-        [0.02, 0.04, 0.06, 0.08, 0.1, 0.1],
-    ),
+    "warmup": (LinearWarmup(Constant(0.1), 4, 0.2), [0.02, 0.04, 0.06, 0.08, 0.1, 0.1]),
     "warmup_of_a_decay": (
         LinearWarmup(ExponentialDecay(0.1, 0.8), 4, 0.2),
         [0.02, 0.032, 0.0384, 0.04096, 0.04096, 0.032768],
@@ -435,8 +432,7 @@ def test_a_function_of_arrays_is_called_once():
 def test_the_default_fit_is_one_epoch_of_one_update_without_a_penalty():
     default = schedules.CosineDecay(0.1, final=0.001).resolve()
     assert_array_equal(
-        default([1, 2, 3]),
-        schedules.CosineDecay(0.1, final=0.001, length=1).resolve()([1, 2, 3]),
+        default([1, 2, 3]), schedules.CosineDecay(0.1, final=0.001, length=1).resolve()([1, 2, 3])
     )
     with pytest.raises(ValueError, match="alpha=0"):
         schedules.Optimal().resolve()

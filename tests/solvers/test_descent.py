@@ -98,7 +98,7 @@ def test_two_calls_are_one_longer_call(batch_size, shuffle, problem):
         assert_array_equal(getattr(halves, name), getattr(whole, name))
 
 
-def test_the_state_that_is_given_is_not_changed(problem):
+def test_the_initial_state_is_not_changed(problem):
     state = initial_state()
     run(replace(problem, batch_size=7, average=1), state)
     for array in (
@@ -112,21 +112,21 @@ def test_the_state_that_is_given_is_not_changed(problem):
     assert state.t == 1
 
 
-def test_full_batch_descent_is_the_formula(problem, small):
+def test_full_batch_descent_follows_its_formula(problem, small):
     rows, theta = np.column_stack([small[0], np.ones(20)]), np.zeros(4)
     for _ in range(3):
         theta = theta - 0.1 * rows.T @ (rows @ theta - small[1]) / 20
     assert_allclose(run(problem).state.theta, theta, rtol=1e-13)
 
 
-def test_a_small_gradient_ends_it(problem):
+def test_a_small_gradient_ends_the_descent(problem):
     criteria = StoppingCriteria((GradientNorm(tol=0.5, reference=1.0),))
     outcome = run(replace(problem, max_iter=1000), criteria=criteria)
     assert outcome.reason is StopReason.CONVERGED
     assert outcome.last_row["gradient_norm"] <= 0.5 < outcome.history.arrays()["gradient_norm"][-2]
 
 
-def test_a_score_ends_it_and_the_best_is_kept(problem):
+def test_a_score_ends_the_descent_and_the_best_model_is_kept(problem):
     scores = iter([0.0, 1.0, 3.0, 2.0, 2.5, 9.0])
     criterion = NoImprovement(0.0, 2, monitor="validation_score")
     criteria = StoppingCriteria((criterion,), lambda theta: next(scores), early_stopping=True)
@@ -221,7 +221,7 @@ def start_descent(problem, criteria=None, state=None, **params):
     return _Descent(problem, choose_solver(problem), state, criteria, History(), None)
 
 
-def test_a_divergence_crosses_processes():
+def test_a_divergence_error_pickles():
     error = pickle.loads(pickle.dumps(DivergedError("problem", 3, 0.1, 1.0, 2e9)))
     assert error.problem == "problem"
     assert (error.epoch, error.rate, error.start, error.value) == (3, 0.1, 1.0, 2e9)
@@ -377,7 +377,7 @@ def unverified(problem, small, last, *, tol=1e-3, is_accurate=False):
     descent.here = descent.here._replace(
         state=replace(descent.here.state, theta=theta, solver_state={"a": 1}),
         workspace=descent.here.workspace._replace(verified=verified),
-        criterion_states=(GradientNormState(best_objective=3.0, count=7),),
+        criterion_states=(GradientNormState(best_objective=3.0, n_epochs=7),),
     )
     return descent, criterion, norm
 
@@ -405,7 +405,7 @@ def test_a_gradient_norm_that_halved_continues_from_a_recentred_model(last, prob
     assert_array_equal(here.state.theta, state.theta)
     assert here.state.solver_state == {}
     (criterion_state,) = here.criterion_states
-    assert (criterion_state.best_objective, criterion_state.count) == (np.inf, 0)
+    assert (criterion_state.best_objective, criterion_state.n_epochs) == (np.inf, 0)
 
 
 @pytest.mark.parametrize("last", [1.0, 1.5])
@@ -439,7 +439,7 @@ def test_a_gradient_norm_that_is_small_on_the_rows_is_verified(problem, small):
     assert descent.verify_on_data(criterion, 0) is True
 
 
-def test_a_path_goes_on_in_the_next_call(problem):
+def test_the_trajectory_continues_in_the_next_call(problem):
     problem = replace(problem, batch_size=7, shuffle=True, record="path")
     whole, history = run(replace(problem, max_iter=6)), History()
     state = initial_state()
@@ -455,7 +455,7 @@ def test_a_path_goes_on_in_the_next_call(problem):
     assert_allclose(*running, rtol=1e-13)
 
 
-def test_a_path_keeps_every_kth_update_however_the_epochs_fall(problem):
+def test_the_trajectory_keeps_every_kth_update_across_epochs(problem):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1501, 3))
     design = Design(X, FeatureScaling.identity(3), True)
@@ -473,7 +473,7 @@ def test_a_path_keeps_every_kth_update_however_the_epochs_fall(problem):
         assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_what_is_remembered_is_counted_on_from_the_calls_before(problem):
+def test_the_history_continues_that_of_earlier_calls(problem):
     history = History()
     state = initial_state()
     for _ in range(2):
@@ -487,13 +487,13 @@ def test_what_is_remembered_is_counted_on_from_the_calls_before(problem):
         assert_allclose(columns[name], whole[name], rtol=1e-13)
 
 
-def test_nothing_is_remembered_where_none_is_asked_for(problem):
+def test_record_none_records_nothing(problem):
     outcome = run(replace(problem, record=None))
     assert outcome.history.arrays() == {}
     assert outcome.last_row["epoch"] == 3
 
 
-def test_the_average_is_what_a_row_describes(problem):
+def test_a_row_of_the_history_describes_the_average(problem):
     problem = replace(problem, batch_size=7, average=2, record="objective")
     outcome = run(problem)
     assert_allclose(
@@ -535,7 +535,7 @@ def test_a_divergence_in_the_last_epoch_is_backed_off_from(problem):
     assert outcome.state.reference_objective == problem.objective.value(np.zeros(4))
 
 
-def test_the_best_average_is_the_one_to_report(problem):
+def test_the_best_average_is_returned(problem):
     scores = iter([0.0, 1.0, 3.0, 2.0])
     criteria = StoppingCriteria(validate=lambda theta: next(scores), early_stopping=True)
     problem = replace(problem, batch_size=7, average=1)
@@ -545,7 +545,7 @@ def test_the_best_average_is_the_one_to_report(problem):
     assert_array_equal(outcome.state.model(1), best.averaged_theta)
 
 
-def test_a_descent_that_gains_no_more_digits_ends_at_its_precision(problem):
+def test_a_descent_that_cannot_improve_in_floating_point_ends(problem):
     criteria = StoppingCriteria((GradientNorm(tol=0.0, reference=1.0, patience=3),))
     outcome = run(replace(problem, schedule=Constant(1.0), max_iter=100_000), criteria=criteria)
     assert outcome.reason is StopReason.PRECISION

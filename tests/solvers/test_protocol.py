@@ -120,10 +120,7 @@ PROBLEMS = {
         LineSearchDescent,
         lambda: make_problem(optimizers.ConjugateGradient(), LineSearch(), on_moments=True),
     ),
-    "accelerated": (
-        AcceleratedDescent,
-        lambda: make_problem(optimizers.Accelerated(), l1=0.1),
-    ),
+    "accelerated": (AcceleratedDescent, lambda: make_problem(optimizers.Accelerated(), l1=0.1)),
     "accelerated line search": (
         AcceleratedDescent,
         lambda: make_problem(optimizers.Accelerated(), LineSearch(), loss=HUBER),

@@ -40,7 +40,7 @@ def largest_eigenvalue(X, alpha=0.0):
 
 
 def is_steep(loss):
-    """Tell whether slopes grow with the error, so that a rate can be too high to hold."""
+    """Return whether gradients grow with the error, so that a rate can be too high to hold."""
     return max(abs(loss.gradient(p, 1.0)) for p in (-100.0, 100.0)) > 10
 
 
@@ -70,7 +70,7 @@ def test_the_largest_stable_rate_is_where_descent_begins_to_diverge(optimizer, a
 )
 @pytest.mark.parametrize("alpha", [0.0, 0.5])
 @pytest.mark.parametrize("rate", [50.0, Constant(50.0), lambda t: 50.0, "constant"])
-def test_the_error_names_epoch_rate_stable_rate_and_ways_out(rate, alpha, optimizer, factor, small):
+def test_the_error_names_epoch_rate_stable_rate_and_remedies(rate, alpha, optimizer, factor, small):
     X, y = small
     model = fixed(BatchGDRegressor, optimizer=optimizer, alpha=alpha, learning_rate=rate)
     if rate == "constant":
@@ -85,7 +85,7 @@ def test_the_error_names_epoch_rate_stable_rate_and_ways_out(rate, alpha, optimi
     assert "standardize=True" in text
 
 
-def test_standardised_descent_is_not_told_to_standardise(small):
+def test_the_error_of_standardised_descent_does_not_advise_standardize(small):
     with pytest.raises(ValueError, match="diverged") as error:
         fixed(BatchGDRegressor, standardize=True, learning_rate=50.0).fit(*small)
     assert "standardize=True" not in str(error.value)
@@ -123,7 +123,7 @@ def test_scikit_learns_schedules_warn_and_keep_the_model(name, small):
     assert np.isfinite(model.coef_).all()
 
 
-def test_scikit_learns_schedules_raise_where_numbers_cease_to_be_finite(small):
+def test_scikit_learns_schedules_raise_where_numbers_are_not_finite(small):
     X, y = small
     model = SGDRegressor(learning_rate="constant", shuffle=False, tol=None)
     with pytest.raises(ValueError, match=r"under-/overflow occurred at epoch #\d"):
@@ -156,7 +156,7 @@ def test_automatic_rates_never_diverge(Regressor, loss, standardize, small):
 
 
 @dataclass(frozen=True)
-class Flattered(SquaredError):
+class UnderstatedCurvature(SquaredError):
     """Squared error that claims a hundredth of its curvature: its automatic rate is too high."""
 
     gradient_lipschitz = 0.01
@@ -164,7 +164,7 @@ class Flattered(SquaredError):
 
 
 def test_an_automatic_rate_that_diverges_is_lowered(small):
-    model = BatchGDRegressor(Flattered(), optimizer="gd", penalty=None).fit(*small)
+    model = BatchGDRegressor(UnderstatedCurvature(), optimizer="gd", penalty=None).fit(*small)
     assert_allclose(model.coef_, BatchGDRegressor(penalty=None).fit(*small).coef_, rtol=1e-6)
     rates = model.history_["learning_rate"][1:]
     assert model.converged_
@@ -176,7 +176,7 @@ def test_an_automatic_rate_that_diverges_is_lowered(small):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("penalty", [None, "l2", "l1", "elasticnet"])
-def test_batch_converges_with_nothing_set(loss, penalty, small):
+def test_full_batches_converge_with_default_parameters(loss, penalty, small):
     model = BatchGDRegressor(loss, penalty=penalty, alpha=0.05 if penalty else 0.0).fit(*small)
     assert model.converged_
     assert model.stop_reason_ in ("converged", "precision")
@@ -206,7 +206,7 @@ def test_the_gradient_is_small_against_that_of_the_best_constant(small):
     [{}, {"optimizer": "gd", "learning_rate": 0.5}, {"optimizer": "accelerated"}],
     ids=["auto", "gd", "accelerated"],
 )
-def test_with_tol_zero_batch_goes_on_until_nothing_improves(params, small):
+def test_full_batches_with_tol_zero_continue_until_nothing_improves(params, small):
     X, y = small
     exact = np.linalg.lstsq(np.column_stack([X, np.ones(20)]), y, rcond=None)[0]
     model = BatchGDRegressor(tol=0, **params).fit(X, y)
@@ -215,14 +215,14 @@ def test_with_tol_zero_batch_goes_on_until_nothing_improves(params, small):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_with_tol_none_every_epoch_is_made_in_silence(Regressor, small):
+def test_tol_none_runs_all_epochs_without_a_warning(Regressor, small):
     model = Regressor(tol=None, max_iter=70).fit(*small)
     assert model.n_iter_ == 70
     assert (model.stop_reason_, model.converged_) == ("max_iter", False)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_epochs_that_run_out_bring_a_warning(Regressor, small):
+def test_max_iter_without_convergence_warns(Regressor, small):
     model = Regressor(learning_rate=1e-4, max_iter=3, tol=1e-9)
     with pytest.warns(ConvergenceWarning, match="did not converge in max_iter=3 epochs") as seen:
         model.fit(*small)
@@ -244,7 +244,7 @@ def test_minibatch_stops_when_progress_is_small_against_the_objective(small):
 
 
 @pytest.mark.parametrize("Regressor", [MiniBatchGDRegressor, SGDRegressor])
-def test_an_adaptive_rate_falls_with_each_stall_and_then_ends_the_fit(Regressor, small):
+def test_an_adaptive_rate_decreases_with_each_stall_and_then_ends_the_fit(Regressor, small):
     model = Regressor(learning_rate="adaptive", eta0=0.1, random_state=0, n_iter_no_change=2)
     model.fit(*small)
     assert model.converged_
@@ -290,7 +290,7 @@ def test_the_best_model_is_returned(Regressor, average, small):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_it_stops_so_many_epochs_after_the_best(Regressor):
+def test_early_stopping_ends_n_iter_no_change_epochs_after_the_best(Regressor):
     model, data, validation = overshooting(Regressor)
     model.fit(*data, **validation)
     assert model.n_iter_ == np.argmax(model.history_["validation_score"]) + 4
@@ -321,7 +321,7 @@ def test_rows_are_held_out_by_scikit_learns_split(Regressor, weighted, diabetes)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_after_an_early_stop_partial_fit_goes_on_from_the_best(Regressor):
+def test_partial_fit_after_early_stopping_continues_from_the_best_model(Regressor):
     model, data, validation = overshooting(Regressor)
     model.fit(*data, **validation)
     restored = model.coef_.copy()

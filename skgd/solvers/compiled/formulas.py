@@ -1,9 +1,9 @@
-"""The methods of pieces, callable from compiled loops.
+"""The methods of components, callable from compiled loops.
 
-A loop gets a piece as a *record*: a named tuple of its numbers, whose class says which piece it
-stands for. ``gradient(loss, p, y)`` and its siblings look the method up on that class and compile
-it, so that each formula stands once, in the piece. The numbers enter at run time: a new value
-never compiles anew.
+A loop gets a component as a *record*: a named tuple of its parameters, whose class says which class
+of components it stands for. ``loss_gradient(loss, p, y)`` and its siblings look up the method of
+that class and compile it, so that each formula is written once, in the component. The parameters
+are arguments at run time: a new value needs no new compilation.
 """
 
 from collections import namedtuple
@@ -17,85 +17,88 @@ from numba.extending import overload
 from skgd import penalties
 from skgd.losses import LOSSES
 from skgd.optimizers import OPTIMIZERS
-from skgd.solvers.compiled.jit import PART, NotCompilableError, inline
-from skgd.step_rules import PassiveAggressive1, PassiveAggressive2
+from skgd.solvers.compiled.jit import OVERLOAD_OPTIONS, NotCompilableError, jit_function
+from skgd.step_rules import STEP_RULES
 
-serial = count()
+_class_numbers = count()
 
 
 def record(component):
-    """Return the numbers of a piece as a named tuple."""
-    numbers = {field.name: getattr(component, field.name) for field in fields(component)}
-    for name, number in numbers.items():
-        if not isinstance(number, Real):
-            raise NotCompilableError(f"its parameter {name}={number!r} is not a number")
-    return record_class(type(component))(*map(float, numbers.values()))
+    """Return the parameters of a component as a named tuple."""
+    parameters = {field.name: getattr(component, field.name) for field in fields(component)}
+    for name, value in parameters.items():
+        if not isinstance(value, Real):
+            raise NotCompilableError(f"its parameter {name}={value!r} is not a number")
+    return record_class(type(component))(*map(float, parameters.values()))
 
 
 @cache
 def record_class(cls):
-    """Return the class of the records of a piece's class.
+    """Return the class of the records of a class of components.
 
-    Numba tells named tuples apart by their class's name and fields only. A class of the user's own
-    may be called like one of ours, or like an earlier one of the same session: it gets a number.
+    Numba distinguishes named tuples by the name and the fields of their class only. A user's own
+    class may have the name of a class of this package, or of an earlier one of the same session:
+    the name of its records has a number.
     """
-    name = f"{cls.__name__}_{next(serial)}"
+    name = f"{cls.__name__}_{next(_class_numbers)}"
     if cls.__module__.partition(".")[0] == "skgd":
         name = f"{cls.__name__}Record"
-    made = namedtuple(name, [field.name for field in fields(cls)], module=__name__)
-    made.component = cls
-    return made
+    records = namedtuple(name, [field.name for field in fields(cls)], module=__name__)
+    records.component = cls
+    return records
 
 
-# Machine code from disk finds the records of our own pieces here.
-OWN = [*LOSSES.values(), *OPTIMIZERS.values(), PassiveAggressive1, PassiveAggressive2]
-globals().update((made.__name__, made) for made in map(record_class, OWN))
+# Machine code loaded from disk looks up the records of this package's components here.
+BUILT_IN = [*LOSSES.values(), *OPTIMIZERS.values(), *STEP_RULES.values()]
+globals().update((records.__name__, records) for records in map(record_class, BUILT_IN))
 
 
-def value(loss, p, y):
+def loss_value(loss, p, y):
     """Return the loss of a prediction."""
 
 
-def gradient(loss, p, y):
-    """Return the gradient of the loss at a prediction."""
+def loss_gradient(loss, p, y):
+    """Return the derivative of the loss with respect to the prediction."""
 
 
-def length(rule, loss, squared_norm):
-    """Return the length of the step of a row, in multiples of the row."""
+def step_length(step_rule, loss, squared_norm):
+    """Return the length of the step on a row, in multiples of the row."""
 
 
-def update(optimizer, gradient, state, rate, t):
-    """Return step, learning rate and new state of a coordinate."""
+def optimizer_update(optimizer, gradient, state, learning_rate, t):
+    """Return the step, the learning rate and the new state of a coordinate."""
 
 
-def formula(record, name):
-    """Return the compiled method of the piece that the type of a record stands for."""
-    return inline(getattr(record.instance_class.component, name))
+def compiled_method(record_type, name):
+    """Return the compiled method of the component that a record's type stands for."""
+    return jit_function(getattr(record_type.instance_class.component, name))
 
 
-@overload(value, jit_options=PART)
-def _value(loss, p, y):
-    method = formula(loss, "value")
+@overload(loss_value, jit_options=OVERLOAD_OPTIONS)
+def _loss_value(loss, p, y):
+    method = compiled_method(loss, "value")
     return lambda loss, p, y: method(loss, p, y)
 
 
-@overload(gradient, jit_options=PART)
-def _gradient(loss, p, y):
-    method = formula(loss, "gradient")
+@overload(loss_gradient, jit_options=OVERLOAD_OPTIONS)
+def _loss_gradient(loss, p, y):
+    method = compiled_method(loss, "gradient")
     return lambda loss, p, y: method(loss, p, y)
 
 
-@overload(length, jit_options=PART)
-def _length(rule, loss, squared_norm):
-    method = formula(rule, "step")
-    return lambda rule, loss, squared_norm: method(rule, loss, squared_norm)
+@overload(step_length, jit_options=OVERLOAD_OPTIONS)
+def _step_length(step_rule, loss, squared_norm):
+    method = compiled_method(step_rule, "step")
+    return lambda step_rule, loss, squared_norm: method(step_rule, loss, squared_norm)
 
 
-@overload(update, jit_options=PART)
-def _update(optimizer, gradient, state, rate, t):
-    method = formula(optimizer, "update")
-    return lambda optimizer, gradient, state, rate, t: method(optimizer, gradient, state, rate, t)
+@overload(optimizer_update, jit_options=OVERLOAD_OPTIONS)
+def _optimizer_update(optimizer, gradient, state, learning_rate, t):
+    method = compiled_method(optimizer, "update")
+    return lambda optimizer, gradient, state, learning_rate, t: method(
+        optimizer, gradient, state, learning_rate, t
+    )
 
 
-#: The proximal step of the cumulative l1 penalty.
-soft_threshold = inline(penalties.soft_threshold_cumulative)
+#: Proximal step of the cumulative l1 penalty.
+soft_threshold = jit_function(penalties.soft_threshold_cumulative)

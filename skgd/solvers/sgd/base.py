@@ -1,4 +1,4 @@
-"""What the NumPy solvers of stochastic updates have in common."""
+"""Base class of the NumPy solvers of stochastic updates."""
 
 from abc import abstractmethod
 from dataclasses import replace
@@ -6,14 +6,17 @@ from dataclasses import replace
 from skgd.solvers.base import EpochInfo, Solver
 from skgd.solvers.row_order import draw_row_orders
 
+#: Smallest product of decays that parameters are divided by: a smaller one loses digits.
+MIN_DECAY_PRODUCT = 1e-3
+
 
 class SGDSolver(Solver):
-    """Base of the solvers whose epoch is a sequence of updates on few rows each."""
+    """Base class of the solvers whose epoch is a sequence of updates on few rows each."""
 
     can_split_epochs = True
 
     def draw_order(self, rng):
-        """Return a random order of the rows, if they are shuffled."""
+        """Return a random order of the rows, or None if they are not shuffled."""
         n_rows = self.problem.objective.design.n_rows
         return draw_row_orders(rng, n_rows)[0] if self.problem.shuffle else None
 
@@ -38,4 +41,21 @@ class SGDSolver(Solver):
 
     @abstractmethod
     def run_updates(self, state, learning_rates, order):
-        """Run all updates of an epoch; return the state, and the mean of the objectives before."""
+        """Run all updates of an epoch.
+
+        Parameters
+        ----------
+        state : State
+            Where the epoch starts; it is not changed.
+        learning_rates : array of shape (updates_per_epoch,)
+            Learning rate of each update.
+        order : array of shape (n_rows,) or None
+            Order in which the rows are visited; None means the order in which they are stored.
+
+        Returns
+        -------
+        state : State
+            The state after the epoch.
+        objective : float
+            Mean over the rows of the objective before their update.
+        """

@@ -1,6 +1,7 @@
-"""Stochastic updates over data in chunks: the chunks in some order, and in each its rows."""
+"""Stochastic updates over chunked data: chunk after chunk, and row after row in each chunk."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -9,27 +10,8 @@ from skgd.solvers.base import EpochInfo, Solver
 from skgd.solvers.problem import LazyLearningRates
 
 
-@dataclass(frozen=True)
-class ChunkVisit:
-    """What distinguishes the visit of a chunk.
-
-    Parameters
-    ----------
-    seed : int or None
-        Of the random order of its rows; None means the order in which they are stored.
-    learning_rates : LazyLearningRates
-        Of the updates of the epoch.
-    first : int
-        Number of the first update of the chunk in the epoch.
-    """
-
-    seed: int | None
-    learning_rates: LazyLearningRates
-    first: int
-
-
 class ChunkedSGD(Solver):
-    """Stochastic updates over data in chunks; on each chunk they are those of data in memory.
+    """Stochastic updates over chunked data; each chunk is handled as data in memory.
 
     Parameters
     ----------
@@ -42,34 +24,36 @@ class ChunkedSGD(Solver):
     def __init__(self, problem, choose_solver):
         super().__init__(problem)
         objective = problem.objective
-        # The function is sent to where the chunks are, and must not take the data along.
+        # The function is sent to the process that holds the chunk; the data must not be sent.
         without_data = replace(problem, objective=None, surrogate=None)
-        self.visit = VisitChunk(without_data, objective.spec, objective.mean_weight, choose_solver)
+        self.run_chunk = partial(
+            run_chunk, without_data, objective.spec, objective.mean_weight, choose_solver
+        )
 
     def draw_order(self, rng):
-        """Return a random order of the chunks, each with a seed, if the rows are shuffled."""
+        """Return a random order of the chunks, each with a seed, or None without shuffling."""
         return self.problem.objective.shuffle_chunks(rng) if self.problem.shuffle else None
 
     def compute_learning_rates(self, rate_at, state, n_epochs=1):
-        """Return the learning rates, which are computed where the chunks are."""
+        """Return the learning rates; they are evaluated where the chunks are."""
         n_updates = self.problem.updates_per_epoch
         return LazyLearningRates(rate_at, state.t, state.lr_multiplier, n_updates)
 
     def run_epoch(self, state, workspace, learning_rates, order=None):
         """Run one epoch."""
-        objective, visits, first = self.problem.objective, [], 0
+        objective, visits, t = self.problem.objective, [], learning_rates.t
         if order is None:
             order = [(chunk, None) for chunk in range(len(objective.data.chunk_lengths))]
         for chunk, seed in order:
-            visits.append((chunk, ChunkVisit(seed, learning_rates, first)))
-            first += objective.n_chunk_updates(chunk, self.problem.batch_size)
-        state, total = objective.data.fold(self.visit, (state, 0.0), visits)
+            n_updates = objective.n_chunk_updates(chunk, self.problem.batch_size)
+            visits.append((chunk, (seed, replace(learning_rates, t=t, number=n_updates))))
+            t += n_updates
+        state, total = objective.data.fold(self.run_chunk, (state, 0.0), visits)
         return state, workspace, EpochInfo(total / objective.design.n_rows)
 
 
-@dataclass(frozen=True)
-class VisitChunk:
-    """Function that runs the updates of one chunk.
+def run_chunk(problem, spec, mean_weight, choose_solver, chunk, carry, visit):
+    """Run the updates on one chunk.
 
     Parameters
     ----------
@@ -78,29 +62,27 @@ class VisitChunk:
     spec : ObjectiveSpec
         The objective without its data.
     mean_weight : float or None
-        What the weights are divided by.
+        Mean weight, which the weights are divided by.
     choose_solver : callable
         Returns the solver of a problem in memory.
+    chunk : InMemoryData
+        The rows.
+    carry : tuple of (State, float)
+        The state before the updates, and the sum of the objectives so far.
+    visit : tuple of (int or None, LazyLearningRates)
+        Seed of the random order of the rows, None for the order in which they are stored; and the
+        learning rates of the updates.
+
+    Returns
+    -------
+    tuple of (State, float)
+        The state after the updates, and the sum of the objectives.
     """
-
-    problem: object
-    spec: object
-    mean_weight: float | None
-    choose_solver: object
-
-    def __call__(self, chunk, carried, visit):
-        """Return the state after the updates, and the sum of the objectives before them."""
-        state, total = carried
-        problem = replace(
-            self.problem,
-            objective=build(chunk, self.spec, self.mean_weight),
-            batch_size=min(self.problem.batch_size, len(chunk)),
-        )
-        order = None
-        if visit.seed is not None:
-            order = np.random.default_rng(visit.seed).permutation(len(chunk))
-        rates = visit.learning_rates[visit.first : visit.first + problem.updates_per_epoch]
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            solver = self.choose_solver(problem)
-            state, _, info = solver.run_epoch(state, solver.init(state), rates, order)
-        return state, total + info.objective * len(chunk)
+    (state, total), (seed, rates) = carry, visit
+    batch_size = min(problem.batch_size, len(chunk))
+    problem = replace(problem, objective=build(chunk, spec, mean_weight), batch_size=batch_size)
+    order = None if seed is None else np.random.default_rng(seed).permutation(len(chunk))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+        solver = choose_solver(problem)
+        state, _, info = solver.run_epoch(state, solver.init(state), rates[:], order)
+    return state, total + info.objective * len(chunk)

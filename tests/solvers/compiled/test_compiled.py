@@ -1,4 +1,4 @@
-"""Compiled loops do what NumPy does, for every component and every kind of rows."""
+"""Compiled loops agree with NumPy, for every component and every kind of rows."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ from skgd.data.scaling import FeatureScaling
 from skgd.objectives import Objective
 from skgd.schedules import Constant
 from skgd.solvers import choice, row_order
-from skgd.solvers.compiled.solver import LONG, CompiledSGD
+from skgd.solvers.compiled.solver import MIN_LONG_ROW, CompiledSGD
 from skgd.solvers.lookahead import Lookahead
 from skgd.solvers.problem import Problem
 from skgd.solvers.recorder import Recorder
@@ -53,9 +53,9 @@ def make_problem(
     dtype=np.float64,
     schedule=None,
 ):
-    """Return a problem of 50 rows and 7 columns, or 70 for long rows, with zeros among them."""
+    """Return a problem of 50 rows and 7 columns, or 70 for long rows; some entries are zero."""
     rng = np.random.default_rng(0)
-    d = LONG + 6 if kind == "long" else 7
+    d = MIN_LONG_ROW + 6 if kind == "long" else 7
     X = rng.normal(size=(50, d)) * (rng.random((50, d)) < 0.6) / np.sqrt(d / 7)
     y = rng.gamma(2.0, size=(50, n_outputs) if n_outputs else 50)
     center, scale = np.zeros(d), np.ones(d)
@@ -97,7 +97,7 @@ def check_equal(problem, tolerance=1e-10, shuffled=True):
     for epoch in range(2):
         order = rng.permutation(50) if shuffled else None
         rates = 0.02 / (1 + epoch + np.arange(problem.updates_per_epoch)) ** 0.3
-        with np.errstate(all="ignore"):  # as the descent loop runs them
+        with np.errstate(all="ignore"):  # as the descent loop does
             results = [
                 solver.run_epoch(state, None, rates, order)
                 for solver, state in zip(solvers, states, strict=True)
@@ -239,7 +239,7 @@ def test_initial_state_is_not_changed():
 
 @dataclass(frozen=True)
 class Huber(losses.Loss):
-    """Not ours, though it is called so: half the squared error."""
+    """Half the squared error, under the name of a loss of the package."""
 
     epsilon: float = 0.1
 
@@ -270,7 +270,7 @@ def test_a_loss_of_the_user_is_compiled_and_not_mistaken_for_a_built_in_one():
 
 @dataclass(frozen=True)
 class Unusual(losses.Loss):
-    """What Numba does not compile."""
+    """A loss that Numba cannot compile."""
 
     def value(self, p, y):
         return np.asarray([*map(abs, np.atleast_1d(p - y))]).reshape(np.shape(p - y))

@@ -433,17 +433,17 @@ def test_update_allocates_no_array_of_all_features(
 
     def counted(self, batch, rate):
         counts.append(self.t)
-        make_all(self, batch, rate)
+        update_all(self, batch, rate)
 
-    def measured(self, batch, rate):
+    def measured(self, batch):
         tracemalloc.start()
-        make(self, batch, rate)
+        update_stored(self, batch)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
 
-    make_all, make = reference.Updates.make, lazy_sparse.Lazy.make
-    monkeypatch.setattr(reference.Updates, "make", counted)
-    monkeypatch.setattr(lazy_sparse.Lazy, "make", measured)
+    update_all, update_stored = reference.Iterate.update, lazy_sparse.LazyIterate.update
+    monkeypatch.setattr(reference.Iterate, "update", counted)
+    monkeypatch.setattr(lazy_sparse.LazyIterate, "update", measured)
     model = made(
         Regressor, penalty=penalty, average=average, standardize=standardize, loss="huber"
     ).set_params(alpha=1e-4, max_iter=2)
@@ -453,7 +453,7 @@ def test_update_allocates_no_array_of_all_features(
     assert max(peaks) < 200_000  # bytes
 
 
-# What stands behind it
+# Internals
 
 
 @pytest.mark.parametrize("block", [1, 2, 5, 128])
@@ -472,10 +472,10 @@ def test_update_allocates_no_array_of_all_features(
 def test_block_sizes_do_not_change_the_updates(
     penalty, alpha, standardize, block, data, factors, monkeypatch
 ):
-    """Blocks of rows, stretches between passes over all features, chunks of formed rows."""
-    monkeypatch.setattr(lazy_triangular, "BLOCK", block)
-    monkeypatch.setattr(lazy_sparse, "STRETCH", 9)
-    monkeypatch.setattr(lazy_sparse, "SLICE", 3)
+    """Blocks of rows, intervals between updates of all features, and chunks of rows."""
+    monkeypatch.setattr(lazy_triangular, "BLOCK_SIZE", block)
+    monkeypatch.setattr(lazy_sparse, "MAX_INTERVAL_UPDATES", 9)
+    monkeypatch.setattr(lazy_sparse, "CATCH_UP_COLUMNS", 3)
     monkeypatch.setattr(reference, "CHUNK_ROWS", 16)
     X, y = data
     params = {"penalty": penalty, "alpha": alpha, "standardize": standardize, "average": 30}
@@ -486,7 +486,7 @@ def test_block_sizes_do_not_change_the_updates(
 
 @pytest.mark.parametrize(("scale", "epoch"), [(10, 2), (1000, 1)])
 def test_divergence_is_detected_as_on_dense_rows(scale, epoch, data):
-    """The greater scale has slopes that are clipped under scikit-learn's schedules."""
+    """At the greater scale, gradients are clipped under scikit-learn's schedules."""
     X, y = data[0] * scale, data[1]
     fits = []
     for rows in (X, sparse.csr_array(X)):

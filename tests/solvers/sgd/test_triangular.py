@@ -46,7 +46,7 @@ def make_problem(*, l2=0.01, weighted=False, n_outputs=1, average=0, fit_interce
     ids=str,
 )
 def test_blocks_of_rows_equal_updates_row_by_row(l2, options, shuffled, monkeypatch):
-    monkeypatch.setattr(triangular, "BLOCKS", 3)  # so that there are several chunks
+    monkeypatch.setattr(triangular, "MAX_CHUNK_BLOCKS", 3)  # so that there are several chunks
     problem = make_problem(l2=l2, **options)
     rng = np.random.default_rng(1)
     theta = rng.normal(size=(*problem.objective.y.shape[1:], len(problem.objective.l2)))
@@ -69,20 +69,21 @@ def test_blocks_of_rows_equal_updates_row_by_row(l2, options, shuffled, monkeypa
         np.testing.assert_allclose(array, getattr(theirs, name), rtol=1e-9, atol=1e-10)
 
 
-def test_chunks_end_where_too_little_of_the_weights_is_left():
-    assert triangular.blocks_together(4, 0.0) == triangular.BLOCKS
+def test_the_decay_over_a_chunk_is_bounded():
+    assert triangular.count_chunk_blocks(4, 0.0) == triangular.MAX_CHUNK_BLOCKS
     for loss in (5e-3, 1e-2, 0.1, 0.19):
-        blocks = triangular.blocks_together(4, loss)
-        left = (1 - loss) ** (triangular.BLOCK * np.array([blocks, blocks + 1]))
-        assert left[0] >= triangular.SMALLEST_DECAY > left[1]
-    assert triangular.blocks_together(4, 0.2) == triangular.blocks_together(4, 1.5) == 0
+        blocks = triangular.count_chunk_blocks(4, loss)
+        left = (1 - loss) ** (triangular.BLOCK_SIZE * np.array([blocks, blocks + 1]))
+        assert left[0] >= triangular.MIN_DECAY_PRODUCT > left[1]
+    assert triangular.count_chunk_blocks(4, 0.2) == triangular.count_chunk_blocks(4, 1.5) == 0
 
 
-def test_a_decay_too_strong_for_one_block_is_run_row_by_row(monkeypatch):
-    problem, state, rates = make_problem(l2=3.0), State.initial(np.zeros(5), None), [0.1] * 300
-    expected, *_ = ReferenceSGD(problem).run_epoch(state, None, np.array(rates))
-    monkeypatch.delattr(triangular, "run_blocks")
-    result, *_ = TriangularSGD(problem).run_epoch(state, None, np.array(rates))
+def test_a_decay_too_strong_for_one_block_is_run_row_by_row():
+    problem, state = make_problem(l2=3.0), State.initial(np.zeros(5), None)
+    rates = np.full(300, 0.1)
+    assert triangular.run_blocks(problem, state, None, rates) is None
+    expected, *_ = ReferenceSGD(problem).run_epoch(state, None, rates)
+    result, *_ = TriangularSGD(problem).run_epoch(state, None, rates)
     np.testing.assert_array_equal(result.theta, expected.theta)
 
 
