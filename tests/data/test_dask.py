@@ -46,7 +46,7 @@ def cluster():
     with (
         dask.config.set({"distributed.admin.log-format": "%(message)s"}),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
+            n_workers=2, threads_per_worker=1, dashboard_address=":0"
         ) as workers,
         distributed.Client(workers) as client,
     ):
