@@ -81,7 +81,8 @@ def no_lazy():
 
 
 def single_epochs():
-    return {"skgd.solvers.lookahead.Lookahead.count_epochs": lambda self, position, n_epochs: 0}
+    name = "skgd.solvers.speculative_epochs.SpeculativeEpochs"
+    return {f"{name}.count_epochs": lambda self, position, n_epochs: 0}
 
 
 def numpy_svrg():
@@ -405,7 +406,7 @@ def mechanisms():
         Mechanism(
             "speculative epochs",
             {
-                "solvers/lookahead.py": "",
+                "solvers/speculative_epochs.py": "",
                 "solvers/descent.py": "_Descent.run_speculative_epochs",
                 "solvers/compiled/epochs.py": "copy_array copy_arrays _copy_arrays_loop",
                 "solvers/compiled/solver.py": "EpochTrace",

@@ -12,9 +12,9 @@ import numpy as np
 
 from skgd.solvers.divergence import DivergedError, DivergenceGuard
 from skgd.solvers.history import History
-from skgd.solvers.lookahead import Lookahead
 from skgd.solvers.problem import Problem
 from skgd.solvers.recorder import Recorder
+from skgd.solvers.speculative_epochs import SpeculativeEpochs
 from skgd.solvers.state import State
 from skgd.solvers.stopping import Measurement, StoppingCriteria, StopReason
 from skgd.solvers.trajectory import Trajectory
@@ -127,7 +127,7 @@ class _Descent:
             max_iter=problem.planned_epochs,
         )
         self.recorder = Recorder(problem, solver, criteria.validate, history)
-        self.lookahead = Lookahead(problem, solver, criteria, monitor is not None)
+        self.speculative = SpeculativeEpochs(problem, solver, criteria, monitor is not None)
         state = state.for_optimizer(problem.optimizer)
         workspace = solver.init(state)
         self.start = solver.describe(state, workspace)
@@ -165,12 +165,12 @@ class _Descent:
 
     def run_speculative_epochs(self, n_epochs):
         """Run several epochs that end nothing in one call; return how many there were."""
-        count = self.lookahead.count_epochs(self.here, n_epochs)
+        count = self.speculative.count_epochs(self.here, n_epochs)
         if count < 2:
             return 0
         start = perf_counter()
         limit = self.guard.monitor.limit
-        after, previous, trace, rates = self.lookahead.run(self.here, self.rate_at, limit, count)
+        after, previous, trace, rates = self.speculative.run(self.here, self.rate_at, limit, count)
         self.here = after
         if len(rates):
             self.guard.remember_safe(previous, after)

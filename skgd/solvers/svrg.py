@@ -211,7 +211,8 @@ class OutputDescent:
             gradient = np.where(theta != 0, gradient + objective.l1 * np.sign(theta), at_zero)
             free = free * ((theta != 0) | (at_zero != 0))
         curvatures = objective.pointwise_hessian(workspace.predictions)
-        return svrg_epoch.Model(objective.design, gradient * free, curvatures, objective.l2, free)
+        arrays = gradient * free, curvatures, objective.l2, free
+        return svrg_epoch.SVRGModel(objective.design, *arrays)
 
     def clip_row_curvature(self, model):
         """Return a model in which no row has much more weight than the mean of the rows."""
@@ -289,7 +290,7 @@ def subspace_minimizer(model, steps, predictions):
 
     Parameters
     ----------
-    model : Model
+    model : SVRGModel
         What is minimised.
     steps : array of shape (k, d + 1)
         Directions that span the subspace.

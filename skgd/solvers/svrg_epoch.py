@@ -27,7 +27,7 @@ from skgd.data.feature_moments import CHUNK_ROWS
 BLOCK_SIZE = 32
 
 
-class Model(NamedTuple):
+class SVRGModel(NamedTuple):
     """A quadratic model of the objective of one output.
 
     Parameters
@@ -56,7 +56,7 @@ def svrg_epoch(model, order, batch_size, rate):
 
     Parameters
     ----------
-    model : Model
+    model : SVRGModel
         What is minimised.
     order : array of shape (n,) or None
         The rows in the order of their visits; None means the order in which they are stored.

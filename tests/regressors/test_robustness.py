@@ -11,8 +11,8 @@ from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.losses import LOSSES
 from skgd.optimizers import Momentum
 from skgd.solvers.descent import _Descent
-from skgd.solvers.lookahead import Lookahead
 from skgd.solvers.recorder import Recorder
+from skgd.solvers.speculative_epochs import SpeculativeEpochs
 from tests.helpers.regressors import ELEMENTWISE, REGRESSORS, STOCHASTIC, build
 
 
@@ -130,7 +130,7 @@ def test_interrupt_before_the_first_epoch_keeps_the_fitted_model(Regressor, line
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_Descent, "advance", interrupted)
-    monkeypatch.setattr(Lookahead, "count_epochs", interrupted)
+    monkeypatch.setattr(SpeculativeEpochs, "count_epochs", interrupted)
     with pytest.raises(KeyboardInterrupt, match="left the model as it was"):
         model.fit(*linear)
     assert_allclose(model.coef_, coef, rtol=0)

@@ -23,15 +23,15 @@ from skgd.schedules import (
     Join,
     Schedule,
 )
-from skgd.solvers import lookahead
+from skgd.solvers import speculative_epochs
 from skgd.solvers.base import Solver
 from skgd.solvers.choice import choose_solver
 from skgd.solvers.descent import MIN_RELATIVE_LR, _Descent, descend
 from skgd.solvers.divergence import LR_BACKOFF_FACTOR, DivergedError, DivergenceMonitor
 from skgd.solvers.full_batch import VerifiedPoint
 from skgd.solvers.history import History
-from skgd.solvers.lookahead import Lookahead
 from skgd.solvers.problem import Problem
+from skgd.solvers.speculative_epochs import SpeculativeEpochs
 from skgd.solvers.state import State
 from skgd.solvers.stopping import (
     ExpectedDecrease,
@@ -598,7 +598,7 @@ def run_ahead(problem, criteria=None, history=None, state=None, **kwargs):
 @pytest.fixture
 def stochastic(problem, monkeypatch):
     """Stochastic descent, at most 400 epochs of 20 rows and 4 parameters, six run ahead."""
-    monkeypatch.setattr(lookahead, "SPECULATIVE_ENTRIES", 6 * 20 * 4)
+    monkeypatch.setattr(speculative_epochs, "SPECULATIVE_ENTRIES", 6 * 20 * 4)
     return replace(
         problem,
         batch_size=1,
@@ -675,7 +675,7 @@ def test_the_number_of_speculative_epochs_grows_with_the_number_completed(stocha
     # Six at first, and a quarter of those before when that is more: 4 + 12 // 4 = 7.
     assert counts[:4] == [6, 6, 7, 8]
     assert sum(counts) == outcome.n_epochs == 400
-    monkeypatch.setattr(lookahead, "MAX_SPECULATIVE_ROWS", 20 * 5)
+    monkeypatch.setattr(speculative_epochs, "MAX_SPECULATIVE_ROWS", 20 * 5)
     assert set(run_ahead(stochastic)[0]) == {5}
 
 
@@ -728,7 +728,7 @@ def test_full_batches_are_not_run_ahead(stochastic):
     problem = replace(stochastic, max_iter=5, batch_size=None)
     solver = choose_solver(problem)
     assert solver.can_run_ahead is False
-    assert not Lookahead(problem, solver, StoppingCriteria(), False).is_possible
+    assert not SpeculativeEpochs(problem, solver, StoppingCriteria(), False).is_possible
     with_gradient = StoppingCriteria((GradientNorm(tol=1e-9, reference=1.0),))
     assert run_ahead(problem, with_gradient)[0] == []
 

@@ -14,7 +14,7 @@ from skgd.data.feature_moments import FeatureMoments
 from skgd.data.scaling import FeatureScaling
 from skgd.losses import LOSSES
 from skgd.optimizers import SVRG
-from skgd.solvers.svrg_epoch import BLOCK_SIZE, Model, svrg_epoch
+from skgd.solvers.svrg_epoch import BLOCK_SIZE, SVRGModel, svrg_epoch
 
 KINKED = [name for name, loss in LOSSES.items() if loss.has_moreau_envelope()]
 
@@ -56,7 +56,7 @@ def some_model(sparse):
     design = Design(X, FeatureScaling.standard(FeatureMoments.from_rows(X), True, 0.1), True)
     strengths = np.array([0.1, 0.2, 0.3, 0.0, 0.0])
     free = np.array([1.0, 1.0, 0.0, 1.0, 1.0])
-    return Model(design, rng.standard_normal(5) * free, rng.random(101), strengths, free)
+    return SVRGModel(design, rng.standard_normal(5) * free, rng.random(101), strengths, free)
 
 
 @pytest.mark.parametrize(("sparse", "size"), [(False, 1), (False, 32), (True, 32)])

@@ -1,7 +1,7 @@
 """The loop of :mod:`skgd.solvers.implicit_sgd`, compiled."""
 
 from skgd._utils.component import is_built_in
-from skgd.solvers.compiled.formulas import loss_gradient, loss_value, record
+from skgd.solvers.compiled.component_methods import loss_gradient, loss_value, record
 from skgd.solvers.compiled.jit import CompiledLoop
 from skgd.solvers.implicit_sgd import make_row_loop
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skgd.solvers.compiled.formulas import soft_threshold
+from skgd.solvers.compiled.component_methods import soft_threshold
 from skgd.solvers.compiled.jit import force_inline, jit_function
 
 #: Indices of the cumulative sums over the updates of a lazy period: the decay P, the shrinkage V

@@ -10,7 +10,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from skgd.solvers.compiled.formulas import loss_value
+from skgd.solvers.compiled.component_methods import loss_value
 from skgd.solvers.compiled.jit import (
     INLINED_OVERLOAD_OPTIONS,
     OVERLOAD_OPTIONS,

@@ -9,7 +9,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from skgd.solvers.compiled.formulas import (
+from skgd.solvers.compiled.component_methods import (
     loss_gradient,
     loss_value,
     optimizer_update,

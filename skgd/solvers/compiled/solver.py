@@ -6,6 +6,7 @@ import numpy as np
 
 from skgd._utils.component import is_built_in
 from skgd.solvers.base import EpochInfo
+from skgd.solvers.compiled.component_methods import record
 from skgd.solvers.compiled.epochs import (
     Epochs,
     LazySparse,
@@ -14,7 +15,6 @@ from skgd.solvers.compiled.epochs import (
     TraceArrays,
     run_epochs,
 )
-from skgd.solvers.compiled.formulas import record
 from skgd.solvers.compiled.rows import compiled_rows, readonly
 from skgd.solvers.compiled.sgd_loops import Data, Formulas, Penalty, SGDOptions, SGDState, StepRule
 from skgd.solvers.sgd.base import SGDSolver

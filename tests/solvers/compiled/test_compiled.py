@@ -23,9 +23,9 @@ from skgd.objectives import Objective
 from skgd.schedules import Constant
 from skgd.solvers import choice, row_order
 from skgd.solvers.compiled.solver import CompiledSGD
-from skgd.solvers.lookahead import Lookahead
 from skgd.solvers.problem import Problem
 from skgd.solvers.recorder import Recorder
+from skgd.solvers.speculative_epochs import SpeculativeEpochs
 from skgd.solvers.state import State
 from skgd.step_rules import PassiveAggressive1, PassiveAggressive2
 from tests.helpers import regressors
@@ -445,13 +445,13 @@ def test_speculative_epochs_equal_single_epochs(params, monkeypatch):
         return model, {name: part for name, part in model.history_.items() if name != "time"}
 
     several, columns = fitted()
-    counts, count_epochs = [], Lookahead.count_epochs
+    counts, count_epochs = [], SpeculativeEpochs.count_epochs
 
     def one_by_one(*args):
         counts.append(count_epochs(*args))
         return 0
 
-    monkeypatch.setattr(Lookahead, "count_epochs", one_by_one)
+    monkeypatch.setattr(SpeculativeEpochs, "count_epochs", one_by_one)
     single, single_columns = fitted()
     assert max(counts) > 1
     if columns is None:

@@ -20,7 +20,7 @@ MAX_SPECULATIVE_ROWS = 1 << 16
 SPECULATIVE_ENTRIES = 1 << 16
 
 
-class Lookahead:
+class SpeculativeEpochs:
     """Runs epochs speculatively.
 
     Parameters
@@ -93,7 +93,7 @@ class Lookahead:
         orders = draw_row_orders(rng, n_rows, count) if self.problem.shuffle else None
         rates = self.solver.compute_learning_rates(rate_at, state, count).reshape(count, -1)
         trace = self.solver.run_epochs(state, orders, rates)
-        n_kept, states = self.count_nonstopping(trace, position, limit)
+        n_kept, states = self.count_kept(trace, position, limit)
         if n_kept < count:  # the orders of the discarded epochs will be drawn again
             rng.bit_generator.state = rng_state
             if n_kept and self.problem.shuffle:
@@ -106,7 +106,7 @@ class Lookahead:
         )
         return after, previous, trace, rates[:n_kept, -1]
 
-    def count_nonstopping(self, trace, position, limit):
+    def count_kept(self, trace, position, limit):
         """Return how many epochs end nothing, and the states of the criteria after them."""
         is_regular = trace.is_finite & (trace.objectives <= limit)
         n_regular = len(is_regular) if is_regular.all() else int(np.argmin(is_regular))
