@@ -10,6 +10,7 @@ one line in ``OPTIMIZERS``, which the shared tests read.
 from skgd.optimizers._adaptive import AdaBelief, AdaGrad, Adam, AMSGrad, RMSprop
 from skgd.optimizers._automatic import SVRG, ImplicitSGD
 from skgd.optimizers._base import BatchOptimizer, ElementwiseOptimizer, Optimizer
+from skgd.optimizers._base import check_update as check_update
 from skgd.optimizers._base import init_optimizer_state as init_optimizer_state
 from skgd.optimizers._base import inner as inner
 from skgd.optimizers._full_batch import Accelerated, ConjugateGradient, NewtonCG

@@ -205,13 +205,20 @@ def init_optimizer_state(optimizer, theta):
         If `init` or `update` of a user's own class does not follow the protocol of
         :class:`ElementwiseOptimizer`.
     """
-    if isinstance(optimizer, ElementwiseOptimizer) and not is_built_in(optimizer):
-        check_update(optimizer)
+    check_update(optimizer)
     return optimizer.init(theta)
 
 
 def check_update(optimizer):
-    """Check the signature of `update` and what it returns, by a trial call on one coordinate."""
+    """Check a user's own `update` by a trial call on one coordinate.
+
+    Raises
+    ------
+    InvalidParameterError
+        If `init` or `update` does not follow the protocol of :class:`ElementwiseOptimizer`.
+    """
+    if is_built_in(optimizer) or not isinstance(optimizer, ElementwiseOptimizer):
+        return
     cls, names = type(optimizer), optimizer.state_names
     expected = (
         f"{cls.__name__}.update must have the signature update(self, gradient, state, "

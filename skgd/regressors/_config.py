@@ -247,6 +247,7 @@ def check_compatibility(estimator, config):
             )
     if optimizer is not None:
         check_batch_size(estimator, optimizer)
+        optimizers.check_update(optimizer)
         if optimizer.searches_line:
             check_line_search_optimizer(estimator, config)
 

@@ -4,8 +4,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from skgd.optimizers import init_optimizer_state
-
 
 @dataclass
 class State:
@@ -76,7 +74,7 @@ class State:
         The arrays of the state are recognised by their names: Nesterov's momentum continues with
         the velocity of the heavy ball, and Adam after it starts with zeros.
         """
-        names, fresh = optimizer.state_names, init_optimizer_state(optimizer, self.theta)
+        names, fresh = optimizer.state_names, optimizer.init(self.theta)
         if self.state_names == names and len(self.optimizer_state) == len(fresh):
             return self
         solver_state = {name: p for name, p in self.solver_state.items() if name != "optimizer"}

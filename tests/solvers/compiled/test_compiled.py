@@ -144,7 +144,7 @@ def test_every_optimizer(optimizer, kind):
 
 
 #: Settings that the pairs of loss and optimizer are tested with, in rotation.
-SETTINGS = [
+PAIR_SETTINGS = [
     dict(kind=kind, batch_size=batch_size, standard=standard, l1=l1, dtype=dtype)
     for (kind, batch_size), standard, l1, dtype in product(
         [("dense", 1), ("dense", 8), ("sparse", 8)],
@@ -161,7 +161,7 @@ def test_every_pair_of_loss_and_optimizer(loss, optimizer):
     # Both factors are prime to the number of settings: each loss and each optimizer is tested with
     # as many different settings as it is in pairs.
     number = 7 * LOSSES.index(loss) + 5 * ELEMENTWISE.index(optimizer)
-    settings = SETTINGS[number % len(SETTINGS)]
+    settings = PAIR_SETTINGS[number % len(PAIR_SETTINGS)]
     tolerance = 1e-10 if settings["dtype"] is np.float64 else 2e-4
     check_equal(make_problem(loss=loss, optimizer=optimizer, **settings), tolerance=tolerance)
 
