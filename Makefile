@@ -1,8 +1,9 @@
-# Every target makes the environment it needs, given Python and make: see `make help`.
+# Every target creates the environment that it needs from Python alone; `make help` lists them.
 PYTHON ?= python3
 MIN_PYTHON := $(shell sed -n 's/^requires-python = ">=\(.*\)"/\1/p' pyproject.toml)
 PYTHON_OLDEST ?= python$(MIN_PYTHON)
-PYTEST_ARGS ?= --numprocesses=auto
+# With worksteal each process first runs neighbouring tests, which compile the same loops.
+PYTEST_ARGS ?= --numprocesses=auto --dist=worksteal
 
 VENV := .venv
 OLDEST := .venv-oldest
@@ -15,7 +16,7 @@ export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-# Two targets must not install into one environment at once.
+# Two targets must not install into one environment at the same time.
 .NOTPARALLEL:
 .PHONY: help demo test test-oldest test-matrix test-wheel hunt coverage mutants examples bench lint \
   docs docs-test clean
@@ -30,47 +31,50 @@ demo: $(VENV)/installed-plot  ## Fit real data with the three regressors, save t
 test: $(VENV)/installed-test  ## Run the tests and every documented example
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-# Compiling takes minutes: every piece is compiled by `make test`, some by the oldest Numba, too.
-OLDEST_COMPILED ?= own or kept or written or single_precision
+# Compiling takes minutes: `make test` compiles every component, and the oldest Numba some of them.
+OLDEST_COMPILED ?= loss_of_the_user or cached or writable or single_precision
 
-test-oldest: $(OLDEST)/installed-test  ## Run the tests with the oldest versions declared, first without Numba
+test-oldest: $(OLDEST)/installed-test  ## Run the tests with the oldest supported versions, first without Numba
 	@$(OLDEST)/bin/python -c "import platform, numpy, sklearn; print('Python', \
 	  platform.python_version(), '/ NumPy', numpy.__version__, '/ scikit-learn', sklearn.__version__)"
 	@NUMBA_DISABLE_JIT=1 $(OLDEST)/bin/python -m pytest $(PYTEST_ARGS)
 	@$(OLDEST)/bin/python -m pytest $(PYTEST_ARGS) tests/solvers/compiled/test_compiled.py -k "$(OLDEST_COMPILED)"
 
-test-matrix:  ## Run the tests on every Python here, with the oldest and the newest dependencies
+test-matrix:  ## Run the tests on every installed Python, with the oldest and the newest dependencies
 	@PYTEST_ARGS="$(PYTEST_ARGS)" .ci/matrix
 
 WHEEL_TESTS ?= tests/test_package.py tests/test_public_api.py tests/solvers/test_stopping.py
 
-test-wheel:  ## Build what would be published, and test it in an empty environment
+test-wheel:  ## Build the distributions and test the wheel in a new environment
 	@$(call require,$(PYTHON),>=,PYTHON)
 	@rm -rf dist build $(WHEEL) && $(PYTHON) -m venv $(WHEEL)
+	@echo "Building the source archive and the wheel"
 	@$(WHEEL)/bin/python $(PIP_INSTALL) build
 	@$(WHEEL)/bin/python -m build > $(WHEEL)/build.log 2>&1 || { cat $(WHEEL)/build.log; exit 1; }
 	@mkdir -p build/wheel && cp -r pyproject.toml tests build/wheel
+	@echo "Installing the wheel in $(WHEEL)"
 	@$(WHEEL)/bin/python $(PIP_INSTALL) dist/*.whl
 	@cd build/wheel && ../../$(WHEEL)/bin/python -W error -c "import skgd; \
 	  print('skgd', skgd.__version__, 'from', skgd.__file__); \
 	  assert 'site-packages' in skgd.__file__; \
-	  kinds = skgd.BatchGDRegressor, skgd.MiniBatchGDRegressor, skgd.SGDRegressor; \
-	  models = [kind().fit([[-1.0], [0.0], [1.0]], [1.0, 3.0, 5.0]) for kind in kinds]; \
-	  far = [abs(model.predict([[2.0]])[0] - 7) for model in models]; \
-	  assert max(far[:2]) < 1e-6 and far[2] < 2, far"
+	  classes = skgd.BatchGDRegressor, skgd.MiniBatchGDRegressor, skgd.SGDRegressor; \
+	  models = [cls().fit([[-1.0], [0.0], [1.0]], [1.0, 3.0, 5.0]) for cls in classes]; \
+	  errors = [abs(model.predict([[2.0]])[0] - 7) for model in models]; \
+	  assert max(errors[:2]) < 1e-6 and errors[2] < 2, errors"
+	@echo "Installing the packages that the tests need"
 	@$(WHEEL)/bin/python $(PIP_INSTALL) "$$(ls dist/*.whl)[test]"
 	@cd build/wheel && ../../$(WHEEL)/bin/python -m pytest $(PYTEST_ARGS) $(WHEEL_TESTS)
 
-hunt: $(VENV)/installed-test  ## Try the contracts on thousands of new made-up tables
+hunt: $(VENV)/installed-test  ## Test the contracts on thousands of new random tables
 	@HYPOTHESIS_PROFILE=hunt $(BIN)/python -m pytest $(PYTEST_ARGS) tests/regressors/test_contracts.py tests/regressors/test_faults.py
 
-coverage: $(VENV)/installed-test  ## Run the tests and show the lines they miss
+coverage: $(VENV)/installed-test  ## Run the tests and list the lines that they do not run
 	@$(BIN)/coverage erase
 	@NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest $(PYTEST_ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-mutants: $(VENV)/installed-test  ## Change the code of the pieces and the engine: do the tests notice?
+mutants: $(VENV)/installed-test  ## Mutation testing of the components and the descent loop
 	@$(BIN)/python $(PIP_INSTALL) --group mutation
 	@NUMBA_DISABLE_JIT=1 $(BIN)/mutmut run
 	@$(BIN)/mutmut results
@@ -80,27 +84,27 @@ examples: $(VENV)/installed-examples  ## Run the scripts of the gallery
 	  echo "$$script"; MPLBACKEND=Agg $(BIN)/python "$$script" || exit 1; \
 	done
 
-bench: $(VENV)/installed-test  ## Measure skgd beside its peers (takes many minutes)
+bench: $(VENV)/installed-test  ## Compare the run times of skgd and other libraries (many minutes)
 	@for script in $(filter-out benchmarks/measure.py,$(wildcard benchmarks/*.py)); do \
 	  echo "$$script"; $(BIN)/python "$$script" || exit 1; \
 	done
 
-lint: $(VENV)/installed-lint  ## Check the code's style, its formatting and its types
+lint: $(VENV)/installed-lint  ## Check style, formatting and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
 docs: $(VENV)/installed-docs  ## Build the documentation in docs/_build/html
-	@rm -rf docs/generated docs/_build/html  # or pages of what is gone would stay
+	@rm -rf docs/generated docs/_build/html  # pages of removed modules would remain
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-docs-test: $(VENV)/installed-docs-test  ## Open what `make docs` built in Chromium: links, pictures, formulas
+docs-test: $(VENV)/installed-docs-test  ## Test links, images and formulas of the built documentation in Chromium
 	@test -f docs/_build/html/index.html || $(MAKE) --no-print-directory docs
 	@$(call chromium)
 	@$(BIN)/python -m pytest --quiet --numprocesses=0 docs/test_site.py
 
-clean:  ## Delete all that the other targets made
+clean:  ## Delete everything that the other targets created
 	rm -rf $(VENV) $(OLDEST) $(WHEEL) .venv-matrix build dist mutants skgd.egg-info .hypothesis \
 	  .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov \
 	  demo docs/_build docs/auto_examples docs/generated
@@ -108,28 +112,26 @@ clean:  ## Delete all that the other targets made
 
 $(VENV)/created:
 	@$(call require,$(PYTHON),>=,PYTHON)
-	@echo "Making $(VENV) (once)"
+	@echo "Creating $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python $(PIP_INSTALL) --upgrade pip
 	@touch $@
 
 $(OLDEST)/created:
 	@$(call require,$(PYTHON_OLDEST),==,PYTHON_OLDEST)
-	@echo "Making $(OLDEST) (once)"
+	@echo "Creating $(OLDEST) (once)"
 	@$(PYTHON_OLDEST) -m venv $(OLDEST)
 	@$(OLDEST)/bin/python $(PIP_INSTALL) --upgrade pip
 	@touch $@
 
 $(VENV)/installed-lint: pyproject.toml $(VENV)/created
 	@echo "Installing the linters (once)"
-	@$(BIN)/python $(PIP_INSTALL) --group lint
-	@touch $@
+	$(call install,$(BIN)/python,--group lint)
 
-# installed-EXTRA: skgd, editable, with that extra of pyproject.toml.
+# installed-EXTRA: an editable installation of skgd with an extra of pyproject.toml.
 $(VENV)/installed-%: pyproject.toml setup.cfg $(VENV)/created
 	@echo "Installing skgd[$*] (once)"
-	@$(BIN)/python $(PIP_INSTALL) --editable ".[$*]"
-	@touch $@
+	$(call install,$(BIN)/python,--editable ".[$*]")
 
 $(OLDEST)/installed-test: pyproject.toml setup.cfg $(OLDEST)/created
 	@echo "Installing skgd[test] with its oldest dependencies (once)"
@@ -138,23 +140,29 @@ $(OLDEST)/installed-test: pyproject.toml setup.cfg $(OLDEST)/created
 	  print(*project['dependencies'], *project['optional-dependencies']['fast'], sep='\n')" \
 	  > $(OLDEST)/bounds.txt
 	@sed 's/>=/==/' $(OLDEST)/bounds.txt > $(OLDEST)/constraints.txt
-	@echo 'pyarrow<22' >> $(OLDEST)/constraints.txt  # later ones need NumPy 2, and do not say so
-	@$(OLDEST)/bin/python $(PIP_INSTALL) --constraint $(OLDEST)/constraints.txt --editable ".[test]"
-	@touch $@
+	@echo 'pyarrow<22' >> $(OLDEST)/constraints.txt  # later versions need NumPy 2 but do not declare it
+	$(call install,$(OLDEST)/bin/python,--constraint $(OLDEST)/constraints.txt --editable ".[test]")
 
-# $(call require,INTERPRETER,COMPARISON,VARIABLE): stop, with advice, unless it is Python $(MIN_PYTHON).
-define require
-$(1) -c "import sys; sys.exit(not sys.version_info[:2] $(2) tuple(map(int, '$(MIN_PYTHON)'.split('.'))))" \
-  2>/dev/null || { echo "Needs Python $(2) $(MIN_PYTHON), and $(1) is not: say make $(3)=/path/to/python"; exit 1; }
+# $(call install,INTERPRETER,ARGUMENTS): install with a line per package, except in CI, and create $@.
+define install
+@rm -f $@; { $(1) -m pip install $(2) 2> $@.log && touch $@; } | \
+  $(if $(CI),cat > /dev/null,grep --line-buffered -Eo "^(Collecting|Processing) [^ ]+|^Installing .*packages"); \
+  test -e $@ || { cat $@.log; exit 1; }
 endef
 
-# Stop, with advice, unless there is a browser; root on Debian and its kin gets one.
+# $(call require,INTERPRETER,COMPARISON,VARIABLE): stop unless the interpreter is Python $(MIN_PYTHON).
+define require
+$(1) -c "import sys; sys.exit(not sys.version_info[:2] $(2) tuple(map(int, '$(MIN_PYTHON)'.split('.'))))" \
+  2>/dev/null || { echo "$(1) is not Python $(2) $(MIN_PYTHON). Use: make $(3)=/path/to/python"; exit 1; }
+endef
+
+# Stop unless there is a browser; on Debian and its derivatives, root installs one.
 define chromium
 command -v chromium chromium-browser google-chrome >/dev/null \
   || { test "$$(id -u)" = 0 && apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
        apt-get -qq install -y --no-install-recommends chromium; } >/dev/null \
   || $(BIN)/python -c "import os; from playwright.sync_api import sync_playwright; \
-       p = sync_playwright().start(); found = os.path.exists(p.chromium.executable_path); \
-       p.stop(); raise SystemExit(not found)" \
-  || { echo "Needs Chromium: install the package chromium, or say $(BIN)/playwright install chromium"; exit 1; }
+       p = sync_playwright().start(); is_installed = os.path.exists(p.chromium.executable_path); \
+       p.stop(); raise SystemExit(not is_installed)" \
+  || { echo "Needs Chromium: install the package chromium, or run $(BIN)/playwright install chromium"; exit 1; }
 endef

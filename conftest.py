@@ -1,4 +1,4 @@
-"""What pytest leaves alone: compiled loops, where there is nothing to compile them with."""
+"""Do not collect the compiled loops where Numba is not installed."""
 
 from importlib.util import find_spec
 

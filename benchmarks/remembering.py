@@ -22,7 +22,7 @@ from skgd import (
     SGDRegressor,
     schedules,
 )
-from skgd.regressors._callbacks import callbacks_of
+from skgd.regressors._callbacks import setup_callbacks
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -73,7 +73,7 @@ def not_looking_on(X, y):
 
     def found_out():
         for _ in range(1000):
-            with callbacks_of(model, X, y, None):
+            with setup_callbacks(model, X, y, None):
                 pass
 
     seconds = in_turns({"unset": found_out}, rounds=ROUNDS)["unset"][0]

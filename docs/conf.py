@@ -1,4 +1,4 @@
-"""How Sphinx builds the documentation."""
+"""Configuration of Sphinx."""
 
 import re
 
@@ -36,26 +36,26 @@ html_theme_options = {
     "show_prev_next": False,
 }
 html_context = {"default_mode": "auto"}
-html_use_index = html_domain_indices = False  # the API page is better ordered
+html_use_index = html_domain_indices = False  # docs/api.rst replaces the index
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_favicon = "_static/logo.svg"
 html_show_sourcelink = False
-# Pages that have no others beside them.
+# Pages without subpages need no sidebar.
 html_sidebars = {
     page: []
     for page in (
         "benchmarks",
         "changelog",
         "choosing",
-        "design",
         "getting_started",
+        "glossary",
         "testing",
-        "user_guide/coming_from_sklearn",
+        "user_guide/differences_from_sklearn",
     )
 }
 
-# What the button copies: the input, ready to run.
+# The button copies the input without prompts.
 copybutton_prompt_text = r">>> |\.\.\. "
 copybutton_prompt_is_regexp = True
 
@@ -63,19 +63,19 @@ copybutton_prompt_is_regexp = True
 numpydoc_show_class_members = False
 numpydoc_validation_checks = {
     "all",  # all but the following
-    "ES01",  # a summary can say everything
+    "ES01",  # extended summary: not always needed
     "EX01",
     "SA01",
     "GL01",  # the summary starts on the first line
     "GL02",  # and a docstring of one line ends on it
-    "GL08",  # Sphinx shows the base class's docstring, the check does not see it
-    "RT03",  # `dict` or `self` can say everything
+    "GL08",  # the check ignores docstrings inherited from the base class, Sphinx shows them
+    "RT03",  # description of the return value: the type can be enough
 }
-# Pages show what a module offers by name, also what it imports.
+# Module pages document the names in `__all__`, including imported ones.
 autosummary_ignore_module_all = False
 autosummary_imported_members = True
 
-autodoc_typehints = "none"  # the docstrings say more than the annotations
+autodoc_typehints = "none"  # the docstrings are more precise than the annotations
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -92,13 +92,13 @@ sphinx_gallery_conf = {
 
 
 def skip_member(app, what, name, obj, skip, options):
-    """Leave out what scikit-learn's base classes add: its own documentation has it."""
+    """Skip members inherited from scikit-learn, which its own documentation describes."""
     inherited = (getattr(obj, "__module__", None) or "").startswith("sklearn.")
     return True if inherited else skip
 
 
 def keep_initials(app, what, name, obj, options, lines):
-    """Let references that begin with an author's initial be paragraphs, not items of a list."""
+    """Escape references that start with an initial, which docutils would read as list items."""
     lines[:] = re.sub(r"(?m)^([A-Z]\. )", r"\n\\\1", "\n".join(lines)).split("\n")
 
 

@@ -53,7 +53,7 @@ LOOK = """async () => {
 
 
 @dataclass
-class StreamStatistics:
+class SiteReport:
     """What was seen of a site, by the address of the page relative to its root."""
 
     root: str
@@ -119,7 +119,7 @@ def page(browser, site):
 
 def walk(browser, root, width=1300):
     """Open every page that links lead to from the landing page, and return what was seen."""
-    seen = StreamStatistics(root)
+    seen = SiteReport(root)
     page = browser.new_page(viewport={"width": width, "height": 900})
 
     def note(kind, what):

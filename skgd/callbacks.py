@@ -1,4 +1,4 @@
-"""Callbacks for scikit-learn's ``set_callbacks``, beside those that scikit-learn brings."""
+"""Callbacks for the callback API of scikit-learn 1.9 and newer."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,27 +9,28 @@ from skgd.solvers.stopping import NoImprovement
 
 
 class EarlyStopping:
-    """Callback that ends a fit once a value has not improved for some epochs.
+    """Callback that ends a fit when a monitored value has stopped improving.
 
-    Set it by ``estimator.set_callbacks(EarlyStopping())``, which needs scikit-learn 1.9 or newer.
-    In a pipeline or a search it belongs on the regressor itself; each fit counts for itself. The
-    model stays as it is when the fit ends, with ``stop_reason_ == "callback"``; to get back the
-    best one, use the parameter ``early_stopping=True`` of the regressors.
+    Register it with ``estimator.set_callbacks(EarlyStopping())``, which requires scikit-learn 1.9
+    or newer. In a pipeline or a search, register it on the regressor itself; every fit counts its
+    own epochs. The model of the last epoch is kept, and ``stop_reason_`` is "callback". To keep the
+    best model instead, use the parameter ``early_stopping=True`` of the regressors.
 
     Parameters
     ----------
     monitor : str or callable, default="validation_score"
-        A column of ``history_``, or a function of the model so far that returns a score, the higher
-        the better. Of the columns "validation_score" should rise and all others fall.
+        A column of ``history_``, or a function of the fitted model that returns a score, where
+        higher is better. Of the columns, "validation_score" should increase and all others should
+        decrease.
     patience : int, default=5
-        Epochs in a row without an improvement that end the fit, at least 1.
+        Number of consecutive epochs without an improvement after which the fit ends, at least 1.
     tol : float, default=1e-4
-        The least improvement that counts, in [0, inf): of a score as it is, of any other column
-        relative to the best value so far. With 0 an equal value will do.
+        Minimum improvement, in [0, inf): absolute for scores, relative to the best value so far for
+        all other columns. With 0, a value equal to the best one counts as an improvement.
 
     See Also
     --------
-    sklearn.callback.ProgressBar : Shows how far a fit is.
+    sklearn.callback.ProgressBar : Displays the progress of a fit.
     sklearn.callback.ScoringMonitor : Records a score after every epoch.
 
     Examples
@@ -52,11 +53,12 @@ class EarlyStopping:
         tol: float = 1e-4,
     ) -> None:
         if not (isinstance(monitor, str) or callable(monitor)):
-            raise_invalid("monitor", monitor, "a column of history_, or a function of the model")
+            raise_invalid("monitor", monitor, "a column of history_ or a function of the model")
         check_integer("patience", patience, low=1)
         check_real("tol", tol, low=0)
         self.monitor, self.patience, self.tol = monitor, patience, tol
-        self._plateaus: dict[Any, NoImprovement] = {}  # of the fits under way
+        self._criteria: dict[Any, NoImprovement] = {}  # by the estimators that are being fitted
+        self._states: dict[Any, Any] = {}
 
     def __repr__(self) -> str:
         return (
@@ -65,76 +67,85 @@ class EarlyStopping:
         )
 
     @property
-    def _rises(self) -> bool:
+    def _higher_is_better(self) -> bool:
         return callable(self.monitor) or self.monitor == "validation_score"
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Begin to count for a fit.
+        """Start monitoring a fit.
 
         Parameters
         ----------
         estimator : estimator
-            What is fitted.
+            The estimator that is fitted.
         context : sklearn.callback.CallbackContext
-            The fit.
+            Context of the fit.
 
         Raises
         ------
         TypeError
-            If the estimator keeps no history.
+            If the estimator has no ``history_``.
         """
         if not hasattr(type(estimator), "history_"):
             raise TypeError(
-                f"EarlyStopping cannot stop {type(estimator).__name__}, which has no epochs. Set "
-                "it on the regressor inside, as in pipeline[-1].set_callbacks(EarlyStopping())."
+                f"EarlyStopping cannot stop {type(estimator).__name__}, which is not fitted in "
+                "epochs. Register it on the regressor within, for example with "
+                "pipeline[-1].set_callbacks(EarlyStopping())."
             )
-        self._plateaus[estimator] = NoImprovement(self.tol, self.patience, relative=not self._rises)
+        criterion = NoImprovement(self.tol, self.patience, relative=not self._higher_is_better)
+        self._criteria[estimator], self._states[estimator] = criterion, criterion.init()
 
     def teardown(self, estimator: Any, context: Any) -> None:
-        """Forget a fit that is over.
+        """Stop monitoring a fit.
 
         Parameters
         ----------
         estimator : estimator
-            What was fitted.
+            The estimator that was fitted.
         context : sklearn.callback.CallbackContext
-            The fit.
+            Context of the fit.
         """
-        self._plateaus.pop(estimator, None)
+        self._criteria.pop(estimator, None)
+        self._states.pop(estimator, None)
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
-        """Do nothing.
+        """Do nothing; part of the callback protocol.
 
         Parameters
         ----------
         estimator : estimator
-            What is fitted.
+            The estimator that is fitted.
         context : sklearn.callback.CallbackContext
-            The fit, or an epoch of it.
+            Context of the fit or of one of its epochs.
         """
 
     def on_fit_task_end(
         self, estimator: Any, context: Any, *, fitted_estimator: Any = None
     ) -> bool:
-        """Tell whether the fit should end, after an epoch.
+        """Return whether the fit should end after an epoch.
 
         Parameters
         ----------
         estimator : estimator
-            What is fitted.
+            The estimator that is fitted.
         context : sklearn.callback.CallbackContext
-            The fit, or an epoch of it.
+            Context of the fit or of one of its epochs.
         fitted_estimator : estimator
-            The model so far.
+            The model after the epoch.
 
         Returns
         -------
         bool
+            Whether `patience` consecutive epochs have brought no improvement.
         """
-        if context.max_subtasks != 0:  # the fit itself
+        if context.max_subtasks != 0:  # the end of the fit, not of an epoch
             return False
         if callable(self.monitor):
             value = self.monitor(fitted_estimator)
         else:
             value = column(fitted_estimator.history_, self.monitor)[-1]
-        return self._plateaus[estimator].stalled(-value if self._rises else value)
+        criterion = self._criteria[estimator]
+        state = criterion.update_value(
+            self._states[estimator], -value if self._higher_is_better else value
+        )
+        self._states[estimator] = state
+        return criterion.is_met(state)

@@ -1,15 +1,15 @@
-r"""Penalties on the coefficients: value and proximal step. The intercept is never penalised.
+r"""Penalties on the coefficients and their proximal operators.
 
-Whatever its class, a penalty lowers to two numbers, the strengths of :math:`\lVert w \rVert_1` and
-:math:`\tfrac12 \lVert w \rVert^2`. A new name for a mixture of the two is a class here plus one
-line in ``PENALTIES``.
+Every penalty is :math:`l_1 \lVert w \rVert_1 + \tfrac12 l_2 \lVert w \rVert^2`; a class defines the
+strengths :math:`l_1` and :math:`l_2`. The intercept is never penalised. To add a named penalty,
+define a class here and add one line to ``PENALTIES``.
 """
 
 from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import Component, component
+from skgd._utils.component import Component, checked, component
 from skgd._utils.validation import check_real
 
 __all__ = ["L1", "L2", "ElasticNet", "Penalty"]
@@ -26,7 +26,7 @@ class Penalty(Component):
 
     Examples
     --------
-    A penalty of your own says what it amounts to, in two numbers:
+    A user-defined penalty defines the two strengths:
 
     >>> from dataclasses import dataclass
     >>> from skgd.penalties import Penalty
@@ -38,23 +38,20 @@ class Penalty(Component):
     9.75
     """
 
-    alpha: float = 1e-4
-
-    def __post_init__(self) -> None:
-        check_real("alpha", self.alpha, low=0)
+    alpha: float = checked(check_real, default=1e-4, low=0)
 
     @property
     def l1(self) -> float:
-        """Strength of the l1 norm."""
+        """Strength of the l1 norm of the coefficients."""
         return 0.0
 
     @property
     def l2(self) -> float:
-        """Strength of half the squared l2 norm."""
+        """Strength of half the squared l2 norm of the coefficients."""
         return 0.0
 
     def value(self, coef: Any) -> float:
-        """Return the penalty of `coef`.
+        """Return the value of the penalty.
 
         Parameters
         ----------
@@ -86,7 +83,7 @@ class L2(Penalty):
 
     @property
     def l2(self) -> float:
-        """Strength of half the squared l2 norm."""
+        """Strength of half the squared l2 norm of the coefficients."""
         return self.alpha
 
 
@@ -108,13 +105,15 @@ class L1(Penalty):
 
     @property
     def l1(self) -> float:
-        """Strength of the l1 norm."""
+        """Strength of the l1 norm of the coefficients."""
         return self.alpha
 
 
 @component
 class ElasticNet(Penalty):
-    r"""Mixture of both, which sets coefficients to zero and shrinks the rest.
+    r"""Elastic-net penalty, a mixture of the l1 and l2 penalties.
+
+    It sets some coefficients to exactly zero and shrinks the others.
 
     .. math:: \alpha \Bigl(\rho \lVert w \rVert_1 + \tfrac{1 - \rho}{2} \lVert w \rVert^2\Bigr)
 
@@ -123,7 +122,7 @@ class ElasticNet(Penalty):
     alpha : float, default=0.0001
         Strength of the penalty, in [0, inf).
     l1_ratio : float, default=0.15
-        The share :math:`\rho` of the l1 norm, in [0, 1].
+        Mixing parameter :math:`\rho`, in [0, 1]: 0 is the l2 penalty, 1 the l1 penalty.
 
     Examples
     --------
@@ -132,56 +131,87 @@ class ElasticNet(Penalty):
     9.75
     """
 
-    l1_ratio: float = 0.15
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_real("l1_ratio", self.l1_ratio, low=0, high=1, closed="both")
+    l1_ratio: float = checked(check_real, default=0.15, low=0, high=1, closed="both")
 
     @property
     def l1(self) -> float:
-        """Strength of the l1 norm."""
+        """Strength of the l1 norm of the coefficients."""
         return self.alpha * self.l1_ratio
 
     @property
     def l2(self) -> float:
-        """Strength of half the squared l2 norm."""
+        """Strength of half the squared l2 norm of the coefficients."""
         return self.alpha * (1 - self.l1_ratio)
 
 
 def value(coef, l1, l2):
-    """Return ``sum(l1 |w| + l2 w²/2)``; the strengths are numbers, or one a coefficient."""
+    """Return ``sum(l1 |w| + l2 w²/2)``.
+
+    Parameters
+    ----------
+    coef : array
+        Coefficients w of any shape.
+    l1, l2 : float or array
+        Strengths; arrays, which broadcast to the shape of `coef`, hold one per coefficient.
+
+    Returns
+    -------
+    float
+    """
     coef = np.asarray(coef)
     return float(np.sum(l1 * np.abs(coef) + 0.5 * l2 * coef**2))
 
 
 def soft_threshold(coef, threshold):
-    """Return the proximal step of the l1 norm: every coefficient moved to zero by `threshold`."""
+    """Return the proximal operator of ``threshold * |w|``, elementwise: sign(w) max(|w| - t, 0)."""
     return np.sign(coef) * np.maximum(np.abs(coef) - threshold, 0)
 
 
 def min_subgradient_norm(theta, gradient, l1):
-    """Return the norm of the smallest subgradient, given that of the smooth part."""
-    pulled, held = gradient + l1 * np.sign(theta), soft_threshold(gradient, l1)
-    return float(np.linalg.norm(np.where(theta != 0, pulled, held)))
+    """Return the Euclidean norm of the smallest subgradient of ``f(theta) + sum(l1 |theta|)``.
 
-
-def soft_threshold_cumulative(coef, l1_total, l1_applied):
-    """Return `coef` moved towards zero by the shrinkage owed so far and not yet paid.
-
-    Stochastic updates spread the l1 penalty over many small steps. Each coefficient owes what the
-    steps so far have added up to, and has paid what it was moved by: the noise of single rows
-    cannot hold it away from zero, and it never changes sign.
+    It is zero exactly at a minimum of the convex objective.
 
     Parameters
     ----------
-    coef, owed, paid : arrays of one shape
-        Coefficients; total shrinkage so far (not negative); total signed movement so far.
+    theta : array
+        Coefficients.
+    gradient : array
+        Gradient of the smooth part f at `theta`, of the same shape.
+    l1 : float or array
+        Strength of the l1 norm; an array holds one strength per coefficient.
+
+    Returns
+    -------
+    float
+    """
+    at_nonzero = gradient + l1 * np.sign(theta)
+    at_zero = soft_threshold(gradient, l1)  # the subdifferential of l1 |w| at 0 is [-l1, l1]
+    return float(np.linalg.norm(np.where(theta != 0, at_nonzero, at_zero)))
+
+
+def soft_threshold_cumulative(coef, l1_total, l1_applied):
+    """Return `coef` after the cumulative l1 penalty of stochastic updates.
+
+    Soft thresholding in every update leaves few exact zeros, since the noise of single rows moves
+    coefficients away from zero again. Here each coefficient is shrunk by the difference of the
+    total penalty of all updates so far, u, and the penalty that it has actually received, q. It
+    never changes sign.
+
+    Parameters
+    ----------
+    coef : array
+        Coefficients.
+    l1_total : array
+        Sum of learning rate times l1 strength over all updates so far (u, not negative), of the
+        same shape.
+    l1_applied : array
+        Sum of the signed changes of each coefficient by the penalty so far (q), of the same shape.
 
     Returns
     -------
     array
-        The coefficients after shrinking; the caller adds their change to `l1_applied`.
+        The shrunk coefficients; the caller adds their change to `l1_applied`.
 
     References
     ----------
@@ -193,5 +223,5 @@ def soft_threshold_cumulative(coef, l1_total, l1_applied):
     return (coef > 0) * positive + (coef < 0) * negative
 
 
-#: Penalties by the names that estimators accept.
+#: Penalty classes by the names that estimators accept.
 PENALTIES = {"l2": L2, "l1": L1, "elasticnet": ElasticNet}

@@ -1,4 +1,4 @@
-"""Data that many tests share."""
+"""Fixtures that many tests share."""
 
 import os
 
@@ -7,7 +7,9 @@ import pytest
 from hypothesis import settings
 from sklearn.datasets import load_diabetes
 
-# The same examples each time, or, by `make hunt`, many that nobody has tried.
+from tests.helpers.executors import compiled_if_sampled, numpy_only
+
+# `make test` draws the same examples each time, `make hunt` many new ones.
 settings.register_profile("quick", max_examples=30, deadline=None, derandomize=True, database=None)
 settings.register_profile("hunt", max_examples=1500, deadline=None, database=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
@@ -33,3 +35,19 @@ def weights():
 def diabetes():
     """Real data in raw units: columns between 1 and 300."""
     return load_diabetes(return_X_y=True, scaled=False)
+
+
+@pytest.fixture
+def on_numpy():
+    """Run on NumPy, also where Numba is installed."""
+    with numpy_only():
+        yield
+
+
+@pytest.fixture
+def compile_sampled_pairs(request):
+    """Run compiled loops for some pairs of the test's parameters `loss` and `optimizer` only."""
+    params = request.node.callspec.params
+    names = {name: params[name] for name in ("loss", "optimizer") if name in params}
+    with compiled_if_sampled(**names):
+        yield

@@ -1,4 +1,4 @@
-"""What looks on while a model is fitted: scikit-learn's callbacks (1.9 and newer), our own."""
+"""Callbacks: those of scikit-learn 1.9 and newer, and EarlyStopping."""
 
 import pickle
 import warnings
@@ -34,7 +34,7 @@ def quick(Regressor, **params):
 
 
 class Recorder:
-    """A callback that keeps what it is told, and asks for an end after some epochs."""
+    """A callback that records its calls and ends the fit after some epochs."""
 
     def __init__(self, epochs=None, error=None):
         self.epochs, self.error = epochs, error
@@ -116,17 +116,19 @@ def test_a_callback_that_raises_leaves_the_model_and_is_torn_down(Regressor, sma
 
 
 @dataclass(frozen=True)
-class Steep(SquaredError):
-    """Squared error that claims a hundredth of its curvature: its automatic rate is too high."""
+class UnderstatedCurvature(SquaredError):
+    """Squared error with gradient_lipschitz too small: its automatic learning rate is too large."""
 
     gradient_lipschitz = 0.01
     quadratic = False
 
 
 @needs_callbacks
-def test_an_epoch_that_is_taken_back_begins_once(small):
+def test_a_rejected_epoch_is_not_reported_again(small):
     recorder = Recorder()
-    model = BatchGDRegressor(Steep(), optimizer="gd").set_callbacks(recorder).fit(*small)
+    model = (
+        BatchGDRegressor(UnderstatedCurvature(), optimizer="gd").set_callbacks(recorder).fit(*small)
+    )
     ends = recorder.events.count("end epoch")
     assert recorder.events.count("begin epoch") == ends == len(model.history_["epoch"]) - 1
     assert ends < model.n_iter_
@@ -175,7 +177,7 @@ def test_progress_bars(Regressor, small, capsys):
 
 @needs_callbacks
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_partial_fit_calls_nobody(Regressor, small):
+def test_partial_fit_calls_no_callbacks(Regressor, small):
     recorder = Recorder()
     quick(Regressor).set_callbacks(recorder).partial_fit(*small)
     assert recorder.events == []
@@ -185,7 +187,7 @@ def test_partial_fit_calls_nobody(Regressor, small):
 
 
 def scores_by_hand(scores, patience, tol):
-    """Return after how many epochs the rule ends a fit."""
+    """Return the number of epochs after which EarlyStopping ends a fit."""
     best, stale = -np.inf, 0
     for epoch, score in enumerate(scores, 1):
         stale = 0 if score >= best + tol else stale + 1
@@ -234,7 +236,7 @@ def test_early_stopping_in_a_search(small):
 
 
 @needs_callbacks
-def test_early_stopping_says_what_it_needs(small):
+def test_early_stopping_names_what_is_missing(small):
     stop = EarlyStopping()
     with pytest.raises(ValueError, match=r"'validation_score'.*X_val"):
         quick(SGDRegressor).set_callbacks(stop).fit(*small)
@@ -247,18 +249,18 @@ def test_early_stopping_says_what_it_needs(small):
 @pytest.mark.parametrize(
     "params", [{"monitor": 3}, {"patience": 0}, {"patience": 1.5}, {"tol": -1}, {"tol": np.nan}]
 )
-def test_early_stopping_refuses(params):
+def test_invalid_parameters_of_early_stopping(params):
     with pytest.raises(InvalidParameterError, match=next(iter(params))):
         EarlyStopping(**params)
 
 
-def test_early_stopping_travels():
+def test_early_stopping_can_be_pickled():
     stop = EarlyStopping("objective", patience=3, tol=0.5)
     assert repr(pickle.loads(pickle.dumps(stop))) == repr(stop)
     assert repr(stop) == "EarlyStopping(monitor='objective', patience=3, tol=0.5)"
 
 
 @pytest.mark.skipif(ScoringMonitor is not None, reason="scikit-learn >= 1.9")
-def test_without_the_callback_api_an_error_says_so():
+def test_the_error_without_the_callback_api():
     with pytest.raises(ImportError, match=r"1\.9.*verbose=1"):
         SGDRegressor().set_callbacks(EarlyStopping())

@@ -1,4 +1,4 @@
-"""The package as users import it."""
+"""Import of the package, its public names, its warnings and `show_versions`."""
 
 import subprocess
 import sys
@@ -8,8 +8,8 @@ import pytest
 
 import skgd
 
-STANDARD = sys.stdlib_module_names
-PIECES = ["losses", "penalties", "schedules", "optimizers"]
+STANDARD_LIBRARY = sys.stdlib_module_names
+COMPONENT_MODULES = ["losses", "penalties", "schedules", "optimizers"]
 
 
 def test_import_loads_no_optional_package():
@@ -17,13 +17,13 @@ def test_import_loads_no_optional_package():
         "import sys, sklearn.linear_model; before = set(sys.modules); import skgd; "
         "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
     )
-    loaded = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert set(loaded.stdout.split()) <= {"skgd", "numpy", "scipy", "sklearn", *STANDARD}
+    assert set(process.stdout.split()) <= {"skgd", "numpy", "scipy", "sklearn", *STANDARD_LIBRARY}
 
 
-DEFAULTS = """
+DEFAULT_MODELS = """
 import pickle, skgd
 from sklearn.datasets import load_diabetes
 from sklearn.preprocessing import scale
@@ -34,34 +34,34 @@ for kind in skgd.BatchGDRegressor, skgd.MiniBatchGDRegressor, skgd.SGDRegressor:
 """
 
 
-def test_defaults_warn_of_nothing():
-    """Not even where Python is told to make every warning an error, also while modules load."""
-    program = [sys.executable, "-W", "error", "-c", DEFAULTS]
-    ran = subprocess.run(program, capture_output=True, text=True)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert all(float(line.split()[0]) > 0.5 for line in ran.stdout.splitlines())
+def test_default_models_emit_no_warnings():
+    """Run in a new process with `-W error`, so that warnings during import are errors too."""
+    command = [sys.executable, "-W", "error", "-c", DEFAULT_MODELS]
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (0, "")
+    assert all(float(line.split()[0]) > 0.5 for line in process.stdout.splitlines())
 
 
-def test_names_at_the_top():
-    assert {"BatchGDRegressor", "MiniBatchGDRegressor", "SGDRegressor", *PIECES} <= set(
+def test_top_level_names_exist():
+    assert {"BatchGDRegressor", "MiniBatchGDRegressor", "SGDRegressor", *COMPONENT_MODULES} <= set(
         skgd.__all__
     )
     assert all(hasattr(skgd, name) for name in skgd.__all__)
 
 
-@pytest.mark.parametrize("module", PIECES)
-def test_every_registered_piece_is_public(module):
+@pytest.mark.parametrize("module", COMPONENT_MODULES)
+def test_every_registered_component_is_public(module):
     module = getattr(skgd, module)
     registry = getattr(module, module.__name__.rpartition(".")[2].upper())
     assert {component.__name__ for component in registry.values()} <= set(module.__all__)
     assert all(hasattr(module, name) for name in module.__all__)
 
 
-@pytest.mark.parametrize("active", [True, False])
-def test_versions_name_the_executor(active, monkeypatch, capsys):
-    monkeypatch.setattr("skgd._utils.numba_support.has_numba", lambda: active)
+@pytest.mark.parametrize("has_numba", [True, False])
+def test_show_versions_names_the_executor(has_numba, monkeypatch, capsys):
+    monkeypatch.setattr("skgd._utils.numba_support.has_numba", lambda: has_numba)
     skgd.show_versions()
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert lines["skgd"]
     assert lines["numpy"] == np.__version__
-    assert lines["executor"].startswith("Numba" if active else "NumPy")
+    assert lines["executor"].startswith("Numba" if has_numba else "NumPy")

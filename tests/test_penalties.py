@@ -1,4 +1,4 @@
-"""Penalties: their values, their proximal steps, and shrinkage spread over many steps."""
+"""Penalties: values, proximal operators and the cumulative l1 penalty."""
 
 import math
 
@@ -32,13 +32,13 @@ COEF = np.array([3.0, -4.0, 0.0])  # of l1 norm 7 and squared l2 norm 25
     ],
     ids=repr,
 )
-def test_a_penalty_lowers_to_two_strengths(penalty, l1, l2):
+def test_strengths_of_the_norms(penalty, l1, l2):
     assert_allclose([penalty.l1, penalty.l2], [l1, l2], rtol=1e-15)
     assert_allclose(penalty.value(COEF), 7 * l1 + 12.5 * l2, rtol=1e-15)
 
 
 @pytest.mark.parametrize("name", PENALTIES)
-def test_the_strengths_are_those_of_the_norms(name):
+def test_values_are_those_of_the_norms(name):
     penalty = PENALTIES[name](alpha=0.7)
     rng = np.random.default_rng(0)
     for coef in (rng.normal(size=5), rng.normal(size=(2, 5))):
@@ -49,20 +49,20 @@ def test_the_strengths_are_those_of_the_norms(name):
     assert PENALTIES[name](alpha=0).value(COEF) == 0
 
 
-def test_each_coefficient_may_have_strengths_of_its_own():
+def test_strengths_may_differ_between_coefficients():
     l1, l2 = np.array([1.0, 0.0, 5.0]), np.array([0.0, 2.0, 5.0])
     assert penalties.value(COEF, l1, l2) == 3 + 16
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.3, 2.0])
-def test_shrinking_is_the_proximal_step_of_the_l1_norm(threshold):
+def test_soft_threshold_is_the_proximal_operator_of_the_l1_norm(threshold):
     coef = np.linspace(-2.5, 2.5, 21)
     u = np.linspace(-3, 3, 6001)
     objective = (u - coef[:, None]) ** 2 / 2 + threshold * np.abs(u)
     assert_allclose(soft_threshold(coef, threshold), u[objective.argmin(axis=1)], atol=1e-3)
 
 
-def test_shrinking_reaches_exact_zeros_and_keeps_the_precision():
+def test_soft_threshold_gives_exact_zeros_and_keeps_the_dtype():
     coef = np.array([[0.5, -0.2], [-3, 0]], dtype=np.float32)
     shrunk = soft_threshold(coef, np.array([0.25, 0.2], dtype=np.float32))
     assert_array_equal(shrunk, np.array([[0.25, 0], [-2.75, 0]]))
@@ -70,9 +70,9 @@ def test_shrinking_reaches_exact_zeros_and_keeps_the_precision():
     assert_array_equal(soft_threshold(coef, 0.0), coef)
 
 
-def test_the_distance_is_that_of_the_smallest_subgradient():
+def test_min_subgradient_norm():
     theta, gradient = np.array([2.0, -3.0, 1.0, 0.0, 0.0]), np.array([0.5, 0.5, 2.0, 0.25, -3.0])
-    # 0.5 + 1, 0.5 - 1, 2 + 1; at zero up to 1 is held, of -3 there is 2 left.
+    # 0.5 + 1, 0.5 - 1, 2 + 1; at zero the subgradients of 0.25 include 0, those of -3 end at -2.
     assert min_subgradient_norm(theta, gradient, 1.0) == pytest.approx(
         math.sqrt(1.5**2 + 0.5**2 + 3**2 + 2**2)
     )
@@ -81,8 +81,8 @@ def test_the_distance_is_that_of_the_smallest_subgradient():
     )
 
 
-def pay(coef, l1_total, l1_applied):
-    """The published algorithm, for one coefficient: return it and its debt paid, after paying."""
+def apply_penalty(coef, l1_total, l1_applied):
+    """APPLYPENALTY of Tsuruoka et al. for one coefficient; returns it and q."""
     before = coef
     if coef > 0:
         coef = max(0.0, coef - (l1_total + l1_applied))
@@ -91,24 +91,26 @@ def pay(coef, l1_total, l1_applied):
     return coef, l1_applied + (coef - before)
 
 
-def test_cumulative_shrinking_is_the_published_algorithm():
+def test_soft_threshold_cumulative_is_the_published_algorithm():
     rng = np.random.default_rng(0)
     steps, rates = rng.normal(scale=0.3, size=(200, 4)), rng.uniform(0, 0.1, 200)
     coef, l1_applied, l1_total = np.zeros(4), np.zeros(4), 0.0
-    slow = [(0.0, 0.0)] * 4
-    kinds = set()
+    reference = [(0.0, 0.0)] * 4
+    signs = set()
     for step, rate in zip(steps, rates, strict=True):
         l1_total += rate
-        slow = [pay(c + s, l1_total, q) for (c, q), s in zip(slow, step, strict=True)]
-        moved = coef + step
-        coef = soft_threshold_cumulative(moved, np.full(4, l1_total), l1_applied)
-        l1_applied += coef - moved
-        assert_allclose(np.stack([coef, l1_applied], axis=1), slow, rtol=1e-12, atol=1e-14)
-        assert (coef * moved >= 0).all()
-        assert (np.abs(coef) <= np.abs(moved)).all()
+        reference = [
+            apply_penalty(c + s, l1_total, q) for (c, q), s in zip(reference, step, strict=True)
+        ]
+        updated = coef + step
+        coef = soft_threshold_cumulative(updated, np.full(4, l1_total), l1_applied)
+        l1_applied += coef - updated
+        assert_allclose(np.stack([coef, l1_applied], axis=1), reference, rtol=1e-12, atol=1e-14)
+        assert (coef * updated >= 0).all()
+        assert (np.abs(coef) <= np.abs(updated)).all()
         assert (np.abs(l1_applied) <= l1_total + 1e-12).all()
-        kinds |= set(np.sign(coef))
-    assert kinds == {-1.0, 0.0, 1.0}
+        signs |= set(np.sign(coef))
+    assert signs == {-1.0, 0.0, 1.0}
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_cumulative_shrinking_is_the_published_algorithm():
         (1.0, 0.0, 0.0, 1.0),
     ],
 )
-def test_what_is_owed_and_not_yet_paid_is_shrunk(coef, l1_total, l1_applied, shrunk):
+def test_soft_threshold_cumulative_worked_by_hand(coef, l1_total, l1_applied, shrunk):
     arrays = (np.array([number], dtype=np.float32) for number in (coef, l1_total, l1_applied))
     result = soft_threshold_cumulative(*arrays)
     assert result == shrunk

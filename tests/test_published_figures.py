@@ -1,7 +1,7 @@
-"""The systems that skgd grew from: the figures of five tutorials on gradient descent.
+"""Published results of five tutorials on gradient descent, which skgd reproduces.
 
-Each has a picture in the gallery. Where a tutorial's slope is that of the mean of squared errors,
-the rate of a regressor is twice the tutorial's: its loss is half of it.
+The gallery has a plot of each. Where a tutorial uses the gradient of the mean of squared errors,
+the learning rate of a regressor is twice the tutorial's: its loss is half the squared error.
 """
 
 import numpy as np
@@ -34,12 +34,12 @@ def squared_error(theta, x, y):
     return ((line(theta, x) - y) ** 2).mean()
 
 
-def squared_error_slope(theta, x, y):
+def squared_error_gradient(theta, x, y):
     error = line(theta, x) - y
     return 2 * np.array([error.mean(), (error * x).mean()])
 
 
-def half(function):
+def halved(function):
     return lambda *args: function(*args) / 2
 
 
@@ -47,7 +47,7 @@ def square(x):
     return x**2
 
 
-def square_slope(x):
+def square_gradient(x):
     return 2 * x
 
 
@@ -59,7 +59,7 @@ def wave(x):
     return x**4 / 4 - x**3 + x**2
 
 
-def wave_slope(x):
+def wave_gradient(x):
     return x**3 - 3 * x**2 + 2 * x
 
 
@@ -76,12 +76,12 @@ def parameters(model):
 # A. First principles
 
 
-def test_a1_a_line_until_every_partial_derivative_is_small():
+def test_a1_minimize_fits_a_line_until_the_gradient_is_small():
     result = skgd.minimize(
-        half(squared_error),
+        halved(squared_error),
         [1.0, 1.0],
         (A1_X, A1_Y),
-        jac=half(squared_error_slope),
+        jac=halved(squared_error_gradient),
         learning_rate=0.01,
         gtol=1e-5,
     )
@@ -91,7 +91,7 @@ def test_a1_a_line_until_every_partial_derivative_is_small():
     assert round(result.fun, 5) == 1.01496
 
 
-def test_a1_by_the_regressor():
+def test_a1_regressor_fits_the_same_line():
     X = A1_X[:, None]
     model = BatchGDRegressor(learning_rate=0.01, max_iter=4035, **PLAIN)
     model.fit(X, A1_Y, coef_init=[1.0], intercept_init=1.0)
@@ -101,21 +101,21 @@ def test_a1_by_the_regressor():
     assert_allclose(parameters(exact), [0.51578947, 0.96992481], atol=1e-8)
 
 
-def test_a2_the_difference_quotient_of_a_square():
+def test_a2_finite_differences_of_a_square():
     x = np.arange(-10.0, 10)
-    quotients = [skgd.approx_gradient(square, at, step=1e-5) for at in x]
-    assert_allclose(quotients, square_slope(x), atol=1e-4)
+    estimates = [skgd.approx_gradient(square, value, step=1e-5) for value in x]
+    assert_allclose(estimates, square_gradient(x), atol=1e-4)
 
 
-def test_a3_partial_difference_quotients():
+def test_a3_finite_differences_of_a_function_of_three_variables():
     v = np.array([-4.0, 10.0, 6.0])
     assert_allclose(skgd.approx_gradient(squares, v, step=1e-5), 2 * v, atol=1e-4)
-    assert skgd.check_gradient(squares, square_slope, v, step=1e-5) < 1e-4
+    assert skgd.check_gradient(squares, square_gradient, v, step=1e-5) < 1e-4
 
 
-def test_a4_descent_until_a_step_is_short():
+def test_a4_descent_until_a_step_is_shorter_than_xtol():
     result = skgd.minimize(
-        squares, [-4.0, 10.0, 6.0], jac=square_slope, learning_rate=0.01, xtol=1e-7
+        squares, [-4.0, 10.0, 6.0], jac=square_gradient, learning_rate=0.01, xtol=1e-7
     )
     after_50 = [-1.4566787203484681, 3.641696800871171, 2.1850180805227026]
     end = [-1.6064572436336709e-06, 4.0161431090841815e-06, 2.409685865450507e-06]
@@ -126,36 +126,36 @@ def test_a4_descent_until_a_step_is_short():
     assert_allclose(result.fun, 2.4516696318419405e-11, rtol=1e-13)
 
 
-def test_a5_the_best_of_several_steps():
+def test_a5_best_of_several_rates_at_each_step():
     result = skgd.minimize(
-        squares, [8.0, -10.0, -2.0], jac=square_slope, learning_rate=CANDIDATES, ftol=1e-6
+        squares, [8.0, -10.0, -2.0], jac=square_gradient, learning_rate=CANDIDATES, ftol=1e-6
     )
-    # The 42nd step would change the value by less than ftol, and is not taken.
+    # Step 42 would change the value by less than ftol.
     assert len(result.history["fun"]) == 42
     assert result.nit == 41
     assert round(result.fun * 1e6, 4) == 1.8997
     assert result.success
 
 
-def test_a5_a_candidate_at_which_the_function_fails_counts_as_infinite():
+def test_a5_rate_at_which_the_function_fails_counts_as_infinite():
     def fails_far_away(v):
         if np.abs(v).max() > 20:
             raise OverflowError("out of range")
         return np.nan if np.abs(v).max() > 15 else squares(v)
 
     result = skgd.minimize(
-        fails_far_away, [8.0, -10.0, -2.0], jac=square_slope, learning_rate=CANDIDATES, ftol=1e-6
+        fails_far_away, [8.0, -10.0, -2.0], jac=square_gradient, learning_rate=CANDIDATES, ftol=1e-6
     )
     assert round(result.fun * 1e6, 4) == 1.8997
 
 
 @pytest.mark.parametrize("rate", [0.1, lambda t: 0.4 / t**0.5])
-def test_a5_fixed_and_shrinking_steps(rate):
-    result = skgd.minimize(squares, [8.0, -10.0, -2.0], jac=square_slope, learning_rate=rate)
+def test_a5_constant_and_decreasing_rates(rate):
+    result = skgd.minimize(squares, [8.0, -10.0, -2.0], jac=square_gradient, learning_rate=rate)
     assert_allclose(result.x, 0, atol=1e-9)
 
 
-def test_a6_the_negative_is_maximised():
+def test_a6_maximize():
     def hill(v):
         return -((v - 1) ** 2).sum()
 
@@ -164,7 +164,7 @@ def test_a6_the_negative_is_maximised():
     assert result.success
 
 
-def test_a7_stochastic_minimisation_remembers_the_best():
+def test_a7_stochastic_descent_returns_the_best_point():
     rng = np.random.RandomState(0)
     x = np.arange(101.0)
     y = 3 * x + rng.uniform(-10, 20, 101)
@@ -172,9 +172,9 @@ def test_a7_stochastic_minimisation_remembers_the_best():
         squared_error,
         [0.0, 0.0],
         (x, y),
-        jac=half(squared_error_slope),
+        jac=halved(squared_error_gradient),
         batch_size=1,
-        learning_rate=1e-4,  # 0.01 over the scale of x²
+        learning_rate=1e-4,  # 0.01 divided by the scale of x²
         max_iter=600,
         random_state=0,
     )
@@ -184,14 +184,14 @@ def test_a7_stochastic_minimisation_remembers_the_best():
     assert result.fun == result.history["fun"].min()
 
 
-def test_a7_its_rate_falls_without_improvement_and_recovers_with_one():
+def test_a7_rate_is_reduced_without_improvement_and_reset_after_one():
     x = np.arange(20.0)
     y = 3 * x + np.random.RandomState(1).uniform(-10, 20, 20)
     result = skgd.minimize(
         squared_error,
         [0.0, 0.0],
         (x, y),
-        jac=half(squared_error_slope),
+        jac=halved(squared_error_gradient),
         batch_size=1,
         learning_rate=1e-3,
         max_iter=5000,
@@ -199,35 +199,37 @@ def test_a7_its_rate_falls_without_improvement_and_recovers_with_one():
         random_state=0,
     )
     value, rate = result.history["fun"], result.history["learning_rate"]
-    best, scale, idle = value[0], 1.0, 0
+    best, multiplier, stagnant = value[0], 1.0, 0
     for k in range(1, len(value)):
-        assert rate[k] == pytest.approx(1e-3 * scale)
-        better = value[k] < best
-        best, scale, idle = (value[k], 1.0, 0) if better else (best, scale * 0.9, idle + 1)
-    assert idle == 100
+        assert rate[k] == pytest.approx(1e-3 * multiplier)
+        if value[k] < best:
+            best, multiplier, stagnant = value[k], 1.0, 0
+        else:
+            multiplier, stagnant = multiplier * 0.9, stagnant + 1
+    assert stagnant == 100
     assert result.success
 
 
-# B. Pictures, and three ways to feed data
+# B. Plots, and full batches, mini-batches and single samples
 
 
-def test_b1_the_path_over_a_bowl():
+def test_b1_path_on_a_surface():
     def bowl(p):
         return p[0] ** 2 + p[1] ** 2
 
-    result = skgd.minimize(bowl, [9.0, 9.0], jac=square_slope, learning_rate=0.1, max_iter=50)
+    result = skgd.minimize(bowl, [9.0, 9.0], jac=square_gradient, learning_rate=0.1, max_iter=50)
     assert_allclose(result.x, [1.2845e-4, 1.2845e-4], atol=1e-8)
     display = DescentPathDisplay.from_function(bowl, result, kind="surface")
     assert display.ax_.name == "3d"
     assert len(display.lines_[0].get_data_3d()[0]) == 51
 
 
-def test_b2_the_secant_lies_half_a_step_above_the_tangent():
+def test_b2_forward_difference_of_a_square_exceeds_the_derivative_by_the_step():
     secant = skgd.approx_gradient(square, 2.0, step=0.5)
     assert secant == pytest.approx(4.5, rel=1e-12)
 
 
-def test_b3_arrows_over_contours():
+def test_b3_gradient_arrows_on_contours():
     display = DescentPathDisplay.from_function(
         squares, xlim=(-10, 10), ylim=(-10, 10), resolution=25, gradient=True
     )
@@ -239,23 +241,19 @@ B4_Y = 30 * B4_X[:, 0] + 7
 
 
 @pytest.mark.parametrize(
-    ("passes", "slope", "intercept", "digits"),
-    [
-        (1, 50.003, -0.016, 3),
-        (501, 29.99845356, 4.42518252, 8),
-        (5001, 29.99999981, 6.99968424, 8),
-    ],
+    ("max_iter", "slope", "intercept", "digits"),
+    [(1, 50.003, -0.016, 3), (501, 29.99845356, 4.42518252, 8), (5001, 29.99999981, 6.99968424, 8)],
 )
-def test_b4_batch_descent(passes, slope, intercept, digits):
-    model = BatchGDRegressor(learning_rate=0.002, max_iter=passes, **PLAIN).fit(B4_X, B4_Y)
+def test_b4_full_batches(max_iter, slope, intercept, digits):
+    model = BatchGDRegressor(learning_rate=0.002, max_iter=max_iter, **PLAIN).fit(B4_X, B4_Y)
     assert_allclose(parameters(model), [intercept, slope], atol=0.6 * 10.0**-digits)
     result = skgd.minimize(
         squared_error,
         [0.0, 0.0],
         (B4_X[:, 0], B4_Y),
-        jac=squared_error_slope,
+        jac=squared_error_gradient,
         learning_rate=0.001,
-        max_iter=passes,
+        max_iter=max_iter,
     )
     assert_allclose(result.x, [intercept, slope], atol=0.6 * 10.0**-digits)
 
@@ -269,7 +267,7 @@ def test_b5_mini_batches():
         squared_error,
         [0.0, 0.0],
         (B4_X[:, 0], B4_Y),
-        jac=squared_error_slope,
+        jac=squared_error_gradient,
         batch_size=10,
         learning_rate=0.001,
         max_iter=1001,
@@ -278,20 +276,16 @@ def test_b5_mini_batches():
     assert_allclose(result.x, [7, 30], atol=1e-6)
 
 
-def test_b6_one_sample_at_a_time_in_order():
+def test_b6_single_samples_in_order():
     model = SGDRegressor(
-        penalty=None,
-        learning_rate=0.001,
-        max_iter=1001,
-        tol=None,
-        shuffle=False,
+        penalty=None, learning_rate=0.001, max_iter=1001, tol=None, shuffle=False
     ).fit(B4_X, B4_Y)
     assert_allclose(parameters(model), [7, 30], atol=1e-6)
     result = skgd.minimize(
-        half(squared_error),
+        halved(squared_error),
         [0.0, 0.0],
         (B4_X[:, 0], B4_Y),
-        jac=half(squared_error_slope),
+        jac=halved(squared_error_gradient),
         batch_size=1,
         learning_rate=0.001,
         max_iter=1001,
@@ -301,59 +295,55 @@ def test_b6_one_sample_at_a_time_in_order():
     assert_allclose(result.x, [7, 30], atol=1e-6)
 
 
-def test_b6_twice_the_slope_diverges():
+def test_b6_twice_the_rate_diverges():
     model = SGDRegressor(penalty=None, learning_rate=0.002, max_iter=1001, tol=None, shuffle=False)
     with pytest.raises(ValueError, match="diverged"):
         model.fit(B4_X, B4_Y)
 
 
-# C. Against the normal equation
+# C. Comparison with the normal equation
 
 
 def normal_equation(X, y):
     return parameters(LinearRegression().fit(X, y))
 
 
-def test_c1_batch_descent_equals_the_normal_equation():
+def test_c1_full_batches_reach_the_solution_of_the_normal_equation():
     X, y = noisy_line()
     model = BatchGDRegressor(learning_rate=0.2, max_iter=1000, **PLAIN).fit(X, y)
     assert_allclose(parameters(model), normal_equation(X, y), rtol=1e-8)
 
 
-def test_c2_what_the_rate_does():
+def test_c2_small_suitable_and_unstable_rates():
     X, y = noisy_line()
-    slow, right = (
+    slow, suitable = (
         BatchGDRegressor(learning_rate=2 * rate, max_iter=1000, **PLAIN).fit(X, y)
         for rate in (0.01, 0.25)
     )
-    off = np.abs(parameters(slow) - normal_equation(X, y)).max()
-    assert 0.005 < off < 0.3
-    assert_allclose(parameters(right), normal_equation(X, y), rtol=1e-8)
+    error = np.abs(parameters(slow) - normal_equation(X, y)).max()
+    assert 0.005 < error < 0.3
+    assert_allclose(parameters(suitable), normal_equation(X, y), rtol=1e-8)
     with pytest.raises(ValueError, match=r"largest stable\s+rate of GD on this data is about"):
         BatchGDRegressor(learning_rate=1.0, max_iter=1000, **PLAIN).fit(X, y)
 
 
-def test_c3_the_rate_of_the_tutorials():
+def test_c3_time_decay_of_the_tutorials():
     X, y = noisy_line()
-    # Twice t0 = 5, for their slope is twice ours.
+    # Twice the tutorial's t0 = 5; see above.
     model = SGDRegressor(
-        penalty=None,
-        learning_rate=TimeDecay(t0=10, t1=50),
-        max_iter=50,
-        tol=None,
-        random_state=0,
+        penalty=None, learning_rate=TimeDecay(t0=10, t1=50), max_iter=50, tol=None, random_state=0
     ).fit(X, y)
     assert_allclose(parameters(model), normal_equation(X, y), atol=0.05)
 
 
-def test_c4_beside_the_regressor_of_scikit_learn():
+def test_c4_sgd_regressors_of_scikit_learn_and_skgd():
     X, y = noisy_line()
     for peer in (PeerSGDRegressor, SGDRegressor):
         model = peer(penalty=None, eta0=0.1, max_iter=50, tol=None, random_state=0).fit(X, y)
         assert_allclose(parameters(model), normal_equation(X, y), atol=0.2)
 
 
-def test_c5_a_grid_search_finds_the_rate():
+def test_c5_grid_search_selects_a_suitable_rate():
     X, y = noisy_line()
     search = GridSearchCV(
         BatchGDRegressor(max_iter=1000, **PLAIN), {"learning_rate": [0.002, 0.02, 0.2, 0.5]}, cv=5
@@ -362,7 +352,7 @@ def test_c5_a_grid_search_finds_the_rate():
     assert_allclose(parameters(search.best_estimator_), normal_equation(X, y), rtol=1e-8)
 
 
-# D. Beyond a line
+# D. Neural networks, local minima, steepest descent
 
 D1_INPUTS = np.array([[0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 1, 1], [1, 0, 0], [1, 0, 1], [1, 1, 0]])
 D1_TARGETS = np.array([[1, 1, 0, 0, 0, 0, 1]]).T
@@ -381,19 +371,19 @@ def network_cost(weights):
     return 0.5 * ((network(weights)[1] - D1_TARGETS) ** 2).sum()
 
 
-def network_slope(weights):
+def network_gradient(weights):
     hidden, output = network(weights)
     delta = (output - D1_TARGETS) * output * (1 - output)
-    behind = delta @ weights["output"].T * hidden * (1 - hidden)
-    return {"hidden": D1_INPUTS.T @ behind, "output": hidden.T @ delta}
+    hidden_delta = delta @ weights["output"].T * hidden * (1 - hidden)
+    return {"hidden": D1_INPUTS.T @ hidden_delta, "output": hidden.T @ delta}
 
 
-def test_d1_a_network_learns():
+def test_d1_neural_network_learns_its_targets():
     rng = np.random.RandomState(0)
     weights = {"hidden": rng.uniform(-1, 1, (3, 15)), "output": rng.uniform(-1, 1, (15, 1))}
-    assert skgd.check_gradient(network_cost, network_slope, weights) < 1e-8
+    assert skgd.check_gradient(network_cost, network_gradient, weights) < 1e-8
     result = skgd.minimize(
-        network_cost, weights, jac=network_slope, learning_rate=1.0, max_iter=1000
+        network_cost, weights, jac=network_gradient, learning_rate=1.0, max_iter=1000
     )
     assert result.x["hidden"].shape == (3, 15)
     assert np.array_equal(network(result.x)[1] > 0.5, D1_TARGETS == 1)
@@ -401,36 +391,36 @@ def test_d1_a_network_learns():
 
 @pytest.mark.parametrize(("start", "minimum"), [(0.9, 0.0), (-1.0, 0.0), (1.1, 2.0), (3.0, 2.0)])
 @pytest.mark.parametrize("rate", [0.1, "line_search"])
-def test_d2_a_start_on_either_side_finds_its_minimum(start, minimum, rate):
-    result = skgd.minimize(wave, start, jac=wave_slope, learning_rate=rate)
+def test_d2_start_determines_the_local_minimum(start, minimum, rate):
+    result = skgd.minimize(wave, start, jac=wave_gradient, learning_rate=rate)
     if rate == 0.1 or abs(start - 1) < 0.5:
         assert result.x == pytest.approx(minimum, abs=1e-7)
     assert result.fun == pytest.approx(0, abs=1e-12)
 
 
-def test_d2_random_restarts_find_both():
-    result = skgd.minimize(wave, 1.05, jac=wave_slope, n_restarts=9, random_state=0)
-    found = {round(float(run.x)) for run in result.runs}
-    assert found == {0, 2}
+def test_d2_random_restarts_find_both_minima():
+    result = skgd.minimize(wave, 1.05, jac=wave_gradient, n_restarts=9, random_state=0)
+    minima = {round(float(run.x)) for run in result.runs}
+    assert minima == {0, 2}
     assert result.fun == pytest.approx(0, abs=1e-12)
 
 
-def test_d2_momentum_rolls_over_the_hill():
-    common = {"jac": wave_slope, "learning_rate": 0.05, "max_iter": 2000}
-    without = skgd.minimize(wave, 3.0, **common)
-    heavy = skgd.minimize(wave, 3.0, optimizer=Momentum(0.9), **common)
-    assert without.x == pytest.approx(2, abs=1e-7)
-    assert heavy.x == pytest.approx(0, abs=1e-7)
+def test_d2_momentum_passes_a_local_minimum():
+    common = {"jac": wave_gradient, "learning_rate": 0.05, "max_iter": 2000}
+    plain = skgd.minimize(wave, 3.0, **common)
+    momentum = skgd.minimize(wave, 3.0, optimizer=Momentum(0.9), **common)
+    assert plain.x == pytest.approx(2, abs=1e-7)
+    assert momentum.x == pytest.approx(0, abs=1e-7)
 
 
 @pytest.mark.parametrize("rate", [0.1, "line_search"])
 def test_d3_gradient_ascent(rate):
-    result = skgd.maximize(wave, 0.8, jac=wave_slope, learning_rate=rate)
+    result = skgd.maximize(wave, 0.8, jac=wave_gradient, learning_rate=rate)
     assert result.x == pytest.approx(1, abs=1e-8)
     assert result.fun == pytest.approx(0.25, abs=1e-12)
 
 
-def test_d4_steepest_descent_takes_the_best_step_along_the_line():
+def test_d4_exact_rates_of_steepest_descent():
     rng = np.random.RandomState(0)
     root = rng.randn(4, 4)
     G, c = root @ root.T + np.eye(4), rng.randn(4)
@@ -442,31 +432,27 @@ def test_d4_steepest_descent_takes_the_best_step_along_the_line():
         optimizer="gd",
     )
     gradients = result.history["jac"][:-1]
-    best = (gradients**2).sum(axis=1) / ((gradients @ G) * gradients).sum(axis=1)
-    assert_allclose(result.history["learning_rate"][1:][:20], best[:20], rtol=1e-8)
+    exact = (gradients**2).sum(axis=1) / ((gradients @ G) * gradients).sum(axis=1)
+    assert_allclose(result.history["learning_rate"][1:][:20], exact[:20], rtol=1e-8)
     assert_allclose(result.x, np.linalg.solve(G, c), atol=1e-8)
 
 
 # E. Learning rates, variants, momentum, optimizers
 
 
-def descend_square(rate, steps, **options):
+def descend_square(rate, max_iter, **options):
     return skgd.minimize(
-        square, 10.0, jac=square_slope, learning_rate=rate, max_iter=steps, **options
+        square, 10.0, jac=square_gradient, learning_rate=rate, max_iter=max_iter, **options
     )
 
 
-def test_e1_a_square():
+def test_e1_minimum_of_a_square():
     assert descend_square(0.1, 50).x == pytest.approx(1.4272476927059603e-4, rel=1e-13)
 
 
-def test_e2_with_its_history():
+def test_e2_history_of_a_descent():
     result = skgd.minimize(
-        lambda x: (x - 3) ** 2 + 1,
-        10.0,
-        jac=lambda x: 2 * (x - 3),
-        learning_rate=0.1,
-        max_iter=30,
+        lambda x: (x - 3) ** 2 + 1, 10.0, jac=lambda x: 2 * (x - 3), learning_rate=0.1, max_iter=30
     )
     assert result.x == pytest.approx(3.0086655802749975, rel=1e-14)
     history = result.history
@@ -476,8 +462,7 @@ def test_e2_with_its_history():
 
 
 @pytest.mark.parametrize(
-    ("rate", "end"),
-    [(0.01, 6.6761), (0.1, 0.1153), (0.5, 0), (0.9, 0.1153), (1.1, 383.376)],
+    ("rate", "end"), [(0.01, 6.6761), (0.1, 0.1153), (0.5, 0), (0.9, 0.1153), (1.1, 383.376)]
 )
 def test_e3_five_rates(rate, end):
     result = descend_square(rate, 20)
@@ -485,7 +470,7 @@ def test_e3_five_rates(rate, end):
     assert ("too large" in result.message) == (rate == 1.1)
 
 
-def test_e4_three_ways_on_one_data_set():
+def test_e4_three_regressors_on_one_data_set():
     X, y = noisy_line(seed=42, noise=0.5)
     batch = BatchGDRegressor(learning_rate=0.2, max_iter=100, **PLAIN).fit(X, y)
     assert_allclose(parameters(batch), [4.079804505359663, 2.909552760546199], rtol=1e-13)
@@ -500,13 +485,13 @@ def test_e4_three_ways_on_one_data_set():
         assert_allclose(parameters(model.fit(X, y)), exact, atol=0.15)
 
 
-def test_e5_momentum_beside_none():
+def test_e5_with_and_without_momentum():
     assert round(float(descend_square(0.1, 20).x), 4) == 0.1153
-    heavy = descend_square(0.1, 20, optimizer="momentum")
-    assert heavy.x == pytest.approx(-3.4925261659193474, rel=1e-13)
+    momentum = descend_square(0.1, 20, optimizer="momentum")
+    assert momentum.x == pytest.approx(-3.4925261659193474, rel=1e-13)
 
 
-def test_e6_a_class_with_a_history_of_its_loss():
+def test_e6_history_of_the_loss():
     rng = np.random.RandomState(42)
     X = rng.randn(100, 2)
     y = 3 * X[:, 0] - 2 * X[:, 1] + 5 + 0.5 * rng.randn(100)
@@ -520,13 +505,13 @@ def test_e6_a_class_with_a_history_of_its_loss():
 @pytest.mark.parametrize(
     ("optimizer", "rate"), [("gd", 0.1), ("momentum", 0.01), ("rmsprop", 0.01), ("adam", 0.05)]
 )
-def test_e7_the_optimizers_reach_the_minimum(optimizer, rate):
+def test_e7_optimizers_reach_the_minimum(optimizer, rate):
     X, y = noisy_line(seed=42, noise=0.5)
     result = skgd.minimize(
-        half(squared_error),
+        halved(squared_error),
         [0.0, 0.0],
         (X[:, 0], y),
-        jac=half(squared_error_slope),
+        jac=halved(squared_error_gradient),
         learning_rate=rate,
         optimizer=optimizer,
         max_iter=3000,
@@ -538,7 +523,7 @@ def test_e7_the_optimizers_reach_the_minimum(optimizer, rate):
     assert_allclose(parameters(model), result.history["x"][50], rtol=1e-9)
 
 
-def test_e8_behind_a_scaler():
+def test_e8_pipeline_with_a_scaler():
     rng = np.random.RandomState(42)
     X = rng.randn(1000, 5)
     y = X @ np.arange(1.0, 6) + 0.5 * rng.randn(1000)

@@ -1,4 +1,4 @@
-"""The same answers for the same numbers, whatever holds them."""
+"""Fits and predictions do not depend on the type of the containers of X and y."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def X():
-    """Return whole numbers that every dtype holds, most of them zero."""
+    """Return integers that every dtype represents exactly; most of them are zero."""
     rng = np.random.default_rng(0)
     return rng.integers(1, 6, (60, 4)) * (rng.random((60, 4)) < 0.4)
 
@@ -41,13 +41,13 @@ def read_only(X):
     return X
 
 
-def wide(kind):
-    def made(X):
-        S = kind(X.astype(float))
+def with_int64_indices(container):
+    def convert(X):
+        S = container(X.astype(float))
         S.indices, S.indptr = S.indices.astype(np.int64), S.indptr.astype(np.int64)
         return S
 
-    return made
+    return convert
 
 
 DENSE = {
@@ -68,84 +68,84 @@ SPARSE = {
     for form in ("csr", "csc", "coo", "bsr", "dia", "dok", "lil")
     for kind in ("array", "matrix")
 } | {
-    "csr, 64-bit indices": wide(sp.csr_array),
-    "csc, 64-bit indices": wide(sp.csc_matrix),
+    "csr, 64-bit indices": with_int64_indices(sp.csr_array),
+    "csc, 64-bit indices": with_int64_indices(sp.csc_matrix),
     "csr of integers": lambda X: sp.csr_array(X),
 }
 
 
 @pytest.mark.parametrize("kind", DENSE)
-def test_arrays_of_every_kind(model, kind, X, y):
+def test_dense_arrays_of_every_kind_give_equal_results(model, kind, X, y):
     expected = clone(model).fit(X.astype(float), y)
-    found = clone(model).fit(DENSE[kind](X), y)
-    assert found.coef_.dtype == found.predict(DENSE[kind](X)).dtype == np.float64
-    np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-12)
-    np.testing.assert_allclose(found.predict(DENSE[kind](X)), expected.predict(X), rtol=1e-12)
+    fitted = clone(model).fit(DENSE[kind](X), y)
+    assert fitted.coef_.dtype == fitted.predict(DENSE[kind](X)).dtype == np.float64
+    np.testing.assert_allclose(fitted.coef_, expected.coef_, rtol=1e-12)
+    np.testing.assert_allclose(fitted.predict(DENSE[kind](X)), expected.predict(X), rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", SPARSE)
-def test_sparse_matrices_and_arrays_of_every_format(model, kind, X, y):
+def test_sparse_containers_of_every_format_give_equal_results(model, kind, X, y):
     expected = clone(model).fit(X.astype(float), y)
-    found = clone(model).fit(SPARSE[kind](X), y)
-    np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-8)
-    np.testing.assert_allclose(found.predict(SPARSE[kind](X)), expected.predict(X), rtol=1e-8)
+    fitted = clone(model).fit(SPARSE[kind](X), y)
+    np.testing.assert_allclose(fitted.coef_, expected.coef_, rtol=1e-8)
+    np.testing.assert_allclose(fitted.predict(SPARSE[kind](X)), expected.predict(X), rtol=1e-8)
 
 
-def test_booleans_are_zeros_and_ones(model, X, y):
+def test_booleans_equal_zeros_and_ones(model, X, y):
     expected = clone(model).fit((X > 0).astype(float), y)
     for booleans in (X > 0, sp.csr_array(X > 0), (X > 0).tolist()):
-        found = clone(model).fit(booleans, y)
-        np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-8)
+        fitted = clone(model).fit(booleans, y)
+        np.testing.assert_allclose(fitted.coef_, expected.coef_, rtol=1e-8)
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sp.csr_array, np.asfortranarray])
-def test_float32_stays_float32_and_is_near_float64(model, kind, X, y):
+def test_float32_is_preserved_and_close_to_float64(model, kind, X, y):
     expected = clone(model).fit(X.astype(float), y)
     single = kind(X.astype(np.float32))
     for targets in (y, y.astype(np.float32), y.round().astype(int)):
-        found = clone(model).fit(single, targets)
-        assert found.coef_.dtype == found.intercept_.dtype == np.float32
-        assert found.predict(single).dtype == np.float32
+        fitted = clone(model).fit(single, targets)
+        assert fitted.coef_.dtype == fitted.intercept_.dtype == np.float32
+        assert fitted.predict(single).dtype == np.float32
         if targets.dtype != int:
-            np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(fitted.coef_, expected.coef_, rtol=1e-4, atol=1e-4)
 
 
-def test_calls_of_either_dtype_follow_each_other(model, X, y):
-    for first, then in ((np.float32, np.float64), (np.float64, np.float32)):
-        found = clone(model).partial_fit(X.astype(first), y)
-        found.partial_fit(X.astype(then), y).partial_fit(sp.csr_array(X.astype(then)), y)
-        assert found.coef_.dtype == first
-        assert np.isfinite(found.coef_).all()
+def test_partial_fit_keeps_the_dtype_of_the_first_call(model, X, y):
+    for first, second in ((np.float32, np.float64), (np.float64, np.float32)):
+        fitted = clone(model).partial_fit(X.astype(first), y)
+        fitted.partial_fit(X.astype(second), y).partial_fit(sp.csr_array(X.astype(second)), y)
+        assert fitted.coef_.dtype == first
+        assert np.isfinite(fitted.coef_).all()
 
 
-def test_frames_and_tables(model, X, y):
+def test_pandas_and_polars_frames_equal_arrays(model, X, y):
     pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
     names = list("abcd")
     expected = clone(model).fit(X.astype(float), y)
     frames = [pd.DataFrame(X, columns=names), pl.DataFrame(X, schema=names)]
     for frame in frames:
-        found = clone(model).fit(frame, frame["a"] * 0 + y)
-        np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-12)
-        if isinstance(frame, pd.DataFrame):  # scikit-learn 1.6 reads no other names
-            assert found.feature_names_in_.tolist() == names
-        np.testing.assert_allclose(found.predict(frame), expected.predict(X.astype(float)))
+        fitted = clone(model).fit(frame, frame["a"] * 0 + y)
+        np.testing.assert_allclose(fitted.coef_, expected.coef_, rtol=1e-12)
+        if isinstance(frame, pd.DataFrame):  # scikit-learn 1.6 reads the names of no other frames
+            assert fitted.feature_names_in_.tolist() == names
+        np.testing.assert_allclose(fitted.predict(frame), expected.predict(X.astype(float)))
 
 
-def test_arrow_tables(model, X, y):
+def test_arrow_tables_equal_arrays(model, X, y):
     pa = pytest.importorskip("pyarrow")
     table = pa.table(dict(zip("abcd", X.T, strict=True)))
-    found = clone(model).fit(table, pa.array(y))
+    fitted = clone(model).fit(table, pa.array(y))
     expected = clone(model).fit(X.astype(float), y)
-    np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-12)
-    np.testing.assert_allclose(found.predict(table), expected.predict(X.astype(float)))
+    np.testing.assert_allclose(fitted.coef_, expected.coef_, rtol=1e-12)
+    np.testing.assert_allclose(fitted.predict(table), expected.predict(X.astype(float)))
 
 
 @pytest.mark.parametrize("mode", ["r", "c", "r+"])
-def test_small_memory_maps(model, mode, X, y, tmp_path):
+def test_memory_maps_equal_arrays_and_are_not_modified(model, mode, X, y, tmp_path):
     for name, part in (("X", X.astype(float)), ("y", y)):
         np.save(tmp_path / f"{name}.npy", part)
     maps = [np.load(tmp_path / f"{name}.npy", mmap_mode=mode) for name in "Xy"]
-    found, expected = clone(model).fit(*maps), clone(model).fit(X.astype(float), y)
-    np.testing.assert_array_equal(found.coef_, expected.coef_)
-    assert type(found.coef_) is np.ndarray
+    fitted, expected = clone(model).fit(*maps), clone(model).fit(X.astype(float), y)
+    np.testing.assert_array_equal(fitted.coef_, expected.coef_)
+    assert type(fitted.coef_) is np.ndarray
     np.testing.assert_array_equal(maps[0], X)

@@ -1,20 +1,20 @@
 """
-Three ways down, at a glance
-============================
+Batch, mini-batch and stochastic gradient descent
+=================================================
 
-The same model of the same data, fitted with all rows at each step, with 32 and with one: how fast
-the objective falls, and which way the coefficients take.
+The same linear model is fitted to the same data with updates on all rows, on 32 rows and on one
+row. The figure shows the objective over the epochs and the paths of the coefficients.
 
-Run it with a file name to save the picture.
+Pass a file name to save the figure.
 """
 
 # %%
-# Two features, a disease
-# -----------------------
-# Body mass and the serum measurement s5 of scikit-learn's diabetes patients, standardised and
-# centred so that the two coefficients are all there is to learn. The rates are set by hand, to show
-# each kind of descent as the textbooks do; without ``learning_rate`` batch and mini-batch choose
-# for themselves.
+# Data
+# ----
+# Two features of scikit-learn's diabetes data, the body mass index and the serum measurement s5,
+# are standardised. The target is centred, so that only two coefficients have to be fitted. The
+# learning rates are set explicitly to show textbook gradient descent; by default batch and
+# mini-batch choose them automatically.
 
 import sys
 
@@ -40,16 +40,17 @@ for model in models.values():
     model.fit(X, y)
 
 # %%
-# The course of each
-# ------------------
-# ``path_`` has the coefficients at every update (of long fits at every k-th), so that the objective
-# can be drawn within an epoch, too. Batch descent makes one step a pass over the rows. Small ones
-# arrive after one or two passes. Single rows are quickest of all, and then wander about the
-# minimum for as long as their rate stays; scikit-learn's schedule lowers it little by little.
+# Objective and paths
+# -------------------
+# ``path_`` contains the coefficients after every update (for long fits, after every k-th), so that
+# the objective can be plotted within an epoch, too. Batch gradient descent makes one update per
+# epoch. Mini-batches are near the minimum after one or two epochs. Single rows are fastest at
+# first, and then fluctuate around the minimum because of the noise of the gradients;
+# scikit-learn's schedule decreases the learning rate slowly.
 
 
 def objectives(model):
-    """Return passes over the rows and the objective, at each recorded update."""
+    """Return the epoch, as a fraction, and the objective at each recorded update."""
     coefs = np.column_stack([model.path_["coef_0"], model.path_["coef_1"]])
     errors = coefs @ X.T.to_numpy() + model.path_["intercept"][:, None] - y.to_numpy()
     updates = model.path_["update"]
@@ -60,18 +61,13 @@ colours = dict(zip(models, ["#D55E00", "#009E73", "#CC79A7"], strict=True))
 figure, (curves, contours) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for name, model in models.items():
     curves.plot(*objectives(model), color=colours[name], label=name)
-curves.set(
-    xlabel="passes over the data",
-    ylabel="objective",
-    xlim=(0, 6),
-    title="How fast the objective falls",
-)
+curves.set(xlabel="epoch", ylabel="objective", xlim=(0, 6), title="Convergence")
 curves.grid(alpha=0.3)
 curves.legend()
 
 display = DescentPathDisplay.from_estimator(models, X, y, ax=contours, gradient=True)
-contours.set_title("Which way the coefficients take")
-contours.get_legend().remove()  # the colours are those of the curves
+contours.set_title("Paths of the coefficients")
+contours.get_legend().remove()  # same colours as the curves
 
 if len(sys.argv) > 1:
     figure.savefig(sys.argv[1], dpi=100)

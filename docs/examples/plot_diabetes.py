@@ -1,22 +1,22 @@
 """
-Three ways down on the diabetes data
-====================================
+Three regressors on the diabetes data
+=====================================
 
 Batch, mini-batch and stochastic gradient descent fit the same linear model to
-scikit-learn's diabetes data, beside scikit-learn's own regressors: how well
-each one predicts, how near it comes to the exact solution, which learning rate
-a grid search finds, and the way each one took.
+scikit-learn's diabetes data. The example compares their accuracy and time with
+scikit-learn's regressors, searches for the learning rate, and plots the
+convergence of each method.
 
-Run it by hand with ``python plot_diabetes.py`` to see the figure in a window,
-or with a file name to save it.
+Run ``python plot_diabetes.py`` to show the figure in a window, or pass a file
+name to save it.
 """
 
 # %%
-# The data
-# --------
-# 442 patients, ten measurements each, and how far their diabetes had gone a
-# year later. The measurements are in units of their own, years beside mg/dl, so
-# every model stands behind a ``StandardScaler``.
+# Data
+# ----
+# The data contain ten features of 442 patients; the target is a measure of
+# disease progression after one year. The features have different units, years
+# and mg/dl for example, so every model is used with a ``StandardScaler``.
 
 import statistics
 import sys
@@ -38,14 +38,14 @@ from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 
 X, y = load_diabetes(return_X_y=True, scaled=False)
 folds = KFold(n_splits=5, shuffle=True, random_state=0)
-print(f"Diabetes data: {X.shape[0]} patients, {X.shape[1]} measurements each.\n")
+print(f"Diabetes data: {X.shape[0]} patients, {X.shape[1]} features.\n")
 
 # %%
-# Five regressors, one table
-# --------------------------
-# Batch and mini-batch descent choose their learning rate themselves; the two
-# ``SGDRegressor`` have scikit-learn's defaults. ``LinearRegression`` computes the
-# exact solution that all of them approach.
+# Comparison of five regressors
+# -----------------------------
+# ``BatchGDRegressor`` and ``MiniBatchGDRegressor`` choose their learning rate
+# automatically; the two ``SGDRegressor`` have scikit-learn's defaults.
+# ``LinearRegression`` computes the exact solution.
 
 models = {
     "LinearRegression (scikit-learn)": LinearRegression(),
@@ -65,29 +65,27 @@ def seconds_to_fit(model):
 scaled_X = StandardScaler().fit_transform(X)
 exact = LinearRegression().fit(scaled_X, y)
 
-print(f"{'':31}  {'R², 5 folds':>13}  {'off by':>8}  {'fit':>7}")
+print(f"{'':31}  {'R², 5 folds':>13}  {'error':>8}  {'fit':>7}")
 for name, model in models.items():
     pipeline = make_pipeline(StandardScaler(), model)
     scores = cross_val_score(pipeline, X, y, cv=folds)
     seconds = statistics.median(seconds_to_fit(pipeline) for _ in range(5))
-    off_by = np.max(np.abs(model.coef_ - exact.coef_))
+    error = np.max(np.abs(model.coef_ - exact.coef_))
     print(
         f"{name:31}  {scores.mean():.3f} ± {scores.std():.3f}"
-        f"  {off_by:8.2g}  {1e3 * seconds:4.1f} ms"
+        f"  {error:8.2g}  {1e3 * seconds:4.1f} ms"
     )
 print(
-    "off by: the largest difference of a coefficient from LinearRegression's, which\n"
-    f"reach from {exact.coef_.min():.0f} to {exact.coef_.max():.0f}. Some measurements almost"
-    " repeat each other, so that\n"
-    "coefficients far apart can predict equally well.\n"
+    "error: the largest difference of a coefficient from that of LinearRegression. These\n"
+    f"range from {exact.coef_.min():.0f} to {exact.coef_.max():.0f}. Some features are nearly"
+    " collinear, so that different\ncoefficients can give almost the same predictions.\n"
 )
 
 # %%
-# A search for the learning rate
-# ------------------------------
-# ``learning_rate`` is a parameter like any other: numbers and ``"auto"`` can
-# stand in one grid. With 100 epochs of plain descent, too small a rate does not
-# arrive.
+# Grid search for the learning rate
+# ---------------------------------
+# A grid for ``learning_rate`` can contain both numbers and ``"auto"``. With 100
+# epochs of plain gradient descent, the smallest learning rates do not converge.
 
 search = GridSearchCV(
     make_pipeline(StandardScaler(), BatchGDRegressor(optimizer="gd", max_iter=100)),
@@ -95,10 +93,10 @@ search = GridSearchCV(
     cv=folds,
 )
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore", ConvergenceWarning)  # too slow is the point
+    warnings.simplefilter("ignore", ConvergenceWarning)  # the smallest rates do not converge
     search.fit(X, y)
 
-print("Grid search over the learning rate, 100 epochs of plain descent:")
+print("Grid search over the learning rate, 100 epochs of gradient descent:")
 for candidate, score in zip(
     search.cv_results_["param_batchgdregressor__learning_rate"],
     search.cv_results_["mean_test_score"],
@@ -109,24 +107,27 @@ best = search.best_params_["batchgdregressor__learning_rate"]
 print(f"Best: learning_rate={best!r}\n")
 
 # %%
-# The way down
-# ------------
-# ``history_`` keeps the objective after every epoch; ``record="objective"`` asks
-# the two stochastic ones for the exact value too. Without a penalty all share one
-# minimum, so the figure shows how far above it each still is. After ten epochs all
-# are within about a percent. The rest of the way is a narrow valley, which the automatic
-# descents cross: conjugate gradient, and mini-batches whose steps are combined.
+# Convergence
+# -----------
+# ``history_`` contains the objective after every epoch; ``record="objective"``
+# makes the two stochastic methods compute it exactly, too. Without a penalty all
+# methods have the same minimum. The figure shows the relative difference between
+# the objective and this minimum. After ten epochs it is about one percent or less
+# for all of them. Further convergence is slow for gradient descent because the
+# objective is ill-conditioned. Conjugate gradients and mini-batches with an
+# automatic learning rate, which combine several search directions, converge
+# faster.
 
 minimum = np.mean((exact.predict(scaled_X) - y) ** 2) / 2
-descents = {
-    "batch, conjugate gradient": BatchGDRegressor(),
-    "batch, plain descent": BatchGDRegressor(optimizer="gd", max_iter=500),
+fits = {
+    "batch, conjugate gradients": BatchGDRegressor(),
+    "batch, gradient descent": BatchGDRegressor(optimizer="gd", max_iter=500),
     "mini-batches of 32": MiniBatchGDRegressor(max_iter=500, random_state=0, record="objective"),
-    "one at a time (SGD)": SGDRegressor(
+    "single rows (SGD)": SGDRegressor(
         penalty=None, max_iter=500, tol=None, random_state=0, record="objective"
     ),
 }
-styles = [  # Okabe and Ito's colours, which the colour-blind tell apart too
+styles = [  # Okabe and Ito's palette for the colour-blind
     {"color": "#000000", "linestyle": "-", "marker": "o", "markersize": 4},
     {"color": "#0072B2", "linestyle": "-"},
     {"color": "#009E73", "linestyle": "--"},
@@ -134,17 +135,17 @@ styles = [  # Okabe and Ito's colours, which the colour-blind tell apart too
 ]
 
 figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-for (name, model), style in zip(descents.items(), styles, strict=True):
+for (name, model), style in zip(fits.items(), styles, strict=True):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # 500 epochs, not more
+        warnings.simplefilter("ignore", ConvergenceWarning)  # at most 500 epochs
         model.fit(scaled_X, y)
-    above = model.history_["objective"] / minimum - 1
-    axes.plot(model.history_["epoch"], above, label=name, **style)
-axes.set_xscale("symlog", linthresh=1)  # shows epoch 0, the starting point, too
+    excess = model.history_["objective"] / minimum - 1
+    axes.plot(model.history_["epoch"], excess, label=name, **style)
+axes.set_xscale("symlog", linthresh=1)  # includes epoch 0, the starting point
 axes.set_xticks([0, 1, 10, 100, 500], ["0", "1", "10", "100", "500"])
 axes.set(
     xlabel="epoch",
-    ylabel="objective above its minimum (relative)",
+    ylabel="objective / minimum − 1",
     title="Gradient descent on the diabetes data",
     yscale="log",
     xlim=(0, 500),

@@ -1,18 +1,17 @@
 """
-Losses and what they fit
-========================
+Loss functions
+==============
 
-What each loss charges for an error, how hard it pulls, and what that does to a line through data
-with outliers.
+The values and gradients of the loss functions, and the lines that they fit to data with outliers.
 """
 
 # %%
-# The price of an error
-# ---------------------
-# Left, the losses of a prediction p at the target y; right, their slopes, which are the force with
-# which a row pulls at the model. Squared error pulls the harder the further off a row is. Under the
-# other losses of the first row of panels no row pulls harder than some bound. Those of the second
-# are not even, or leave small errors alone.
+# Values and gradients
+# --------------------
+# Left, the losses of a prediction p at the target y; right, their derivatives with respect to p.
+# The derivative of squared error grows with the error. The derivatives of the other losses in the
+# first row of panels are bounded. The losses in the second row are asymmetric, or zero for small
+# errors.
 
 import sys
 
@@ -21,16 +20,16 @@ import numpy as np
 
 from skgd import BatchGDRegressor, losses
 
-# Okabe and Ito's colours, which the colour-blind tell apart too.
+# Okabe and Ito's palette for the colour-blind.
 colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"]
 families = {
-    "even": [
+    "symmetric": [
         losses.SquaredError(),
         losses.Huber(epsilon=1.0),
         losses.LogCosh(),
         losses.AbsoluteError(),
     ],
-    "lopsided, or with a tube": [
+    "asymmetric or epsilon-insensitive": [
         losses.Quantile(level=0.9),
         losses.EpsilonInsensitive(epsilon=1.0),
         losses.SquaredEpsilonInsensitive(epsilon=1.0),
@@ -43,17 +42,17 @@ for (title, family), (left, right) in zip(families.items(), axes, strict=True):
         left.plot(p, loss.value(p, 0.0), style, color=colour, label=repr(loss))
         right.plot(p, loss.gradient(p, 0.0), style, color=colour)
     left.set(title=title, ylabel="loss", ylim=(0, 4))
-    right.set(title="slope", ylim=(-3, 3))
+    right.set(title="gradient", ylim=(-3, 3))
     left.legend(fontsize="small")
     for ax in (left, right):
         ax.set_xlabel("p − y")
         ax.grid(alpha=0.3)
 
 # %%
-# A line through outliers
-# -----------------------
-# A tenth of the targets are far too large. The mean follows them; Huber's compromise and the median
-# do not.
+# Linear fits with outliers
+# -------------------------
+# A tenth of the targets are far too large. Squared error, which fits the mean, is strongly
+# influenced by them; Huber's loss and the median are not.
 
 rng = np.random.default_rng(0)
 x = np.sort(rng.uniform(0, 10, 200))
@@ -71,19 +70,19 @@ def scatter():
 
 
 ax = scatter()
-for loss, colour in zip(families["even"][::-1], colours[::-1], strict=True):
+for loss, colour in zip(families["symmetric"][::-1], colours[::-1], strict=True):
     ax.plot(x, BatchGDRegressor(loss).fit(X, y).predict(X), color=colour, label=repr(loss))
-ax.plot(x, 1 + 0.5 * x, "k:", label="the truth")
+ax.plot(x, 1 + 0.5 * x, "k:", label="true line")
 legend = ax.legend(fontsize="small")
 
 # %%
-# A quantile is a loss, too: nine in ten targets lie below the line of level 0.9.
+# Quantile regression: about 90 % of the targets are below the line of level 0.9.
 
 ax = scatter()
 for level, colour in zip((0.1, 0.5, 0.9), colours, strict=False):
     model = BatchGDRegressor(losses.Quantile(level)).fit(X, y)
     below = np.mean(y <= model.predict(X))
-    ax.plot(x, model.predict(X), color=colour, label=f"level {level}: {below:.0%} lie below")
+    ax.plot(x, model.predict(X), color=colour, label=f"level {level}: {below:.0%} below")
 legend = ax.legend(fontsize="small")
 
 if len(sys.argv) > 1:

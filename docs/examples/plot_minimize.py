@@ -1,18 +1,17 @@
 """
-Minimise any function
-=====================
+Minimisation of functions
+=========================
 
-:func:`skgd.minimize` descends on functions of one number or many. The stories here are those that
-tutorials tell: what a gradient is, how long a step should be, where momentum helps, and which
-minimum one ends in.
+:func:`skgd.minimize` minimises functions of one or many variables. The examples show the estimation
+of gradients, the choice of the step length, momentum, and functions with several minima.
 """
 
 # %%
-# Secant and tangent
-# ------------------
-# A derivative is what difference quotients tend to. :func:`~skgd.approx_gradient` computes them:
-# with a large step the secant misses the tangent of x² by that step, with 1e-5 they cannot be told
-# apart.
+# Difference quotients
+# --------------------
+# A derivative is the limit of difference quotients, which :func:`~skgd.approx_gradient` computes.
+# The slope of the secant of x² differs from that of the tangent by the step h; at h = 1e-5 the
+# difference is not visible.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,7 +26,7 @@ def square(x):
     return x**2
 
 
-def square_slope(x):
+def square_gradient(x):
     return 2 * x
 
 
@@ -35,7 +34,7 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained"
 x = np.linspace(-0.5, 3, 100)
 left.plot(x, square(x), color="0.6")
 for slope, name in [
-    (square_slope(1.5), "tangent"),
+    (square_gradient(1.5), "tangent"),
     (skgd.approx_gradient(square, 1.5, step=0.5), "secant, h = 0.5"),
 ]:
     left.plot(x, square(1.5) + slope * (x - 1.5), label=name)
@@ -45,14 +44,15 @@ left.legend()
 
 x = np.arange(-10.0, 10)
 quotients = [skgd.approx_gradient(square, at, step=1e-5) for at in x]
-right.plot(x, square_slope(x), "x", label="derivative 2x", markersize=8)
+right.plot(x, square_gradient(x), "x", label="derivative 2x", markersize=8)
 right.plot(x, quotients, "+", label="difference quotient, h = 1e-5", markersize=8)
 right.set(xlabel="x", title="Derivative of x²")
 legend = right.legend()
 
 # %%
-# The same a coordinate at a time gives a gradient. :func:`~skgd.check_gradient` compares one's own
-# with it and returns the largest difference; of a wrong one it names the worst coordinate.
+# One difference quotient per coordinate gives a gradient. :func:`~skgd.check_gradient` compares a
+# user's gradient with it and returns the largest difference; if the gradient is wrong, the error
+# names the coordinate with the largest one.
 
 
 def squares(v):
@@ -62,13 +62,13 @@ def squares(v):
 skgd.check_gradient(squares, lambda v: 2 * v, np.array([-4.0, 10.0, 6.0]), step=1e-5)
 
 # %%
-# Down a bowl
-# -----------
-# Descent on x² + y² at a rate of 0.1: the surface with the path on it, and the field of downhill
-# directions over contours.
+# Paths and gradient fields
+# -------------------------
+# Gradient descent on x² + y² at a learning rate of 0.1: the path on the surface, and the negative
+# gradient over contours.
 
-bowl = skgd.minimize(squares, [9.0, 9.0], jac=square_slope, learning_rate=0.1, max_iter=50)
-display = DescentPathDisplay.from_function(squares, bowl, names="50 steps", kind="surface")
+result = skgd.minimize(squares, [9.0, 9.0], jac=square_gradient, learning_rate=0.1, max_iter=50)
+display = DescentPathDisplay.from_function(squares, result, names="50 steps", kind="surface")
 
 # %%
 
@@ -77,48 +77,51 @@ display = DescentPathDisplay.from_function(
 )
 
 # %%
-# How long a step
-# ---------------
-# Five fixed rates on x² from 10: too small a rate creeps, 0.5 is right at once, 0.9 leaps from side
-# to side (with the values of 0.1: their curves are one), and 1.1 leads away. ``history`` has the
-# value after each step, and the result says what went wrong.
+# Fixed and adaptive step lengths
+# -------------------------------
+# Five fixed learning rates on x², starting at 10: at 0.01 convergence is slow; 0.5 reaches the
+# minimum in one step; 0.9 oscillates around the minimum (its function values are those of 0.1, so
+# that the curves coincide); 1.1 diverges. ``history`` contains the value after each step, and
+# ``message`` reports the divergence.
 
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 for rate in (0.01, 0.1, 0.5, 0.9, 1.1):
-    result = skgd.minimize(square, 10.0, jac=square_slope, learning_rate=rate, max_iter=20)
-    ax.semilogy(np.maximum(result.history["fun"], 1e-9), marker=".", label=f"rate {rate}")
-    print(f"rate {rate:4}: x = {result.x:9.4f}  {result.message[:60]}")
-ax.set(xlabel="step", ylabel="x²", title="Fixed rates")
+    result = skgd.minimize(square, 10.0, jac=square_gradient, learning_rate=rate, max_iter=20)
+    ax.semilogy(np.maximum(result.history["fun"], 1e-9), marker=".", label=f"learning rate {rate}")
+    print(f"learning rate {rate:4}: x = {result.x:9.4f}  {result.message[:60]}")
+ax.set(xlabel="step", ylabel="x²", title="Fixed learning rates")
 ax.legend()
 
 # %%
-# A rate may also shrink over time, or be chosen anew at each step: the best of several, or by a
-# line search, which is the default. A candidate at which the function fails counts as infinite.
+# A learning rate can also decrease over time, or be chosen at each step: the best of several, or
+# the result of a line search, which is the default. If the function raises an error for a
+# candidate, its value is taken as infinite.
 
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 candidates = [100, 10, 1, 0.1, 1e-2, 1e-3, 1e-4, 1e-5]
 for name, rate in {
     "fixed, 0.01": 0.01,
-    "shrinking": ExponentialDecay(eta0=0.2, decay=0.98),
+    "decreasing": ExponentialDecay(eta0=0.2, decay=0.98),
     "best of eight": candidates,
     "line search": "line_search",
 }.items():
     result = skgd.minimize(
-        squares, [8.0, -10.0, -2.0], jac=square_slope, learning_rate=rate, xtol=1e-7, max_iter=800
+        squares,
+        [8.0, -10.0, -2.0],
+        jac=square_gradient,
+        learning_rate=rate,
+        xtol=1e-7,
+        max_iter=800,
     )
     ax.loglog(np.maximum(result.history["fun"], 1e-16), label=f"{name}: {result.nit} steps")
-ax.set(xlabel="step", ylabel="value", title="Four ways to choose a step")
+ax.set(xlabel="step", ylabel="value", title="Step lengths")
 ax.legend()
 
 # %%
-# On (x - 3)² + 1 the history shows value and slope side by side.
+# The history of a minimisation of (x − 3)² + 1: point, value and derivative.
 
 parabola = skgd.minimize(
-    lambda x: (x - 3) ** 2 + 1,
-    10.0,
-    jac=lambda x: 2 * (x - 3),
-    learning_rate=0.1,
-    max_iter=30,
+    lambda x: (x - 3) ** 2 + 1, 10.0, jac=lambda x: 2 * (x - 3), learning_rate=0.1, max_iter=30
 )
 figure, axes = plt.subplots(1, 3, figsize=(11, 3), layout="constrained")
 for ax, column in zip(axes, ("x", "fun", "jac"), strict=True):
@@ -128,16 +131,17 @@ for ax, column in zip(axes, ("x", "fun", "jac"), strict=True):
 # %%
 # Steepest descent and conjugate gradients
 # ----------------------------------------
-# On a quadratic the best step along the gradient is known, (gᵀg) / (gᵀGg): ``"exact"``. Even so
-# steepest descent zigzags, while conjugate directions arrive in as many steps as there are
-# dimensions. A fixed rate is slower still.
+# On a quadratic function with Hessian G the optimal step length along the gradient g is gᵀg /
+# (gᵀGg); ``learning_rate="exact"`` uses it. Steepest descent zigzags nevertheless, while conjugate
+# gradients converge in as many steps as there are dimensions. A fixed learning rate is the
+# slowest.
 
 G = np.array([[1.0, 0.6], [0.6, 8.0]])
 quadratic = {"fun": lambda v: 0.5 * v @ G @ v, "x0": [-9.0, 2.0], "jac": lambda v: G @ v}
 paths = {
-    "fixed rate": skgd.minimize(**quadratic, learning_rate=0.05, max_iter=60),
+    "fixed learning rate": skgd.minimize(**quadratic, learning_rate=0.05, max_iter=60),
     "steepest descent": skgd.minimize(**quadratic, learning_rate="exact", optimizer="gd"),
-    "conjugate": skgd.minimize(**quadratic, learning_rate="exact"),
+    "conjugate gradients": skgd.minimize(**quadratic, learning_rate="exact"),
 }
 display = DescentPathDisplay.from_function(
     quadratic["fun"], paths, xlim=(-10, 3), ylim=(-3, 3), line_kw={"alpha": 0.9}
@@ -146,71 +150,75 @@ display = DescentPathDisplay.from_function(
 # %%
 # Momentum
 # --------
-# A heavy ball keeps part of its last step. On x² it overshoots, where plain descent needs no help.
+# Momentum adds a multiple of the previous step. On x² it overshoots; gradient descent converges
+# without it.
 
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 for name in ("gd", "momentum"):
     result = skgd.minimize(
-        square, 10.0, jac=square_slope, learning_rate=0.1, optimizer=name, max_iter=20
+        square, 10.0, jac=square_gradient, learning_rate=0.1, optimizer=name, max_iter=20
     )
     ax.plot(result.history["x"], ".-", label=f"{name}: ends at {result.x:.4f}")
-ax.set(xlabel="step", ylabel="x", title="x² from 10, rate 0.1, momentum 0.9")
+ax.set(xlabel="step", ylabel="x", title="x² from 10, learning rate 0.1, momentum 0.9")
 legend = ax.legend()
 
 # %%
-# Which minimum
-# -------------
-# x⁴/4 − x³ + x² has two minima, at 0 and at 2, and between them a maximum at 1. Descent ends in the
-# valley that it starts in; momentum may roll over the hill; random restarts find both; and
-# :func:`~skgd.maximize` climbs.
+# Several minima
+# --------------
+# x⁴/4 − x³ + x² has minima at 0 and 2 and a maximum at 1. Gradient descent converges to the
+# minimum on its side of the maximum; momentum may pass over the maximum; random restarts find both
+# minima; and :func:`~skgd.maximize` converges to the maximum.
 
 
-def wave(x):
+def quartic(x):
     return x**4 / 4 - x**3 + x**2
 
 
-def wave_slope(x):
+def quartic_gradient(x):
     return x**3 - 3 * x**2 + 2 * x
 
 
 figure, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
 x = np.linspace(-0.9, 3.2, 200)
-ax.plot(x, wave(x), color="0.7")
-common = {"jac": wave_slope, "learning_rate": 0.05, "max_iter": 2000}
-ways = {
-    "from 0.9": skgd.minimize(wave, 0.9, **common),
-    "from 1.1": skgd.minimize(wave, 1.1, **common),
-    "from 3 with momentum": skgd.minimize(wave, 3.0, optimizer="momentum", **common),
-    "upwards from 0.4": skgd.maximize(wave, 0.4, **common),
+ax.plot(x, quartic(x), color="0.7")
+common = {"jac": quartic_gradient, "learning_rate": 0.05, "max_iter": 2000}
+results = {
+    "from 0.9": skgd.minimize(quartic, 0.9, **common),
+    "from 1.1": skgd.minimize(quartic, 1.1, **common),
+    "from 3 with momentum": skgd.minimize(quartic, 3.0, optimizer="momentum", **common),
+    "maximize from 0.4": skgd.maximize(quartic, 0.4, **common),
 }
-for lift, (name, result) in enumerate(ways.items()):
-    at = result.history["x"][:80]
-    ax.plot(at, wave(at) + 0.05 * lift, ".-", linewidth=0.7, label=f"{name}: {result.x:.3f}")
-restarted = skgd.minimize(wave, 1.05, jac=wave_slope, n_restarts=9, random_state=0)
+for k, (name, result) in enumerate(results.items()):
+    visited = result.history["x"][:80]
+    ax.plot(
+        visited, quartic(visited) + 0.05 * k, ".-", linewidth=0.7, label=f"{name}: {result.x:.3f}"
+    )
+restarted = skgd.minimize(quartic, 1.05, jac=quartic_gradient, n_restarts=9, random_state=0)
 ends = np.array([run.x for run in restarted.runs])
-ax.plot(ends, wave(ends) - 0.1, "k^", label="ends of ten random starts")
+ax.plot(ends, quartic(ends) - 0.1, "k^", label="results of ten random starts")
 ax.set(xlabel="x", ylabel="f(x)", ylim=(-0.25, 2.6))
 legend = ax.legend()
 
 # %%
-# Upwards is downwards of the negative: −Σ(v − 1)² has its maximum at v = 1.
+# Maximisation of −Σ(v − 1)², whose maximum is at v = 1.
 
 
-def hill(v):
+def concave(v):
     return -np.sum(np.square(np.asarray(v) - 1))
 
 
-climbs = {
-    name: skgd.maximize(hill, [4.0, -3.0], jac=lambda v: -2 * (v - 1), **options)
-    for name, options in {"rate 0.1": {"learning_rate": 0.1}, "line search": {}}.items()
+maximised = {
+    name: skgd.maximize(concave, [4.0, -3.0], jac=lambda v: -2 * (v - 1), **options)
+    for name, options in {"learning rate 0.1": {"learning_rate": 0.1}, "line search": {}}.items()
 }
-display = DescentPathDisplay.from_function(hill, climbs, kind="surface", colorbar=False)
+display = DescentPathDisplay.from_function(concave, maximised, kind="surface", colorbar=False)
 
 # %%
-# Famous functions
-# ----------------
-# Four that optimizers are tried on: Rosenbrock's bent valley, Beale's plateaus, Himmelblau's four
-# minima, Rastrigin's egg box. All start at the same place and have 2000 steps at most.
+# Test functions
+# --------------
+# Four common test functions for optimisation: Rosenbrock's curved valley, Beale's function with
+# flat regions, Himmelblau's function with four minima, and Rastrigin's function with many local
+# minima. On each function all optimizers start at the same point and run at most 2000 steps.
 
 
 def beale(p):
@@ -253,7 +261,8 @@ for ax, (title, (fun, jac, start, xlim, ylim, rate)) in zip(
     ax.set_title(title)
 
 # %%
-# On Rastrigin's function every descent ends in the pit it starts in, or near it. Restarts help.
+# On Rastrigin's function every optimizer converges to a local minimum near its starting point.
+# Random restarts find lower minima.
 
 restarted = skgd.minimize(
     rastrigin, [2.3, -1.7], n_restarts=30, restart_scale=1.0, random_state=0, gtol=1e-6

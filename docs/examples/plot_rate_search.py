@@ -1,16 +1,17 @@
 """
-Searching for a learning rate
-=============================
+Choosing a learning rate
+========================
 
-Four ways to a rate, from the quickest to the most thorough: let the model choose, test a range, and
-search over rates, schedules and optimizers by cross-validation.
+Four ways to choose a learning rate, from the fastest to the most thorough: the automatic choice, a
+learning-rate range test, and searches over learning rates, schedules and optimizers by
+cross-validation.
 """
 
 # %%
-# Let the model choose
-# --------------------
-# ``learning_rate="auto"``, the default of ``BatchGDRegressor`` and ``MiniBatchGDRegressor``,
-# follows from the curvature of the objective. It is what a search should beat.
+# Automatic learning rate
+# -----------------------
+# ``learning_rate="auto"``, the default of ``BatchGDRegressor`` and ``MiniBatchGDRegressor``, is
+# derived from the curvature of the objective. It is the reference for the searches below.
 
 import sys
 import warnings
@@ -31,7 +32,7 @@ from sklearn.model_selection import (
 
 from skgd import LearningRateDisplay, MiniBatchGDRegressor, ScheduleDisplay, optimizers, schedules
 
-# Candidates that are too slow, or too fast, are the point.
+# Some candidates do not converge, or diverge.
 warnings.simplefilter("ignore", ConvergenceWarning)
 warnings.simplefilter("ignore", FitFailedWarning)
 X, y = load_diabetes(return_X_y=True, scaled=False)
@@ -40,21 +41,21 @@ model = MiniBatchGDRegressor(max_iter=20, random_state=0)
 print(f"auto: R² = {cross_val_score(model, X, y, cv=folds).mean():.4f}")
 
 # %%
-# Test a range
-# ------------
-# :func:`~skgd.learning_rate_range_test` makes short fits at rates from far too small to just too
-# large. The suggestion is the one of the least objective among those that leave a factor of two to
-# the largest stable rate.
+# Learning-rate range test
+# ------------------------
+# :func:`~skgd.learning_rate_range_test` runs short fits at learning rates from far too small to
+# slightly too large. It suggests the learning rate with the smallest objective among those up to
+# half the largest stable one.
 
 display = LearningRateDisplay.from_estimator(model, X, y)
 display.found
 
 # %%
-# Search over rates and optimizers
-# --------------------------------
-# ``"auto"`` and numbers stand in one grid. Where an optimizer is an object, its parameters are
-# searched by ``optimizer__name``. A rate at which descent diverges raises an error, which
-# ``error_score`` turns into a score: such a candidate loses.
+# Grid search over learning rates and optimizers
+# ----------------------------------------------
+# A grid can contain both ``"auto"`` and numbers. If an optimizer is an object, its parameters are
+# searched as ``optimizer__name``. A learning rate at which the fit diverges raises an error, which
+# ``error_score`` converts to a low score.
 
 grid = GridSearchCV(
     model,
@@ -73,9 +74,9 @@ columns = ["param_learning_rate", "param_optimizer", "param_optimizer__momentum"
 pd.DataFrame(grid.cv_results_)[columns].sort_values("mean_test_score", ascending=False)
 
 # %%
-# Search over schedules
-# ---------------------
-# The candidates, over the 20 epochs of the run:
+# Successive halving over schedules
+# ---------------------------------
+# The candidates over the 20 epochs of a fit:
 
 candidates = [
     schedules.Constant(0.05),
@@ -86,9 +87,9 @@ candidates = [
 over_time = ScheduleDisplay.from_schedule(candidates, max_iter=20, updates_per_epoch=11)
 
 # %%
-# Successive halving spends most of its time on the promising ones: it gives all of them few epochs
-# at first, and more to those that do well. ``resource="max_iter"`` says so. The first rate of each
-# schedule is a parameter of its own.
+# Successive halving runs a few epochs for all candidates, and more epochs only for the best of
+# them; ``resource="max_iter"`` selects epochs as the resource. The initial learning rate of each
+# schedule is searched, too.
 
 halving = HalvingGridSearchCV(
     model,
@@ -104,9 +105,10 @@ print(f"{halving.n_candidates_} candidates for {halving.n_resources_} epochs")
 print(f"best: {halving.best_estimator_.learning_rate}, R² = {halving.best_score_:.4f}")
 
 # %%
-# Search at random
-# ----------------
-# For a rate, whose order of magnitude matters, a logarithmic distribution is the right one.
+# Randomized search
+# -----------------
+# Learning rates are sampled from a log-uniform distribution, which covers several orders of
+# magnitude evenly.
 
 randomized = RandomizedSearchCV(
     model,
@@ -127,15 +129,15 @@ results = pd.DataFrame(randomized.cv_results_)
 for name, colour, marker in zip(
     ["gd", "momentum", "nesterov"], ["#0072B2", "#D55E00", "#009E73"], "osv", strict=True
 ):
-    tried = results[results["param_optimizer"] == name]
+    trials = results[results["param_optimizer"] == name]
     ax.scatter(
-        tried["param_learning_rate"].astype(float),
-        tried["mean_test_score"].clip(lower=0),
+        trials["param_learning_rate"].astype(float),
+        trials["mean_test_score"].clip(lower=0),
         color=colour,
         marker=marker,
         label=name,
     )
-ax.set(xscale="log", xlabel="learning rate", ylabel="R², 5 folds (0 if less)")
+ax.set(xscale="log", xlabel="learning rate", ylabel="R², 5 folds (clipped at 0)")
 ax.grid(alpha=0.3)
 ax.legend()
 

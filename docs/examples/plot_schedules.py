@@ -2,15 +2,16 @@
 Learning-rate schedules
 =======================
 
-What each schedule does over a run of 50 epochs with 20 updates each. A schedule is a
-closed form of the update number, or of the epoch; :class:`~skgd.ScheduleDisplay`
-draws it over a run.
+The learning rate of each schedule during a fit of 50 epochs with 20 updates each. A
+schedule is a function of the number of the update, or of the epoch;
+:class:`~skgd.ScheduleDisplay` plots it.
 """
 
 # %%
-# The curves
-# ----------
-# Most begin at 0.1. ``Adaptive`` has no curve of its own: it stays as it is until the fit stalls.
+# Curves
+# ------
+# Most schedules start at 0.1. ``Adaptive`` is not shown: its learning rate is constant until the
+# objective stops improving.
 
 import sys
 
@@ -20,17 +21,17 @@ from skgd import ScheduleDisplay, schedules
 
 EPOCHS, UPDATES = 50, 20
 panels = {
-    "powers of time": {
+    "powers of t": {
         "Constant": schedules.Constant(eta0=0.1),
         "InverseScaling(power_t=0.25)": schedules.InverseScaling(eta0=0.1),
         "InverseScaling(power_t=0.5)": schedules.InverseScaling(eta0=0.1, power_t=0.5),
         "TimeDecay(t0=5, t1=50)": schedules.TimeDecay(t0=5, t1=50),
     },
-    "epoch by epoch": {
+    "geometric decay": {
         "StepDecay": schedules.StepDecay(eta0=0.1),
         "ExponentialDecay": schedules.ExponentialDecay(eta0=0.1),
     },
-    "over the length of the run": {
+    "depending on the length of the fit": {
         "PolynomialDecay": schedules.PolynomialDecay(eta0=0.1),
         "PolynomialDecay(power=2)": schedules.PolynomialDecay(eta0=0.1, power=2),
         "CosineDecay": schedules.CosineDecay(eta0=0.1),
@@ -57,9 +58,9 @@ for ax, (title, family) in zip(axes.flat, panels.items(), strict=True):
     ax.label_outer()
 
 # %%
-# In a fit
-# --------
-# Each is a value of ``learning_rate``, and its numbers are parameters of a search, as in
+# Schedules in a fit
+# ------------------
+# A schedule is a value of ``learning_rate``, and its parameters can be searched, as in
 # ``{"learning_rate__eta0": [0.01, 0.1]}``.
 
 from sklearn.datasets import load_diabetes

@@ -7,12 +7,34 @@ parameter protocol that ``clone``, ``get_params`` and a search over ``learning_r
 
 import dataclasses
 import inspect
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Self, dataclass_transform
 
 from skgd._utils.validation import InvalidParameterError, raise_invalid, suggest_closest
 
 
-@dataclass_transform(frozen_default=True)
+def checked(check: Callable[..., None], *, default: Any, **constraint: Any) -> Any:
+    """Return the field of a parameter whose values are checked when a component is created.
+
+    Parameters
+    ----------
+    check : callable
+        Takes the name of the parameter, its value and `constraint`; raises an error if the value
+        is invalid.
+    default : object
+        Default value of the parameter.
+    **constraint
+        Further arguments of `check`.
+
+    Returns
+    -------
+    dataclasses.Field
+    """
+    return dataclasses.field(default=default, metadata={"check": partial(check, **constraint)})
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(checked,))
 def component(cls):
     """Make a class a frozen dataclass with the equality, hash and repr of :class:`Component`.
 
@@ -24,6 +46,11 @@ def component(cls):
 
 class Component:
     """Base class of all components; subclasses are frozen dataclasses."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            if "check" in field.metadata:
+                field.metadata["check"](field.name, getattr(self, field.name))
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
@@ -119,13 +146,9 @@ def resolve_component(parameter, value, registry, base, *, alternatives="", **fl
     bases = base if isinstance(base, tuple) else (base,)
     modules = " or ".join(".".join(part.__module__.split(".")[:2]) for part in bases)
     options = ", ".join(map(repr, registry))
-    raise_invalid(
-        parameter,
-        value,
-        f"a str among {{{options}}}{alternatives and ', ' + alternatives} or an object of "
-        f"{modules}",
-        suggest_closest(value, list(registry)),
-    )
+    alternatives = f"{alternatives and ', ' + alternatives} or an object of {modules}"
+    hint = suggest_closest(value, list(registry))
+    raise_invalid(parameter, value, f"a str among {{{options}}}{alternatives}", hint)
 
 
 def is_built_in(component):

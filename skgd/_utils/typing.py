@@ -20,12 +20,4 @@ RandomState: TypeAlias = int | np.random.RandomState | None
 Names: TypeAlias = str | list[str] | None
 Options: TypeAlias = dict[str, Any] | None
 
-__all__ = [
-    "Array",
-    "ArrayLike",
-    "MatrixLike",
-    "Names",
-    "Options",
-    "RandomState",
-    "SparseMatrix",
-]
+__all__ = ["Array", "ArrayLike", "MatrixLike", "Names", "Options", "RandomState", "SparseMatrix"]

@@ -93,17 +93,14 @@ def check_real(name, value, *, low=-math.inf, high=math.inf, closed="left", allo
     """
     if value is None and allow_none:
         return
-    above = is_real_number(value) and (value >= low if closed in ("left", "both") else value > low)
-    below = is_real_number(value) and (
-        value <= high if closed in ("right", "both") else value < high
-    )
-    if not (above and below and is_finite(value)):
-        left = "[" if closed in ("left", "both") and math.isfinite(low) else "("
-        right = "]" if closed in ("right", "both") and math.isfinite(high) else ")"
-        interval = f"{left}{float(low)}, {float(high)}{right}"
-        raise_invalid(
-            name, value, f"a float in the range {interval}{' or None' if allow_none else ''}"
-        )
+    left_closed, right_closed = closed in ("left", "both"), closed in ("right", "both")
+    is_between = is_real_number(value) and is_finite(value) and low <= value <= high
+    if is_between and (left_closed or value != low) and (right_closed or value != high):
+        return
+    left = "[" if left_closed and math.isfinite(low) else "("
+    right = "]" if right_closed and math.isfinite(high) else ")"
+    interval = f"{left}{float(low)}, {float(high)}{right}{' or None' if allow_none else ''}"
+    raise_invalid(name, value, f"a float in the range {interval}")
 
 
 def is_finite(value):
@@ -124,10 +121,11 @@ def is_integer(value, low):
     return isinstance(value, Integral) and not isinstance(value, BOOLS) and value >= low
 
 
-def check_integer(name, value, *, low):
-    """Check that `value` is an integer of at least `low`."""
-    if not is_integer(value, low):
-        raise_invalid(name, value, f"an int in the range [{low}, inf)")
+def check_integer(name, value, *, low, allow_none=False):
+    """Check that `value` is an integer of at least `low`, or None if `allow_none`."""
+    if not (is_integer(value, low) or (value is None and allow_none)):
+        suffix = " or None" if allow_none else ""
+        raise_invalid(name, value, f"an int in the range [{low}, inf){suffix}")
 
 
 def check_bool(name, value):
@@ -138,9 +136,8 @@ def check_bool(name, value):
 
 def check_choice(name, value, choices):
     """Check that `value` is one of `choices`; the error suggests the closest one."""
-    if not any(
-        value is choice or (isinstance(value, str) and value == choice) for choice in choices
-    ):
+    is_name = isinstance(value, str) and value in choices
+    if not (is_name or any(value is choice for choice in choices)):
         options = ", ".join(map(repr, choices))
         raise_invalid(name, value, f"one of {options}", suggest_closest(value, choices))
 

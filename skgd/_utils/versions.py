@@ -29,11 +29,8 @@ def show_versions() -> None:
 
 def versions():
     """Return a dict of the versions of the packages, of Python and of the platform."""
-    package_versions = {name: _package_version(name) for name in PACKAGES}
-    return package_versions | {
-        "python": platform.python_version(),
-        "machine": platform.platform(),
-    }
+    packages = {name: _package_version(name) for name in PACKAGES}
+    return packages | {"python": platform.python_version(), "machine": platform.platform()}
 
 
 def executor_name():

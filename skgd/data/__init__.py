@@ -1,25 +1,26 @@
-"""Data in blocks of rows: in memory, in a mapped file, in an iterable, or on Dask's workers.
+"""Data sets: in memory, or in chunks of rows of a memory map, an iterable or a Dask collection.
 
-A fit needs two things of its data. Sums over the rows (moments, an objective with its gradient) are
-sums over blocks: :meth:`ChunkedData.map_reduce`. Epochs of small updates go from block to block:
-:meth:`ChunkedData.fold`. Each kind of data says how it does these two, and nothing else.
+A fit accesses chunked data in two ways. Sums over the rows, such as moments or an objective with
+its gradient, are sums over the chunks: :meth:`ChunkedData.map_reduce`. Epochs of small updates
+process one chunk after the other: :meth:`ChunkedData.fold`. Each kind of data implements these two.
 """
 
-from skgd.data.chunked import ChunkedData, named
-from skgd.data.dispatch import check_features, chunk, is_chunked_input, predict_chunked
+from skgd.data.chunked import ChunkedData
+from skgd.data.dispatch import check_features, is_chunked_input, predict_chunked, to_chunked_data
 from skgd.data.in_memory import InMemoryData
-from skgd.data.iterable import IterableData, Source
+from skgd.data.iterable import BatchSource, IterableData
+from skgd.data.map_reduce import call_for_chunk
 from skgd.data.memmap import MemmapData
 
 __all__ = [
+    "BatchSource",
     "ChunkedData",
     "InMemoryData",
     "IterableData",
     "MemmapData",
-    "Source",
+    "call_for_chunk",
     "check_features",
-    "chunk",
     "is_chunked_input",
-    "named",
     "predict_chunked",
+    "to_chunked_data",
 ]

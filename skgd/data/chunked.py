@@ -1,277 +1,199 @@
-"""What blocked data can do, whatever its kind."""
+"""Base class of data sets that are processed in chunks of rows."""
 
 import copy
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy.sparse import issparse, vstack
 
-from skgd.data.in_memory import InMemoryData
-from skgd.data.moments import FeatureMoments
+from skgd.data.feature_moments import FeatureMoments
+from skgd.data.finite import check_all_finite
+from skgd.data.r2 import R2Sums
 from skgd.data.second_moments import MAX_SECOND_MOMENT_FEATURES, SecondMoments
 
-#: Bytes of X in a block, where it is up to us.
-BLOCK_BYTES = 2**25
-
-#: Rows and bytes at most that stand for all rows where a look at a part is enough.
-SAMPLE_ROWS, SAMPLE_BYTES = 2**16, 2**25
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Sums of squares about the mean of the targets, and about predictions.
-
-    Parameters
-    ----------
-    count : float
-        Total weight.
-    mean, about_mean, about_model : arrays of shape () or (k,)
-        Mean of the targets, and the two sums of squares.
-    """
-
-    count: float
-    mean: np.ndarray
-    about_mean: np.ndarray
-    about_model: np.ndarray
-
-    def __add__(self, other):
-        count = self.count + other.count
-        step = other.mean - self.mean
-        return Spread(
-            count,
-            self.mean + other.count / count * step,
-            self.about_mean + other.about_mean + self.count * other.count / count * step**2,
-            self.about_model + other.about_model,
-        )
+#: Bytes of X in a chunk, where the input does not determine its size.
+CHUNK_BYTES = 2**25
 
 
 class ChunkedData(ABC):
-    """Rows that are looked at block by block, by one function at a time.
+    """Rows that are not all in memory, accessed chunk by chunk.
 
     Parameters
     ----------
     n_features : int
-        Columns.
-    outputs : tuple
+        Number of features.
+    output_shape : tuple
         Shape of the targets of one row: () or (k,).
     dtype : dtype
         float32 or float64.
     sparse : bool, default=False
-        Whether the blocks are sparse.
+        Whether X is sparse in every chunk.
 
     Attributes
     ----------
-    lengths : list of int or None
-        Rows with weight in each block; None until they have been counted.
+    chunk_lengths : list of int or None
+        Number of rows with positive weight in each chunk; None until :meth:`count_rows` or the
+        first :meth:`map_reduce` sets it.
     total_weight : float or None
-        Total weight of the rows, likewise.
+        Total weight of the rows; None as long as `chunk_lengths` is.
+    y_mean : array of shape () or (k,), or None
+        Mean of the targets; None until :meth:`compute_second_moments` sets it.
     """
 
     is_chunked = True
-    lengths = None
+    chunk_lengths = None
     total_weight = None
-    found = None  # the moments of the columns
-    taken = None  # the sample
     y_mean = None
+    _feature_moments = None
 
-    def __init__(self, n_features, outputs, dtype, sparse=False):
-        self.n_features, self.outputs = n_features, outputs
+    def __init__(self, n_features, output_shape, dtype, sparse=False):
+        self.n_features, self.output_shape = n_features, output_shape
         self.dtype, self.sparse = np.dtype(dtype), sparse
 
     @abstractmethod
     def map_reduce(self, function, *args):
-        """Return the sum over the blocks of ``function(block, *args)``, in the blocks' order.
+        """Return the sum over the chunks of ``function(chunk, *args)``, added in order.
 
-        Blocks without rows are passed over.
+        Chunks without rows of positive weight are skipped.
 
         Parameters
         ----------
         function : callable
-            Takes a :class:`InMemoryData` and `args`; returns something that can be added.
+            Takes an :class:`~skgd.data.InMemoryData` and `args`; its results can be added.
         *args
-            For the function.
+            Further arguments of the function.
         """
 
     @abstractmethod
     def fold(self, function, state, steps):
-        """Return what becomes of a state on its way over blocks.
+        """Return the state after ``state = function(chunk, state, step)`` for each of `steps`.
 
         Parameters
         ----------
         function : callable
-            ``function(block, state, step) -> state``.
+            Returns the next state.
         state : object
-            Where to start.
+            Initial state.
         steps : list of (int, object)
-            The blocks in the order of the visits, and a step for each.
+            Chunk numbers in the order of processing, and a step for each.
         """
 
     @abstractmethod
-    def drawn(self):
-        """Return some rows that stand for all, as :class:`InMemoryData`."""
+    def read_sample(self):
+        """Return rows that represent all rows, as :class:`~skgd.data.InMemoryData`."""
 
     @abstractmethod
     def subset(self, numbers):
-        """Return some of the blocks alone."""
+        """Return the data set of the chunks with the given numbers."""
 
     @abstractmethod
     def check_targets(self, loss):
-        """Refuse targets for which a loss makes no sense."""
+        """Raise ValueError if the loss is not defined for some target."""
 
     @abstractmethod
-    def count(self):
-        """Find `lengths` and `total_weight` out, if they are not known yet."""
-
-    def sample(self):
-        """Return some rows that stand for all; they are read once."""
-        if self.taken is None:
-            self.taken = self.drawn()
-        return self.taken
+    def count_rows(self):
+        """Set `chunk_lengths` and `total_weight`, if they are unknown."""
 
     def __len__(self):
-        self.count()
-        return sum(self.lengths)
+        """Return the number of rows with positive weight; needs :meth:`count_rows` before."""
+        return sum(self.chunk_lengths)
 
     def astype(self, dtype):
-        """Return the same blocks at another dtype."""
-        twin = copy.copy(self)
-        twin.dtype = np.dtype(dtype)
-        return twin
+        """Return the same chunks at another dtype."""
+        converted = copy.copy(self)
+        converted.dtype = np.dtype(dtype)
+        return converted
 
     @property
-    def prefers_second_moments(self):
-        """Whether descending on second moments is cheaper than on rows: but for wide blocks."""
+    def has_cheap_second_moments(self):
+        """Whether descent on second moments is cheaper than descent on rows.
+
+        Unlike in memory, the number of rows does not matter: a pass over chunks is expensive.
+        """
         return not self.sparse and self.n_features <= MAX_SECOND_MOMENT_FEATURES
 
+    @cached_property
+    def sample(self):
+        """Rows that represent all rows, as :class:`~skgd.data.InMemoryData`; read once."""
+        return self.read_sample()
+
+    def compute_feature_moments(self):
+        """Return the :class:`~skgd.data.feature_moments.FeatureMoments`.
+
+        The first call makes one pass over the chunks, which also checks that X is finite, and
+        stores the result for later calls.
+        """
+        if self._feature_moments is None:
+            self._feature_moments = self.map_reduce(chunk_feature_moments)
+        return self._feature_moments
+
+    def compute_second_moments(self):
+        """Return the second moments of features and targets, from one pass over the chunks.
+
+        Products of float32 rows are computed at float32, which is twice as fast, and added at
+        float64. If the features are so collinear that the rounding error matters, a second pass
+        computes the products at float64.
+
+        The feature moments and `y_mean` follow from the second moments; they are stored, so that
+        they need no pass of their own.
+        """
+        moments = self.map_reduce(chunk_second_moments, self.dtype)
+        if not moments.is_accurate_for(self.dtype) and self.dtype != np.float64:
+            moments = self.map_reduce(chunk_second_moments, np.dtype(float))
+        self._feature_moments, self.y_mean = moments.feature_moments, moments.y_mean
+        return moments
+
     def intercept_only(self, loss):
-        """Return the best constant prediction, or nearly so."""
+        """Return the constant prediction that minimises the loss.
+
+        It is exact for a quadratic loss if `y_mean` is known; otherwise that of the sample.
+        """
         if loss.quadratic and self.y_mean is not None:
             return self.y_mean
-        return self.sample().intercept_only(loss)
+        return self.sample.intercept_only(loss)
 
-    def moments(self):
-        """Return the moments of the columns; they are found out once."""
-        if self.found is None:
-            self.found = self.map_reduce(block_moments)
-        return self.found
+    def r2_score(self, predict):
+        """Return the R² of ``predict(X)``, averaged over the outputs."""
+        return self.map_reduce(R2Sums.from_chunk, predict).score
 
-    def gram(self):
-        """Return the second moments of columns and targets, from one pass over the blocks.
+    def train_validation_split(self, fraction, rng):
+        """Return a data set of random chunks for training, and one of the others for validation.
 
-        Products of float32 rows are formed at float32, twice as fast, and added up at float64.
-        Where columns are so nearly dependent that this shows, a second pass forms them at float64.
+        Parameters
+        ----------
+        fraction : float
+            Fraction of the chunks for validation; at least one chunk is in each of the sets.
+        rng : RandomState
+            Random number generator.
         """
-        gram = self.map_reduce(block_gram, self.dtype)
-        if not gram.accurate(self.dtype) and self.dtype != np.float64:
-            gram = self.map_reduce(block_gram, np.dtype(float))
-        self.found, self.y_mean = gram.moments, gram.y_mean
-        return gram
-
-    def r2(self, predict):
-        """Return the R² of what `predict` makes of X, averaged over the outputs."""
-        spread = self.map_reduce(block_spread, predict)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            shares = spread.about_model / spread.about_mean
-        constant = np.where(spread.about_model == 0, 0.0, 1.0)  # as in scikit-learn
-        scores = 1 - np.where(spread.about_mean == 0, constant, shares)
-        return float(np.mean(np.where(np.isfinite(scores), scores, -np.inf)))
-
-    def held_out(self, fraction, rng):
-        """Return blocks to train on, and blocks held out to validate with."""
-        self.count()
-        number = len(self.lengths)
-        if number < 2:
+        self.count_rows()
+        n_chunks = len(self.chunk_lengths)
+        if n_chunks < 2:
             raise ValueError(
-                "early_stopping holds out whole blocks of rows, and X has one block only. Give fit "
-                "validation rows as X_val and y_val, or make smaller blocks."
+                "early_stopping holds out whole chunks of rows, and X has only one chunk. Pass "
+                "validation rows to fit as X_val and y_val, or use smaller chunks."
             )
-        held = min(number - 1, max(1, round(fraction * number)))
-        order = rng.permutation(number)
-        return self.subset(sorted(order[held:])), self.subset(sorted(order[:held]))
+        n_validation = min(n_chunks - 1, max(1, round(fraction * n_chunks)))
+        order = rng.permutation(n_chunks)
+        training, validation = order[n_validation:], order[:n_validation]
+        return self.subset(sorted(training)), self.subset(sorted(validation))
 
 
-def block_moments(block):
-    """Return the moments of a block's columns."""
-    moments = FeatureMoments.of(block.X, block.weights)
+def chunk_feature_moments(chunk):
+    """Return the feature moments of a chunk; raise ValueError if X is not finite."""
+    moments = FeatureMoments.from_rows(chunk.X, chunk.weights)
     if not np.isfinite(moments.deviations).all():
-        refuse_not_finite(block.X)
+        check_all_finite(chunk.X)
     return moments
 
 
-def block_gram(block, dtype):
-    """Return the second moments of a block, formed at the given dtype."""
-    gram = SecondMoments.of(block.X, block.y, block.weights, dtype)
-    if not gram.finite:
-        refuse_not_finite(block.X)
-        gram = SecondMoments.of(block.X, block.y, block.weights)
-    return gram
+def chunk_second_moments(chunk, dtype):
+    """Return the second moments of a chunk; raise ValueError if X is not finite.
 
-
-def block_spread(block, predict):
-    """Return the :class:`Spread` of a block."""
-    weights = np.ones(len(block)) if block.weights is None else block.weights.astype(float)
-    y, predictions = block.y.astype(float), predict(block.X)
-    mean = weights @ y / weights.sum()
-    return Spread(weights.sum(), mean, weights @ (y - mean) ** 2, weights @ (y - predictions) ** 2)
-
-
-def refuse_not_finite(X):
-    """Refuse rows with entries that are not numbers, or infinite; name the first one."""
-    entries = X.data if hasattr(X, "indptr") else X
-    bad = np.argwhere(~np.isfinite(entries))
-    if not len(bad):
-        return
-    at = tuple(map(int, bad[0]))
-    row = int(np.searchsorted(X.indptr, at[0], side="right") - 1) if hasattr(X, "indptr") else at[0]
-    raise ValueError(
-        f"X has {entries[at]} in row {row} of the block. Every entry has to be a finite number: "
-        "leave such rows out, or fill in what is missing."
-    )
-
-
-def refuse_unless_finite(X):
-    """Refuse rows with an entry that is not finite, by their sum where that tells."""
-    if not np.isfinite(X.sum(dtype=X.dtype)):
-        refuse_not_finite(X)
-
-
-def named(function, number, *args):
-    """Call a function; let an error say which block it was."""
-    try:
-        # Numbers out of bounds are found out from themselves; a thread has its own such setting.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            return function(*args)
-    except ValueError as error:
-        raise type(error)(f"Chunk {number} of the data: {error}") from error
-
-
-def summed(parts):
-    """Return the sum of the parts that there are."""
-    total = None
-    for part in parts:
-        if part is not None:
-            total = part if total is None else total + part
-    if total is None:
-        raise ValueError("The data has no row with weight; a fit needs one.")
-    return total
-
-
-def spaced(number, most):
-    """Return at most so many numbers below `number`, evenly spaced."""
-    return np.unique(np.linspace(0, number - 1, min(number, most)).astype(int))
-
-
-def joined(parts):
-    """Return blocks together as one."""
-    first = parts[0]
-    rows = [part.X for part in parts]
-    X = vstack(rows, format="csr") if issparse(first.X) else np.concatenate(rows)
-    weights = None if first.weights is None else np.concatenate([part.weights for part in parts])
-    return InMemoryData(X, np.concatenate([part.y for part in parts]), weights)
-
-
-def sample_size(blocks, number):
-    """Return how many rows each of `number` blocks gives to a sample."""
-    row_bytes = max(1, blocks.n_features * blocks.dtype.itemsize)
-    return max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // row_bytes) // number)
+    Products are computed at `dtype`, and again at float64 if they overflow.
+    """
+    moments = SecondMoments.from_rows(chunk.X, chunk.y, chunk.weights, dtype)
+    if not moments.is_finite:
+        check_all_finite(chunk.X)
+        moments = SecondMoments.from_rows(chunk.X, chunk.y, chunk.weights)
+    return moments

@@ -1,4 +1,4 @@
-"""Blocks on Dask's workers: functions and small results travel, rows stay where they are."""
+"""Chunks on Dask's workers: functions and small results are sent, rows stay where they are."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,17 @@ import numpy as np
 from dask import delayed
 from sklearn.utils import check_array
 
-from skgd.data.chunked import (
-    ChunkedData,
-    joined,
-    named,
-    refuse_unless_finite,
-    sample_size,
-    spaced,
-    summed,
-)
+from skgd.data.chunked import ChunkedData
+from skgd.data.finite import check_finite_by_sum
 from skgd.data.in_memory import InMemoryData
+from skgd.data.map_reduce import add_results, call_for_chunk
+from skgd.data.sampling import choose_evenly_spaced, concatenate_chunks, sample_rows_per_chunk
 
-EMPTY = "It has no rows. Leave empty blocks out, or repartition the data."
+#: Number of partial sums that one task adds up on a worker.
+SPLIT_EVERY = 8
 
-#: Sums that are added up together, on the workers.
-TOGETHER = 8
+#: Chunks that a sample is taken from.
+MAX_SAMPLED_CHUNKS = 8
 
 
 class DaskData(ChunkedData):
@@ -30,120 +26,130 @@ class DaskData(ChunkedData):
 
     Parameters
     ----------
-    parts : list of (delayed, delayed, delayed or None)
-        X, y and the weights of each block.
+    delayed_chunks : list of (delayed, delayed, delayed or None)
+        X, y and weights of each chunk.
     n_features : int
-        Columns.
-    outputs : tuple
+        Number of features.
+    output_shape : tuple
         Shape of the targets of one row.
     dtype : dtype
         float32 or float64.
     sparse : bool
-        Whether the blocks are sparse.
+        Whether X is sparse in every chunk.
     """
 
-    def __init__(self, parts, n_features, outputs, dtype, sparse=False):
-        super().__init__(n_features, outputs, dtype, sparse)
-        self.parts = parts
+    def __init__(self, delayed_chunks, n_features, output_shape, dtype, sparse=False):
+        super().__init__(n_features, output_shape, dtype, sparse)
+        self.delayed_chunks = delayed_chunks
         self.loss = None
 
     @property
-    def form(self):
-        """What every block has to be like."""
-        return self.n_features, self.outputs, self.dtype
+    def layout(self):
+        """Number of features, shape of the targets of one row, and dtype, of every chunk."""
+        return self.n_features, self.output_shape, self.dtype
 
     def check_targets(self, loss):
-        """Refuse targets for which a loss makes no sense, when the blocks are counted."""
+        """Check targets for the loss when the rows are counted."""
         self.loss = loss
 
-    def count(self):
-        """Find `lengths` and `total_weight` out, from targets and weights alone."""
-        if self.lengths is None:
-            self.take_in(
-                delayed(counted)(number, y, weights, self.outputs, self.dtype, self.loss)
-                for number, (_, y, weights) in enumerate(self.parts)
+    def count_rows(self):
+        """Set `chunk_lengths` and `total_weight`, if they are unknown, from y and weights alone."""
+        if self.chunk_lengths is None:
+            self._sum_on_workers(
+                delayed(count_chunk)(number, y, weights, self.layout, self.loss)
+                for number, (_, y, weights) in enumerate(self.delayed_chunks)
             )
 
     def map_reduce(self, function, *args):
-        """Return the sum over the blocks; the first pass counts them, too."""
-        args, loss = delayed(args, traverse=False), self.loss if self.lengths is None else None
-        return self.take_in(
-            delayed(applied)(number, part, self.form, loss, function, args)
-            for number, part in enumerate(self.parts)
+        """Return the sum over the chunks; the first pass also counts their rows."""
+        loss = self.loss if self.chunk_lengths is None else None
+        args = delayed(args, traverse=False)
+        return self._sum_on_workers(
+            delayed(map_chunk)(number, chunk, self.layout, loss, function, args)
+            for number, chunk in enumerate(self.delayed_chunks)
         )
 
-    def take_in(self, sums):
-        """Add up :class:`Counted` sums in a tree on the workers; keep the counts."""
-        sums = list(sums)
-        while len(sums) > 1:
-            sums = [delayed(summed)(sums[i : i + TOGETHER]) for i in range(0, len(sums), TOGETHER)]
-        found = sums[0].compute()
-        if self.lengths is None:
-            self.lengths = [length for length, _ in found.counts]
-            self.shares = [weight for _, weight in found.counts]
-            self.total_weight = float(sum(self.shares))
-            if not sum(self.lengths):
-                raise ValueError("sample_weight is zero for every row; a fit needs one.")
-        return found.part
+    def _sum_on_workers(self, results):
+        """Return the sum of delayed :class:`CountedResult`, added in a tree; store the counts."""
+        results = list(results)
+        while len(results) > 1:
+            results = [
+                delayed(add_results)(results[start : start + SPLIT_EVERY])
+                for start in range(0, len(results), SPLIT_EVERY)
+            ]
+        total = results[0].compute()
+        if self.chunk_lengths is None:
+            self._set_counts(total.counts)
+            if not sum(self.chunk_lengths):
+                raise ValueError(
+                    "sample_weight is zero for every row; fit needs a row with weight."
+                )
+        return total.value
+
+    def _set_counts(self, counts):
+        self.counts = counts
+        self.chunk_lengths = [length for length, _ in counts]
+        self.total_weight = float(sum(weight for _, weight in counts))
 
     def fold(self, function, state, steps):
-        """Return what becomes of a state that travels from block to block."""
+        """Return the final state; it is sent to the worker of each chunk in turn."""
         function, state = delayed(function, traverse=False), delayed(state, traverse=False)
         for number, step in steps:
-            if self.lengths[number]:
-                block = number, self.parts[number], self.form
-                state = delayed(visited)(*block, function, state, delayed(step, traverse=False))
+            if self.chunk_lengths[number]:
+                chunk = number, self.delayed_chunks[number], self.layout
+                state = delayed(fold_chunk)(*chunk, function, state, delayed(step, traverse=False))
         return state.compute()
 
-    def drawn(self):
-        """Return the first rows of some blocks."""
-        self.count()
-        numbers = [number for number in spaced(len(self.parts), 8) if self.lengths[number]]
-        size = sample_size(self, len(numbers))
-        heads = [delayed(head)(number, self.parts[number], self.form, size) for number in numbers]
-        return joined(dask.compute(*heads))
+    def read_sample(self):
+        """Return the first rows of evenly spaced chunks."""
+        self.count_rows()
+        numbers = choose_evenly_spaced(len(self.delayed_chunks), MAX_SAMPLED_CHUNKS)
+        numbers = [number for number in numbers if self.chunk_lengths[number]]
+        n_rows = sample_rows_per_chunk(self, len(numbers))
+        samples = [
+            delayed(read_first_rows)(number, self.delayed_chunks[number], self.layout, n_rows)
+            for number in numbers
+        ]
+        return concatenate_chunks(dask.compute(*samples))
 
     def subset(self, numbers):
-        """Return some of the blocks alone."""
-        twin = DaskData([self.parts[i] for i in numbers], *self.form, self.sparse)
-        twin.lengths = [self.lengths[i] for i in numbers]
-        twin.shares = [self.shares[i] for i in numbers]
-        twin.total_weight = float(sum(twin.shares))
-        return twin
+        """Return the data set of the chunks with the given numbers."""
+        chunks = [self.delayed_chunks[number] for number in numbers]
+        subset = DaskData(chunks, *self.layout, self.sparse)
+        subset._set_counts([self.counts[number] for number in numbers])
+        return subset
 
 
-def read(number, part, form):
-    """Return a block as checked :class:`InMemoryData`, on a worker."""
-    (X, y, weights), (n_features, outputs, dtype) = part, form
+def read_chunk(number, chunk, layout):
+    """Return a chunk as checked :class:`~skgd.data.InMemoryData`; runs on a worker."""
+    (X, y, weights), (n_features, _, dtype) = chunk, layout
 
-    def checked():
-        if not len(y):
-            raise ValueError(EMPTY)
+    def read():
+        targets = check_chunk_targets(y, layout)
         rows = check_array(
             X, accept_sparse="csr", dtype=dtype, ensure_all_finite=False, ensure_min_features=0
         )
         if rows.shape[1] != n_features:
-            raise ValueError(f"X has {rows.shape[1]} features; the first block has {n_features}.")
-        targets = checked_targets(y, outputs, dtype)
+            raise ValueError(f"X has {rows.shape[1]} features; the first chunk has {n_features}.")
         if len(targets) != rows.shape[0]:
             raise ValueError(f"y has {len(targets)} rows; X has {rows.shape[0]}. Rechunk one.")
-        factors = checked_factors(weights, rows.shape[0], dtype)
-        block = InMemoryData(rows, targets, factors)
-        return block if factors is None or factors.all() else block.select_rows(factors > 0)
+        row_weights = check_chunk_weights(weights, rows.shape[0], dtype)
+        return InMemoryData(rows, targets, row_weights).drop_zero_weights()
 
-    return named(checked, number)
+    return call_for_chunk(read, number)
 
 
-def checked_targets(y, outputs, dtype):
-    """Return the targets of a block."""
+def check_chunk_targets(y, layout):
+    """Return the checked targets of a chunk."""
     if not len(y):
-        raise ValueError(EMPTY)
+        raise ValueError("It has no rows. Remove empty chunks, or repartition the data.")
+    _, output_shape, dtype = layout
     y = check_array(np.asarray(y), ensure_2d=False, dtype=dtype, input_name="y")
-    return y.reshape(len(y), *outputs)
+    return y.reshape(len(y), *output_shape)
 
 
-def checked_factors(weights, n_rows, dtype):
-    """Return the weights of a block, or None where there are none."""
+def check_chunk_weights(weights, n_rows, dtype):
+    """Return the checked weights of a chunk, or None."""
     if weights is None:
         return None
     weights = check_array(
@@ -155,122 +161,124 @@ def checked_factors(weights, n_rows, dtype):
 
 
 @dataclass(frozen=True)
-class Counted:
-    """A part of a sum over blocks, with the rows and the weight of each block.
+class CountedResult:
+    """Sum of the results of some chunks, with the number and weight of the rows of each.
 
     Parameters
     ----------
-    part : object or None
-        The sum; None where no row has a weight.
+    value : object or None
+        The sum; None if no row has a positive weight.
     counts : list of (int, float)
-        Rows with weight, and their total weight.
+        For each chunk the number of rows with positive weight, and their total weight.
     """
 
-    part: object
+    value: object
     counts: list
 
     def __add__(self, other):
-        parts = [part for part in (self.part, other.part) if part is not None]
-        return Counted(summed(parts) if parts else None, self.counts + other.counts)
+        values = [value for value in (self.value, other.value) if value is not None]
+        return CountedResult(add_results(values) if values else None, self.counts + other.counts)
 
 
-def counted(number, y, weights, outputs, dtype, loss):
-    """Return a sum of nothing over a block, from targets and weights alone."""
+def count_chunk(number, y, weights, layout, loss):
+    """Return a :class:`CountedResult` without value, from targets and weights alone."""
 
     def count():
-        targets = checked_targets(y, outputs, dtype)
+        targets = check_chunk_targets(y, layout)
         if loss is not None:
             loss.check_targets(targets)
-        factors = checked_factors(weights, len(targets), dtype)
-        if factors is None:
-            return Counted(None, [(len(targets), float(len(targets)))])
-        return Counted(None, [(int(np.count_nonzero(factors)), float(factors.sum(dtype=float)))])
+        row_weights = check_chunk_weights(weights, len(targets), layout[2])
+        if row_weights is None:
+            return len(targets), float(len(targets))
+        return int(np.count_nonzero(row_weights)), float(row_weights.sum(dtype=float))
 
-    return named(count, number)
+    return CountedResult(None, [call_for_chunk(count, number)])
 
 
-def applied(number, part, form, loss, function, args):
-    """Return what a function makes of a block."""
-    block = read(number, part, form)
+def map_chunk(number, chunk, layout, loss, function, args):
+    """Return the :class:`CountedResult` of a function on a chunk."""
+    data = read_chunk(number, chunk, layout)
     if loss is not None:
-        named(loss.check_targets, number, block.y)
-    done = named(function, number, block, *args) if len(block) else None
-    return Counted(done, [(len(block), block.total_weight)])
+        call_for_chunk(loss.check_targets, number, data.y)
+    value = call_for_chunk(function, number, data, *args) if len(data) else None
+    return CountedResult(value, [(len(data), data.total_weight)])
 
 
-def visited(number, part, form, function, state, step):
-    """Return what a function makes of a state on its way over a block."""
-    block = read(number, part, form)
-    named(refuse_unless_finite, number, block.X)
-    return named(function, number, block, state, step)
+def fold_chunk(number, chunk, layout, function, state, step):
+    """Return the next state of a fold."""
+    data = read_chunk(number, chunk, layout)
+    call_for_chunk(check_finite_by_sum, number, data.X)
+    return call_for_chunk(function, number, data, state, step)
 
 
-def head(number, part, form, size):
-    """Return the first rows of a block."""
-    return read(number, part, form).slice_rows(slice(0, size))
+def read_first_rows(number, chunk, layout, n_rows):
+    """Return the first `n_rows` rows of a chunk."""
+    return read_chunk(number, chunk, layout).slice_rows(slice(0, n_rows))
 
 
-def dask_blocks(X, y, weights):
-    """Return Dask collections as blocks.
+def to_dask_data(X, y, weights):
+    """Return Dask collections as :class:`DaskData`.
 
     Parameters
     ----------
     X : dask array or DataFrame
-        Rows; an array is cut between rows alone.
+        Rows. An array with several chunks of columns is rechunked to one.
     y, weights : dask collections, arrays or None
         Targets, and weights of the rows.
     """
-    array = as_array("X", X)
+    array = to_dask_array("X", X)
     if array.ndim != 2:
         raise ValueError(f"X has {array.ndim} dimensions; it must have 2.")
-    array = array.rechunk({1: -1}) if array.numblocks[1] > 1 else array
-    aligned = [
-        None if other is None else along(name, other, array)
-        for name, other in (("y", y), ("sample_weight", weights))
-    ]
+    y = align_chunks("y", y, array)
+    if y.ndim > 2:
+        raise ValueError(f"y has {y.ndim} dimensions; it must have 1 or 2.")
+    columns = [delayed_chunks(array), delayed_chunks(y)]
+    if weights is None:
+        columns.append([None] * len(columns[0]))
+    else:
+        columns.append(delayed_chunks(align_chunks("sample_weight", weights, array)))
     dtype = array.dtype if array.dtype == np.float32 else np.dtype(float)
-    if aligned[0].ndim > 2:
-        raise ValueError(f"y has {aligned[0].ndim} dimensions; it must have 1 or 2.")
-    columns = [delayed_rows(part) for part in (array, *aligned)]
-    columns[2:] = columns[2:] if aligned[1] is not None else [[None] * len(columns[0])]
     sparse = hasattr(array._meta, "tocsr")
-    outputs = tuple(int(size) for size in aligned[0].shape[1:])
-    return DaskData(list(zip(*columns, strict=True)), array.shape[1], outputs, dtype, sparse)
+    output_shape = tuple(int(size) for size in y.shape[1:])
+    chunks = list(zip(*columns, strict=True))
+    return DaskData(chunks, array.shape[1], output_shape, dtype, sparse)
 
 
-def delayed_rows(array):
-    """Return the blocks of an array that is cut between rows alone."""
-    return [] if array is None else array.to_delayed().ravel().tolist()
+def delayed_chunks(array):
+    """Return the chunks of an array with one chunk of columns, as delayed objects."""
+    return array.to_delayed().ravel().tolist()
 
 
-def as_array(name, collection):
-    """Return a Dask collection as a Dask array; refuse an array that does not know its chunks."""
+def to_dask_array(name, collection):
+    """Return a Dask collection as a Dask array whose chunks have all columns.
+
+    A Dask array with unknown chunk sizes raises ValueError.
+    """
     if not isinstance(collection, da.Array):
         return collection.to_dask_array()
     if np.isnan(collection.shape[0]):
         raise ValueError(
-            f"{name} is a Dask array of unknown chunks: it does not know how many rows its blocks "
-            f"have. Call {name}.compute_chunk_sizes() before, or give the DataFrame itself."
+            f"{name} is a Dask array with unknown chunks: the numbers of their rows are not known. "
+            f"Call {name}.compute_chunk_sizes() before, or give the DataFrame itself."
         )
-    return collection
+    several = collection.ndim > 1 and collection.numblocks[1] > 1
+    return collection.rechunk({1: -1}) if several else collection
 
 
-def along(name, other, array):
-    """Return targets or weights as a Dask array that is cut where `array` is cut."""
+def align_chunks(name, other, array):
+    """Return targets or weights as a Dask array with the chunks of rows of `array`."""
     rows = array.chunks[0]
     if not dask.is_dask_collection(other):
         if np.isnan(array.shape[0]):
             raise ValueError(
-                f"X is a Dask DataFrame, and {name} is not of Dask. Give {name} as a column of the "
-                "same DataFrame, so that its partitions are those of X."
+                f"X is a Dask DataFrame, and {name} is not a Dask collection. Give {name} as a "
+                "column of the same DataFrame, so that its partitions are those of X."
             )
         other = np.asarray(other)
         if len(other) != array.shape[0]:
             raise ValueError(f"{name} has {len(other)} rows; X has {array.shape[0]}.")
         return da.from_array(other, chunks=(rows, *other.shape[1:]))
-    other = as_array(name, other)
-    if other.ndim > 1 and other.numblocks[1] > 1:
-        other = other.rechunk({1: -1})
+    other = to_dask_array(name, other)
     known = not np.isnan(array.shape[0]) and not np.isnan(other.shape[0])
     if known and other.shape[0] != array.shape[0]:
         raise ValueError(f"{name} has {other.shape[0]} rows; X has {array.shape[0]}.")
@@ -284,12 +292,11 @@ def along(name, other, array):
     return other
 
 
-def predict_dask(X, predict, dtype, outputs):
-    """Return what `predict` makes of each block, as a lazy Dask array."""
-    array = as_array("X", X) if isinstance(X, da.Array) else X.to_dask_array()
-    array = array.rechunk({1: -1}) if array.numblocks[1] > 1 else array
+def predict_dask(X, predict, dtype, output_shape):
+    """Return the predictions of all rows, as a lazy Dask array with the chunks of X."""
+    array = to_dask_array("X", X)
     dtype = np.result_type(dtype, np.float32 if array.dtype == np.float32 else float)
-    if not outputs:
+    if not output_shape:
         return array.map_blocks(predict, dtype=dtype, drop_axis=1, meta=np.empty(0, dtype))
-    chunks = (array.chunks[0], outputs)
+    chunks = (array.chunks[0], output_shape)
     return array.map_blocks(predict, dtype=dtype, chunks=chunks, meta=np.empty((0, 0), dtype))

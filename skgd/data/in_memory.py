@@ -1,4 +1,4 @@
-"""Checked rows in memory: the whole of the data, or one block of it."""
+"""Checked rows in memory: the whole data set, or one chunk of it."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.metrics import r2_score
 
-from skgd.data.moments import FeatureMoments
-from skgd.data.second_moments import SecondMoments, prefers_second_moments
+from skgd.data.feature_moments import FeatureMoments
+from skgd.data.second_moments import MAX_SECOND_MOMENT_FEATURES, SecondMoments
 
 
 @dataclass
@@ -24,18 +24,18 @@ class InMemoryData:
         Weights of the rows; None means 1.
     groups : array of shape (n,) or None
         Groups of the rows.
-    numbers : array of shape (n,) or None
-        Where the rows stood in the input; None means that all are here.
-    total : int or None
-        Rows of the input; None means that all are here.
+    row_indices : array of shape (n,) or None
+        Indices of the rows in the input; None means that no row was removed.
+    n_input_rows : int or None
+        Number of rows of the input; None means that no row was removed.
     """
 
     X: np.ndarray
     y: np.ndarray
     weights: np.ndarray | None
     groups: np.ndarray | None = None
-    numbers: np.ndarray | None = None
-    total: int | None = None
+    row_indices: np.ndarray | None = None
+    n_input_rows: int | None = None
 
     is_chunked = False
 
@@ -44,17 +44,17 @@ class InMemoryData:
 
     @property
     def n_features(self):
-        """Number of columns."""
+        """Number of features."""
         return self.X.shape[1]
 
     @property
-    def outputs(self):
+    def output_shape(self):
         """Shape of the targets of one row: () or (k,)."""
         return self.y.shape[1:]
 
     @property
     def dtype(self):
-        """The dtype of everything."""
+        """The dtype of X, y and weights."""
         return self.X.dtype
 
     @property
@@ -68,53 +68,66 @@ class InMemoryData:
         return float(len(self) if self.weights is None else self.weights.sum(dtype=float))
 
     @property
-    def prefers_second_moments(self):
-        """Whether descending on second moments is cheaper than on rows."""
-        return not self.sparse and prefers_second_moments(*self.X.shape)
+    def has_cheap_second_moments(self):
+        """Whether descent on second moments is cheaper than descent on rows.
+
+        Second moments cost :math:`n d^2` operations once, at the speed of matrix products. A pass
+        over the rows costs :math:`n d` operations at the speed of memory, each about ten times
+        slower, and a descent needs dozens of passes.
+        """
+        n_rows, n_features = self.X.shape
+        return not self.sparse and n_features < n_rows and n_features <= MAX_SECOND_MOMENT_FEATURES
 
     def select_rows(self, index):
-        """Return the rows at `index`, a mask or an array of numbers."""
-        parts = (self.y, self.weights, self.groups)
-        y, weights, groups = (None if part is None else part[index] for part in parts)
-        numbers = np.arange(len(self)) if self.numbers is None else self.numbers
+        """Return the rows at `index`, a mask or an array of integers."""
+        columns = (self.y, self.weights, self.groups)
+        y, weights, groups = (None if column is None else column[index] for column in columns)
+        row_indices = np.arange(len(self)) if self.row_indices is None else self.row_indices
         return InMemoryData(
-            self.X[index], y, weights, groups, numbers[index], self.total or len(self)
+            self.X[index], y, weights, groups, row_indices[index], self.n_input_rows or len(self)
         )
 
+    def drop_zero_weights(self):
+        """Return the rows with positive weight."""
+        if self.weights is None or self.weights.all():
+            return self
+        return self.select_rows(self.weights > 0)
+
+    def slice_rows(self, rows):
+        """Return the rows of a slice, as views and without groups and row indices."""
+        weights = None if self.weights is None else self.weights[rows]
+        return InMemoryData(self.X[rows], self.y[rows], weights)
+
     def astype(self, dtype):
-        """Return the rows at another dtype, or themselves where they have it."""
+        """Return the rows at another dtype; `self` if it has that dtype."""
         if self.dtype == dtype:
             return self
         weights = None if self.weights is None else self.weights.astype(dtype)
         return InMemoryData(self.X.astype(dtype), self.y.astype(dtype), weights)
 
-    def slice_rows(self, here):
-        """Return the rows of a slice, without a copy and without their numbers."""
-        weights = None if self.weights is None else self.weights[here]
-        return InMemoryData(self.X[here], self.y[here], weights)
-
+    @property
     def sample(self):
-        """Return rows that stand for all: all of them, as they are in memory."""
+        """Rows that represent all rows: all of them, since they are in memory."""
         return self
 
+    def compute_feature_moments(self):
+        """Return the :class:`~skgd.data.feature_moments.FeatureMoments`."""
+        return FeatureMoments.from_rows(self.X, self.weights)
+
+    def compute_second_moments(self):
+        """Return the :class:`~skgd.data.second_moments.SecondMoments`."""
+        return SecondMoments.from_rows_in_parallel(self.X, self.y, self.weights)
+
     def check_targets(self, loss):
-        """Refuse targets for which a loss makes no sense."""
+        """Raise ValueError if the loss is not defined for some target."""
         loss.check_targets(self.y)
 
     def intercept_only(self, loss):
-        """Return the best constant prediction."""
+        """Return the constant prediction that minimises the loss."""
         return loss.intercept_only(self.y, self.weights)
 
-    def moments(self):
-        """Return the moments of the columns."""
-        return FeatureMoments.of(self.X, self.weights)
-
-    def gram(self):
-        """Return the second moments of columns and targets."""
-        return SecondMoments.in_parts(self.X, self.y, self.weights)
-
-    def r2(self, predict):
-        """Return the R² of what `predict` makes of X; minus infinity where it is not finite."""
+    def r2_score(self, predict):
+        """Return the R² of ``predict(X)``; minus infinity if a prediction is not finite."""
         predictions = predict(self.X)
         if not np.isfinite(predictions).all():
             return -np.inf

@@ -1,22 +1,24 @@
-"""Blocks that come one after the other out of an iterable, as often as it can be read."""
+"""Chunks from an iterable of batches, which is read once per pass."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from skgd.data.chunked import SAMPLE_ROWS, ChunkedData, joined, named
+from skgd.data.chunked import ChunkedData
+from skgd.data.map_reduce import call_for_chunk
+from skgd.data.sampling import SAMPLE_ROWS, concatenate_chunks
 
-#: Rows of a block that a sample takes at most.
-HEAD = 1024
+#: Maximal number of rows that a sample takes from a chunk.
+SAMPLE_ROWS_PER_CHUNK = 1024
 
 
-class Source:
-    """What a user gives as batches, read any number of times.
+class BatchSource:
+    """An iterable of batches, or a function that returns one, read any number of times.
 
     Parameters
     ----------
     batches : iterable, or function that returns one
-        Of (X, y) or (X, y, sample_weight).
+        Batches ``(X, y)`` or ``(X, y, sample_weight)``.
     """
 
     def __init__(self, batches):
@@ -25,179 +27,185 @@ class Source:
                 f"batches={batches!r} must be an iterable of (X, y) or (X, y, sample_weight), or a "
                 "function that returns a new one."
             )
-        self.batches, self.passes = batches, 0
-        self.begun = None
+        self.batches, self.n_passes = batches, 0
+        self._restarted_pass = None
 
     @property
-    def once(self):
-        """Whether there is only one pass: a generator, or another iterator."""
+    def is_single_pass(self):
+        """Whether the batches can be read only once: from a generator or another iterator."""
         return not callable(self.batches) and iter(self.batches) is self.batches
 
     @property
-    def numbered(self):
-        """Whether any block can be had by its number."""
+    def is_indexable(self):
+        """Whether batches can be accessed by number."""
         return isinstance(self.batches, Sequence)
 
-    def first(self, made):
-        """Return the first that is not None of what `made` makes of numbers and blocks.
+    def read_first(self, convert):
+        """Start a pass; return the first ``convert(number, batch)`` that is not None.
 
-        The pass that this begins goes on, from its beginning, at the next iteration.
+        The next iteration over the source continues this pass, from its first batch.
         """
-        iterator, seen = self.started(), []
-        for item in iterator:
-            seen.append(item)
-            found = made(len(seen) - 1, item)
-            if found is not None:
-                self.begun = chain(seen, iterator)
-                return found
+        iterator, seen = self.start_pass(), []
+        for batch in iterator:
+            seen.append(batch)
+            converted = convert(len(seen) - 1, batch)
+            if converted is not None:
+                self._restarted_pass = chain(seen, iterator)
+                return converted
         if seen:
             raise ValueError("sample_weight is zero for every row; fit needs a row with weight.")
-        raise ValueError("batches gave no block. Give an iterable of (X, y).")
+        raise ValueError("batches is empty. Give an iterable of (X, y).")
 
-    def started(self):
-        """Return a new pass."""
-        if self.once and self.passes:
+    def start_pass(self):
+        """Return an iterator over a new pass; raise ValueError if there is none."""
+        if self.is_single_pass and self.n_passes:
             raise ValueError(
                 "batches can be read only once, and this fit has to read them again. Give a list, "
-                "an object whose __iter__ begins anew, or a function that returns a new iterator."
+                "an object whose __iter__ returns a new iterator, or a function that does."
             )
-        self.passes += 1
+        self.n_passes += 1
         return iter(self.batches() if callable(self.batches) else self.batches)
 
     def __iter__(self):
-        begun, self.begun = self.begun, None
-        return self.started() if begun is None else begun
+        restarted, self._restarted_pass = self._restarted_pass, None
+        return self.start_pass() if restarted is None else restarted
 
-    def visits(self, order, skipped):
-        """Yield the numbers and blocks of a pass, but for those skipped at its beginning.
+    def iterate(self, order, n_skipped):
+        """Yield the numbers and batches of a pass, without the first `n_skipped`.
 
         Parameters
         ----------
         order : list of int or None
-            For numbered blocks, their order.
-        skipped : int
-            How many visits have been made before.
+            Batch numbers in the order of reading, for an indexable source; None reads the batches
+            as they come.
+        n_skipped : int
+            Number of batches already processed in an interrupted pass.
         """
         if order is not None:
-            yield from ((number, self.batches[number]) for number in order[skipped:])
+            yield from ((number, self.batches[number]) for number in order[n_skipped:])
             return
-        for number, item in enumerate(self):
-            if number >= skipped:
-                yield number, item
+        for number, batch in enumerate(self):
+            if number >= n_skipped:
+                yield number, batch
 
 
 @dataclass
-class Progress:
-    """How far a sum over blocks has come; it pickles.
+class PartialSum:
+    """Sum over the chunks read so far in the first pass; can be pickled to resume the pass.
 
     Parameters
     ----------
-    of : str
-        What is summed.
-    sum : object
-        Over the blocks so far.
-    lengths : list of int
-        Rows with weight in each of them.
-    weight : float
-        Their total weight.
+    key : str
+        Name and arguments of the summed function.
+    value : object
+        The sum; None before the first chunk with positive weight.
+    chunk_lengths : list of int
+        Number of rows with positive weight in each chunk read so far.
+    total_weight : float
+        Total weight of these rows.
     """
 
-    of: str = ""
-    sum: object = None
-    lengths: list = field(default_factory=list)
-    weight: float = 0.0
+    key: str = ""
+    value: object = None
+    chunk_lengths: list = field(default_factory=list)
+    total_weight: float = 0.0
+
+    def add(self, result, chunk):
+        """Add the result for a chunk, or count a chunk without weight; both are None then."""
+        if result is not None:
+            self.value = result if self.value is None else self.value + result
+        self.chunk_lengths.append(0 if chunk is None else len(chunk))
+        self.total_weight += 0.0 if chunk is None else chunk.total_weight
 
 
 class IterableData(ChunkedData):
-    """Blocks out of an iterable.
+    """Chunks from a :class:`BatchSource`.
 
     Parameters
     ----------
-    source : Source
-        Where they come from.
-    checked : callable
-        Makes :class:`InMemoryData`, or None without a row of weight, of what the source gives.
-    progress : Progress or None
-        Of a first pass that was broken off.
-    told : callable or None
-        Called with the :class:`Progress` after every block of the first pass.
+    source : BatchSource
+        The batches.
+    to_chunk : callable
+        Converts a batch to :class:`~skgd.data.InMemoryData`, or to None if no row has a positive
+        weight.
+    partial_sum : PartialSum or None
+        State of an interrupted first pass.
+    on_partial_sum : callable or None
+        Called with the :class:`PartialSum` after every chunk of the first pass.
     """
 
-    def __init__(self, source, checked, progress=None, told=None):
-        first = source.first(lambda number, item: named(checked, number, item))
-        super().__init__(first.n_features, first.outputs, first.dtype, first.sparse)
-        self.source, self.checked = source, checked
-        self.progress, self.told = progress or Progress(), told
-        self.heads, self.loss = [], None
+    def __init__(self, source, to_chunk, partial_sum=None, on_partial_sum=None):
+        first = source.read_first(lambda number, batch: call_for_chunk(to_chunk, number, batch))
+        super().__init__(first.n_features, first.output_shape, first.dtype, first.sparse)
+        self.source, self.to_chunk = source, to_chunk
+        self.partial_sum, self.on_partial_sum = partial_sum or PartialSum(), on_partial_sum
+        self.sample_chunks, self.loss = [], None
 
     def check_targets(self, loss):
-        """Refuse targets for which a loss makes no sense, whenever a block is read."""
+        """Check targets for the loss whenever a chunk is read."""
         self.loss = loss
 
-    def read(self):
-        """Yield the numbers and the checked blocks of a pass."""
+    def read_chunks(self):
+        """Yield the numbers and the checked chunks of a pass; a chunk without weight is None."""
         number = -1
-        for number, item in enumerate(self.source):
-            block = named(self.checked, number, item)
-            if block is not None and self.loss is not None:
-                named(self.loss.check_targets, number, block.y)
-            yield number, block
-        if self.lengths is not None and number + 1 != len(self.lengths):
+        for number, batch in enumerate(self.source):
+            chunk = call_for_chunk(self.to_chunk, number, batch)
+            if chunk is not None and self.loss is not None:
+                call_for_chunk(self.loss.check_targets, number, chunk.y)
+            yield number, chunk
+        if self.chunk_lengths is not None and number + 1 != len(self.chunk_lengths):
             raise ValueError(
-                f"batches gave {len(self.lengths)} blocks at first and {number + 1} later. Give an "
-                "object whose __iter__ begins anew each time."
+                f"The first pass over batches gave {len(self.chunk_lengths)} of them, and a later "
+                f"one {number + 1}. Give an object whose __iter__ returns a new iterator over the "
+                "same batches."
             )
 
     def map_reduce(self, function, *args):
-        """Return the sum over the blocks; the first pass counts them, too."""
-        counting = self.lengths is None
-        of = f"{function.__name__}{args}" if counting else ""
-        progress = self.progress if counting and self.progress.of == of else Progress(of)
-        skipped = len(progress.lengths)
-        for number, block in self.read():
-            if counting and block is not None:
-                self.take_in(block)
-            if number < skipped:
-                continue
-            part = None if block is None else named(function, number, block, *args)
-            if part is not None:
-                progress.sum = part if progress.sum is None else progress.sum + part
-            if counting:
-                progress.lengths.append(0 if block is None else len(block))
-                progress.weight += 0.0 if block is None else block.total_weight
-                if self.told is not None:
-                    self.told(progress)
-        if counting:
-            self.lengths, self.total_weight = progress.lengths, progress.weight
-        return progress.sum
+        """Return the sum over the chunks; the first pass also counts rows and takes the sample."""
+        is_first_pass = self.chunk_lengths is None
+        key = f"{function.__qualname__}{args}"
+        total = PartialSum(key)
+        if is_first_pass and self.partial_sum.key == key:
+            total = self.partial_sum
+        n_summed = len(total.chunk_lengths)
+        for number, chunk in self.read_chunks():
+            if is_first_pass and chunk is not None:
+                self._add_to_sample(chunk)
+            if number >= n_summed:
+                result = None if chunk is None else call_for_chunk(function, number, chunk, *args)
+                total.add(result, chunk)
+                if is_first_pass and self.on_partial_sum is not None:
+                    self.on_partial_sum(total)
+        self.chunk_lengths, self.total_weight = total.chunk_lengths, total.total_weight
+        return total.value
 
-    def take_in(self, block):
-        """Take the first rows of a block into the sample, if there is room."""
-        if HEAD * len(self.heads) < SAMPLE_ROWS:
-            self.heads.append(block.slice_rows(slice(0, HEAD)))
+    def _add_to_sample(self, chunk):
+        """Add the first rows of a chunk to the sample, unless it is full."""
+        if SAMPLE_ROWS_PER_CHUNK * len(self.sample_chunks) < SAMPLE_ROWS:
+            self.sample_chunks.append(chunk.slice_rows(slice(0, SAMPLE_ROWS_PER_CHUNK)))
 
-    def count(self):
-        """Find `lengths` and `total_weight` out."""
-        if self.lengths is None:
-            self.map_reduce(nothing)
+    def count_rows(self):
+        """Set `chunk_lengths` and `total_weight`, if they are unknown, in a pass of its own."""
+        if self.chunk_lengths is None:
+            self.map_reduce(return_zero)
 
-    def drawn(self):
-        """Return the first rows of the first blocks."""
-        self.count()
-        return joined(self.heads)
+    def read_sample(self):
+        """Return the first rows of the first chunks."""
+        self.count_rows()
+        return concatenate_chunks(self.sample_chunks)
 
     def fold(self, function, state, steps):
-        """Refuse: updates on single blocks are those of ``partial_fit``."""
+        """Raise NotImplementedError: ``fit_batches`` updates by calls of ``partial_fit``."""
         raise NotImplementedError
 
     def subset(self, numbers):
-        """Refuse: a pass reads all blocks."""
+        """Raise ValueError: every pass reads all chunks."""
         raise ValueError(
-            "early_stopping cannot hold out blocks of an iterable. Set early_stopping=False, and "
+            "early_stopping cannot hold out chunks of an iterable. Set early_stopping=False, and "
             "score the model yourself."
         )
 
 
-def nothing(block):
-    """Return nothing to add up; the pass itself is what is wanted."""
+def return_zero(chunk):
+    """Return 0 for any chunk: the function of a pass that only counts rows."""
     return 0

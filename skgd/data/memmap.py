@@ -1,134 +1,131 @@
-"""Memory-mapped rows: read in blocks, which are let go once they have been looked at."""
+"""Memory-mapped rows, read in chunks whose pages are released after use."""
 
 import mmap
 
 import numpy as np
 
 from skgd._utils.threads import map_reduce_in_threads
-from skgd.data.chunked import (
-    BLOCK_BYTES,
-    ChunkedData,
-    joined,
-    named,
-    refuse_unless_finite,
-    sample_size,
-    spaced,
-    summed,
-)
+from skgd.data.chunked import CHUNK_BYTES, ChunkedData
+from skgd.data.finite import check_finite_by_sum
 from skgd.data.in_memory import InMemoryData
+from skgd.data.map_reduce import add_results, call_for_chunk
+from skgd.data.sampling import choose_evenly_spaced, concatenate_chunks, sample_rows_per_chunk
 
-#: Bytes of a memory map from which on it is read in blocks, and shuffled within them.
-LARGE_MAP = 2**28
+#: Bytes from which on a memory map is read in chunks, and shuffled within them.
+MIN_CHUNKED_BYTES = 2**28
 
-#: Rows above which a sample says what constant is best.
-MANY = 2**20
+#: Rows up to which the best constant prediction is computed from all targets, not from a sample.
+MAX_EXACT_CONSTANT_ROWS = 2**20
+
+#: Chunks that a sample is taken from.
+MAX_SAMPLED_CHUNKS = 64
 
 
 class MemmapData(ChunkedData):
-    """Blocks of consecutive rows of a dense array.
+    """Chunks of consecutive rows of a dense array.
 
     Parameters
     ----------
     X : array of shape (n, d)
-        Rows; of a memory map, or any other.
+        Rows; usually a memory map.
     y : array of shape (n,) or (n, k)
         Targets.
     weights : array of shape (n,) or None
-        Weights of the rows.
-    edges : array or None
-        Where the blocks begin and end, of shape (number, 2); None makes blocks of
-        ``BLOCK_BYTES``.
+        Weights of the rows; None means 1.
+    bounds : array of shape (n_chunks, 2) or None
+        First row and end of each chunk; None makes chunks of ``CHUNK_BYTES``.
     """
 
-    def __init__(self, X, y, weights, edges=None):
-        wide = X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(float)
-        super().__init__(X.shape[1], y.shape[1:], wide)
+    def __init__(self, X, y, weights, bounds=None):
+        dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(float)
+        super().__init__(X.shape[1], y.shape[1:], dtype)
         self.X, self.y, self.weights = X, y, weights
-        if edges is None:
-            rows = max(1, BLOCK_BYTES // max(1, X.shape[1] * self.dtype.itemsize))
+        if bounds is None:
+            rows = max(1, CHUNK_BYTES // max(1, X.shape[1] * self.dtype.itemsize))
             starts = np.arange(0, len(X), rows)
-            edges = np.stack([starts, np.append(starts[1:], len(X))], axis=1)
-        self.edges = edges
-        self.count()
-        self.whole = False  # whether every entry has been found to be finite
+            bounds = np.stack([starts, np.append(starts[1:], len(X))], axis=1)
+        self.bounds = bounds
+        self.count_rows()
+        self.is_known_finite = False  # set once every entry of X has been checked
 
-    def count(self):
-        """Find `lengths` and `total_weight` out."""
-        sizes = np.diff(self.edges, axis=1).ravel()
+    def count_rows(self):
+        """Set `chunk_lengths` and `total_weight`."""
+        sizes = np.diff(self.bounds, axis=1).ravel()
         if self.weights is None:
-            self.lengths, self.total_weight = sizes.tolist(), float(sizes.sum())
+            self.chunk_lengths, self.total_weight = sizes.tolist(), float(sizes.sum())
             return
-        parts = [self.weights[start:stop] for start, stop in self.edges]
-        self.lengths = [int(np.count_nonzero(part)) for part in parts]
-        self.total_weight = float(sum(part.sum(dtype=float) for part in parts))
+        chunk_weights = [self.weights[start:stop] for start, stop in self.bounds]
+        self.chunk_lengths = [int(np.count_nonzero(weights)) for weights in chunk_weights]
+        self.total_weight = float(sum(weights.sum(dtype=float) for weights in chunk_weights))
 
     def subset(self, numbers):
-        """Return some of the blocks alone."""
-        return MemmapData(self.X, self.y, self.weights, self.edges[numbers])
+        """Return the data set of the chunks with the given numbers."""
+        return MemmapData(self.X, self.y, self.weights, self.bounds[numbers])
 
-    def read(self, number):
-        """Return a block; its X is a view wherever it can be."""
-        here = slice(*self.edges[number])
-        X = np.asarray(self.X[here]).astype(self.dtype, copy=False)
-        y = np.asarray(self.y[here]).astype(self.dtype, copy=False)
+    def read_chunk(self, number):
+        """Return a chunk without its rows of weight zero; X is a view where possible."""
+        rows = slice(*self.bounds[number])
+        X = np.asarray(self.X[rows]).astype(self.dtype, copy=False)
+        y = np.asarray(self.y[rows]).astype(self.dtype, copy=False)
         if not np.isfinite(y).all():
             raise ValueError(f"y has values that are not finite as {self.dtype}.")
-        if self.weights is None:
-            return InMemoryData(X, y, None)
-        block = InMemoryData(X, y, np.asarray(self.weights[here]).astype(self.dtype, copy=False))
-        return block if block.weights.all() else block.select_rows(block.weights > 0)
+        weights = self.weights
+        if weights is not None:
+            weights = np.asarray(weights[rows]).astype(self.dtype, copy=False)
+        return InMemoryData(X, y, weights).drop_zero_weights()
 
     def map_reduce(self, function, *args):
-        """Return the sum over the blocks; as many at a time as BLAS would use threads."""
+        """Return the sum over the chunks, processed by as many threads as BLAS has."""
 
-        def part(number):
-            block = self.read(number)
-            done = function(block, *args) if len(block) else None
-            del block
-            release(self.X, *self.edges[number])
-            return done
+        def apply(number):
+            chunk = self.read_chunk(number)
+            result = function(chunk, *args) if len(chunk) else None
+            del chunk
+            release_pages(self.X, *self.bounds[number])
+            return result
 
-        return map_reduce_in_threads(lambda i: named(part, i, i), range(len(self.edges)), summed)
+        numbers = range(len(self.bounds))
+        return map_reduce_in_threads(lambda i: call_for_chunk(apply, i, i), numbers, add_results)
 
     def fold(self, function, state, steps):
-        """Return what becomes of a state on its way over blocks, one after the other."""
+        """Return the state after ``state = function(chunk, state, step)`` for each of `steps`."""
         for number, step in steps:
-            block = named(self.read, number, number)
-            if len(block):
-                if not self.whole:
-                    named(refuse_unless_finite, number, block.X)
-                state = named(function, number, block, state, step)
-            del block
-            release(self.X, *self.edges[number])
-        self.whole = self.whole or len(steps) == len(self.edges)
+            chunk = call_for_chunk(self.read_chunk, number, number)
+            if len(chunk):
+                if not self.is_known_finite:
+                    call_for_chunk(check_finite_by_sum, number, chunk.X)
+                state = call_for_chunk(function, number, chunk, state, step)
+            del chunk
+            release_pages(self.X, *self.bounds[number])
+        self.is_known_finite = self.is_known_finite or len(steps) == len(self.bounds)
         return state
 
-    def drawn(self):
-        """Return the first rows of some blocks."""
-        numbers = spaced(len(self.edges), 64)
-        size = sample_size(self, len(numbers))
-        parts = [self.read(number) for number in numbers]
-        return joined([part.slice_rows(slice(0, size)) for part in parts if len(part)])
+    def read_sample(self):
+        """Return the first rows of evenly spaced chunks."""
+        numbers = choose_evenly_spaced(len(self.bounds), MAX_SAMPLED_CHUNKS)
+        rows = slice(0, sample_rows_per_chunk(self, len(numbers)))
+        chunks = [self.read_chunk(number) for number in numbers]
+        return concatenate_chunks([chunk.slice_rows(rows) for chunk in chunks if len(chunk)])
 
     def check_targets(self, loss):
-        """Refuse targets for which a loss makes no sense."""
+        """Raise ValueError if the loss is not defined for some target."""
         loss.check_targets(np.asarray(self.y))
 
     def intercept_only(self, loss):
-        """Return the best constant prediction, or nearly so where there are many rows."""
-        if loss.quadratic or len(self.y) > MANY:
+        """Return the constant prediction that minimises the loss; of a sample if n is large."""
+        if loss.quadratic or len(self.y) > MAX_EXACT_CONSTANT_ROWS:
             return super().intercept_only(loss)
         return loss.intercept_only(np.asarray(self.y), self.weights)
 
 
-def is_large_map(X):
-    """Tell whether X is a memory map that is better read in blocks."""
+def is_large_memmap(X):
+    """Return whether X is a numeric two-dimensional memory map that is read in chunks."""
     dense = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind in "fiub"
-    return dense and X.nbytes >= LARGE_MAP and map_of(X) is not None
+    return dense and X.nbytes >= MIN_CHUNKED_BYTES and find_memmap(X) is not None
 
 
-def map_of(array):
-    """Return the memory map that an array looks into, or None."""
+def find_memmap(array):
+    """Return the memory map that an array is a view of, or None."""
     while isinstance(array, np.ndarray):
         if isinstance(array, np.memmap) and array._mmap is not None:
             return array
@@ -136,39 +133,36 @@ def map_of(array):
     return None
 
 
-def release(X, start, stop):
-    """Let the pages of some rows go from this process; the system may keep them in its cache.
+def release_pages(X, start, stop):
+    """Release the pages of some rows from this process; the system may keep them in its cache.
 
-    Without it all pages that were ever read would count as memory of the process. Pages of a map
-    that is private to the process (``mode="c"``) may hold changes, and stay.
+    Otherwise every page read would count as memory of the process. Pages of a private map
+    (``mode="c"``) may hold changes, and are kept.
     """
-    mapped = map_of(X)
+    mapped = find_memmap(X)
     advice = getattr(mmap, "MADV_DONTNEED", None)
     if mapped is None or advice is None or mapped.mode == "c" or min(X.strides) < 0:
         return
     page, rows = mmap.PAGESIZE, X[start:stop]
     base = np.frombuffer(mapped._mmap, dtype=np.uint8).ctypes.data
-    # What is stored by columns has a piece of the block in each of them.
-    for span in [rows] if X.strides[0] >= X.strides[1] else rows.T:
-        first = span.ctypes.data - base
-        last = (
-            first
-            + span.itemsize
-            + sum(
-                (size - 1) * stride for size, stride in zip(span.shape, span.strides, strict=True)
-            )
+    # In column-major order each column holds a separate range of bytes.
+    for array in [rows] if X.strides[0] >= X.strides[1] else rows.T:
+        first = array.ctypes.data - base
+        last_element = sum(
+            (size - 1) * stride for size, stride in zip(array.shape, array.strides, strict=True)
         )
-        low, high = -(-first // page) * page, last // page * page
+        end = first + array.itemsize + last_element
+        low, high = -(-first // page) * page, end // page * page
         if high > low:
             mapped._mmap.madvise(advice, low, high - low)
 
 
-def predict_mapped(X, predict):
-    """Return what `predict` makes of each block of a memory map, together."""
-    rows = max(1, BLOCK_BYTES // max(1, X.shape[1] * X.itemsize))
-    parts = []
+def predict_memmap(X, predict):
+    """Return the predictions of all rows of a memory map, computed chunk by chunk."""
+    rows = max(1, CHUNK_BYTES // max(1, X.shape[1] * X.itemsize))
+    predictions = []
     for number, start in enumerate(range(0, len(X), rows)):
         stop = min(start + rows, len(X))
-        parts.append(named(predict, number, X[start:stop]))
-        release(X, start, stop)
-    return np.concatenate(parts)
+        predictions.append(call_for_chunk(predict, number, X[start:stop]))
+        release_pages(X, start, stop)
+    return np.concatenate(predictions)

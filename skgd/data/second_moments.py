@@ -1,8 +1,7 @@
-"""Second moments of rows and targets: all that squared error needs to know of the data."""
+"""Second moments of features and targets, which determine the squared error of a linear model."""
 
-import operator
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -10,33 +9,38 @@ from scipy.linalg import lapack
 from scipy.sparse import issparse
 
 from skgd._utils.threads import map_reduce_in_threads
-from skgd.data.moments import FeatureMoments
+from skgd.data.feature_moments import FeatureMoments
+from skgd.data.map_reduce import add_results
 
-#: Rows that are centred and then multiplied with each other, where they are short and where they
-#: are long: fewer products of more rows, as long as these stay in the cache. Short sums at float32
-#: are the more exact ones.
-FEW, FEW_LONG, LONG = 2048, 1024, 64
+#: Number of features from which rows count as wide.
+WIDE = 64
 
-#: Numbers of several rows that are centred in one stretch: a loop over a short row is slow.
-STRETCH = 8192
+#: Rows per chunk, for narrow and for wide rows. A chunk is centred and multiplied by itself: larger
+#: chunks need fewer products, but must stay in the cache. Short sums at float32 round less.
+NARROW_CHUNK_ROWS, WIDE_CHUNK_ROWS = 2048, 1024
 
-#: Parts that rows are cut into, from so many numbers on.
-PARTS, MANY = 8, 2**21
+#: Numbers of consecutive rows that one call centres; NumPy's inner loop over a short row is slow.
+TILED_SHIFT_SIZE = 8192
 
-#: Features up to which second moments are formed.
+#: Size of X from which its rows are processed in parallel, and the number of parts.
+MIN_PARALLEL_SIZE, N_PARTS = 2**21, 8
+
+#: Number of features up to which second moments are computed.
 MAX_SECOND_MOMENT_FEATURES = 1000
 
-#: Error of a minimiser that needs no correction, relative; and the least in units of rounding.
-SMALLEST_ERROR, VISIBLE = 1e-10, 64
+#: Relative error of a minimiser that needs no correction: the larger of the first number and the
+#: second times the machine epsilon of the parameters.
+NEGLIGIBLE_ERROR, NEGLIGIBLE_EPS = 1e-10, 64
 
 
 @dataclass(frozen=True)
 class SecondMoments:
     r"""Weighted means and covariances of features and targets.
 
-    They come from one pass over chunks of rows from which a *shift* is subtracted, the mean of the
-    first rows: as exact as two passes, where :math:`X^\top X - n \mu \mu^\top` keeps two digits of
-    data with an offset of a million times its spread.
+    They are computed in one pass over chunks of rows, from which a *shift* is subtracted: the mean
+    of the first rows. This is as accurate as two passes. The formula
+    :math:`X^\top X - n \mu \mu^\top` keeps two digits of data with an offset of a million times
+    its spread.
 
     Parameters
     ----------
@@ -45,7 +49,7 @@ class SecondMoments:
     mean : array of shape (d,)
         Means of the features.
     covariance : array of shape (d, d)
-        Their covariances.
+        Covariances of the features.
     y_mean : array of shape () or (k,)
         Means of the targets.
     cross : array of shape (d,) or (d, k)
@@ -53,7 +57,7 @@ class SecondMoments:
     y_variance : array of shape () or (k,)
         Variances of the targets.
     rounding : float
-        Relative rounding of the products.
+        Unit roundoff of the products.
     """
 
     count: float
@@ -66,22 +70,23 @@ class SecondMoments:
     rounding: float = np.finfo(float).eps / 2
 
     @classmethod
-    def in_parts(cls, X, y, weights=None):
-        """Return what :meth:`of` does, of many rows in equal parts by as many threads as BLAS has.
+    def from_rows_in_parallel(cls, X, y, weights=None):
+        """Return the moments as :meth:`from_rows` does, with as many threads as BLAS has.
 
-        The parts are the same whatever the number of threads.
+        Large data is divided into equal parts. Their number does not depend on the number of
+        threads, and neither does the result.
         """
-        number = PARTS if X.size >= MANY else 1
-        edges = np.linspace(0, len(y), number + 1).astype(int).tolist()
+        n_parts = N_PARTS if X.size >= MIN_PARALLEL_SIZE else 1
+        edges = np.linspace(0, len(y), n_parts + 1).astype(int).tolist()
 
-        def part(here):
-            return cls.of(X[here], y[here], None if weights is None else weights[here])
+        def from_part(rows):
+            return cls.from_rows(X[rows], y[rows], None if weights is None else weights[rows])
 
         parts = [slice(*pair) for pair in pairwise(edges)]
-        return map_reduce_in_threads(part, parts, lambda grams: reduce(operator.add, grams))
+        return map_reduce_in_threads(from_part, parts, add_results)
 
     @classmethod
-    def of(cls, X, y, weights=None, dtype=float):
+    def from_rows(cls, X, y, weights=None, dtype=float):
         """Return the moments of the rows of `X` and `y`.
 
         Parameters
@@ -93,33 +98,33 @@ class SecondMoments:
         weights : array of shape (n,), default=None
             Weights of the rows.
         dtype : dtype, default=float
-            Products of the rows of a chunk are formed at this precision; their sum over the chunks
-            is float64 at any rate.
+            Precision of the products of the rows of a chunk. Their sum over the chunks is always
+            float64.
         """
-        (n, d), outputs = X.shape, y.shape[1:]
+        (n, d), output_shape = X.shape, y.shape[1:]
         targets = y.reshape(n, -1)
         first = slice(0, 256)
         shift = np.append(
-            dense(X[first]).mean(axis=0, dtype=float), targets[first].mean(axis=0, dtype=float)
+            to_dense(X[first]).mean(axis=0, dtype=float), targets[first].mean(axis=0, dtype=float)
         ).astype(dtype)
-        squares = centred_squares(X, targets, weights, shift, dtype)
-        count = squares[-1, -1]
-        squares /= count
-        moved = squares[-1, :-1]
-        mean = shift + moved
-        covariance = squares[:-1, :-1] - np.outer(moved, moved)
+        products = shifted_products(X, targets, weights, shift, dtype)
+        count = products[-1, -1]
+        products /= count
+        offset = products[-1, :-1]
+        mean = shift + offset
+        covariance = products[:-1, :-1] - np.outer(offset, offset)
         return cls(
             count,
             mean[:d],
             covariance[:d, :d],
-            mean[d:].reshape(outputs),
-            covariance[:d, d:].reshape(d, *outputs),
-            np.diag(covariance)[d:].reshape(outputs),
+            mean[d:].reshape(output_shape),
+            covariance[:d, d:].reshape(d, *output_shape),
+            np.diag(covariance)[d:].reshape(output_shape),
             np.finfo(dtype).eps / 2,
         )
 
     def __add__(self, other):
-        """Return the moments of both sets of rows together."""
+        """Return the moments of the union of both sets of rows."""
         count = self.count + other.count
         share, rest = other.count / count, self.count / count
         step, y_step = other.mean - self.mean, other.y_mean - self.y_mean
@@ -135,42 +140,48 @@ class SecondMoments:
             max(self.rounding, other.rounding),
         )
 
-    merge = __add__
-
     @property
-    def finite(self):
-        """Whether no entry was infinite or not a number, and no sum overflowed."""
+    def is_finite(self):
+        """Whether all entries were finite and no sum overflowed."""
         return bool(np.isfinite(self.covariance).all() and np.isfinite(self.cross).all())
 
-    def accurate(self, dtype):
-        """Tell whether rounding changes a minimiser by no more than parameters of `dtype` show.
+    def is_accurate_for(self, dtype):
+        """Return whether the minimiser is accurate enough for parameters of `dtype`.
 
-        It may change it by the rounding of the products times the condition number of the
-        correlations. A descent then needs no look at the rows to be sure of its gradient.
+        Rounding changes the minimiser by up to the unit roundoff of the products times the
+        condition number of the correlations. If that is negligible, the gradient from the moments
+        need not be corrected by one from the rows.
         """
-        finest = max(SMALLEST_ERROR, VISIBLE * float(np.finfo(dtype).eps))
-        correlations, least = self.correlations
-        if self.rounding <= finest * least or not len(correlations):
+        tolerance = max(NEGLIGIBLE_ERROR, NEGLIGIBLE_EPS * float(np.finfo(dtype).eps))
+        correlations, bound = self.correlations
+        if self.rounding <= tolerance * bound or not len(correlations):
             return True
-        curvatures = np.linalg.eigvalsh(correlations)
-        return bool(self.rounding * curvatures[-1] <= finest * curvatures[0])
+        eigenvalues = np.linalg.eigvalsh(correlations)
+        return bool(self.rounding * eigenvalues[-1] <= tolerance * eigenvalues[0])
 
     @cached_property
     def correlations(self):
-        """Correlations of the columns that vary, and a bound on their reciprocal condition."""
-        spread = np.sqrt(self.moments.variance)
-        moving = spread > 0
-        spread = spread[moving]
-        scaled = self.covariance[np.ix_(moving, moving)] / np.outer(spread, spread)
-        return scaled, reciprocal_condition(scaled) if len(scaled) else 1.0
+        """Correlations of the features that vary, and a lower bound on their reciprocal condition.
+
+        The bound is the reciprocal condition number in the 1-norm.
+        """
+        std = np.sqrt(self.feature_moments.variance)
+        varies = std > 0
+        std = std[varies]
+        correlations = self.covariance[np.ix_(varies, varies)] / np.outer(std, std)
+        return correlations, reciprocal_condition(correlations) if len(correlations) else 1.0
 
     @property
-    def moments(self):
-        """The :class:`~skgd.data.moments.FeatureMoments` of the features."""
+    def feature_moments(self):
+        """The :class:`~skgd.data.feature_moments.FeatureMoments` of the features."""
         return FeatureMoments(self.count, self.mean, self.count * np.diag(self.covariance))
 
     def hessian(self, scaling, fit_intercept):
-        """Return the mean of the outer squares of the inner rows, of shape (d + 1, d + 1)."""
+        r"""Return the Hessian of half the mean squared error, of shape (d + 1, d + 1).
+
+        It is the weighted mean of :math:`(\tilde x, 1) (\tilde x, 1)^\top` over the scaled rows.
+        The last row and column are zero without an intercept.
+        """
         offset = self.mean - scaling.center
         hessian = np.zeros((len(offset) + 1,) * 2)
         hessian[:-1, :-1] = self.covariance + np.outer(offset, offset)
@@ -194,9 +205,11 @@ class SecondMoments:
 
 
 def reciprocal_condition(matrix):
-    """Return a lower bound on the least over the largest eigenvalue, a tenth of the work of both.
+    """Return a lower bound on the ratio of the smallest to the largest eigenvalue.
 
-    It is that of the 1-norm; 0 where the matrix is not positive definite up to rounding.
+    It is the reciprocal condition number in the 1-norm, from a Cholesky factorisation: a tenth of
+    the work of an eigendecomposition. It is 0 if the matrix is not positive definite up to
+    rounding.
     """
     factor, failed = lapack.dpotrf(matrix)
     if failed:
@@ -204,61 +217,70 @@ def reciprocal_condition(matrix):
     return lapack.dpocon(factor, np.abs(matrix).sum(axis=0).max())[0]
 
 
-def centred_squares(X, targets, weights, shift, dtype):
-    """Return the weighted products of all columns with each other, less a shift.
+def shifted_products(X, targets, weights, shift, dtype):
+    r"""Return :math:`\sum_i w_i z_i z_i^\top`, where :math:`z_i = ((x_i, y_i) - s, 1)`.
 
-    Columns are those of X, of the targets, and one of ones.
+    Parameters
+    ----------
+    X : array or CSR matrix of shape (n, d)
+        Features.
+    targets : array of shape (n, k)
+        Targets.
+    weights : array of shape (n,) or None
+        Weights :math:`w_i` of the rows; None means 1.
+    shift : array of shape (d + k,)
+        The shift :math:`s` of features and targets, of the given dtype.
+    dtype : dtype
+        Precision of the products within a chunk.
+
+    Returns
+    -------
+    array of shape (d + k + 1, d + k + 1)
+        At float64.
     """
     n, d = X.shape
-    squares = np.zeros((len(shift) + 1,) * 2)
-    subsample = FEW if d < LONG else FEW_LONG
-    # Features are kept apart from the others: rows of a round length are quicker to write and to
-    # multiply.
-    rows = np.empty((min(n, subsample), d), dtype)
-    others = np.empty((len(rows), len(squares) - d), dtype)
-    several = np.tile(shift[:d], power_of_two(STRETCH // max(1, d)))
-    for start in range(0, n, subsample):
-        here = slice(start, start + subsample)
-        rows, others = rows[: len(targets[here])], others[: len(targets[here])]
-        subtract(dense(X[here]), several, rows)
-        np.subtract(targets[here], shift[d:], out=others[:, :-1], casting="same_kind")
+    products = np.zeros((len(shift) + 1,) * 2)
+    chunk_rows = NARROW_CHUNK_ROWS if d < WIDE else WIDE_CHUNK_ROWS
+    # Two buffers, one for the features and one for the other columns: arrays whose row length is a
+    # power of two are faster to write and to multiply.
+    features = np.empty((min(n, chunk_rows), d), dtype)
+    others = np.empty((len(features), len(products) - d), dtype)
+    tiled_shift = np.tile(shift[:d], floor_power_of_two(TILED_SHIFT_SIZE // max(1, d)))
+    for start in range(0, n, chunk_rows):
+        chunk = slice(start, start + chunk_rows)
+        features, others = features[: len(targets[chunk])], others[: len(targets[chunk])]
+        subtract_tiled(to_dense(X[chunk]), tiled_shift, features)
+        np.subtract(targets[chunk], shift[d:], out=others[:, :-1], casting="same_kind")
         others[:, -1] = 1
         if weights is not None:
-            roots = np.sqrt(weights[here], dtype=dtype)[:, None]
-            rows *= roots
+            roots = np.sqrt(weights[chunk], dtype=dtype)[:, None]
+            features *= roots
             others *= roots
-        # NumPy sees that factors are the same, and forms half of such a product. Other than `@`,
-        # `dot` lets threads run beside it also where the product is small.
-        squares[:d, :d] += np.dot(rows.T, rows)
-        squares[:d, d:] += np.dot(rows.T, others)
-        squares[d:, d:] += np.dot(others.T, others)
-    squares[d:, :d] = squares[:d, d:].T
-    return squares
+        # NumPy recognises A.T @ A and computes half of it. Unlike `@`, `dot` releases the lock of
+        # the interpreter for small products too.
+        products[:d, :d] += np.dot(features.T, features)
+        products[:d, d:] += np.dot(features.T, others)
+        products[d:, d:] += np.dot(others.T, others)
+    products[d:, :d] = products[:d, d:].T
+    return products
 
 
-def subtract(rows, several, out):
-    """Subtract a shift from rows; it is given for several of them, one after the other."""
+def subtract_tiled(rows, tiled_shift, out):
+    """Write ``rows - shift`` to `out`, where `tiled_shift` repeats the shift of shape (d,).
+
+    Contiguous rows are reshaped to the length of `tiled_shift` if it divides their size.
+    """
     d = rows.shape[1]
-    if rows.flags.c_contiguous and d and not rows.size % several.size:
-        rows, out = rows.reshape(-1, several.size), out.reshape(-1, several.size)
-    np.subtract(rows, several[: rows.shape[1]], out=out, casting="same_kind")
+    if rows.flags.c_contiguous and d and not rows.size % tiled_shift.size:
+        rows, out = rows.reshape(-1, tiled_shift.size), out.reshape(-1, tiled_shift.size)
+    np.subtract(rows, tiled_shift[: rows.shape[1]], out=out, casting="same_kind")
 
 
-def power_of_two(number):
-    """Return the largest power of two up to a number, and 1 at least."""
+def floor_power_of_two(number):
+    """Return the largest power of two that does not exceed `number`, and at least 1."""
     return 1 << max(1, number).bit_length() - 1
 
 
-def dense(rows):
-    """Return a few rows as a dense array."""
+def to_dense(rows):
+    """Return an array, or a sparse matrix as a dense array."""
     return rows.toarray() if issparse(rows) else rows
-
-
-def prefers_second_moments(n_rows, n_features):
-    """Tell whether descending on second moments is cheaper than on rows.
-
-    Forming them costs :math:`n d^2` operations once, at the speed of matrix products; a pass over
-    the rows costs :math:`n d` at the speed of memory, about ten times slower each, and a descent
-    makes some dozens.
-    """
-    return n_features < n_rows and n_features <= MAX_SECOND_MOMENT_FEATURES

@@ -1,15 +1,16 @@
-r"""Coordinates for columns that nearly depend on each other.
+r"""Whitening of nearly collinear features.
 
-Second moments square the condition :math:`\kappa` of the columns, and the minimiser of what they
-know has errors of :math:`\kappa^2` units of rounding. From :math:`10^8` nothing is left, and raw
-powers of a variable are soon there. A step back to the rows helps only as long as each step on
-moments is right to a digit.
+Second moments square the condition number :math:`\kappa` of the features: their minimiser has a
+relative error of :math:`\kappa^2` units of rounding. No correct digit is left from
+:math:`\kappa = 10^8`, which raw powers of a variable soon reach. Correcting the solution with
+gradients from the rows helps only while each step on the moments has at least one correct digit.
 
-So the inner rows are turned and scaled once more, :math:`\tilde x^\top W`, until they are
-uncorrelated. The W that the moments yield leaves a condition of about :math:`10^{-6} \kappa`;
-moments of the rows in these coordinates, which cost one more pass, tell the rest of W to many
-digits. Descent then arrives in a few steps, each of which starts from the gradient of the rows, and
-what they arrive at has errors of :math:`\kappa` units only.
+The scaled rows are therefore multiplied by a matrix W such that the features of
+:math:`\tilde x^\top W` are uncorrelated. The W computed from the second moments leaves a condition
+number of about :math:`10^{-6} \kappa`. The second moments of the rows in these coordinates, which
+cost one more pass, give the remaining correction to W to many digits. Descent then converges in a
+few steps, each starting from the gradient of the rows, and the solution has errors of only
+:math:`\kappa` units of rounding.
 
 References
 ----------
@@ -22,59 +23,63 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import eigh
 
-from skgd.data.moments import CHUNK
+from skgd.data.feature_moments import CHUNK_ROWS
+from skgd.data.map_reduce import add_results
 from skgd.data.scaling import FeatureScaling
 from skgd.data.second_moments import SecondMoments
 
-#: Relative curvature below which moments at float64 know nothing.
-FLOOR = 1e-13
+#: Relative eigenvalue below which second moments at float64 carry no information.
+MIN_RELATIVE_EIGENVALUE = 1e-13
 
 
 @dataclass(frozen=True)
 class Whitened(FeatureScaling):
-    """Coordinates in which the columns are uncorrelated and of unit variance.
+    """Scaling to features that are uncorrelated and of unit variance.
 
     Parameters
     ----------
     center, scale : arrays of shape (d,)
-        What is subtracted from, and what divides, each column, at first.
+        Centre and scale of the features before the rotation.
     rotation : array of shape (d, d)
-        What the rows are multiplied by then.
+        Matrix W that the centred and scaled rows are multiplied by from the right.
     """
 
     rotation: np.ndarray
 
     @property
     def without_rotation(self):
-        """The coordinates before the rotation."""
+        """The centring and scaling alone."""
         return FeatureScaling(self.center, self.scale)
 
     def to_scaled(self, coef, intercept, dtype):
-        """Return the inner parameters of a model given in the data's own units."""
+        """Return the scaled parameters of a model given by original coefficients and intercept."""
         theta = self.without_rotation.to_scaled(coef, intercept, float)
         theta[..., :-1] = np.linalg.solve(self.rotation, theta[..., :-1].T).T
         return theta.astype(dtype)
 
     def to_original(self, theta):
-        """Return coefficients and intercept in the data's own units, at the dtype of `theta`."""
+        """Return the original coefficients and intercept, at the dtype of `theta`."""
         rotated = np.concatenate([theta[..., :-1] @ self.rotation.T, theta[..., -1:]], axis=-1)
         return self.without_rotation.to_original(rotated)
 
     def scale_rows(self, X):
-        """Return the inner rows of rows of X."""
+        """Return the scaled rows of X, a dense array."""
         return super().scale_rows(X) @ self.rotation
 
-    def scale_gradient(self, sums, total):
-        """Return the sum of slope times inner row, given that of slope times row and of slopes."""
-        return super().scale_gradient(sums, total) @ self.rotation
+    def scale_gradient(self, weighted_sum, total_weight):
+        r"""Return :math:`\sum_i w_i \tilde x_i` from :math:`\sum_i w_i x_i` and :math:`\sum_i w_i`.
+
+        See :meth:`skgd.data.scaling.FeatureScaling.scale_gradient`.
+        """
+        return super().scale_gradient(weighted_sum, total_weight) @ self.rotation
 
 
 @dataclass(frozen=True)
 class WhitenedSecondMoments(SecondMoments):
-    """Second moments of inner rows."""
+    """Second moments of scaled rows, to which the scaling need not be applied again."""
 
     def hessian(self, scaling, fit_intercept):
-        """Return the mean of the outer squares of the inner rows, of shape (d + 1, d + 1)."""
+        """Return the Hessian of half the mean squared error, of shape (d + 1, d + 1)."""
         return super().hessian(FeatureScaling.identity(len(self.mean)), fit_intercept)
 
     def gradient(self, scaling, intercept, fit_intercept):
@@ -82,66 +87,67 @@ class WhitenedSecondMoments(SecondMoments):
         return super().gradient(FeatureScaling.identity(len(self.mean)), intercept, fit_intercept)
 
 
-def whiten(data, scaling, gram, fit_intercept):
-    """Return coordinates in which columns are uncorrelated, and second moments there.
+def whiten(data, scaling, second_moments, fit_intercept):
+    """Return a scaling to uncorrelated features, and the second moments of the scaled rows.
 
     Parameters
     ----------
-    data : Data
-        Dense rows in memory.
+    data : InMemoryData
+        Dense rows.
     scaling : FeatureScaling
-        Centre and scale of the columns.
-    gram : Gram
+        Centre and scale of the features.
+    second_moments : SecondMoments
         Second moments of the rows.
     fit_intercept : bool
         Whether there is an intercept.
 
     Returns
     -------
-    Decorrelated, WhitenedSecondMoments
-        Or None, where the columns depend on each other as far as rounding lets one tell.
+    (Whitened, WhitenedSecondMoments) or None
+        None if some combination of the features cannot be distinguished from rounding errors.
     """
-    hessian = gram.hessian(scaling, fit_intercept)[:-1, :-1]
+    hessian = second_moments.hessian(scaling, fit_intercept)[:-1, :-1]
     constant = ~np.isfinite(scaling.scale)
     hessian[constant, constant] = 1
-    rotation = whitening_matrix(hessian, FLOOR)
-    inner = whitened_second_moments(data, with_rotation(scaling, rotation))
-    squares = inner.hessian(scaling, fit_intercept)[:-1, :-1]
-    squares[constant, constant] = 1
-    if np.linalg.eigvalsh(squares)[0] * FLOOR <= visible(scaling) ** 2:
+    rotation = whitening_matrix(hessian, MIN_RELATIVE_EIGENVALUE)
+    whitened = whitened_second_moments(data, Whitened(scaling.center, scaling.scale, rotation))
+    hessian = whitened.hessian(scaling, fit_intercept)[:-1, :-1]
+    hessian[constant, constant] = 1
+    smallest = np.linalg.eigvalsh(hessian)[0]
+    if smallest * MIN_RELATIVE_EIGENVALUE <= relative_rounding(scaling) ** 2:
         return None
-    rest = whitening_matrix(squares, 0.0)
+    correction = whitening_matrix(hessian, 0.0)
     moments = replace(
-        inner,
-        mean=inner.mean @ rest,
-        covariance=rest.T @ inner.covariance @ rest,
-        cross=rest.T @ inner.cross,
+        whitened,
+        mean=whitened.mean @ correction,
+        covariance=correction.T @ whitened.covariance @ correction,
+        cross=correction.T @ whitened.cross,
     )
-    return with_rotation(scaling, rotation @ rest), moments
+    return Whitened(scaling.center, scaling.scale, rotation @ correction), moments
 
 
-def with_rotation(scaling, rotation):
-    """Return coordinates with a rotation."""
-    return Whitened(scaling.center, scaling.scale, rotation)
+def whitening_matrix(hessian, min_relative_eigenvalue):
+    """Return a matrix W with :math:`W^T H W = I`, up to eigenvalues of H that are raised.
+
+    Eigenvalues below `min_relative_eigenvalue` times the largest are replaced by that bound.
+    """
+    eigenvalues, eigenvectors = eigh(hessian)
+    return eigenvectors / np.sqrt(
+        np.maximum(eigenvalues, min_relative_eigenvalue * eigenvalues[-1])
+    )
 
 
-def whitening_matrix(squares, floor):
-    """Return what columns are multiplied by to be uncorrelated, given their mean products."""
-    curvatures, directions = eigh(squares)
-    return directions / np.sqrt(np.maximum(curvatures, floor * curvatures[-1]))
-
-
-def visible(scaling):
-    """Return the least relative size of a direction that is not the rounding of larger ones."""
+def relative_rounding(scaling):
+    """Return the size of rounding errors in the scaled rows, relative to the largest direction."""
     offset = np.max(np.abs(scaling.center) / scaling.scale, initial=0.0)
     return 16 * np.finfo(float).eps * (1 + offset) * np.sqrt(len(scaling.scale))
 
 
 def whitened_second_moments(data, scaling):
-    """Return the second moments of inner rows and targets."""
-    total = None
-    for start in range(0, len(data), CHUNK):
-        block = data.slice_rows(slice(start, start + CHUNK))
-        part = SecondMoments.of(scaling.scale_rows(block.X), block.y, block.weights)
-        total = part if total is None else total + part
-    return WhitenedSecondMoments(**vars(total))
+    """Return the second moments of scaled rows and targets, accumulated over chunks."""
+    moments = []
+    for start in range(0, len(data), CHUNK_ROWS):
+        chunk = data.slice_rows(slice(start, start + CHUNK_ROWS))
+        rows = scaling.scale_rows(chunk.X)
+        moments.append(SecondMoments.from_rows(rows, chunk.y, chunk.weights))
+    return WhitenedSecondMoments(**vars(add_results(moments)))

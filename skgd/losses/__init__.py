@@ -1,10 +1,10 @@
-"""Pointwise losses: value, slope and curvature bound as functions of the prediction.
+"""Loss functions of a prediction and a target, with their derivatives.
 
-Each class holds one formula of a prediction ``p`` (the linear predictor ``x @ coef + intercept``)
-and a target ``y``; both may be arrays or scalars. Where the model is of a function of the mean, the
-link, :meth:`Loss.inverse_link` leads back from ``p``. A new loss is a frozen dataclass deriving
-from :class:`Loss`, in the room of its kin, plus one line in ``LOSSES``; the shared tests find it
-there.
+Each class defines one loss ``value(p, y)`` of the linear predictor ``p = x @ coef + intercept`` and
+the target ``y``; both may be arrays or scalars. For a model with a link function,
+:meth:`Loss.inverse_link` maps ``p`` to the prediction. To add a loss, define a frozen dataclass
+that derives from :class:`Loss` in the module of related losses and add one line to ``LOSSES``; the
+shared tests run over this registry.
 """
 
 from skgd.losses._base import Loss
@@ -27,7 +27,7 @@ __all__ = [
     "SquaredError",
 ]
 
-#: Losses by the names that estimators accept.
+#: Loss classes by the names that estimators accept.
 LOSSES = {
     "squared_error": SquaredError,
     "huber": Huber,

@@ -1,4 +1,4 @@
-"""What all losses share."""
+"""Base class of the losses, weighted quantiles and the check of targets."""
 
 import math
 from typing import Any, ClassVar
@@ -8,22 +8,56 @@ import numpy as np
 from skgd._utils.component import Component, component
 from skgd._utils.validation import InvalidParameterError
 
-#: Share of a parabola above the loss that stands in for a second derivative that vanishes. With
-#: less, models are flat where no row bends; with more, steps are needlessly short.
-SHARE = 0.03
+#: Fraction of the curvature of a quadratic majorizer that replaces a vanishing second derivative in
+#: `hessian`. A smaller fraction makes quadratic models flat in regions where no row has curvature;
+#: a larger one makes Newton steps needlessly short.
+MAJORIZER_FRACTION = 0.03
 
-#: What distances of zero are replaced by where something is divided by them.
-TINY = np.finfo(np.float32).tiny
+#: Lower bound on distances |p - y| in denominators; representable in single precision.
+SMALLEST_DISTANCE = np.finfo(np.float32).tiny
+
+#: Members of an earlier version of the protocol and the names that replace them.
+RENAMED = {
+    "slope": "gradient",
+    "weight": "hessian",
+    "curvature": "gradient_lipschitz",
+    "steepest": "lipschitz",
+    "constant": "intercept_only",
+    "mean": "inverse_link",
+    "smoothed": "moreau_envelope",
+}
 
 
 @component
 class Loss(Component):
-    """Base class of the losses, and of your own.
+    r"""Base class of the losses, including user-defined ones.
 
-    A subclass is a frozen dataclass with two methods, :meth:`value` and :meth:`gradient`, written
-    with NumPy's elementwise functions so that they take arrays and scalars alike. A loss whose
-    second derivative is bounded also gives that bound as :attr:`gradient_lipschitz`, from which
-    automatic rates follow; without it they search along the line.
+    A loss :math:`\ell(p, y)` is a convex function of the linear predictor
+    :math:`p = x^\top w + b`; :math:`y` is the target. A subclass is a frozen dataclass that
+    implements two methods with NumPy's elementwise functions, so that they accept arrays and
+    scalars:
+
+    - :meth:`value`, :math:`\ell(p, y)`;
+    - :meth:`gradient`, :math:`\partial \ell / \partial p`.
+
+    All other members are optional and have defaults:
+
+    - :attr:`gradient_lipschitz`, :math:`\sup_{p, y} \partial^2 \ell / \partial p^2`. Automatic
+      learning rates follow from it; without a finite bound they come from a line search (full
+      batches) or from the curvature measured around the best constant model.
+    - :attr:`lipschitz`, :math:`\sup_{p, y} |\partial \ell / \partial p|`. If it is finite,
+      automatic learning rates of stochastic updates are large enough to reach distant targets with
+      gradients of at most this size.
+    - :attr:`quadratic`, whether :math:`\partial^2 \ell / \partial p^2` is constant. The line search
+      of a full-batch fit is then exact.
+    - :meth:`hessian`, :math:`\partial^2 \ell / \partial p^2` with a positive lower bound.
+      :class:`~skgd.optimizers.NewtonCG` needs it.
+    - :meth:`moreau_envelope`, a smooth approximation of a loss with kinks. Automatic fits minimise
+      a sequence of them; fits with an explicit learning rate use subgradients instead.
+    - :meth:`intercept_only`, :math:`\arg\min_c \sum_i s_i\, \ell(c, y_i)`, where automatic fits
+      start.
+    - :meth:`inverse_link`, the prediction as a function of :math:`p`.
+    - :meth:`check_targets`, which raises for targets outside the domain of the loss.
 
     Examples
     --------
@@ -43,112 +77,135 @@ class Loss(Component):
     array([1.4])
     """
 
-    #: The largest second derivative of the loss in ``p``; infinite where there is none.
+    #: Lipschitz constant of the gradient: the supremum of the second derivative with respect to
+    #: ``p``, over all ``p`` and ``y``; infinite if it is unbounded or the loss has kinks.
     gradient_lipschitz = math.inf
-    #: Whether the second derivative is the same everywhere, so that a line search is exact.
+    #: Whether the second derivative with respect to ``p`` is the same for all ``p`` and ``y``.
     quadratic = False
-    #: The largest magnitude of the slope; None where it has no bound.
+    #: Lipschitz constant of the loss: the supremum of the absolute gradient; None if unbounded.
     lipschitz: ClassVar[float | None] = None
 
     def value(self, p: Any, y: Any) -> Any:
-        """Return the loss of each prediction.
+        r"""Return the losses :math:`\ell(p, y)`.
 
         Parameters
         ----------
         p : array or float
-            Predictions.
+            Linear predictors.
         y : array or float
             Targets, of the same shape.
 
         Returns
         -------
         array or float
-            The losses, of the same shape.
+            Losses, of the same shape.
         """
         raise NotImplementedError(f"{type(self).__name__} needs a method value(p, y)")
 
     def gradient(self, p: Any, y: Any) -> Any:
-        """Return the derivative of the loss in ``p``; at a kink, a subgradient.
+        r"""Return the derivatives :math:`\partial \ell / \partial p`; at a kink, a subgradient.
+
+        The gradient of the objective with respect to the coefficients is the weighted mean of
+        ``gradient(p, y)`` times the rows.
 
         Parameters
         ----------
         p : array or float
-            Predictions.
+            Linear predictors.
         y : array or float
             Targets, of the same shape.
 
         Returns
         -------
         array or float
-            The slopes, of the same shape.
+            Derivatives, of the same shape.
         """
-        raise NotImplementedError(f"{type(self).__name__} needs a method gradient(p, y)")
+        message = f"{type(self).__name__} needs a method gradient(p, y)"
+        renamed = [f"{old} to {new}" for old, new in RENAMED.items() if hasattr(self, old)]
+        if renamed:
+            message += f"; rename {', '.join(renamed)}"
+        raise NotImplementedError(message)
 
     def hessian(self, p: Any, y: Any) -> Any:
-        """Return the curvature of the loss at each prediction, or somewhat more.
+        r"""Return the second derivatives :math:`\partial^2 \ell / \partial p^2`, bounded below.
 
-        :class:`~skgd.optimizers.NewtonCG` builds its quadratic models on it. It is the second
-        derivative, but where that vanishes a share of the curvature of a parabola that touches the
-        loss here and lies above it. A loss of your own may do without: automatic fits then use
-        accelerated descent.
+        :class:`~skgd.optimizers.NewtonCG` builds its quadratic models
+        :math:`X^\top \mathrm{diag}(s\, h) X` from these values :math:`h`. They have to be positive,
+        so where the second derivative vanishes, the built-in losses return 3 % of the curvature of
+        a quadratic majorizer: a parabola that touches the loss at ``p`` and lies above it
+        elsewhere. The method is optional; automatic full-batch fits of a loss without it use
+        accelerated gradient descent.
 
         Parameters
         ----------
         p : array or float
-            Predictions.
+            Linear predictors.
         y : array or float
             Targets, of the same shape.
 
         Returns
         -------
         array or float
-            Positive weights, of the same shape.
+            Positive curvatures, of the same shape.
         """
         raise NotImplementedError(f"{type(self).__name__} has no method hessian(p, y)")
 
     @classmethod
     def has_hessian(cls) -> bool:
-        """Tell whether the class defines :meth:`hessian`."""
+        """Return whether the class implements :meth:`hessian`, so that Newton's method applies."""
         return cls.hessian is not Loss.hessian
 
     def moreau_envelope(self, width: float) -> "Loss":
-        """Return a smooth approximation of a loss with kinks, for automatic fits.
+        r"""Return the Moreau envelope of a loss with kinks, a smooth approximation from below.
+
+        .. math:: \ell_\delta(p, y) = \min_u \; \ell(u, y) + \frac{1}{2 \delta} (u - p)^2
+
+        Automatic fits minimise the objective with this loss for a decreasing sequence of widths
+        :math:`\delta`.
 
         Parameters
         ----------
         width : float
-            Range of residuals over which a kink is rounded, in units of y; in (0, inf).
+            Smoothing width :math:`\delta`; in (0, inf). A kink at which the derivative jumps by
+            :math:`j` is smoothed over an interval of length :math:`j \delta`.
 
         Returns
         -------
         Loss
-            Its gradient is Lipschitz continuous with constant 1 / `width`.
+            A loss whose gradient is Lipschitz continuous with the constant :math:`1 / \delta`.
         """
         raise NotImplementedError(f"{type(self).__name__} has no method moreau_envelope(width)")
 
     @classmethod
     def has_moreau_envelope(cls) -> bool:
-        """Tell whether the class defines :meth:`moreau_envelope`: whether the loss has kinks."""
+        """Return whether the class implements :meth:`moreau_envelope`; losses with kinks do."""
         return cls.moreau_envelope is not Loss.moreau_envelope
 
     def intercept_only(self, y: Any, weights: Any = None) -> Any:
-        """Return a good constant prediction for `y`, where an automatic fit starts.
+        r"""Return the linear predictor of the best constant model, or an approximation of it.
+
+        .. math:: \arg\min_c \sum_i s_i\, \ell(c, y_i)
+
+        Automatic fits start with it as the intercept. The default is the weighted mean of y.
 
         Parameters
         ----------
         y : array of shape (n,) or (n, k)
             Targets.
         weights : array of shape (n,), default=None
-            Weights of the rows; None means equal ones.
+            Weights :math:`s_i` of the rows; None means equal weights.
 
         Returns
         -------
         float or array of shape (k,)
+            The constant of each output.
         """
         return np.average(y, axis=0, weights=weights)
 
     def inverse_link(self, p: Any) -> Any:
-        """Return what ``predict`` returns for the linear predictor `p`: `p` itself, without a link.
+        """Return the predictions for linear predictors, as ``predict`` does.
+
+        The default is the identity. With a log link it is the exponential function.
 
         Parameters
         ----------
@@ -163,7 +220,7 @@ class Loss(Component):
         return p
 
     def check_targets(self, y: Any) -> None:
-        """Refuse targets for which the loss makes no sense; any will do unless a subclass objects.
+        """Raise an error if the loss is not defined for a target; by default any is accepted.
 
         Parameters
         ----------
@@ -173,12 +230,24 @@ class Loss(Component):
         Raises
         ------
         ValueError
-            If a target is outside the domain; it names the first one with its row.
+            If a target is outside the domain; the message contains the first one and its index.
         """
 
 
+@component
+class MedianLoss(Loss):
+    """Base class of losses that are functions of |p - y|, with the median as constant model."""
+
+    def intercept_only(self, y: Any, weights: Any = None) -> Any:
+        return weighted_quantile(y, 0.5, weights)
+
+
 def weighted_quantile(y, level, weights=None):
-    """Return the `level` quantile of each column of `y`, the inverse of its distribution."""
+    """Return the `level` quantile of each column of `y`, for weights of the rows.
+
+    It is the smallest target at which the weighted empirical distribution function reaches `level`
+    (``method="inverted_cdf"`` of ``np.quantile``).
+    """
     return np.apply_along_axis(_weighted_quantile, 0, np.asarray(y), level, weights)[()]
 
 
@@ -188,18 +257,30 @@ def _weighted_quantile(y, level, weights):
         rank = max(rank, 0)
         return np.partition(y, rank)[rank]
     order = np.argsort(y, kind="stable")
-    total = np.cumsum(weights[order], dtype=float)
-    # A level that is met up to rounding is met: weights times a constant change nothing.
+    cumulative = np.cumsum(weights[order], dtype=float)
+    # A level counts as reached up to rounding, so that scaling the weights changes nothing.
     rounding = len(y) * np.finfo(float).eps
-    return y[order[np.searchsorted(total, (level - rounding) * total[-1])]]
+    return y[order[np.searchsorted(cumulative, (level - rounding) * cumulative[-1])]]
 
 
-def refuse_targets(loss, y, allowed, domain):
-    """Raise the error for the first target of `y` that is not `allowed`, or return."""
-    refused = np.argwhere(~allowed)
-    if len(refused):
-        first = tuple(map(int, refused[0]))
+def check_domain(loss, y, is_valid, domain):
+    """Raise an error for the first target of `y` that is not valid.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss, for the message.
+    y : array
+        Targets.
+    is_valid : array of bool
+        Whether each target is in the domain; of the shape of `y`.
+    domain : str
+        The domain, for the message.
+    """
+    invalid = np.argwhere(~is_valid)
+    if len(invalid):
+        index = tuple(map(int, invalid[0]))
         raise InvalidParameterError(
             f"{type(loss).__name__} needs {domain} in every row; got "
-            f"y[{', '.join(map(str, first))}]={np.asarray(y)[first]:g}."
+            f"y[{', '.join(map(str, index))}]={np.asarray(y)[index]:g}."
         )

@@ -1,21 +1,21 @@
-"""Losses of a linear predictor that is the logarithm of the mean."""
+"""Losses with a log link: the linear predictor is the logarithm of the mean."""
 
 from typing import Any
 
 import numpy as np
 
 from skgd._utils.component import component
-from skgd.losses._base import Loss, refuse_targets
+from skgd.losses._base import Loss, check_domain
 
 
 @component
 class Poisson(Loss):
-    r"""Half the deviance of a Poisson variable whose mean is :math:`e^p` (log link).
+    r"""Half the Poisson deviance for the mean :math:`e^p` (log link).
 
     .. math:: \ell(p, y) = e^p - y - y\, (p - \log y), \qquad \ell(p, 0) = e^p
 
-    For counts and rates, y at least 0. ``predict`` returns the mean. The curvature, :math:`e^p`,
-    has no bound.
+    For counts and rates, y >= 0. ``predict`` returns the mean :math:`e^p`. The second derivative,
+    :math:`e^p`, is unbounded.
 
     References
     ----------
@@ -35,11 +35,12 @@ class Poisson(Loss):
     """
 
     def value(self, p: Any, y: Any) -> Any:
-        # In p - log y, so that a good fit of large counts does not cancel; 0 log 0 is 0.
+        # Written in p - log y, so that accurate predictions of large counts lose no digits to
+        # cancellation. Zero targets are replaced by 1 in the logarithm: 0 log 0 = 0.
         is_zero = 1 - np.sign(y)
-        base = y + is_zero
-        u = p - np.log(base)
-        return base * np.expm1(u) - y * u + is_zero
+        positive_y = y + is_zero
+        u = p - np.log(positive_y)
+        return positive_y * np.expm1(u) - y * u + is_zero
 
     def gradient(self, p: Any, y: Any) -> Any:
         return np.exp(p) - y
@@ -49,24 +50,24 @@ class Poisson(Loss):
 
     def intercept_only(self, y: Any, weights: Any = None) -> Any:
         mean = np.average(y, axis=0, weights=weights)
-        # Nothing but zeros calls for a mean of 0, at p = -inf: half a count in all rows instead.
+        # If all targets are zero, the optimum is p = -inf. Use the mean of a total count of 1/2.
         return np.log(np.where(mean > 0, mean, 0.5 / len(y)))[()]
 
     def inverse_link(self, p: Any) -> Any:
         return np.exp(p)
 
     def check_targets(self, y: Any) -> None:
-        refuse_targets(self, y, np.asarray(y) >= 0, "y >= 0")
+        check_domain(self, y, np.asarray(y) >= 0, "y >= 0")
 
 
 @component
 class Gamma(Loss):
-    r"""Half the deviance of a gamma variable whose mean is :math:`e^p` (log link).
+    r"""Half the gamma deviance for the mean :math:`e^p` (log link).
 
     .. math:: \ell(p, y) = p - \log y + y\, e^{-p} - 1
 
-    For amounts whose spread grows with their mean, y above 0. ``predict`` returns the mean. The
-    curvature, :math:`y\, e^{-p}`, has no bound.
+    For positive amounts whose standard deviation is proportional to their mean, y > 0. ``predict``
+    returns the mean :math:`e^p`. The second derivative, :math:`y\, e^{-p}`, is unbounded.
 
     References
     ----------
@@ -102,4 +103,4 @@ class Gamma(Loss):
         return np.exp(p)
 
     def check_targets(self, y: Any) -> None:
-        refuse_targets(self, y, np.asarray(y) > 0, "y > 0")
+        check_domain(self, y, np.asarray(y) > 0, "y > 0")

@@ -1,24 +1,25 @@
-"""Losses with kinks, and what they look like when these are rounded."""
+"""Losses with kinks, and their Moreau envelopes."""
 
 from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
-from skgd.losses._base import SHARE, Loss, weighted_quantile
+from skgd.losses._base import MAJORIZER_FRACTION, Loss, MedianLoss, weighted_quantile
 
 
 @component
-class EpsilonInsensitive(Loss):
-    r"""The absolute error beyond a tube that costs nothing, :math:`\max(0, |p - y| - \epsilon)`.
+class EpsilonInsensitive(MedianLoss):
+    r"""The epsilon-insensitive loss, :math:`\max(0, |p - y| - \epsilon)`.
 
-    The loss of support vector regression. It has kinks at the edge of the tube, with slope 0.
+    The loss of support vector regression: errors of up to :math:`\epsilon` cost nothing. At its
+    kinks, :math:`|p - y| = \epsilon`, the subgradient is 0.
 
     Parameters
     ----------
     epsilon : float, default=0.1
-        Half the width of the tube, in units of y; in [0, inf).
+        Largest error that costs nothing, in units of y; in [0, inf).
 
     Examples
     --------
@@ -31,11 +32,8 @@ class EpsilonInsensitive(Loss):
     array([-1.,  0.,  1.])
     """
 
-    epsilon: float = 0.1
+    epsilon: float = checked(check_real, default=0.1, low=0)
     lipschitz = 1.0
-
-    def __post_init__(self) -> None:
-        check_real("epsilon", self.epsilon, low=0)
 
     def value(self, p: Any, y: Any) -> Any:
         return np.maximum(np.abs(p - y) - self.epsilon, 0)
@@ -44,16 +42,13 @@ class EpsilonInsensitive(Loss):
         r = p - y
         return np.sign(r) * np.sign(np.maximum(np.abs(r) - self.epsilon, 0))
 
-    def intercept_only(self, y: Any, weights: Any = None) -> Any:
-        return weighted_quantile(y, 0.5, weights)
-
     def moreau_envelope(self, width: float) -> Loss:
-        """Return the loss with its kinks rounded, as automatic full-batch fits descend on it.
+        """Return the Moreau envelope, a smooth approximation that automatic fits minimise.
 
         Parameters
         ----------
         width : float
-            Over which the slope turns, in units of y; in (0, inf).
+            Smoothing width, in units of y; in (0, inf).
 
         Returns
         -------
@@ -63,10 +58,11 @@ class EpsilonInsensitive(Loss):
 
 
 @component
-class AbsoluteError(Loss):
+class AbsoluteError(MedianLoss):
     r"""The absolute error, :math:`\ell(p, y) = |p - y|`.
 
-    Its minimiser is the median. It has a kink at 0, where the slope is 0.
+    The constant that minimises it is the median of y. At its kink, :math:`p = y`, the subgradient
+    is 0.
 
     Examples
     --------
@@ -87,16 +83,13 @@ class AbsoluteError(Loss):
     def gradient(self, p: Any, y: Any) -> Any:
         return np.sign(p - y)
 
-    def intercept_only(self, y: Any, weights: Any = None) -> Any:
-        return weighted_quantile(y, 0.5, weights)
-
     def moreau_envelope(self, width: float) -> Loss:
-        """Return the loss with its kink rounded, as automatic full-batch fits descend on it.
+        """Return the Moreau envelope, a smooth approximation that automatic fits minimise.
 
         Parameters
         ----------
         width : float
-            Over which the slope turns, in units of y; in (0, inf).
+            Smoothing width, in units of y; in (0, inf).
 
         Returns
         -------
@@ -107,16 +100,17 @@ class AbsoluteError(Loss):
 
 @component
 class Quantile(Loss):
-    r"""The pinball loss, whose minimiser is a quantile of y.
+    r"""The pinball loss; the constant that minimises it is a quantile of y.
 
     .. math:: \ell = \max\bigl((1 - q)\, r,\; -q\, r\bigr) \qquad r = p - y
 
-    It has a kink at 0, where the slope is 0. At the level ½ it is half the absolute error.
+    At its kink, :math:`r = 0`, the subgradient is 0. For :math:`q = ½` it is half the absolute
+    error.
 
     Parameters
     ----------
     level : float, default=0.5
-        The share q of the targets that should lie below the prediction, in (0, 1).
+        The quantile q to predict: the fraction of targets below the prediction, in (0, 1).
 
     References
     ----------
@@ -133,30 +127,27 @@ class Quantile(Loss):
     array([-0.75,  0.  ,  0.25])
     """
 
-    level: float = 0.5
+    level: float = checked(check_real, default=0.5, low=0, high=1, closed="neither")
     lipschitz = 1.0
-
-    def __post_init__(self) -> None:
-        check_real("level", self.level, low=0, high=1, closed="neither")
 
     def value(self, p: Any, y: Any) -> Any:
         r = p - y
         return np.maximum((1 - self.level) * r, -self.level * r)
 
     def gradient(self, p: Any, y: Any) -> Any:
-        side = np.sign(p - y)
-        return 0.5 * side + (0.5 - self.level) * np.abs(side)
+        sign = np.sign(p - y)
+        return 0.5 * sign + (0.5 - self.level) * np.abs(sign)
 
     def intercept_only(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, self.level, weights)
 
     def moreau_envelope(self, width: float) -> Loss:
-        """Return the loss with its kink rounded, as automatic full-batch fits descend on it.
+        """Return the Moreau envelope, a smooth approximation that automatic fits minimise.
 
         Parameters
         ----------
         width : float
-            Over which the slope turns, in units of y; in (0, inf).
+            Smoothing width, in units of y; in (0, inf).
 
         Returns
         -------
@@ -167,12 +158,25 @@ class Quantile(Loss):
 
 @component
 class MoreauEnvelope(Loss):
-    r"""The Moreau envelope of a piecewise linear loss with a flat tube.
+    r"""The Moreau envelope of a piecewise linear loss with an insensitive interval.
 
-    The loss is :math:`\max_{s \in [lower, upper]} s r - \epsilon |s|`; its envelope of width
-    :math:`\delta` subtracts :math:`\tfrac{\delta}{2} s^2`, lies at most
-    :math:`\tfrac{\delta}{2} \max(lower^2, upper^2)` below it, and has curvature :math:`1/\delta`.
-    Automatic fits descend on it and let the width shrink.
+    The loss is :math:`\ell(r) = \max_{s \in [a, b]} s r - \epsilon |s|` with :math:`r = p - y`, and
+    its envelope of width :math:`\delta`
+
+    .. math:: \ell_\delta(r) = \max_{s \in [a, b]} s r - \epsilon |s| - \tfrac{\delta}{2} s^2
+
+    It lies at most :math:`\tfrac{\delta}{2} \max(a^2, b^2)` below the loss, and its gradient is
+    Lipschitz continuous with the constant :math:`1 / \delta`. Automatic fits minimise the objective
+    for a decreasing sequence of widths.
+
+    Parameters
+    ----------
+    lower, upper : float
+        The derivatives a < 0 and b > 0 of the loss outside the insensitive interval.
+    epsilon : float
+        Largest error :math:`\epsilon` that costs nothing, in units of y; in [0, inf).
+    width : float
+        Smoothing width :math:`\delta`, in units of y; in (0, inf).
 
     References
     ----------
@@ -185,8 +189,8 @@ class MoreauEnvelope(Loss):
     width: float
 
     @property
-    def gradient_lipschitz(self) -> float:  # type: ignore[override]  # it follows from a parameter
-        """The largest second derivative, one over the width."""
+    def gradient_lipschitz(self) -> float:  # type: ignore[override]  # depends on a parameter
+        """Lipschitz constant of the gradient: 1 / width."""
         return 1.0 / self.width
 
     def value(self, p: Any, y: Any) -> Any:
@@ -203,12 +207,14 @@ class MoreauEnvelope(Loss):
     def hessian(self, p: Any, y: Any) -> Any:
         r = np.asarray(p - y)
         above, below = r - self.epsilon, r + self.epsilon
-        rounded = (above > 0) & (above < self.upper * self.width)
-        rounded |= (below < 0) & (below > self.lower * self.width)
-        # A parabola above the upper kink, and one above the lower.
-        floor = self.upper / np.maximum(np.abs(above), self.width)
-        floor = floor - self.lower / np.maximum(np.abs(below), self.width)
-        return np.maximum(np.asarray(rounded, dtype=r.dtype) / self.width, 0.5 * SHARE * floor)
+        is_curved = (above > 0) & (above < self.upper * self.width)
+        is_curved |= (below < 0) & (below > self.lower * self.width)
+        # The loss b max(0, above) + |a| max(0, -below) is a sum of two hinge functions, and the
+        # hinge function max(0, u) has a quadratic majorizer of curvature 1 / (2 |u|).
+        majorizer = self.upper / np.maximum(np.abs(above), self.width)
+        majorizer = majorizer - self.lower / np.maximum(np.abs(below), self.width)
+        curvature = np.asarray(is_curved, dtype=r.dtype) / self.width
+        return np.maximum(curvature, 0.5 * MAJORIZER_FRACTION * majorizer)
 
     def intercept_only(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, self.lower / (self.lower - self.upper), weights)

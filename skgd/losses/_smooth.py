@@ -1,19 +1,19 @@
-"""Losses of bounded curvature."""
+"""Losses with a Lipschitz continuous gradient."""
 
 from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
-from skgd.losses._base import SHARE, TINY, Loss, weighted_quantile
+from skgd.losses._base import MAJORIZER_FRACTION, SMALLEST_DISTANCE, Loss, MedianLoss
 
 
 @component
 class SquaredError(Loss):
     r"""Half the squared error, :math:`\ell(p, y) = \tfrac12 (p - y)^2`.
 
-    Its minimiser is the mean, its curvature is 1.
+    The constant that minimises it is the mean of y. Its second derivative is 1.
 
     Examples
     --------
@@ -41,8 +41,10 @@ class SquaredError(Loss):
 
 
 @component
-class Huber(Loss):
-    r"""Squared near the target, linear beyond `epsilon`: outliers pull with bounded force.
+class Huber(MedianLoss):
+    r"""The Huber loss: quadratic for errors up to `epsilon`, linear for larger ones.
+
+    The absolute gradient is at most :math:`\epsilon`, which limits the influence of outliers.
 
     .. math:: \ell = \begin{cases} \tfrac12 r^2 & |r| \le \epsilon \\
               \epsilon |r| - \tfrac12 \epsilon^2 & |r| > \epsilon \end{cases}
@@ -51,7 +53,7 @@ class Huber(Loss):
     Parameters
     ----------
     epsilon : float, default=0.1
-        Where the loss turns linear, in units of y; in [0, inf).
+        Largest error with quadratic loss, in units of y; in [0, inf).
 
     References
     ----------
@@ -68,44 +70,39 @@ class Huber(Loss):
     array([-1.,  0.,  1.])
     """
 
-    epsilon: float = 0.1
+    epsilon: float = checked(check_real, default=0.1, low=0)
     gradient_lipschitz = 1.0
 
     @property
-    def lipschitz(self) -> float:  # type: ignore[override]  # it follows from a parameter
-        """The largest magnitude of the slope."""
+    def lipschitz(self) -> float:  # type: ignore[override]  # depends on a parameter
+        """Lipschitz constant of the loss: epsilon."""
         return float(self.epsilon)
-
-    def __post_init__(self) -> None:
-        check_real("epsilon", self.epsilon, low=0)
 
     def value(self, p: Any, y: Any) -> Any:
         distance = np.abs(p - y)
-        near = np.minimum(distance, self.epsilon)
-        return near * (distance - 0.5 * near)
+        clipped = np.minimum(distance, self.epsilon)
+        return clipped * (distance - 0.5 * clipped)
 
     def gradient(self, p: Any, y: Any) -> Any:
         return np.minimum(np.maximum(p - y, -self.epsilon), self.epsilon)
 
     def hessian(self, p: Any, y: Any) -> Any:
-        distance = np.maximum(np.abs(p - y), TINY)
-        inside = np.asarray(distance <= self.epsilon, dtype=distance.dtype)
-        return np.maximum(inside, SHARE * np.minimum(1, self.epsilon / distance))
-
-    def intercept_only(self, y: Any, weights: Any = None) -> Any:
-        return weighted_quantile(y, 0.5, weights)
+        distance = np.maximum(np.abs(p - y), SMALLEST_DISTANCE)
+        is_quadratic = np.asarray(distance <= self.epsilon, dtype=distance.dtype)
+        return np.maximum(is_quadratic, MAJORIZER_FRACTION * np.minimum(1, self.epsilon / distance))
 
 
 @component
-class SquaredEpsilonInsensitive(Loss):
-    r"""The squared error beyond a tube that costs nothing, :math:`\max(0, |p - y| - \epsilon)^2`.
+class SquaredEpsilonInsensitive(MedianLoss):
+    r"""The squared epsilon-insensitive loss, :math:`\max(0, |p - y| - \epsilon)^2`.
 
-    There is no factor ½, as in scikit-learn: the curvature is 2.
+    Errors of up to :math:`\epsilon` cost nothing. As in scikit-learn there is no factor ½, so the
+    second derivative for larger errors is 2.
 
     Parameters
     ----------
     epsilon : float, default=0.1
-        Half the width of the tube, in units of y; in [0, inf).
+        Largest error that costs nothing, in units of y; in [0, inf).
 
     Examples
     --------
@@ -118,11 +115,8 @@ class SquaredEpsilonInsensitive(Loss):
     array([-3.,  0.,  1.])
     """
 
-    epsilon: float = 0.1
+    epsilon: float = checked(check_real, default=0.1, low=0)
     gradient_lipschitz = 2.0
-
-    def __post_init__(self) -> None:
-        check_real("epsilon", self.epsilon, low=0)
 
     def value(self, p: Any, y: Any) -> Any:
         return np.maximum(np.abs(p - y) - self.epsilon, 0) ** 2
@@ -133,19 +127,17 @@ class SquaredEpsilonInsensitive(Loss):
 
     def hessian(self, p: Any, y: Any) -> Any:
         outside = np.sign(np.maximum(np.abs(p - y) - self.epsilon, 0))
-        return 2 * np.maximum(outside, SHARE)
-
-    def intercept_only(self, y: Any, weights: Any = None) -> Any:
-        return weighted_quantile(y, 0.5, weights)
+        return 2 * np.maximum(outside, MAJORIZER_FRACTION)
 
 
 @component
-class LogCosh(Loss):
-    r"""A smooth blend of squared and absolute error, :math:`\ell(p, y) = \log\cosh(p - y)`.
+class LogCosh(MedianLoss):
+    r"""The log-cosh loss, :math:`\ell(p, y) = \log\cosh(p - y)`.
 
-    Near :math:`\tfrac12 r^2` for small errors and :math:`|r| - \log 2` for large ones; the change
-    comes at errors of about 1, so that y should be scaled to where that means something. Its
-    curvature is 1.
+    With :math:`r = p - y` it is close to :math:`\tfrac12 r^2` for small errors and to
+    :math:`|r| - \log 2` for large ones. The transition is at :math:`|r| \approx 1`, so y should be
+    scaled such that an error of 1 separates typical errors from outliers. The second derivative is
+    at most 1.
 
     References
     ----------
@@ -168,18 +160,16 @@ class LogCosh(Loss):
 
     def value(self, p: Any, y: Any) -> Any:
         distance = np.abs(p - y)
-        # log cosh itself up to 1, exact for tiny errors; beyond, its growth, which cannot overflow.
-        near = np.minimum(distance, 1)
-        growth = np.log1p(np.exp(-2 * distance)) - np.log1p(np.exp(-2 * near))
-        return np.log1p(2 * np.sinh(0.5 * near) ** 2) + (distance - near) + growth
+        # Up to 1, log cosh r = log1p(2 sinh(r / 2)^2), which is accurate for tiny errors. Beyond 1,
+        # add log cosh r - log cosh 1 in a form that does not overflow.
+        clipped = np.minimum(distance, 1)
+        tail = np.log1p(np.exp(-2 * distance)) - np.log1p(np.exp(-2 * clipped))
+        return np.log1p(2 * np.sinh(0.5 * clipped) ** 2) + (distance - clipped) + tail
 
     def gradient(self, p: Any, y: Any) -> Any:
         return np.tanh(p - y)
 
     def hessian(self, p: Any, y: Any) -> Any:
-        distance = np.maximum(np.abs(p - y), TINY)
-        slope = np.tanh(distance)
-        return np.maximum(1 - slope**2, SHARE * slope / distance)
-
-    def intercept_only(self, y: Any, weights: Any = None) -> Any:
-        return weighted_quantile(y, 0.5, weights)
+        distance = np.maximum(np.abs(p - y), SMALLEST_DISTANCE)
+        gradient = np.tanh(distance)
+        return np.maximum(1 - gradient**2, MAJORIZER_FRACTION * gradient / distance)

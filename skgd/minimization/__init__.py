@@ -1,4 +1,4 @@
-"""Descent on any function: of a number, of arrays, of a finite sum."""
+"""Gradient descent on arbitrary functions, and checks of their gradients."""
 
 from skgd.minimization._finite_differences import approx_gradient, check_gradient
 from skgd.minimization._minimize import maximize, minimize

@@ -1,4 +1,4 @@
-"""Difference quotients, and checks of gradients against them."""
+"""Finite differences, and checks of gradients against them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,47 +8,49 @@ import numpy as np
 from skgd._utils.validation import check_choice, check_real
 from skgd.minimization._pytree import Pytree
 
+#: Machine precision: the distance from 1 to the next larger double.
 EPS = float(np.finfo(float).eps)
 
-#: Steps relative to x at which truncation and rounding balance, by kind of quotient.
-STEPS = {"forward": EPS ** (1 / 2), "central": EPS ** (1 / 3)}
+#: Steps, relative to x, that balance truncation and rounding errors.
+RELATIVE_STEPS = {"forward": EPS ** (1 / 2), "central": EPS ** (1 / 3)}
 
 
-def quotients(value, x, method, step=None, here=None):
-    """Return the difference quotients of `value` at the vector `x`, a coordinate at a time.
+def finite_differences(fun, x, method, step=None, fun_x=None):
+    """Return the finite-difference gradient of a function of a vector.
 
     Parameters
     ----------
-    value : callable
+    fun : callable
         Takes a vector, returns a number.
     x : array of shape (n,)
-        Where.
+        Where to estimate the gradient.
     method : {"forward", "central"}
         ``(f(x + h) - f(x)) / h``, or ``(f(x + h) - f(x - h)) / 2h``.
     step : float, default=None
-        The h of each coordinate; None means one that suits its size.
-    here : float, default=None
-        The value at `x`, where it is known.
+        The step h; by default, ``RELATIVE_STEPS[method] * max(1, abs(x[j]))``.
+    fun_x : float, default=None
+        ``fun(x)``, if it is known.
 
     Returns
     -------
     array of shape (n,)
     """
     steps = np.broadcast_to(
-        STEPS[method] * np.maximum(np.abs(x), 1) if step is None else float(step), x.shape
+        RELATIVE_STEPS[method] * np.maximum(np.abs(x), 1) if step is None else float(step), x.shape
     )
     central = method == "central"
-    base = here if here is not None or central else value(x)
+    if fun_x is None and not central:
+        fun_x = fun(x)
     gradient = np.empty_like(x)
     for j, h in enumerate(steps):
-        ahead, behind = x.copy(), x.copy()
-        ahead[j] += h
-        behind[j] -= h
+        upper, lower = x.copy(), x.copy()
+        upper[j] += h
+        lower[j] -= h
+        # Divide by the difference of the rounded coordinates, which is not exactly h or 2h.
         if central:
-            # The places as they are in floating point lie ahead - behind apart.
-            gradient[j] = (value(ahead) - value(behind)) / (ahead[j] - behind[j])
+            gradient[j] = (fun(upper) - fun(lower)) / (upper[j] - lower[j])
         else:
-            gradient[j] = (value(ahead) - base) / (ahead[j] - x[j])
+            gradient[j] = (fun(upper) - fun_x) / (upper[j] - x[j])
     return gradient
 
 
@@ -60,7 +62,7 @@ def approx_gradient(
     *,
     args: tuple[Any, ...] = (),
 ) -> Any:
-    r"""Estimate the gradient of a function by difference quotients.
+    r"""Estimate the gradient of a function by finite differences.
 
     .. math::
         \frac{f(x + h e_j) - f(x)}{h} \quad\text{(forward)}, \qquad
@@ -71,14 +73,15 @@ def approx_gradient(
     fun : callable
         Takes x and `args`, returns a number.
     x : number, array-like, or list or dict of arrays
-        Where.
+        Where to estimate the gradient.
     step : float, default=None
-        The step h, in (0, inf). By default the one at which rounding and truncation balance:
-        :math:`\sqrt\epsilon \max(1, |x_j|)` forward and :math:`\sqrt[3]\epsilon \max(1, |x_j|)`
-        central, with the machine's precision ε.
+        The step h, in (0, inf). The default balances rounding and truncation errors:
+        :math:`\sqrt\epsilon \max(1, |x_j|)` for forward and
+        :math:`\sqrt[3]\epsilon \max(1, |x_j|)` for central differences, with the machine
+        precision ε.
     method : {"forward", "central"}, default="forward"
-        The quotient. The forward one costs n + 1 calls and has about 8 digits, the central one
-        costs 2n and has about 10.
+        Forward differences need n + 1 calls and have about 8 correct digits; central differences
+        need 2n calls and have about 10.
     args : tuple, default=()
         Further arguments of `fun`.
 
@@ -89,7 +92,7 @@ def approx_gradient(
 
     See Also
     --------
-    check_gradient : Compares a gradient with these quotients.
+    check_gradient : Compare a gradient with finite differences.
 
     Examples
     --------
@@ -99,15 +102,15 @@ def approx_gradient(
     >>> approx_gradient(lambda v: (v**2).sum(), [1.0, 2.0], method="central").round(6)
     array([2., 4.])
     """
-    check_choice("method", method, list(STEPS))
+    check_choice("method", method, list(RELATIVE_STEPS))
     if step is not None:
         check_real("step", step, low=0, closed="neither")
-    layout = Pytree(x, "x")
+    pytree = Pytree(x, "x")
 
-    def value(flat):
-        return float(fun(layout.unpack(flat), *args))
+    def value(vector):
+        return float(fun(pytree.unflatten(vector), *args))
 
-    return layout.unpack(quotients(value, layout.start, method, step))
+    return pytree.unflatten(finite_differences(value, pytree.vector, method, step))
 
 
 def check_gradient(
@@ -119,7 +122,7 @@ def check_gradient(
     tol: float = 1e-5,
     step: float | None = None,
 ) -> float:
-    """Compare a gradient with central difference quotients.
+    """Compare a gradient with central finite differences.
 
     Parameters
     ----------
@@ -128,24 +131,24 @@ def check_gradient(
     jac : callable
         Takes x and `args`, returns the gradient in the shape of x.
     x : number, array-like, or list or dict of arrays
-        Where to compare.
+        Where to compare them.
     args : tuple, default=()
-        Further arguments of both.
+        Further arguments of `fun` and `jac`.
     tol : float, default=1e-5
-        The difference that is allowed, relative to the largest partial derivative, or absolute if
-        that is below 1.
+        The largest difference that is allowed, in [0, inf): relative to the largest absolute
+        partial derivative, or absolute if that is below 1.
     step : float, default=None
-        The step of the quotients; see :func:`approx_gradient`.
+        The step of the finite differences; see :func:`approx_gradient`.
 
     Returns
     -------
     float
-        The largest difference, relative as `tol` is.
+        The largest difference, relative or absolute as for `tol`.
 
     Raises
     ------
     ValueError
-        If it is larger than `tol`, or not a number. The message names the worst coordinate.
+        If a difference is larger than `tol`, or NaN. The message names the worst coordinate.
 
     Examples
     --------
@@ -156,19 +159,18 @@ def check_gradient(
     >>> check_gradient(lambda v: (v**2).sum(), lambda v: v * [2, 3], [1.0, 2.0])
     Traceback (most recent call last):
         ...
-    ValueError: jac is wrong at x[1]: it says 6, difference quotients say 4...
+    ValueError: jac is wrong at x[1]: it returned 6, finite differences give 4...
     """
     check_real("tol", tol, low=0)
-    layout = Pytree(x, "x")
-    said = layout.pack(jac(layout.unpack(layout.start.copy()), *args), "jac(x)")
-    found = approx_gradient(fun, x, step, "central", args=args)
-    measured = layout.pack(found, "the gradient")
-    off = np.abs(said - measured) / max(1.0, float(np.abs(measured).max()))
-    worst = int(np.argmax(np.where(np.isnan(off), np.inf, off)))
-    if not off[worst] <= tol:
+    pytree = Pytree(x, "x")
+    gradient = pytree.flatten(jac(pytree.unflatten(pytree.vector.copy()), *args), "jac(x)")
+    estimate = pytree.flatten(approx_gradient(fun, x, step, "central", args=args), "the estimate")
+    errors = np.abs(gradient - estimate) / max(1.0, float(np.abs(estimate).max()))
+    worst = int(np.argmax(np.where(np.isnan(errors), np.inf, errors)))
+    if not errors[worst] <= tol:
         raise ValueError(
-            f"jac is wrong at {layout.place(worst)}: it says {said[worst]:.10g}, difference "
-            f"quotients say {measured[worst]:.10g}, and {int(np.sum(~(off <= tol)))} of "
-            f"{layout.size} coordinates are further apart than tol={tol:g}."
+            f"jac is wrong at {pytree.coordinate_name(worst)}: it returned {gradient[worst]:.10g}, "
+            f"finite differences give {estimate[worst]:.10g}. {int(np.sum(~(errors <= tol)))} of "
+            f"{pytree.size} coordinates differ by more than tol={tol:g}."
         )
-    return float(off[worst])
+    return float(errors[worst])

@@ -1,126 +1,128 @@
-"""A user's function, as a descent sees it: flat vectors in, points out, failures as +inf."""
+"""A user's function of flat vectors, with its gradient and a count of its calls."""
 
 import math
 
 import numpy as np
 
 from skgd._utils.validation import InvalidParameterError, raise_invalid
-from skgd.minimization._finite_differences import quotients
+from skgd.minimization._finite_differences import finite_differences
 from skgd.objectives import Point
 
-#: What ``jac`` may say in words, and the difference quotient that it asks for.
-QUOTIENTS = {None: "central", "2-point": "forward", "3-point": "central"}
+#: The finite differences for each value of ``jac`` that asks for an estimate.
+DIFFERENCE_METHODS = {None: "central", "2-point": "forward", "3-point": "central"}
 
-#: The error of an estimated partial derivative, of functions and variables around 1.
-FUZZ = {"forward": 1e-8, "central": 1e-10}
+#: Absolute error of an estimated partial derivative if function and variables are of order 1.
+GRADIENT_ERRORS = {"forward": 1e-8, "central": 1e-10}
 
 
-class Function:
-    """A function to be minimised, with its gradient.
+class ScalarFunction:
+    """A function to minimise, with its gradient.
 
     Parameters
     ----------
     fun : callable
         Takes x and `args`, returns a number (and the gradient, if `jac` is True).
     jac : callable, True, None, "2-point" or "3-point"
-        Where the gradient comes from.
+        The gradient, or how to obtain it; see :func:`~skgd.minimize`.
     args : tuple
-        Further arguments.
-    layout : Layout
-        What x looks like.
+        Further arguments of `fun` and `jac`.
+    pytree : Pytree
+        Structure of x.
     sign : int
         1 to minimise, -1 to maximise.
     step : float or None
-        Of difference quotients.
+        Step of the finite differences.
 
     Attributes
     ----------
     nfev, njev : int
-        Calls so far. Those that estimate a gradient count as calls of `fun`.
-    fuzz : float
-        What a partial derivative may be wrong by, because it is estimated.
+        Number of calls of `fun` and of gradients so far. Calls of `fun` that estimate a gradient
+        are part of `nfev`.
+    has_jac : bool
+        Whether the user supplies the gradient.
+    gradient_error : float
+        Absolute error of a partial derivative due to finite differences; 0 if `has_jac`.
     failure : str
-        What the function did where it last had no value.
+        Description of the last failed evaluation, which continues a sentence about `fun`.
     """
 
-    def __init__(self, fun, jac, args, layout, sign=1, step=None):
-        self.fun, self.jac, self.args, self.layout = fun, jac, args, layout
+    def __init__(self, fun, jac, args, pytree, sign=1, step=None):
+        self.fun, self.jac, self.args, self.pytree = fun, jac, args, pytree
         self.sign, self.step = sign, step
         self.nfev = self.njev = 0
         self.failure = ""
-        self.together = None  # the gradient that came along with the last value
-        self.value_only = jac is not True
-        #: What the user's functions get: a copy, which they may change.
-        self.shown = np.ndarray.copy if layout.plain else lambda x: layout.unpack(x.copy())
-        self.given = jac is True or callable(jac)
-        self.gradient_error = 0.0 if self.given else FUZZ[QUOTIENTS[jac]]
+        self.returns_gradient = jac is True
+        self.returned_gradient = None  # that of the last value, if `fun` returns both
+        self.has_jac = jac is True or callable(jac)
+        self.gradient_error = 0.0 if self.has_jac else GRADIENT_ERRORS[DIFFERENCE_METHODS[jac]]
+        # The user's functions receive a copy of x, which they may modify.
+        self.to_argument = np.ndarray.copy
+        if not pytree.is_vector:
+            self.to_argument = lambda x: pytree.unflatten(x.copy())
 
     def value(self, x):
-        """Return the value at `x`; inf where the function fails, is NaN or infinite."""
+        """Return the value at `x`; inf if `fun` raises or returns NaN or an infinite number."""
         self.nfev += 1
         try:
-            value = self.fun(self.shown(x), *self.args)
+            value = self.fun(self.to_argument(x), *self.args)
         except InvalidParameterError:
             raise
         except Exception as error:
             self.failure = f"raised {error!r}"
             return math.inf
-        if not self.value_only:
-            value, self.together = self.both(value)
+        if self.returns_gradient:
+            value, self.returned_gradient = self.check_pair(value)
         if type(value) is not float:
-            value = float(value) if type(value) is np.float64 else self.number(value)
+            value = float(value) if type(value) is np.float64 else self.check_number(value)
         value *= self.sign
         if not math.isfinite(value):
             self.failure = f"returned {self.sign * value}"
             return math.inf
         return value
 
-    def number(self, value):
-        """Return what the function returned as a number, or refuse it."""
+    def check_number(self, value):
+        """Return the value as a float, or raise an error if it is not a real number."""
         if np.ndim(value) or isinstance(value, (str, bytes)) or value is None:
-            what = f"an array of shape {np.shape(value)}" if np.ndim(value) else repr(value)
-            raise_invalid(
-                "fun", Shown(what), "a function that returns one number", "Sum it up, perhaps."
-            )
+            got = Verbatim(f"an array of shape {np.shape(value)}") if np.ndim(value) else value
+            hint = "Return a sum or mean, for example."
+            raise_invalid("fun", got, "a function that returns one number", hint)
         try:
             return float(value)
         except (TypeError, ValueError):
-            raise_invalid("fun", Shown(repr(value)), "a function that returns one real number")
+            raise_invalid("fun", value, "a function that returns one real number")
 
-    def both(self, pair):
-        """Return value and gradient, which a function with ``jac=True`` returns together."""
+    def check_pair(self, pair):
+        """Return the pair (value, gradient), or raise an error if it is not one."""
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise_invalid(
-                "fun",
-                Shown(repr(pair)),
-                "a function that returns a pair (value, gradient) when jac=True",
-            )
+            allowed = "a function that returns a pair (value, gradient) when jac=True"
+            raise_invalid("fun", pair, allowed)
         return pair
 
     def gradient(self, x, value):
-        """Return the gradient at `x`, where the value is known; None where it fails.
+        """Return the gradient at `x`, whose value is given; None if it raises.
 
-        It need not be finite.
+        The gradient may have entries that are not finite.
         """
         self.njev += 1
-        if self.together is not None:
-            raw, self.together = self.together, None
-        elif self.given:
+        if self.returned_gradient is not None:
+            gradient, self.returned_gradient = self.returned_gradient, None
+        elif self.has_jac:
             try:
-                raw = self.jac(self.shown(x), *self.args)
+                gradient = self.jac(self.to_argument(x), *self.args)
             except InvalidParameterError:
                 raise
             except Exception as error:
                 self.failure = f"has a gradient that raised {error!r}"
                 return None
         else:
-            # Differences of our own values, which have the sign already.
-            return quotients(self.value, x, QUOTIENTS[self.jac], self.step, value)
-        gradient = self.layout.pack(raw, "The gradient that jac returned")
+            # self.value already includes the sign.
+            method = DIFFERENCE_METHODS[self.jac]
+            return finite_differences(self.value, x, method, self.step, value)
+        gradient = self.pytree.flatten(gradient, "The gradient that jac returned")
         return gradient if self.sign == 1 else -gradient
 
-    def at(self, x):
-        """Return the :class:`~skgd.objectives.Point` at `x`, or None where it has no value."""
+    def evaluate(self, x):
+        """Return the point at `x`, or None if its value or gradient is not finite."""
         value = self.value(x)
         gradient = self.gradient(x, value) if value < math.inf else None
         if gradient is None:
@@ -131,8 +133,8 @@ class Function:
         return Point(x, value, gradient)
 
 
-class Shown:
-    """A value that errors show as it is described."""
+class Verbatim:
+    """Text that an error message shows without quotes."""
 
     def __init__(self, text):
         self.text = text

@@ -1,57 +1,59 @@
-"""Descent on a finite sum: passes over rows in small batches, and the best point so far."""
+"""Mini-batch descent on a finite sum, which returns the best point at the end of an epoch."""
 
 import math
 
-from skgd.minimization._steps import Rates
+from skgd.minimization._steps import build_rate_function
 from skgd.minimization._termination import TerminationReason
 from skgd.objectives import Point
 from skgd.optimizers import init_optimizer_state
 
-#: What the rate is multiplied by after a pass without an improvement.
-SLOWER = 0.9
+#: Factor of the learning rate after an epoch without an improvement.
+RATE_REDUCTION = 0.9
 
 
-def descend_by_batches(function, start, data, rule, limits, watch):
-    """Descend on batches of rows; return the best point, the number of passes, and why it ended.
+def descend_by_batches(function, start, batches, rule, options, monitor):
+    """Descend along the gradients of mini-batches.
 
-    After a pass that has not led to a lower value than all before, the rate is multiplied by 0.9;
-    after one that has, it is what it was at the start.
+    The learning rate is multiplied by `RATE_REDUCTION` after each epoch that does not lower the
+    best value so far, and reset after one that does.
 
     Parameters
     ----------
-    function : Function
-        The cost on all rows.
+    function : ScalarFunction
+        The mean or sum over all rows.
     start : array of shape (n,)
-        Where to start.
-    data : Batches
-        The rows.
-    rule : Rule
+        The starting point.
+    batches : MiniBatches
+        The function on parts of the rows.
+    rule : UpdateRule
         Optimizer and schedule.
-    limits : Limits
-        When to end.
-    watch : Watch
-        Is told of the point after every pass; may ask for an end.
+    options : MinimizeOptions
+        Limits and tolerances.
+    monitor : Monitor
+        Records the point at the end of every epoch and runs the callback.
 
     Returns
     -------
     best : Point
+        The point with the lowest value among the start and the ends of epochs.
     nit : int
-    ending : Ending
+        Number of epochs.
+    reason : TerminationReason
     """
     value = function.value(start)
-    watch.sees(Point(start, value, None), math.nan, math.nan)
+    monitor.record(Point(start, value, None), math.nan, math.nan)
     if value == math.inf:
-        return Point(start, value, None), 0, TerminationReason.NO_START
-    rates = Rates(rule.schedule, limits.max_iter, data.per_pass)
+        return Point(start, value, None), 0, TerminationReason.INVALID_START
+    rate_at = build_rate_function(rule.learning_rate, options.max_iter, batches.n_batches)
     x, best, best_value = start, start, value
     state = init_optimizer_state(rule.optimizer, start)
-    scale, t, idle, number = 1.0, 0, 0, 0
-    ending = TerminationReason.MAX_ITER
-    while ending is TerminationReason.MAX_ITER and number < limits.max_iter:
-        number += 1
-        for batch in data.in_order():
+    multiplier, t, stagnant_epochs, epoch = 1.0, 0, 0, 0
+    reason = TerminationReason.MAX_ITER
+    while reason is TerminationReason.MAX_ITER and epoch < options.max_iter:
+        epoch += 1
+        for batch in batches.iterate_epoch():
             t += 1
-            rate = scale * rates.at(t)
+            rate = multiplier * rate_at(t)
             gradient = batch.gradient(x, None)
             if gradient is None:
                 function.failure = batch.failure
@@ -60,43 +62,50 @@ def descend_by_batches(function, start, data, rule, limits, watch):
             x = x + step
         value = function.value(x) if gradient is not None else math.inf
         if value == math.inf:
-            ending = TerminationReason.DIVERGED
+            reason = TerminationReason.DIVERGED
             break
         if value < best_value:
-            best, best_value, scale, idle = x, value, 1.0, 0
+            best, best_value, multiplier, stagnant_epochs = x, value, 1.0, 0
         else:
-            scale, idle = scale * SLOWER, idle + 1
-        if watch.sees(Point(x, value, None), math.nan, rate):
-            ending = TerminationReason.CALLBACK
-        elif idle >= limits.patience:
-            ending = TerminationReason.PATIENCE
-    function.njev += data.function.njev
-    function.nfev += data.function.nfev
-    return Point(best, best_value, function.gradient(best, best_value)), number, ending
+            multiplier, stagnant_epochs = multiplier * RATE_REDUCTION, stagnant_epochs + 1
+        end = Point(x, value, None)
+        monitor.record(end, math.nan, rate)
+        if monitor.run_callback(end):
+            reason = TerminationReason.CALLBACK
+        elif stagnant_epochs >= options.patience:
+            reason = TerminationReason.PATIENCE
+    function.njev += batches.function.njev
+    function.nfev += batches.function.nfev
+    return Point(best, best_value, function.gradient(best, best_value)), epoch, reason
 
 
-class Batches:
-    """Arrays of data, cut by rows.
+class MiniBatches:
+    """The function on mini-batches of the rows of its arguments.
 
     Parameters
     ----------
-    function : Function
-        The cost; its arguments are replaced by those of each batch.
+    function : ScalarFunction
+        The function; its arguments are replaced by the rows of each batch.
     arrays : tuple of arrays
-        With a row for each term of the sum.
+        The arguments, with a row for each term of the sum.
     batch_size : int
-        Rows in a batch.
+        Number of rows in a batch.
     rng : RandomState or None
-        Source of the orders; None keeps the order of the rows.
+        Source of a random order of the rows in each epoch; None keeps their order.
+
+    Attributes
+    ----------
+    n_batches : int
+        Number of batches in an epoch.
     """
 
     def __init__(self, function, arrays, batch_size, rng):
         self.function, self.arrays, self.rng = function, arrays, rng
         self.n_rows, self.batch_size = len(arrays[0]), batch_size
-        self.per_pass = -(-self.n_rows // batch_size)
+        self.n_batches = -(-self.n_rows // batch_size)
 
-    def in_order(self):
-        """Yield the function on each batch of a pass."""
+    def iterate_epoch(self):
+        """Yield the function on each batch of an epoch."""
         arrays = self.arrays
         if self.rng is not None:
             order = self.rng.permutation(self.n_rows)

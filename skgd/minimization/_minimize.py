@@ -1,76 +1,75 @@
-"""The public face: any function, minimised or maximised."""
+"""The public functions `minimize` and `maximize`, and the validation of their options."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import OptimizeResult
 from sklearn.utils import check_random_state
 
 from skgd import optimizers, schedules, step_rules
+from skgd._utils import validation
 from skgd._utils.component import resolve_component
-from skgd._utils.validation import (
-    InvalidParameterError,
-    check_bool,
-    check_choice,
-    check_integer,
-    check_real,
-    raise_invalid,
-    suggest_closest,
-)
-from skgd.minimization._descent import Limits, descend
-from skgd.minimization._function import QUOTIENTS, Function, Shown
-from skgd.minimization._mini_batch import Batches, descend_by_batches
+from skgd.minimization._descent import descend
+from skgd.minimization._function import DIFFERENCE_METHODS, ScalarFunction, Verbatim
+from skgd.minimization._mini_batch import MiniBatches, descend_by_batches
 from skgd.minimization._pytree import Pytree
-from skgd.minimization._result import RECORDS, Monitor, result_of
-from skgd.minimization._steps import BestStep, ExactStep, ScheduledStep, SearchedStep
-from skgd.regressors._config import check_random_state as check_seed
-from skgd.regressors._config import elementwise_names, schedule_of
+from skgd.minimization._result import RECORDS, Monitor, build_result
+from skgd.minimization._steps import BestCandidateStep, ExactStep, LineSearchStep, ScheduledStep
+from skgd.regressors._config import check_seed, list_elementwise_optimizers, parse_learning_rate
 
-#: The largest partial derivative that is small enough, by where the gradient comes from: estimated
-#: ones are no more exact than this.
-GTOL = {"given": 1e-10, "central": 1e-7, "forward": 1e-5}
+#: Default gtol, by the source of the gradient. An estimated gradient is not accurate enough for a
+#: smaller one.
+DEFAULT_GTOL = {"user": 1e-10, "central": 1e-7, "forward": 1e-5}
 
-#: What ``learning_rate`` may be.
+#: Types of ``learning_rate``.
 LearningRate = (
     float | str | schedules.Schedule | step_rules.StepRule | Callable[..., Any] | Sequence[float]
 )
 
-#: The rate that is a name, but no schedule's; and the names of schedules that make sense here.
+#: The learning rate that minimises a quadratic function along a line; it is not a schedule.
 EXACT = "exact"
-UNSUITED = (schedules.Adaptive, schedules.Optimal, step_rules.PassiveAggressive)
-NAMES = [
+
+#: Schedules that depend on a penalty, on single rows or on a regressor's stopping criterion.
+UNSUPPORTED_SCHEDULES = (schedules.Adaptive, schedules.Optimal, step_rules.PassiveAggressive)
+SCHEDULE_NAMES = [
     name
-    for name, rate in {**schedules.SCHEDULES, **step_rules.STEP_RULES}.items()
-    if not issubclass(rate, UNSUITED)
+    for name, cls in {**schedules.SCHEDULES, **step_rules.STEP_RULES}.items()
+    if not issubclass(cls, UNSUPPORTED_SCHEDULES)
 ]
 
-
-#: The rules for directions along which a rate is searched for.
-DIRECTIONS = {
+#: Optimizers whose directions are used with a line search, an exact rate or several rates.
+DIRECTIONAL_OPTIMIZERS = {
     "gd": optimizers.GD,
     "cg": optimizers.ConjugateGradient,
     "lbfgs": optimizers.LBFGS,
 }
 
 
-@dataclass(frozen=True)
-class Rule:
-    """How to step: the optimizer, and a schedule, candidates, or "exact"."""
+class UpdateRule(NamedTuple):
+    """How a step follows from a gradient.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        The optimizer.
+    learning_rate : Schedule, list of float or "exact"
+        A schedule, candidates, or the minimum along the line.
+    """
 
     optimizer: optimizers.Optimizer
-    schedule: object
+    learning_rate: object
 
-    def step(self, function, max_iter):
-        """Return the step that descends on `function`."""
-        if self.schedule == EXACT:
+    def build_step(self, function, max_iter):
+        """Return the step for a descent on `function`."""
+        if self.learning_rate == EXACT:
             return ExactStep(function, self.optimizer)
-        if isinstance(self.schedule, list):
-            return BestStep(function, self.optimizer, self.schedule)
-        if isinstance(self.schedule, step_rules.LineSearch):
-            return SearchedStep(function, self.optimizer, self.schedule)
-        return ScheduledStep(function, self.optimizer, self.schedule, max_iter)
+        if isinstance(self.learning_rate, list):
+            return BestCandidateStep(function, self.optimizer, self.learning_rate)
+        if isinstance(self.learning_rate, step_rules.LineSearch):
+            return LineSearchStep(function, self.optimizer, self.learning_rate)
+        return ScheduledStep(function, self.optimizer, self.learning_rate, max_iter)
 
 
 def minimize(
@@ -104,92 +103,95 @@ def minimize(
     r"""Minimise a function of a number, an array, or several arrays by gradient descent.
 
     The default needs no learning rate: limited-memory BFGS with a line search for the strong Wolfe
-    conditions. It also serves as ``scipy.optimize.minimize(fun, x0, method=skgd.minimize)``.
+    conditions. It is also a ``method`` of SciPy:
+    ``scipy.optimize.minimize(fun, x0, method=skgd.minimize)``.
 
     Parameters
     ----------
     fun : callable
-        Takes x, in the shape of `x0`, and `args`; returns a number. A point at which it raises, or
-        returns NaN or infinity, counts as +∞, and a search goes on elsewhere.
+        Takes x, in the shape of `x0`, and `args`; returns a number. If it raises, or returns NaN or
+        infinity, its value counts as +∞, and a line search continues at other points.
     x0 : number, array-like, or list or dict of arrays
-        Where to start.
+        The starting point.
     args : tuple, default=()
         Further arguments of `fun` and `jac`. With `batch_size` they are arrays with a row for each
-        term of a sum, and both are called with some of the rows.
+        term of a sum, and both functions are called with some of the rows.
     jac : callable, True, None, "2-point" or "3-point", default=None
-        The gradient, in the shape of `x0`; True says that `fun` returns the pair (value, gradient).
-        Otherwise it is estimated by difference quotients, forward ("2-point") or central
-        ("3-point", and None).
+        The gradient, in the shape of `x0`; True means that `fun` returns the pair (value,
+        gradient). Otherwise the gradient is estimated by finite differences: forward ("2-point") or
+        central ("3-point" and None).
     batch_size : int, default=None
-        Rows in a batch: stochastic descent, whose steps follow the gradient of a batch each. The
-        best point after a pass is remembered and returned. After a pass without an improvement the
-        rate is multiplied by 0.9, after one with an improvement it is again as at the start.
+        Number of rows in a mini-batch; each step then uses the gradient of one batch. The result is
+        the best point at the end of an epoch. The learning rate is multiplied by 0.9 after each
+        epoch that does not improve on the best value, and reset after one that does.
     learning_rate : float, schedule, callable, str or list of float, default="line_search"
         A number; a schedule of :mod:`skgd.schedules` or its name; a function of the step number;
-        "line_search"; "exact", which for quadratic functions is the minimum along the line,
-        :math:`g^\top g / g^\top G g`; or rates of which the best is taken at each step.
+        "line_search"; "exact", the minimum along the line of a quadratic function,
+        :math:`g^\top g / g^\top G g` for the gradient g and the Hessian G; or a list of rates, of
+        which each step uses the best.
     optimizer : str or optimizer, default="auto"
-        An object of :mod:`skgd.optimizers` or its name. "auto" is "lbfgs" beside "line_search",
-        "cg" beside "exact", and plain descent, "gd", beside other rates. A rate that is searched
-        for, or chosen from several, goes with these three only; a given rate with all but "lbfgs",
-        "cg", "accelerated" and "newton_cg".
+        An object of :mod:`skgd.optimizers` or its name. "auto" is "lbfgs" with "line_search", "cg"
+        with "exact", and plain gradient descent, "gd", with other learning rates. "line_search",
+        "exact" and a list of rates require one of these three; the other learning rates work with
+        all optimizers but "lbfgs", "cg", "accelerated" and "newton_cg".
     max_iter : int, default=10_000
-        Steps at most; with `batch_size`, passes.
+        Maximum number of steps; with `batch_size`, of epochs.
     gtol : float, default=None
-        Ends where no partial derivative is larger. By default 1e-10, or what an estimated gradient
-        can tell: 1e-7 if by central quotients, 1e-5 if by forward ones.
+        Stop when no partial derivative exceeds this in absolute value. The default is 1e-10, or
+        the accuracy of an estimated gradient: 1e-7 for central and 1e-5 for forward differences.
     xtol : float, default=0.0
-        Ends before a step that would be shorter.
+        Stop before a step that is shorter than this.
     ftol : float, default=0.0
-        Ends before a step that would change the value by less.
+        Stop before a step that changes the value by less than this.
     step : float, default=None
-        The step of difference quotients; see :func:`approx_gradient`.
+        The step of the finite differences; see :func:`approx_gradient`.
     shuffle : bool, default=True
-        Whether each pass visits the rows in a fresh random order.
+        Whether each epoch uses the rows in a new random order.
     patience : int, default=100
-        Passes in a row without an improvement that end the descent.
+        Stop after this number of consecutive epochs without an improvement.
     n_restarts : int, default=0
-        Further descents, from random starts; the best of all is returned, with all of them in
-        ``runs``.
+        Number of additional descents, from random starting points. The best result is returned, and
+        its ``runs`` contains all of them.
     restart_scale : float, default=1.0
-        Standard deviation of the normal distribution around `x0` that starts are drawn from, in
-        units of ``max(1, abs(x0))``.
+        Standard deviation of the normal distribution around `x0` from which starting points are
+        drawn, in units of ``max(1, abs(x0))``.
     random_state : int, RandomState or None, default=None
-        Source of row orders and starts; a number makes the outcome repeatable.
+        Source of row orders and starting points; an integer makes the result reproducible.
     callback : callable, default=None
-        Called after every step, or pass, with x, or with an ``OptimizeResult`` of ``x`` and ``fun``
-        if its only parameter is called ``intermediate_result``. It ends the descent by raising
-        ``StopIteration``.
+        Called after every step, or epoch, with x, or with an ``OptimizeResult`` of ``x`` and
+        ``fun`` if its only parameter is called ``intermediate_result``. It ends the descent by
+        raising ``StopIteration``.
     record : {"path", "values"} or None, default="path"
-        What the history holds: everything, everything but x and gradients, or nothing.
+        What the history contains: everything, everything except x and gradients, or nothing.
     hess, hessp, bounds, constraints : None or empty
-        What SciPy passes on; anything else is refused.
+        Passed by SciPy; other values raise an error.
     tol : float, default=None
-        What SciPy calls `gtol` here.
+        SciPy's name of `gtol`.
     **unknown
-        Refused.
+        Other options raise an error.
 
     Returns
     -------
     scipy.optimize.OptimizeResult
-        With ``x``, ``fun``, ``jac``, ``nit`` (steps or passes), ``nfev``, ``njev``, ``success``,
-        ``status``, ``message`` and ``history``, a dict of arrays with a row for the start and one
-        for each step: ``x``, ``fun``, ``jac``, ``gradient_norm`` and ``learning_rate``; with
-        `batch_size` one for each pass, without gradients.
+        With ``x``, ``fun``, ``jac``, ``nit`` (number of steps or epochs), ``nfev``, ``njev``,
+        ``success``, ``status``, ``message`` and ``history``. The history is a dict of arrays with
+        one entry for the start and one for each step: ``x``, ``fun``, ``jac``, ``gradient_norm``
+        and ``learning_rate``; with `batch_size`, one for each epoch, and without gradients.
 
     Raises
     ------
     InvalidParameterError
-        If a parameter is refused, or `fun` returns no number.
+        If a parameter is invalid, or `fun` does not return a number.
     ValueError
-        If a gradient has another shape than x, or "exact" meets a function that is not quadratic.
+        If a gradient has another shape than x, or the learning rate is "exact" and the function is
+        not a quadratic with positive curvature.
 
     See Also
     --------
-    maximize : The same, upwards.
-    approx_gradient : Estimates a gradient.
-    check_gradient : Finds mistakes in one.
-    DescentPathDisplay : Draws the way of a descent.
+    maximize : Maximise a function.
+    approx_gradient : Estimate a gradient.
+    check_gradient : Compare a gradient with finite differences.
+    DescentPathDisplay : Plot the path of a descent.
 
     References
     ----------
@@ -203,37 +205,16 @@ def minimize(
     >>> result.success, result.x.round(6)
     (True, array([1., 1.]))
 
-    Textbook descent on x², whose history shows the way:
+    Gradient descent on x² with a constant learning rate, and its history:
 
     >>> result = skgd.minimize(lambda x: x**2, 10.0, learning_rate=0.1, max_iter=50)
     >>> f"{result.x:.4e}", len(result.history["x"])
     ('1.4272e-04', 51)
     """
-    options = Options.of(
-        jac=jac,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        optimizer=optimizer,
-        max_iter=max_iter,
-        gtol=gtol,
-        xtol=xtol,
-        ftol=ftol,
-        step=step,
-        shuffle=shuffle,
-        patience=patience,
-        n_restarts=n_restarts,
-        restart_scale=restart_scale,
-        random_state=random_state,
-        callback=callback,
-        record=record,
-        hess=hess,
-        hessp=hessp,
-        bounds=bounds,
-        constraints=constraints,
-        tol=tol,
-        **unknown,
-    )
-    return run(fun, x0, args, options, sign=1)
+    options = locals() | unknown
+    for name in ("fun", "x0", "args", "unknown"):
+        del options[name]
+    return run_restarts(fun, x0, args, MinimizeOptions(**options), sign=1)
 
 
 def maximize(
@@ -241,29 +222,29 @@ def maximize(
 ) -> OptimizeResult:
     """Maximise a function by gradient ascent.
 
-    All is as in :func:`minimize`, upwards: the ascent is the descent of the negative, and the
-    result, its history and what a callback sees have the function's own signs.
+    This is :func:`minimize` applied to the negative function. The result, its history and the
+    arguments of the callback have the signs of the function itself.
 
     Parameters
     ----------
     fun : callable
-        Takes x and `args`, returns a number. A point at which it raises, or returns NaN or
-        infinity, counts as -∞.
+        Takes x and `args`, returns a number. If it raises, or returns NaN or infinity, its value
+        counts as -∞.
     x0 : number, array-like, or list or dict of arrays
-        Where to start.
+        The starting point.
     args : tuple, default=()
         Further arguments of `fun` and `jac`.
     **options
-        Those of :func:`minimize`: ``jac``, ``learning_rate``, ``optimizer``, ….
+        The options of :func:`minimize`: ``jac``, ``learning_rate``, ``optimizer``, ….
 
     Returns
     -------
     scipy.optimize.OptimizeResult
-        As of :func:`minimize`.
+        As for :func:`minimize`.
 
     See Also
     --------
-    minimize : The same, downwards.
+    minimize : Minimise a function.
 
     Examples
     --------
@@ -272,186 +253,142 @@ def maximize(
     >>> result.x.round(6), round(abs(result.fun), 6)
     (array([1., 1.]), 0.0)
     """
-    return run(fun, x0, args, Options.of(**options), sign=-1)
+    return run_restarts(fun, x0, args, MinimizeOptions(**options), sign=-1)
 
 
-@dataclass(frozen=True)
-class Options:
-    """What :func:`minimize` documents, checked; the defaults are the same."""
+class MinimizeOptions(SimpleNamespace):
+    """The validated options of :func:`minimize`, with its defaults."""
 
-    jac: object = None
-    batch_size: int | None = None
-    learning_rate: object = "line_search"
-    optimizer: object = "auto"
-    max_iter: int = 10_000
-    gtol: float | None = None
-    xtol: float = 0.0
-    ftol: float = 0.0
-    step: float | None = None
-    shuffle: bool = True
-    patience: int = 100
-    n_restarts: int = 0
-    restart_scale: float = 1.0
-    random_state: object = None
-    callback: object = None
-    record: str | None = "path"
-    hess: None = None
-    hessp: None = None
-    bounds: None = None
-    constraints: tuple = ()
-    tol: float | None = None
-
-    @classmethod
-    def of(cls, **given):
-        """Return options by name, or refuse a name that there is none of."""
-        known = [field.name for field in fields(cls)]
-        for name in given:
-            if name not in known:
-                hint = suggest_closest(name, known)
-                raise InvalidParameterError(
-                    f"minimize has no option {name!r}. {hint or 'It has: ' + ', '.join(known)}"
-                )
-        return cls(**given)
-
-    def __post_init__(self):
-        if not (self.jac is True or callable(self.jac)):
-            check_choice("jac", self.jac, list(QUOTIENTS))
-        check_integer("max_iter", self.max_iter, low=1)
-        check_integer("patience", self.patience, low=1)
-        check_integer("n_restarts", self.n_restarts, low=0)
-        for name in ("xtol", "ftol", "restart_scale"):
-            check_real(name, getattr(self, name), low=0)
-        for name in ("gtol", "tol"):
-            if getattr(self, name) is not None:
-                check_real(name, getattr(self, name), low=0)
-        if self.step is not None:
-            check_real("step", self.step, low=0, closed="neither")
-        check_bool("shuffle", self.shuffle)
-        check_seed(self.random_state)
-        check_choice("record", self.record, RECORDS)
-        if not (self.callback is None or callable(self.callback)):
-            raise_invalid("callback", self.callback, "a function or None")
+    def __init__(self, **options):
+        defaults = minimize.__kwdefaults__
+        for name in options:
+            if name not in defaults:
+                listing = f"Its options are: {', '.join(defaults)}."
+                hint = validation.suggest_closest(name, defaults) or listing
+                raise validation.InvalidParameterError(f"minimize has no option {name!r}. {hint}")
+        super().__init__(**(defaults | options))
+        self.check()
         self.check_unconstrained()
 
+    def check(self):
+        """Raise an error if an option is invalid."""
+        if not (self.jac is True or callable(self.jac)):
+            validation.check_choice("jac", self.jac, list(DIFFERENCE_METHODS))
+        for name, low in {"max_iter": 1, "patience": 1, "n_restarts": 0}.items():
+            validation.check_integer(name, getattr(self, name), low=low)
+        for name in ("xtol", "ftol", "restart_scale"):
+            validation.check_real(name, getattr(self, name), low=0)
+        for name in ("gtol", "tol"):
+            validation.check_real(name, getattr(self, name), low=0, allow_none=True)
+        validation.check_real("step", self.step, low=0, closed="neither", allow_none=True)
+        validation.check_bool("shuffle", self.shuffle)
+        check_seed("random_state", self.random_state)
+        validation.check_choice("record", self.record, RECORDS)
+        if not (self.callback is None or callable(self.callback)):
+            validation.raise_invalid("callback", self.callback, "a function or None")
+
     def check_unconstrained(self):
-        """Refuse what SciPy may pass on and descent makes nothing of."""
+        """Raise an error for options of SciPy's methods that gradient descent does not support."""
         for name in ("hess", "hessp"):
             if getattr(self, name) is not None:
-                raise_invalid(
-                    name, getattr(self, name), "None: descent makes no use of second derivatives"
-                )
-        limited = self.bounds is not None and np.size(self.bounds) > 0
-        if limited or np.size(self.constraints) > 0:
-            name = "bounds" if limited else "constraints"
-            hint = "Use scipy.optimize.minimize with a method of its own that takes them."
-            raise_invalid(
-                name, getattr(self, name), "empty: descent here knows no limits of x", hint
-            )
+                constraint = "None: second derivatives are not used"
+                validation.raise_invalid(name, getattr(self, name), constraint)
+        for name in ("bounds", "constraints"):
+            value = getattr(self, name)
+            if value is not None and np.size(value) > 0:
+                constraint = "empty: only unconstrained minimisation"
+                hint = "Use a method of scipy.optimize.minimize that supports them."
+                validation.raise_invalid(name, value, constraint, hint)
 
-    def limits(self):
-        """Return when a descent ends."""
-        given = self.jac is True or callable(self.jac)
-        kind = "given" if given else QUOTIENTS[self.jac]
-        chosen = [tolerance for tolerance in (self.gtol, self.tol) if tolerance is not None]
-        gtol = chosen[0] if chosen else GTOL[kind]
-        return Limits(self.max_iter, gtol, self.xtol, self.ftol, self.patience)
+    @property
+    def gradient_tolerance(self):
+        """Tolerance for the largest absolute partial derivative."""
+        if self.gtol is not None or self.tol is not None:
+            return self.tol if self.gtol is None else self.gtol
+        has_jac = self.jac is True or callable(self.jac)
+        return DEFAULT_GTOL["user" if has_jac else DIFFERENCE_METHODS[self.jac]]
 
-    def rule(self):
-        """Return how to step."""
-        rate = rate_of(self.learning_rate)
-        searches = is_searched(rate)
-        if searches and self.batch_size is not None:
-            raise_invalid(
-                "learning_rate",
-                self.learning_rate,
-                "a number, a schedule or a function beside batch_size",
-                "Searches need the whole sum at every step; without batch_size they have it.",
-            )
+    def update_rule(self):
+        """Return the optimizer and the learning rate, or raise an error if they do not combine."""
+        learning_rate = resolve_learning_rate(self.learning_rate)
+        # These learning rates evaluate the function along a line.
+        directional = isinstance(learning_rate, (list, str, step_rules.LineSearch))
+        if directional and self.batch_size is not None:
+            constraint = "a number, a schedule or a function with batch_size"
+            hint = "The others evaluate the whole sum at every step; use them without batch_size."
+            validation.raise_invalid("learning_rate", self.learning_rate, constraint, hint)
         optimizer = self.optimizer
         if isinstance(optimizer, str) and optimizer == "auto":
-            optimizer = default_optimizer(rate)
-        known = {"auto": None, **optimizers.OPTIMIZERS, **DIRECTIONS}
+            optimizer = default_optimizer(learning_rate)
+        known = {"auto": None, **optimizers.OPTIMIZERS, **DIRECTIONAL_OPTIMIZERS}
         optimizer = resolve_component("optimizer", optimizer, known, optimizers.Optimizer)
-        along_lines = isinstance(optimizer, tuple(DIRECTIONS.values()))
-        elementwise = isinstance(optimizer, optimizers.ElementwiseOptimizer)
-        if not (along_lines if searches else elementwise):
-            raise_invalid(
-                "optimizer",
-                self.optimizer,
-                f"{words(searches)} beside learning_rate={self.learning_rate!r}",
-            )
-        return Rule(optimizer, rate)
+        if directional:
+            supported = tuple(DIRECTIONAL_OPTIMIZERS.values())
+            names = "'auto', 'gd', 'cg' or 'lbfgs'"
+        else:
+            supported = optimizers.ElementwiseOptimizer
+            names = f"'auto' or one of {list_elementwise_optimizers()}"
+        if not isinstance(optimizer, supported):
+            constraint = f"{names} with learning_rate={self.learning_rate!r}"
+            validation.raise_invalid("optimizer", self.optimizer, constraint)
+        return UpdateRule(optimizer, learning_rate)
 
 
-def default_optimizer(rate):
-    """Return what "auto" stands for beside a rate."""
-    if isinstance(rate, step_rules.LineSearch):
+def default_optimizer(learning_rate):
+    """Return the optimizer that "auto" means with a resolved learning rate."""
+    if isinstance(learning_rate, step_rules.LineSearch):
         return optimizers.LBFGS()
-    return optimizers.ConjugateGradient() if rate == EXACT else optimizers.GD()
+    return optimizers.ConjugateGradient() if learning_rate == EXACT else optimizers.GD()
 
 
-def words(searches):
-    """Return the names of the optimizers that go with a rate."""
-    if searches:
-        return "'auto', 'gd', 'cg' or 'lbfgs'"
-    return f"'auto' or one of {elementwise_names()}"
-
-
-def rate_of(rate):
+def resolve_learning_rate(learning_rate):
     """Return a schedule, a list of candidates, or "exact"."""
-    if isinstance(rate, str) and rate == EXACT:
-        return rate
-    if isinstance(rate, (list, tuple, np.ndarray)):
-        candidates = list(np.asarray(rate, dtype=object).ravel())
+    if isinstance(learning_rate, str) and learning_rate == EXACT:
+        return learning_rate
+    if isinstance(learning_rate, (list, tuple, np.ndarray)):
+        candidates = list(np.asarray(learning_rate, dtype=object).ravel())
         if not candidates:
-            raise_invalid("learning_rate", rate, "at least one candidate")
+            validation.raise_invalid("learning_rate", learning_rate, "at least one candidate")
         for candidate in candidates:
-            check_real("learning_rate", candidate, low=0, closed="neither")
+            validation.check_real("learning_rate", candidate, low=0, closed="neither")
         return [float(candidate) for candidate in candidates]
-    if isinstance(rate, str):
-        check_choice("learning_rate", rate, [EXACT, *NAMES])
-    schedule = schedule_of(rate)
-    if isinstance(schedule, UNSUITED):
-        hint = "This one looks at a penalty, at rows, or at stalls of a regressor."
-        raise_invalid(
-            "learning_rate", rate, "a schedule that follows from the number of the step", hint
-        )
+    if isinstance(learning_rate, str):
+        validation.check_choice("learning_rate", learning_rate, [EXACT, *SCHEDULE_NAMES])
+    schedule = parse_learning_rate(learning_rate)
+    if isinstance(schedule, UNSUPPORTED_SCHEDULES):
+        hint = "This one depends on a penalty, on single rows or on the stopping of a regressor."
+        constraint = "a schedule of the step number alone"
+        validation.raise_invalid("learning_rate", learning_rate, constraint, hint)
     return schedule
 
 
-def is_searched(rate):
-    """Tell whether the function itself decides on a rate."""
-    return isinstance(rate, (list, str, step_rules.LineSearch))
-
-
-def run(fun, x0, args, options, sign):
-    """Return the result of a descent, or of the best of several."""
+def run_restarts(fun, x0, args, options, sign):
+    """Return the result of a descent, or the best result of several from different starts."""
     if not callable(fun):
-        raise_invalid("fun", fun, "a function")
+        validation.raise_invalid("fun", fun, "a function")
     args = args if isinstance(args, tuple) else (args,)
-    layout, rule, limits = Pytree(x0), options.rule(), options.limits()
+    pytree, rule = Pytree(x0), options.update_rule()
     rng = check_random_state(options.random_state)
-    arrays = None if options.batch_size is None else checked_arrays(args, options.batch_size)
-    starts = [layout.start]
-    spread = options.restart_scale * np.maximum(1, np.abs(layout.start))
-    starts += [
-        layout.start + spread * rng.normal(size=layout.size) for _ in range(options.n_restarts)
-    ]
+    arrays = None if options.batch_size is None else check_arrays(args, options.batch_size)
+    scale = options.restart_scale * np.maximum(1, np.abs(pytree.vector))
+    offsets = scale * rng.normal(size=(options.n_restarts, pytree.size))
+    starts = [pytree.vector, *(pytree.vector + offsets)]
+    function_args = (fun, options.jac, args, pytree, sign, options.step)
     runs = []
     for start in starts:
-        made = [Function(fun, options.jac, args, layout, sign, options.step) for _ in range(2)]
-        function = made[0]
-        watch = Monitor(function, options.record, options.callback)
-        # What a function does out of bounds is found out from its values, not from warnings.
+        function = ScalarFunction(*function_args)
+        monitor = Monitor(function, options.record, options.callback)
+        # Overflow in `fun` is detected from non-finite values, so NumPy's warnings are silenced.
         with np.errstate(all="ignore"):
             if arrays is None:
-                step = rule.step(function, limits.max_iter)
-                outcome = descend(function, start, step, limits, watch)
+                step = rule.build_step(function, options.max_iter)
+                outcome = descend(function, start, step, options, monitor)
             else:
-                order = rng if options.shuffle else None
-                data = Batches(made[1], arrays, options.batch_size, order)
-                outcome = descend_by_batches(function, start, data, rule, limits, watch)
-        runs.append(result_of(function, *outcome, watch))
+                batch_function = ScalarFunction(*function_args)
+                batch_rng = rng if options.shuffle else None
+                batches = MiniBatches(batch_function, arrays, options.batch_size, batch_rng)
+                outcome = descend_by_batches(function, start, batches, rule, options, monitor)
+        runs.append(build_result(function, *outcome, monitor))
     best = min(runs, key=lambda result: sign * result.fun)
     if options.n_restarts:
         best = OptimizeResult(best, runs=runs)
@@ -459,15 +396,15 @@ def run(fun, x0, args, options, sign):
     return best
 
 
-def checked_arrays(args, batch_size):
-    """Return the arguments as arrays with a row for each term of a sum, or refuse them."""
-    check_integer("batch_size", batch_size, low=1)
+def check_arrays(args, batch_size):
+    """Return the arguments as arrays with a row for each term of a sum, or raise an error."""
+    validation.check_integer("batch_size", batch_size, low=1)
     arrays = tuple(np.asarray(arg) for arg in args)
     if not arrays or any(array.ndim == 0 for array in arrays):
-        raise_invalid("args", args, "arrays with a row for each term of the sum, beside batch_size")
-    rows = [len(array) for array in arrays]
-    if len(set(rows)) > 1 or not rows[0]:
-        raise_invalid(
-            "args", Shown(f"{rows} rows"), "arrays of one length, at least 1, beside batch_size"
-        )
+        constraint = "arrays with a row for each term of the sum, with batch_size"
+        validation.raise_invalid("args", args, constraint)
+    lengths = [len(array) for array in arrays]
+    if len(set(lengths)) > 1 or not lengths[0]:
+        allowed = "arrays of one length, at least 1, with batch_size"
+        validation.raise_invalid("args", Verbatim(f"{lengths} rows"), allowed)
     return arrays

@@ -1,4 +1,4 @@
-"""What a descent on a function leaves behind, and who looks on."""
+"""History, callback and result of a descent on a function."""
 
 import inspect
 import math
@@ -6,43 +6,45 @@ import math
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-#: What a history can hold; "path" is everything.
+#: What a history can contain: all columns, all but x and gradients, or none.
 RECORDS = ("path", "values", None)
 
 
 class Monitor:
-    """Keeps the history of a descent, and calls the callback.
+    """Records the history of a descent, and runs the callback.
 
     Parameters
     ----------
-    function : Function
-        What is descended on.
+    function : ScalarFunction
+        The function to minimise.
     record : {"path", "values"} or None
-        What to keep.
+        What to record: points, values or nothing.
     callback : callable or None
-        Takes x, or ``intermediate_result``; ends the descent by StopIteration.
+        Takes x, or an ``intermediate_result``; ends the descent by raising StopIteration.
     """
 
     def __init__(self, function, record, callback):
-        self.layout, self.sign = function.layout, function.sign
-        self.record, self.callback = record, callback
-        self.points, self.norms, self.rates = [], [], []
-        self.named = callback is not None and takes_result(callback)
+        self.pytree, self.sign = function.pytree, function.sign
+        self.content, self.callback = record, callback
+        self.points, self.values, self.norms, self.rates = [], [], [], []
+        self.passes_result = callback is not None and takes_intermediate_result(callback)
 
-    def sees(self, point, norm, rate):
-        """Take in a point; return whether the callback asks for an end."""
-        if self.record is not None:
-            self.points.append(point if self.record == "path" else point.value)
+    def record(self, point, norm, rate):
+        """Record a point, its gradient norm and the learning rate of the step that led to it."""
+        if self.content is not None:
+            if self.content == "path":
+                self.points.append(point)
+            self.values.append(point.value)
             self.norms.append(norm)
             self.rates.append(rate)
-        # Called after steps, not at the start.
-        return self.callback is not None and rate == rate and self.asks(point)
 
-    def asks(self, point):
-        """Tell whether the callback asks for an end."""
-        x = self.layout.unpack(point.theta.copy())
+    def run_callback(self, point):
+        """Call the callback, if any; return whether it raised StopIteration."""
+        if self.callback is None:
+            return False
+        x = self.pytree.unflatten(point.theta.copy())
         try:
-            if self.named:
+            if self.passes_result:
                 self.callback(intermediate_result=OptimizeResult(x=x, fun=self.sign * point.value))
             else:
                 self.callback(x)
@@ -51,50 +53,46 @@ class Monitor:
         return False
 
     def history(self):
-        """Return a dict of arrays with a row for the start and for every point after it."""
-        if self.record is None:
+        """Return a dict of arrays with one entry for the start and one for each later point."""
+        if self.content is None:
             return {}
-        columns = {"learning_rate": np.array(self.rates)}
+        history = {}
+        if self.content == "path":
+            history["x"] = self.pytree.unflatten(stack_rows([p.theta for p in self.points]))
+        history["fun"] = self.sign * np.array(self.values)
+        if self.content == "path" and self.points[0].gradient is not None:
+            gradients = stack_rows([point.gradient for point in self.points])
+            history["jac"] = self.pytree.unflatten(self.sign * gradients)
         if not np.isnan(self.norms).all():
-            columns = {"gradient_norm": np.array(self.norms)} | columns
-        if self.record == "values":
-            return {"fun": self.sign * np.array(self.points)} | columns
-        path = stacked([point.theta for point in self.points])
-        made = {
-            "x": self.layout.unpack(path),
-            "fun": self.sign * np.array([point.value for point in self.points]),
-        }
-        if self.points[0].gradient is not None:
-            gradients = stacked([point.gradient for point in self.points])
-            made["jac"] = self.layout.unpack(self.sign * gradients)
-        return made | columns
+            history["gradient_norm"] = np.array(self.norms)
+        return history | {"learning_rate": np.array(self.rates)}
 
 
-def stacked(vectors):
-    """Return vectors as the rows of an array; ``np.array`` takes several times as long."""
+def stack_rows(vectors):
+    """Return vectors as the rows of an array; several times as fast as ``np.array``."""
     return np.concatenate(vectors).reshape(len(vectors), -1)
 
 
-def takes_result(callback):
-    """Tell whether a callback's only parameter is ``intermediate_result``, as SciPy has it."""
+def takes_intermediate_result(callback):
+    """Return whether the only parameter of a callback is ``intermediate_result``, as in SciPy."""
     try:
         return set(inspect.signature(callback).parameters) == {"intermediate_result"}
     except (TypeError, ValueError):
         return False
 
 
-def result_of(function, point, nit, ending, watch):
-    """Return the result of a descent."""
+def build_result(function, point, nit, reason, monitor):
+    """Return the result of a descent that ended at `point` after `nit` steps or epochs."""
     gradient = np.full_like(point.theta, math.nan) if point.gradient is None else point.gradient
     return OptimizeResult(
-        x=function.layout.unpack(point.theta),
+        x=function.pytree.unflatten(point.theta),
         fun=function.sign * point.value,
-        jac=function.layout.unpack(function.sign * gradient),
+        jac=function.pytree.unflatten(function.sign * gradient),
         nit=nit,
         nfev=function.nfev,
         njev=function.njev,
-        success=ending.is_success,
-        status=list(type(ending)).index(ending),
-        message=ending.format(failure=function.failure),
-        history=watch.history(),
+        success=reason.is_success,
+        status=list(type(reason)).index(reason),
+        message=reason.format(failure=function.failure),
+        history=monitor.history(),
     )

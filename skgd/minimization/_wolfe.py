@@ -1,30 +1,33 @@
-"""A line search on values and slopes, for functions of which nothing is known."""
+"""A line search for the strong Wolfe conditions, from values and derivatives along the line."""
 
 import math
 from dataclasses import dataclass
 from typing import Any
 
-#: Trials at most in one search, those at which the function has no value included.
-ALL_TRIALS = 60
+#: Maximum number of trials in a search, including those where the function is not finite.
+MAX_TRIALS = 60
 
-#: What a search steps over by at most while the function still falls.
-STRETCH = 10.0
+#: Maximum factor between consecutive step lengths before a minimum is bracketed.
+MAX_EXTRAPOLATION = 10.0
+
+#: Minimum distance of an interpolated trial from the ends of the bracket, relative to its width.
+BRACKET_MARGIN = 0.05
 
 
 @dataclass(slots=True)
 class Trial:
-    """A place on the line.
+    """A trial point x + rate * direction.
 
     Parameters
     ----------
     rate : float
-        How far along.
+        The step length, which is the learning rate.
     value : float
-        The function there; inf where it has none.
+        The value of the function; inf if it or its gradient is not finite.
     slope : float
-        Its derivative along the line; NaN where it was not asked for.
-    theta, gradient : object
-        The place, and the gradient there.
+        The derivative along the direction; NaN if it was not computed.
+    theta, gradient : array of shape (n,) or None
+        The point and the gradient there.
     """
 
     rate: float
@@ -35,109 +38,127 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Conditions:
-    """What a search is after, and how long.
+class WolfeOptions:
+    """Constants of the strong Wolfe conditions and limits of the search for them.
 
     Parameters
     ----------
     decrease, curvature : float
-        The constants c₁ and c₂, 0 < c₁ < c₂ < 1.
+        The constants c₁ of sufficient decrease and c₂ of the curvature condition,
+        0 < c₁ < c₂ < 1.
     shrink : float
-        What a rate is multiplied by where the function has no value.
-    trials : int
-        Trials with a value at most.
+        Position of the trial after one where the function is not finite: its distance from the
+        other end of the bracket, relative to the bracket's width.
+    max_finite_trials : int
+        Maximum number of trials where the function is finite.
     """
 
     decrease: float
     curvature: float
     shrink: float
-    trials: int
+    max_finite_trials: int
 
 
-def wolfe_search(look, start, rate, conditions, noise):
+def wolfe_search(evaluate, start, rate, options, noise):
     r"""Return a trial that satisfies the strong Wolfe conditions, or None.
 
-    .. math::
-        f(a) \le f(0) + c_1 a f'(0) + \epsilon, \qquad |f'(a)| \le c_2 |f'(0)|
+    With φ(a) = f(x + a d), the function along the line, the conditions are sufficient decrease,
+    relaxed by the rounding error ε of the values, and the curvature condition:
 
-    Trials that violate the first bracket a minimum from above, those that still fall from below;
-    in a bracket the next trial is the minimiser of a cubic (Moré and Thuente, 1994), kept away from
-    its ends. Where trials run out, the best that satisfies the first condition is returned.
+    .. math::
+        \phi(a) \le \phi(0) + c_1 a \phi'(0) + \epsilon, \qquad |\phi'(a)| \le c_2 |\phi'(0)|
+
+    The search extrapolates until two trials bracket a minimum, and then reduces the bracket (zoom),
+    as in Algorithms 3.5 and 3.6 of Nocedal and Wright (2006). ``low`` is the best trial with
+    sufficient decrease, and φ decreases from it towards ``high``. The next trial minimises the
+    cubic that interpolates the two (Moré and Thuente, 1994), safeguarded by a minimum distance from
+    both. If the trials are used up, ``low`` is returned if its value is below that of the start.
 
     Parameters
     ----------
-    look : callable
-        Takes a rate and a value up to which a slope is wanted, returns a :class:`Trial`.
+    evaluate : callable
+        Takes a rate and the largest value with sufficient decrease; returns a :class:`Trial`. The
+        slope is needed only if the value does not exceed that bound.
     start : Trial
-        The place at rate 0, where the slope is negative.
+        The point at rate 0, where the slope is negative.
     rate : float
-        The first to try.
-    conditions : Conditions
-        What it is after.
+        The first rate to try.
+    options : WolfeOptions
+        Constants and limits.
     noise : float
-        The rounding ε of the function's values.
+        The rounding error ε of the values.
 
     Returns
     -------
     Trial or None
+
+    References
+    ----------
+    J. Nocedal, S. J. Wright, "Numerical Optimization", 2006, section 3.5.
+    J. J. Moré, D. J. Thuente, "Line search algorithms with guaranteed sufficient decrease", 1994.
     """
     low, high = start, None
-    steep = -conditions.curvature * start.slope
-    valued = 0
-    for _ in range(ALL_TRIALS):
-        ceiling = start.value + conditions.decrease * rate * start.slope + noise
-        trial = look(rate, ceiling)
-        # A slope is known where the value is low enough, and only there is it a number.
-        if trial.value <= ceiling and abs(trial.slope) <= steep:
+    max_slope = -options.curvature * start.slope
+    n_finite = 0
+    for _ in range(MAX_TRIALS):
+        max_value = start.value + options.decrease * rate * start.slope + noise
+        trial = evaluate(rate, max_value)
+        decreases = trial.value <= max_value
+        if decreases and abs(trial.slope) <= max_slope:
             return trial
-        valued += trial.value < math.inf
-        if not (trial.value <= ceiling and (low is start or trial.value <= low.value + noise)):
-            high = trial
-        else:
-            ahead = 1 if high is None else high.rate - low.rate
-            if trial.slope * ahead >= 0:
+        n_finite += trial.value < math.inf
+        if decreases and (low is start or trial.value <= low.value + noise):
+            width = 1 if high is None else high.rate - low.rate
+            if trial.slope * width >= 0:  # the minimum is between the trial and the old low
                 high = low
             low = trial
-        if valued == conditions.trials:
+        else:
+            high = trial
+        if n_finite == options.max_finite_trials:
             break
         if high is None:
             rate = extrapolate(start, trial)
         else:
-            rate = between(low, high, conditions.shrink)
+            rate = interpolate(low, high, options.shrink)
             if rate is None:
                 break
     return low if low.value < start.value else None
 
 
 def extrapolate(start, trial):
-    """Return a longer rate: where the slope, taken as linear, would vanish."""
-    change = trial.slope - start.slope
-    guess = trial.rate * start.slope / -change if change > 0 else math.inf
-    return min(max(guess, 2 * trial.rate), STRETCH * trial.rate)
+    """Return a larger rate: the root of the slope by the secant method, safeguarded."""
+    slope_change = trial.slope - start.slope
+    root = trial.rate * start.slope / -slope_change if slope_change > 0 else math.inf
+    return min(max(root, 2 * trial.rate), MAX_EXTRAPOLATION * trial.rate)
 
 
-def between(low, high, shrink):
-    """Return a rate between two trials, None where there is none in floating point."""
+def interpolate(low, high, shrink):
+    """Return a rate inside the bracket, or None if there is none in floating point."""
     width = high.rate - low.rate
     if not math.isfinite(high.value):
-        rate = low.rate + shrink * width
+        fraction = shrink
     else:
-        rate = low.rate + min(max(lowest(low, high), 0.05), 0.95) * width
+        fraction = min(max(interpolation_minimizer(low, high), BRACKET_MARGIN), 1 - BRACKET_MARGIN)
+    rate = low.rate + fraction * width
     return rate if rate not in (low.rate, high.rate) else None
 
 
-def lowest(low, high):
-    """Return where, as a share of the way, an interpolation between two trials is lowest."""
+def interpolation_minimizer(low, high):
+    """Return the minimiser of the interpolant, as a fraction of the way from `low` to `high`.
+
+    The interpolant is the cubic through both values and slopes, or the parabola without the slope
+    at `high` if that is unknown. If it has no minimum, the midpoint 0.5 is returned.
+    """
     width = high.rate - low.rate
-    slope, rise = low.slope * width, high.value - low.value
+    slope, increase = low.slope * width, high.value - low.value
     if not math.isfinite(high.slope):
-        bend = rise - slope
-        return -slope / (2 * bend) if bend > 0 else 0.5
-    end = high.slope * width
-    # f(s) = slope s + b s² + c s³ with the rise and the slope at s = 1
-    b, c = 3 * rise - 2 * slope - end, slope + end - 2 * rise
-    root = b * b - 3 * c * slope
-    if root < 0:
+        b = increase - slope  # f(s) = f(0) + slope s + b s²
+        return -slope / (2 * b) if b > 0 else 0.5
+    end_slope = high.slope * width
+    # f(s) = f(0) + slope s + b s² + c s³, with the given increase and slope at s = 1
+    b, c = 3 * increase - 2 * slope - end_slope, slope + end_slope - 2 * increase
+    discriminant = b * b - 3 * c * slope
+    if discriminant < 0:
         return 0.5
-    bottom = b + math.sqrt(root)
-    return -slope / bottom if bottom > 0 else 0.5
+    denominator = b + math.sqrt(discriminant)
+    return -slope / denominator if denominator > 0 else 0.5

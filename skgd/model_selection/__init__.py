@@ -1,4 +1,4 @@
-"""Choosing the learning rate."""
+"""Selection of the learning rate."""
 
 from skgd.model_selection._range_test import RangeTest, learning_rate_range_test
 

@@ -1,4 +1,4 @@
-"""A search for the learning rate: short fits over a range of rates."""
+"""Learning-rate range test: short fits at many learning rates."""
 
 from __future__ import annotations
 
@@ -11,56 +11,61 @@ from sklearn.utils import indexable
 
 from skgd._utils.validation import check_integer, raise_invalid
 from skgd.optimizers import SEARCHING
-from skgd.regressors._callbacks import without_callbacks
-from skgd.regressors._config import elementwise_names, resolve_optimizer
+from skgd.regressors._callbacks import remove_callbacks
+from skgd.regressors._config import list_elementwise_optimizers, resolve_optimizer
 
 if TYPE_CHECKING:
     from skgd._utils.typing import ArrayLike, MatrixLike
 
-#: Rates are tried at steps of this factor, from `SLOWEST` times the largest stable one to twice it.
-STEP, SLOWEST = 2**0.5, 2.0**-12
+#: Ratio of consecutive rates, and the smallest and the largest rate relative to the largest stable
+#: one.
+RATE_RATIO, MIN_RELATIVE_RATE, MAX_RELATIVE_RATE = 2**0.5, 2.0**-12, 2.0
 
-#: A rate is safe if it is at most this share of the largest stable one: for plain descent, 1 / L.
-SAFE = 0.5
+#: Largest suggested rate relative to the largest stable one. For gradient descent this is 1 / L,
+#: with the Lipschitz constant L of the gradient.
+SAFE_FRACTION = 0.5
 
-#: How exactly the largest stable rate is found, as a factor.
-EXACTNESS = 1.02
+#: The largest stable rate is determined to this factor.
+BISECTION_FACTOR = 1.02
 
-#: Rates beyond these are not tried.
-SMALLEST, LARGEST = 1e-30, 1e30
+#: Smallest rate that is tried, and rate above which the search for an unstable one is given up.
+MIN_RATE, MAX_RATE = 1e-30, 1e30
 
-#: Epochs of a trial: updates of full batches, passes of the others.
-UPDATES, PASSES = 100, 5
+#: Default number of epochs of a trial fit, with full batches and with smaller ones.
+FULL_BATCH_EPOCHS, MINI_BATCH_EPOCHS = 100, 5
+
+#: Parameters of every trial fit, besides the number of epochs, the rate and what is recorded.
+TRIAL_PARAMS = {"tol": None, "early_stopping": False, "warm_start": False, "verbose": 0}
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """What :func:`learning_rate_range_test` found.
+    """Result of :func:`learning_rate_range_test`.
 
     Parameters
     ----------
     learning_rate : array of shape (n_rates,)
-        The rates tried, in rising order.
+        The rates tried, in increasing order.
     objective : array of shape (n_rates,)
-        The objective that a short fit at each ended with; infinite where it diverged.
+        The objective at the end of a short fit at each rate; infinite if the fit diverged.
     start : float
         The objective before the first update.
     largest_stable : float
-        The largest rate at which the objective did not rise.
+        The largest rate at which the objective did not increase.
     suggestion : float
-        The rate of the least objective among those up to half the largest stable one.
+        The rate with the smallest objective among those up to half the largest stable one.
 
     Examples
     --------
     >>> import pandas as pd
     >>> from skgd import SGDRegressor, learning_rate_range_test
     >>> X, y = [[-1.0], [0.0], [1.0], [2.0]], [-1.0, 1.0, 1.0, 3.0]
-    >>> found = learning_rate_range_test(SGDRegressor(random_state=0), X, y)
-    >>> found
+    >>> result = learning_rate_range_test(SGDRegressor(random_state=0), X, y)
+    >>> result
     RangeTest(start=..., largest_stable=..., suggestion=...)
-    >>> found.suggestion <= found.largest_stable / 2
+    >>> result.suggestion <= result.largest_stable / 2
     True
-    >>> list(pd.DataFrame(found.curve))
+    >>> list(pd.DataFrame(result.curve))
     ['learning_rate', 'objective']
     """
 
@@ -72,7 +77,7 @@ class RangeTest:
 
     @property
     def curve(self) -> dict[str, np.ndarray]:
-        """Rates and objectives as a dict of arrays, from which pandas makes a table."""
+        """Rates and objectives as a dict of arrays, e.g. for a pandas DataFrame."""
         return {"learning_rate": self.learning_rate, "objective": self.objective}
 
 
@@ -87,39 +92,40 @@ def learning_rate_range_test(
 ) -> RangeTest:
     """Fit for a few epochs at each of many learning rates, and suggest one.
 
-    Each trial is a fit of its own, from zero, at a constant rate; loss, penalty, optimizer, batch
-    size and the order of the rows are those of the estimator. The rates are found by themselves:
-    those from which on descent no longer falls are bracketed first, and the trials then run from
-    far below to just above. The test of Smith (2017) raises the rate within a single fit instead,
-    which is quicker, but the objective at each rate then depends on the rates before.
+    Each trial is a separate fit from zero at a constant rate, with the loss, penalty, optimizer,
+    batch size and order of rows of the estimator. By default, bisection first determines the
+    largest stable rate, at which the objective does not increase; the trials then range from
+    :math:`2^{-12}` times to twice that rate. The test of Smith (2017) increases the rate within a
+    single fit instead. That is faster, but the objective at each rate then depends on the rates
+    before it.
 
     Parameters
     ----------
     estimator : estimator
-        A regressor of skgd, or a pipeline that ends in one; it is not changed. Its
+        A regressor of skgd, or a pipeline that ends in one; it is not modified. Its
         ``learning_rate``, ``tol`` and early stopping are not used.
     X : array-like or sparse matrix of shape (n_samples, n_features)
-        Rows.
+        Training data.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        Targets.
+        Target values.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the rows.
+        Sample weights.
     rates : array-like of shape (n_rates,), default=None
-        The rates to try, positive; the default finds them.
+        The rates to try, in (0, inf); by default, those described above.
     max_iter : int, default=None
-        Epochs of each trial, at least 1; None means 100 updates of full batches, and 5 passes of
-        the other regressors.
+        Number of epochs of each trial, at least 1; None means 100 for full batches and 5 for
+        smaller ones.
 
     Returns
     -------
     RangeTest
-        The curve, the largest stable rate and the suggested one.
+        The objective at each rate, the largest stable rate and the suggested one.
 
     Raises
     ------
     ValueError
-        If the input or a parameter is refused, the optimizer finds its own rates, none of the
-        given rates is stable, or the objective does not depend on the rate.
+        If the input or a parameter is invalid, the optimizer does not use a learning rate, none of
+        the given rates is stable, or the objective increases at no rate.
 
     References
     ----------
@@ -127,78 +133,80 @@ def learning_rate_range_test(
 
     Examples
     --------
-    Descent on squared error is stable up to 2 / L, where L is the largest eigenvalue of the
-    Hessian:
+    Gradient descent on the squared error is stable up to 2 / L, where L is the largest eigenvalue
+    of the Hessian:
 
     >>> import numpy as np
     >>> from sklearn.datasets import load_diabetes
     >>> from skgd import BatchGDRegressor, learning_rate_range_test
     >>> X, y = load_diabetes(return_X_y=True, scaled=False)
-    >>> found = learning_rate_range_test(BatchGDRegressor(optimizer="gd"), X, y)
-    >>> largest = np.linalg.eigvalsh(np.corrcoef(X.T)).max()
-    >>> bool(abs(found.largest_stable * largest / 2 - 1) < 0.05)
+    >>> result = learning_rate_range_test(BatchGDRegressor(optimizer="gd"), X, y)
+    >>> L = np.linalg.eigvalsh(np.corrcoef(X.T)).max()
+    >>> bool(abs(result.largest_stable * L / 2 - 1) < 0.05)
     True
-    >>> round(found.suggestion, 2)
+    >>> round(result.suggestion, 2)
     0.25
     """
-    trials = _Trials(estimator, X, y, sample_weight, max_iter)
+    trials = _TrialFits(estimator, X, y, sample_weight, max_iter)
     if rates is None:
-        largest = trials.largest_stable()
-        count = round(np.log(2 / SLOWEST) / np.log(STEP))
-        tried = largest * 2 * STEP ** np.arange(-count, 1.0)
+        largest = trials.find_largest_stable()
+        count = round(np.log(MAX_RELATIVE_RATE / MIN_RELATIVE_RATE) / np.log(RATE_RATIO))
+        candidates = largest * MAX_RELATIVE_RATE * RATE_RATIO ** np.arange(-count, 1.0)
     else:
-        tried = checked_rates(rates)
-        largest = None
-    objectives = np.array([trials.objective(rate) for rate in tried])
-    if largest is None:
-        largest = largest_of(tried, objectives, trials.start)
-    stable = tried <= SAFE * largest * EXACTNESS
-    if not stable.any():
-        stable = tried <= largest
-    best = np.flatnonzero(stable)[np.argmin(objectives[stable])]
-    return RangeTest(tried, objectives, trials.start, float(largest), float(tried[best]))
+        candidates = check_rates(rates)
+    objectives = np.array([trials.final_objective(rate) for rate in candidates])
+    if rates is not None:
+        largest = select_largest_stable(candidates, objectives, trials.start)
+    safe = candidates <= SAFE_FRACTION * largest * BISECTION_FACTOR
+    if not safe.any():
+        safe = candidates <= largest
+    best = np.flatnonzero(safe)[np.argmin(objectives[safe])]
+    return RangeTest(candidates, objectives, trials.start, float(largest), float(candidates[best]))
 
 
-def check_rates_matter(estimator):
-    """Refuse an estimator whose optimizer takes no rate."""
+def check_optimizer(estimator):
+    """Raise an error if the estimator's optimizer does not use a learning rate."""
     if isinstance(resolve_optimizer(estimator), SEARCHING):
-        listing = ", ".join(map(repr, [*elementwise_names(), "accelerated"]))
-        raise_invalid(
-            "optimizer",
-            estimator.optimizer,
-            f"'auto' or one of {listing} in a test of learning rates",
-            "This one finds the length of each step itself: fit it with learning_rate='auto'.",
-        )
+        listing = ", ".join(map(repr, [*list_elementwise_optimizers(), "accelerated"]))
+        constraint = f"'auto' or one of {listing} in a learning-rate range test"
+        hint = "This one computes the length of each step itself: fit it with learning_rate='auto'."
+        raise_invalid("optimizer", estimator.optimizer, constraint, hint)
 
 
-def checked_rates(rates):
-    """Return rates in rising order, or refuse them."""
+def check_rates(rates):
+    """Return rates in increasing order, or raise an error."""
     rates = np.unique(np.asarray(rates, dtype=float))
     if not rates.size or not (np.isfinite(rates) & (rates > 0)).all():
-        raise_invalid("rates", rates.tolist(), "positive finite numbers, one at least")
+        raise_invalid("rates", rates.tolist(), "positive finite numbers, at least one")
     return rates
 
 
-def largest_of(rates, objectives, start):
-    """Return the largest of the rates below the first that is not stable."""
+def select_largest_stable(rates, objectives, start):
+    """Return the largest of the rates below the first unstable one."""
     unstable = np.flatnonzero(objectives > start)
     first = unstable[0] if unstable.size else len(rates)
     if first == 0:
         raise ValueError(
-            f"The objective rises already at the smallest of the rates, {rates[0]:g}. Give smaller "
-            "rates, or none."
+            f"The objective increases even at the smallest of the rates, {rates[0]:g}. Use smaller "
+            "rates, or rates=None."
         )
     return rates[first - 1]
 
 
-class _Trials:
-    """Short fits of one estimator on given rows, at any rate."""
+class _TrialFits:
+    """Short fits of one estimator to the same data at different rates.
+
+    Attributes
+    ----------
+    start : float
+        The objective before the first update.
+    """
 
     def __init__(self, estimator, X, y, sample_weight, max_iter):
         indexable(X, y)
         if hasattr(estimator, "steps"):
-            *before, (_, last) = estimator.steps
-            if before:
+            *transformers, (_, last) = estimator.steps
+            if transformers:
                 X = clone(estimator[:-1]).fit_transform(X, y)
             estimator = last
         if not hasattr(type(estimator), "history_"):
@@ -207,56 +215,51 @@ class _Trials:
                 f"one; got {type(estimator).__name__}."
             )
         if max_iter is None:
-            max_iter = UPDATES if estimator._full_batch else PASSES
+            max_iter = FULL_BATCH_EPOCHS if estimator._is_full_batch else MINI_BATCH_EPOCHS
         check_integer("max_iter", max_iter, low=1)
-        check_rates_matter(estimator)
-        if not estimator._flat_beside_objects:
+        check_optimizer(estimator)
+        if not estimator._accepts_unused_params:
             estimator = clone(estimator).set_params(eta0=None, power_t=None)
-        self.estimator = without_callbacks(clone(estimator)).set_params(
-            max_iter=max_iter,
-            tol=None,
-            early_stopping=False,
-            warm_start=False,
-            record="objective",
-            verbose=0,
-        )
+        self.estimator = remove_callbacks(clone(estimator))
+        self.estimator.set_params(max_iter=max_iter, record="objective", **TRIAL_PARAMS)
         if getattr(self.estimator, "random_state", 0) is None:
-            self.estimator.random_state = 0  # the same order of the rows at every rate
-        self.rows = {"X": X, "y": y, "sample_weight": sample_weight}
-        # What is refused at the smallest rate, which moves nothing, is refused for good.
-        self.start = float(self.fitted(SMALLEST).history_["objective"][0])
+            self.estimator.random_state = 0  # the same order of rows at every rate
+        self.data = {"X": X, "y": y, "sample_weight": sample_weight}
+        # This rate cannot diverge, so an error here is an error of the input or of a parameter.
+        self.start = float(self.objectives(MIN_RATE)[0])
 
-    def fitted(self, rate):
-        """Return the model after a trial."""
-        return self.estimator.set_params(learning_rate=float(rate)).fit(**self.rows)
+    def objectives(self, rate):
+        """Fit at a rate; return the objective at the start and after each epoch."""
+        model = self.estimator.set_params(learning_rate=float(rate)).fit(**self.data)
+        return model.history_["objective"]
 
-    def objective(self, rate):
-        """Return the objective after a trial; infinite if it diverged."""
+    def final_objective(self, rate):
+        """Return the objective after a fit at a rate; infinite if the fit diverged."""
         try:
-            last = self.fitted(rate).history_["objective"][-1]
+            objective = self.objectives(rate)[-1]
         except ValueError:
             return np.inf
-        return last if np.isfinite(last) else np.inf
+        return objective if np.isfinite(objective) else np.inf
 
-    def stable(self, rate):
-        """Tell whether the objective does not rise at a rate."""
-        return self.objective(rate) <= self.start
+    def is_stable(self, rate):
+        """Return whether the objective does not increase at a rate."""
+        return self.final_objective(rate) <= self.start
 
-    def largest_stable(self):
+    def find_largest_stable(self):
         """Return the largest stable rate, by bisection between powers of ten."""
         low = high = 1.0
-        if self.stable(1.0):
-            while self.stable(high := 10 * low):
+        if self.is_stable(1.0):
+            while self.is_stable(high := 10 * low):
                 low = high
-                if low > LARGEST:
+                if low > MAX_RATE:
                     raise ValueError(
-                        "The objective does not rise at any learning rate. Are the targets all "
-                        "the same?"
+                        "The objective does not increase at any learning rate. Are all targets "
+                        "equal?"
                     )
         else:
-            while not self.stable(low := high / 10):
+            while not self.is_stable(low := high / 10):
                 high = low
-        while high > EXACTNESS * low:
+        while high > BISECTION_FACTOR * low:
             middle = np.sqrt(low * high)
-            low, high = (middle, high) if self.stable(middle) else (low, middle)
+            low, high = (middle, high) if self.is_stable(middle) else (low, middle)
         return low

@@ -1,6 +1,7 @@
-"""Objectives of linear models: value, gradient and curvature on rows in memory or in blocks."""
+"""Objectives of linear models: value, gradient and curvature on data in memory or in chunks."""
 
-from skgd.objectives.chunked import ChunkedObjective, build
+from skgd.objectives.build import build
+from skgd.objectives.chunked import ChunkedObjective
 from skgd.objectives.empirical_risk import Objective
 from skgd.objectives.point import Point
 from skgd.objectives.quadratic_model import QuadraticModel

@@ -1,48 +1,57 @@
-"""Sums of weighted outer squares of rows, updated where the weights have changed."""
+"""Weighted sums of outer products of rows, updated for the rows whose weights have changed."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-#: Change of a row's factor that changes sums, relative to it or to the mean factor.
+#: Change of a weight below which the old one is kept, relative to the larger of the weight before,
+#: the weight after and the mean weight.
 MIN_WEIGHT_CHANGE = 0.02
+
+#: Fraction of changed rows above which all rows are summed again.
+MAX_CHANGED_FRACTION = 0.25
+
+#: Ratio of new to old total weight below which all rows are summed again: the difference of large
+#: sums would leave their rounding errors.
+MIN_TOTAL_RATIO = 0.1
 
 
 @dataclass(frozen=True)
 class IncrementalHessian:
-    """A sum of the outer squares of rows, with the factors that they had in it.
+    r"""The sum :math:`\sum_i w_i (\tilde x_i, 1) (\tilde x_i, 1)^\top`, with its weights.
 
     Parameters
     ----------
-    factors : array of shape (n,)
-        Not negative.
-    squares : array of shape (d + 1, d + 1)
+    weights : array of shape (n,)
+        Weights :math:`w_i \ge 0` of the rows.
+    hessian : array of shape (d + 1, d + 1)
         The sum.
     """
 
-    factors: np.ndarray
-    squares: np.ndarray
+    weights: np.ndarray
+    hessian: np.ndarray
 
     @classmethod
-    def of(cls, design, factors):
-        """Return the sum over all rows."""
-        return cls(factors, design.weighted_gram(factors))
+    def from_design(cls, design, weights):
+        """Return the sum over all rows of a design."""
+        return cls(weights, design.weighted_gram(weights))
 
-    def update(self, design, factors):
-        """Return the sum for other factors, in which those that have hardly changed are the old.
+    def update(self, design, weights):
+        """Return the sum for other weights; weights that hardly changed keep their old value.
 
-        Where losses bend little or much and nothing in between, few rows change near the minimum.
+        For losses whose curvature is zero except near a kink, few weights change close to the
+        minimum.
         """
-        change = factors - self.factors
-        unit = np.maximum(np.maximum(factors, self.factors), factors.mean())
-        noticed = np.abs(change) > MIN_WEIGHT_CHANGE * unit
-        much = noticed.mean() > 0.25 or factors.sum() < 0.1 * self.factors.sum()
-        if much:
-            return IncrementalHessian.of(design, factors)
-        squares = self.squares.copy()
+        change = weights - self.weights
+        unit = np.maximum(np.maximum(weights, self.weights), weights.mean())
+        is_changed = np.abs(change) > MIN_WEIGHT_CHANGE * unit
+        many_changed = is_changed.mean() > MAX_CHANGED_FRACTION
+        if many_changed or weights.sum() < MIN_TOTAL_RATIO * self.weights.sum():
+            return IncrementalHessian.from_design(design, weights)
+        hessian = self.hessian.copy()
         for sign in (1, -1):
-            rows = np.flatnonzero(noticed & (sign * change > 0))
+            rows = np.flatnonzero(is_changed & (sign * change > 0))
             if len(rows):
-                some = replace(design, X=design.X[rows])
-                squares += sign * some.weighted_gram(np.abs(change[rows]))
-        return IncrementalHessian(np.where(noticed, factors, self.factors), squares)
+                changed = replace(design, X=design.X[rows])
+                hessian += sign * changed.weighted_gram(np.abs(change[rows]))
+        return IncrementalHessian(np.where(is_changed, weights, self.weights), hessian)

@@ -1,4 +1,4 @@
-"""An objective restricted to a line."""
+"""Restriction of an objective to a line."""
 
 from dataclasses import dataclass
 
@@ -9,35 +9,40 @@ from skgd.objectives.point import Point
 
 @dataclass(frozen=True)
 class LineRestriction:
-    """An objective along a step: one product with the rows serves all lengths of it.
+    r"""The objective as a function of the step length, :math:`F(\theta + t\, p)`.
+
+    The predictions of rows in memory are linear in t, so one product with the rows serves all step
+    lengths.
 
     Parameters
     ----------
-    objective : Objective
-        What is looked at.
+    objective : Objective or ChunkedObjective
+        The objective F.
     point : Point
-        Where the step starts, with its predictions.
+        Start of the step, with its predictions for rows in memory.
     step : array
-        A difference of parameters.
-    ahead : array
-        What it changes in the predictions.
+        The step p, shaped like theta.
+    prediction_step : array of shape (n,) or (n, k), or None
+        Change of the predictions by the whole step; None for chunked rows.
     """
 
     objective: object
     point: Point
     step: np.ndarray
-    ahead: np.ndarray
+    prediction_step: np.ndarray | None = None
 
-    def there(self, share):
-        """Return parameters and predictions after a share of the step."""
-        share = self.step.dtype.type(share)
-        return self.point.theta + share * self.step, self.point.predictions + share * self.ahead
+    def _advance(self, length):
+        """Return theta at a step length and, if they are known, its predictions."""
+        length = self.step.dtype.type(length)
+        theta = self.point.theta + length * self.step
+        if self.prediction_step is None:
+            return (theta,)
+        return theta, self.point.predictions + length * self.prediction_step
 
-    def value(self, share):
-        """Return the objective after a share of the step."""
-        theta, predictions = self.there(share)
-        return self.objective.value_of(predictions, theta)
+    def value(self, length):
+        """Return the value of the objective at a step length."""
+        return self.objective.value(*self._advance(length))
 
-    def evaluate(self, share):
-        """Return the :class:`Point` after a share of the step."""
-        return self.objective.evaluate(*self.there(share))
+    def evaluate(self, length):
+        """Return the :class:`~skgd.objectives.Point` at a step length."""
+        return self.objective.evaluate(*self._advance(length))

@@ -1,4 +1,4 @@
-"""A point of the parameter space with what is known there."""
+"""Parameters with the value and gradient of an objective there."""
 
 from typing import NamedTuple
 
@@ -6,18 +6,18 @@ import numpy as np
 
 
 class Point(NamedTuple):
-    """A point with all that is known there.
+    """Parameters with the value and gradient of an objective there.
 
     Parameters
     ----------
     theta : array
-        The inner parameters.
+        Scaled parameters.
     value : float
-        The objective.
+        Value of the objective.
     gradient : array
-        Gradient of its smooth part.
+        Gradient of the smooth part of the objective.
     predictions : array or None
-        Predictions of all rows, where they are at hand.
+        Predictions of all rows; None if they are not known.
     """
 
     theta: np.ndarray

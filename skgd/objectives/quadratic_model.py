@@ -1,98 +1,82 @@
 """Quadratic models of an objective."""
 
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import numpy as np
 
 from skgd.objectives.empirical_risk import Objective
+from skgd.objectives.penalized import Penalized
 from skgd.objectives.point import Point
 
 
 @dataclass(frozen=True)
-class QuadraticModel:
-    r"""A quadratic model of an objective around a point, which costs no pass over the rows.
+class QuadraticModel(Penalized):
+    r"""A quadratic model of an objective around an anchor, evaluated without access to the rows.
 
     .. math::
         F(\theta_0 + \delta) = F(\theta_0) + g^\top \delta + \tfrac12 \delta^\top H \delta
 
-    (and the l1 term as it is). For squared error it is the objective itself. The digits that
-    squaring the data cost come back by expanding anew, around the point that was reached, with the
-    gradient from the rows.
+    plus the change of the l1 term. For squared error the model is exact up to rounding; the digits
+    lost by squaring the data are recovered by recentring the model at the minimiser found, with the
+    gradient computed from the rows.
 
     Parameters
     ----------
     objective : Objective
-        What is modelled.
+        The objective F.
     anchor : Point
-        The point expanded around.
-    hess : array of shape (d + 1, d + 1)
-        Second derivatives of the smooth part, the same for every output.
-    accurate : bool, default=False
-        Whether no digits are to be brought back.
+        The point :math:`\theta_0`, with value and gradient g.
+    hessian : array of shape (d + 1, d + 1)
+        Hessian H of the smooth part, the same for every output.
+    is_accurate : bool, default=False
+        Whether the minimiser of the model needs no correction.
     """
 
     objective: Objective
     anchor: Point
-    hess: np.ndarray
-    accurate: bool = False
+    hessian: np.ndarray
+    is_accurate: bool = False
 
     quadratic = True
+    l1 = property(attrgetter("objective.l1"), doc="Strengths of the l1 norm.")
+    l2 = property(attrgetter("objective.l2"), doc="Strengths of half the squared l2 norm.")
 
     @classmethod
-    def from_second_moments(cls, objective, gram):
-        """Return a squared error as its expansion around the best constant model."""
+    def from_second_moments(cls, objective, second_moments):
+        """Return the model of a squared error, anchored at the best constant model."""
         design = objective.design
-        theta = np.zeros((*gram.y_mean.shape, len(objective.l2)), objective.l2.dtype)
-        theta[..., -1] = gram.y_mean * design.fit_intercept
+        theta = np.zeros((*second_moments.y_mean.shape, len(objective.l2)), objective.l2.dtype)
+        theta[..., -1] = second_moments.y_mean * design.fit_intercept
         intercept = theta[..., -1].astype(float)
-        gradient = gram.gradient(design.scaling, intercept, design.fit_intercept)
-        hess = gram.hessian(design.scaling, design.fit_intercept) + np.diag(objective.l2)
-        anchor = Point(theta, gram.value(intercept), gradient.astype(theta.dtype))
-        return cls(objective, anchor, hess.astype(theta.dtype), gram.accurate(theta.dtype))
-
-    @property
-    def l1(self):
-        """Strengths of the l1 norm."""
-        return self.objective.l1
-
-    @property
-    def l2(self):
-        """Strengths of half the squared l2 norm."""
-        return self.objective.l2
-
-    def l1_value(self, theta):
-        """Return the part of the penalty that is not smooth."""
-        return self.objective.l1_value(theta)
+        gradient = second_moments.gradient(design.scaling, intercept, design.fit_intercept)
+        hessian = second_moments.hessian(design.scaling, design.fit_intercept)
+        hessian += np.diag(objective.l2)
+        anchor = Point(theta, second_moments.value(intercept), gradient.astype(theta.dtype))
+        is_accurate = second_moments.is_accurate_for(theta.dtype)
+        return cls(objective, anchor, hessian.astype(theta.dtype), is_accurate)
 
     def value(self, theta):
-        """Return the objective at `theta`."""
+        """Return the value of the model at `theta`."""
         return self.evaluate(theta).value
 
     def evaluate(self, theta):
-        """Return the :class:`Point` at `theta`."""
-        moved = theta - self.anchor.theta
-        bent = moved @ self.hess
-        rise = np.sum((self.anchor.gradient + 0.5 * bent) * moved, dtype=float)
-        value = (
-            self.anchor.value
-            + float(rise)
-            + self.l1_value(theta)
-            - self.l1_value(self.anchor.theta)
-        )
-        return Point(theta, value, self.anchor.gradient + bent)
-
-    def min_subgradient_norm(self, point):
-        """Return the norm of the smallest subgradient at `point`: zero at the minimum."""
-        return self.objective.min_subgradient_norm(point)
+        """Return the :class:`~skgd.objectives.Point` of the model at `theta`."""
+        delta = theta - self.anchor.theta
+        gradient_change = delta @ self.hessian
+        increase = np.sum((self.anchor.gradient + 0.5 * gradient_change) * delta, dtype=float)
+        l1_increase = self.l1_penalty(theta) - self.l1_penalty(self.anchor.theta)
+        value = self.anchor.value + float(increase) + l1_increase
+        return Point(theta, value, self.anchor.gradient + gradient_change)
 
     def directional_curvature(self, direction):
-        """Return the second derivative along `direction`, of each output."""
-        return np.sum(direction * (direction @ self.hess), axis=-1, keepdims=True)
+        """Return the second derivative along `direction`, of shape (1,) or (k, 1)."""
+        return np.sum(direction * (direction @ self.hessian), axis=-1, keepdims=True)
 
     def hessian_product(self, vector, bound=1.0):
-        """Return the Hessian times `vector`."""
-        return self.hess @ vector
+        """Return the Hessian times `vector`; `bound` is accepted for compatibility, and ignored."""
+        return self.hessian @ vector
 
     def recentre(self, point):
-        """Return the expansion around another point, whose gradient came from the rows."""
+        """Return the model anchored at `point`, whose gradient was computed from the rows."""
         return replace(self, anchor=point)

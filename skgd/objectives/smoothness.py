@@ -1,8 +1,8 @@
-"""How curved an objective is, and the learning rates that follow from it."""
+"""Curvature constants of an objective, from which learning rates follow."""
 
 import numpy as np
 
-#: Power iterations at most, and the relative change at which they stop.
+#: Maximal number of power iterations, and the relative change of the estimate at which they stop.
 POWER_ITERATIONS, POWER_TOLERANCE = 300, 1e-5
 
 
@@ -11,19 +11,19 @@ def largest_curvature(objective, bound):
 
     Parameters
     ----------
-    objective : Objective or Expansion
-        Data, loss and penalty.
+    objective : Objective or QuadraticModel
+        The objective.
     bound : float
-        What the second derivative of the loss is at most.
+        Upper bound on the second derivative of the loss.
 
     Returns
     -------
     float
-        L, from below, to about five digits; zero if the objective is constant.
+        L, estimated from below to about five digits; zero if the objective is constant.
     """
     size = len(objective.l2)
     vector = np.random.default_rng(0).standard_normal(size).astype(objective.l2.dtype)
-    vector = objective.hessian_product(vector, bound)  # now without what has no curvature
+    vector = objective.hessian_product(vector, bound)  # removes directions of zero curvature
     largest = 0.0
     for _ in range(POWER_ITERATIONS):
         norm = np.linalg.norm(vector)
@@ -31,20 +31,23 @@ def largest_curvature(objective, bound):
             break
         vector /= norm
         image = objective.hessian_product(vector, bound)
-        last, largest = largest, float(np.vdot(vector, image))
-        if abs(largest - last) <= POWER_TOLERANCE * largest:
+        previous, largest = largest, float(np.vdot(vector, image))
+        if abs(largest - previous) <= POWER_TOLERANCE * largest:
             break
         vector = image
     return largest
 
 
 def expected_smoothness(objective, bound, batch_size):
-    r"""Return the curvature that descent on random batches of `batch_size` rows has to respect.
+    r"""Return the expected smoothness constant of random batches of k = `batch_size` rows.
+
+    It takes the place of L in step sizes of SGD.
 
     .. math:: L_k = c \left[ \frac{n (k - 1)}{k (n - 1)} \lambda_{max}
               + \frac{n - k}{k (n - 1)} \max_i s_i \lVert \tilde x_i \rVert^2 \right]
 
-    It is the largest curvature of the full batch for k = n, and of the longest row for k = 1.
+    For k = n it is the largest curvature of the objective, and for k = 1 that of the row of largest
+    weighted norm.
 
     References
     ----------
@@ -54,8 +57,8 @@ def expected_smoothness(objective, bound, batch_size):
     if k >= n:
         return largest_curvature(objective, bound)
     norms = objective.design.squared_norms()
-    heaviest = float(np.max(norms if objective.weights is None else norms * objective.weights))
-    rows = bound * (n - k) / (k * (n - 1)) * heaviest
+    largest_norm = float(np.max(norms if objective.weights is None else norms * objective.weights))
+    row_term = bound * (n - k) / (k * (n - 1)) * largest_norm
     if k == 1:
-        return rows + float(objective.l2.max())
-    return rows + n * (k - 1) / (k * (n - 1)) * largest_curvature(objective, bound)
+        return row_term + float(objective.l2.max())
+    return row_term + n * (k - 1) / (k * (n - 1)) * largest_curvature(objective, bound)

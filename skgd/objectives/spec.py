@@ -1,4 +1,4 @@
-"""An objective without its data."""
+"""Specification of an objective, without data."""
 
 from dataclasses import dataclass, replace
 
@@ -10,18 +10,18 @@ from skgd.losses import Loss
 
 @dataclass(frozen=True)
 class ObjectiveSpec:
-    """An objective without its data.
+    """Specification of an objective, without data.
 
     Parameters
     ----------
     scaling : FeatureScaling
-        Centre and scale of the columns.
+        Centre and scale of the features.
     fit_intercept : bool
         Whether there is an intercept.
     loss : Loss
-        The pointwise loss.
+        Pointwise loss.
     l1, l2 : arrays of shape (d + 1,)
-        Strengths of the penalty.
+        Penalty strengths of the scaled parameters, zero for the intercept.
     """
 
     scaling: FeatureScaling
@@ -31,6 +31,6 @@ class ObjectiveSpec:
     l2: np.ndarray
 
     @property
-    def bare(self):
-        """The same without a penalty."""
+    def without_penalty(self):
+        """The specification with penalty strengths of zero."""
         return replace(self, l1=np.zeros_like(self.l1), l2=np.zeros_like(self.l2))

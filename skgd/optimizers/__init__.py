@@ -1,37 +1,44 @@
-"""Update rules: gradient and memory in, step out.
+"""Optimizers: from a gradient and a state to a step and a new state.
 
-An optimizer holds its hyper-parameters only; what it remembers lives outside it, in two arrays
-shaped like the parameters. Elementwise rules (:class:`ElementwiseOptimizer`) serve batches of every
-size. Whole-vector rules (:class:`BatchOptimizer`) look at the objective itself and need the full
-batch; :class:`LBFGS` serves :func:`skgd.minimize` alone. A new optimizer is a frozen dataclass, in
-the room of its family, plus one line in ``OPTIMIZERS``; the shared tests find it there.
+An optimizer holds its hyper-parameters only; its state, a tuple of arrays, is passed to it and
+returned. Elementwise optimizers (:class:`ElementwiseOptimizer`) serve batches of every size. Others
+(:class:`BatchOptimizer`) need the gradient of the full batch; :class:`LBFGS` is for
+:func:`skgd.minimize` only. A new optimizer is a frozen dataclass, in the file of its family, and
+one line in ``OPTIMIZERS``, which the shared tests read.
 """
 
-from skgd.optimizers._adaptive import AdaGrad, Adam, RMSprop
-from skgd.optimizers._automatic import Implicit, Snapshot
+from skgd.optimizers._adaptive import AdaBelief, AdaGrad, Adam, AMSGrad, RMSprop
+from skgd.optimizers._automatic import SVRG, ImplicitSGD
 from skgd.optimizers._base import BatchOptimizer, ElementwiseOptimizer, Optimizer
+from skgd.optimizers._base import check_update as check_update
 from skgd.optimizers._base import init_optimizer_state as init_optimizer_state
 from skgd.optimizers._base import inner as inner
 from skgd.optimizers._full_batch import Accelerated, ConjugateGradient, NewtonCG
-from skgd.optimizers._momentum import GD, Momentum, Nesterov
+from skgd.optimizers._momentum import GD, Lion, Momentum, Nesterov
 from skgd.optimizers._quasi_newton import LBFGS
+
+#: Former names.
+Snapshot, Implicit = SVRG, ImplicitSGD
 
 __all__ = [
     "GD",
     "LBFGS",
+    "SVRG",
+    "AMSGrad",
     "Accelerated",
+    "AdaBelief",
     "AdaGrad",
     "Adam",
     "BatchOptimizer",
     "ConjugateGradient",
     "ElementwiseOptimizer",
-    "Implicit",
+    "ImplicitSGD",
+    "Lion",
     "Momentum",
     "Nesterov",
     "NewtonCG",
     "Optimizer",
     "RMSprop",
-    "Snapshot",
 ]
 
 #: Optimizers by the names that estimators accept.
@@ -42,13 +49,16 @@ OPTIMIZERS = {
     "adagrad": AdaGrad,
     "rmsprop": RMSprop,
     "adam": Adam,
+    "amsgrad": AMSGrad,
+    "adabelief": AdaBelief,
+    "lion": Lion,
     "cg": ConjugateGradient,
     "accelerated": Accelerated,
     "newton_cg": NewtonCG,
 }
 
-#: Optimizers that find the length of each step themselves, and so take no rate.
+#: Optimizers that search for the length of each step, and so accept no learning rate.
 SEARCHING = (ConjugateGradient, NewtonCG)
 
-#: Optimizers that fits choose, never users: what they do depends on what else is left to the fit.
-CHOSEN = (Snapshot, Implicit)
+#: Optimizers that only ``"auto"`` chooses: they depend on the other automatic choices of a fit.
+CHOSEN = (SVRG, ImplicitSGD)

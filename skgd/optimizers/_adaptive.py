@@ -1,17 +1,17 @@
-"""Rules that give every coordinate a rate of its own, by its gradients so far."""
+"""Optimizers that scale the learning rate of each coordinate by its past gradients."""
 
 from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
 from skgd.optimizers._base import ElementwiseOptimizer
 
 
 @component
 class AdaGrad(ElementwiseOptimizer):
-    r"""Adaptive gradients: the more a coordinate has moved, the smaller its rate.
+    r"""Adaptive gradients: each learning rate falls with the sum of squared gradients.
 
     .. math::
         v \leftarrow v + g^2, \quad \theta \leftarrow \theta - \eta \frac{g}{\sqrt{v} + \epsilon}
@@ -21,7 +21,7 @@ class AdaGrad(ElementwiseOptimizer):
     Parameters
     ----------
     epsilon : float, default=1e-10
-        What keeps the quotient finite, in (0, inf).
+        Added to the denominator, in (0, inf).
 
     References
     ----------
@@ -35,12 +35,9 @@ class AdaGrad(ElementwiseOptimizer):
     -0.06
     """
 
-    epsilon: float = 1e-10
+    epsilon: float = checked(check_real, default=1e-10, low=0, closed="neither")
     state_names = ("squared_sum",)
     default_rate = 0.01
-
-    def __post_init__(self) -> None:
-        check_real("epsilon", self.epsilon, low=0, closed="neither")
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         squared_sum = state[0] + gradient * gradient
@@ -50,7 +47,7 @@ class AdaGrad(ElementwiseOptimizer):
 
 @component
 class RMSprop(ElementwiseOptimizer):
-    r"""Gradients over their root mean square of late, so that all coordinates move alike.
+    r"""Gradients divided by the root of their exponentially averaged square.
 
     .. math::
         v \leftarrow \beta v + (1 - \beta) g^2, \quad
@@ -61,9 +58,9 @@ class RMSprop(ElementwiseOptimizer):
     Parameters
     ----------
     decay : float, default=0.99
-        The share :math:`\beta` of the mean squared gradient that is kept, in [0, 1).
+        Decay :math:`\beta` of the mean squared gradient, in [0, 1).
     epsilon : float, default=1e-8
-        What keeps the quotient finite, in (0, inf).
+        Added to the denominator, in (0, inf).
 
     References
     ----------
@@ -77,14 +74,10 @@ class RMSprop(ElementwiseOptimizer):
     -1.0
     """
 
-    decay: float = 0.99
-    epsilon: float = 1e-8
+    decay: float = checked(check_real, default=0.99, low=0, high=1)
+    epsilon: float = checked(check_real, default=1e-8, low=0, closed="neither")
     state_names = ("second_moment",)
     default_rate = 0.001
-
-    def __post_init__(self) -> None:
-        check_real("decay", self.decay, low=0, high=1)
-        check_real("epsilon", self.epsilon, low=0, closed="neither")
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         second = self.decay * state[0] + (1 - self.decay) * gradient * gradient
@@ -94,7 +87,7 @@ class RMSprop(ElementwiseOptimizer):
 
 @component
 class Adam(ElementwiseOptimizer):
-    r"""Adaptive moments: every coordinate has a rate of its own.
+    r"""Adaptive moments: the averaged gradient over the root of the averaged squared gradient.
 
     .. math::
         m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad v \leftarrow \beta_2 v + (1 - \beta_2) g^2,
@@ -106,11 +99,11 @@ class Adam(ElementwiseOptimizer):
     Parameters
     ----------
     beta1 : float, default=0.9
-        The share of the mean gradient that is kept, in [0, 1).
+        Decay :math:`\beta_1` of the first moment, in [0, 1).
     beta2 : float, default=0.999
-        The share of the mean squared gradient that is kept, in [0, 1).
+        Decay :math:`\beta_2` of the second moment, in [0, 1).
     epsilon : float, default=1e-8
-        What keeps the quotient finite, in (0, inf).
+        Added to the denominator, in (0, inf).
 
     References
     ----------
@@ -123,21 +116,124 @@ class Adam(ElementwiseOptimizer):
     -0.1
     """
 
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
+    beta1: float = checked(check_real, default=0.9, low=0, high=1)
+    beta2: float = checked(check_real, default=0.999, low=0, high=1)
+    epsilon: float = checked(check_real, default=1e-8, low=0, closed="neither")
     state_names = ("first_moment", "second_moment")
     default_rate = 0.001
-
-    def __post_init__(self) -> None:
-        check_real("beta1", self.beta1, low=0, high=1)
-        check_real("beta2", self.beta2, low=0, high=1)
-        check_real("epsilon", self.epsilon, low=0, closed="neither")
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         first, second = state
         first = self.beta1 * first + (1 - self.beta1) * gradient
         second = self.beta2 * second + (1 - self.beta2) * gradient * gradient
         root = np.sqrt(second / (1 - self.beta2**t))
+        rate = learning_rate * np.sign(second) / (root + self.epsilon)
+        return -rate * (first / (1 - self.beta1**t)), rate, (first, second)
+
+
+@component
+class AMSGrad(ElementwiseOptimizer):
+    r"""Adam whose learning rate of a coordinate never grows.
+
+    .. math::
+        m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad v \leftarrow \beta_2 v + (1 - \beta_2) g^2,
+        \quad \hat v \leftarrow \max(\hat v, v), \quad \theta \leftarrow \theta - \eta
+        \frac{m / (1 - \beta_1^t)}{\sqrt{\hat v / (1 - \beta_2^t)} + \epsilon}
+
+    The maximum is that of the second moments before their bias is corrected, as in
+    ``torch.optim.Adam(amsgrad=True)``; the paper corrects no bias, and optax takes the maximum of
+    the corrected moments. A coordinate whose gradients were all zero stays, also under an l1
+    penalty.
+
+    Parameters
+    ----------
+    beta1 : float, default=0.9
+        Decay :math:`\beta_1` of the first moment, in [0, 1).
+    beta2 : float, default=0.999
+        Decay :math:`\beta_2` of the second moment, in [0, 1).
+    epsilon : float, default=1e-8
+        Added to the denominator, in (0, inf).
+
+    References
+    ----------
+    S. J. Reddi, S. Kale, S. Kumar, "On the Convergence of Adam and Beyond", ICLR 2018.
+
+    Examples
+    --------
+    >>> from skgd.optimizers import AMSGrad
+    >>> step, _, state = AMSGrad().update(2.0, (0.0, 0.0, 0.0), learning_rate=0.1, t=1)
+    >>> round(float(step), 6), [round(float(part), 6) for part in state]
+    (-0.1, [0.2, 0.004, 0.004])
+    """
+
+    beta1: float = checked(check_real, default=0.9, low=0, high=1)
+    beta2: float = checked(check_real, default=0.999, low=0, high=1)
+    epsilon: float = checked(check_real, default=1e-8, low=0, closed="neither")
+    state_names = ("first_moment", "second_moment", "largest_second_moment")
+    default_rate = 0.001
+
+    def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
+        first, second, largest = state
+        first = self.beta1 * first + (1 - self.beta1) * gradient
+        second = self.beta2 * second + (1 - self.beta2) * gradient * gradient
+        largest = np.maximum(largest, second)
+        root = np.sqrt(largest / (1 - self.beta2**t))
+        rate = learning_rate * np.sign(largest) / (root + self.epsilon)
+        return -rate * (first / (1 - self.beta1**t)), rate, (first, second, largest)
+
+
+@component
+class AdaBelief(ElementwiseOptimizer):
+    r"""Adam that divides by the spread of the gradients around their mean.
+
+    .. math::
+        m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad
+        s \leftarrow \beta_2 s + (1 - \beta_2) (g - m)^2 + \epsilon,
+        \quad \theta \leftarrow \theta - \eta
+        \frac{m / (1 - \beta_1^t)}{\sqrt{s / (1 - \beta_2^t)} + \epsilon}
+
+    As in the paper's algorithm, :math:`\epsilon` enters twice: it is added to s in every update and
+    to the denominator. After the correction of the bias, the terms added to s amount to
+    :math:`\epsilon / (1 - \beta_2)` at any t; the state holds s without them. A coordinate whose
+    gradients were all zero stays, also under an l1 penalty.
+
+    Parameters
+    ----------
+    beta1 : float, default=0.9
+        Decay :math:`\beta_1` of the first moment, in (0, 1); with 0 every gradient would be its own
+        prediction.
+    beta2 : float, default=0.999
+        Decay :math:`\beta_2` of the second central moment, in [0, 1).
+    epsilon : float, default=1e-16
+        Added to the second central moment and to the denominator, in (0, inf). The default is that
+        of the authors' implementation.
+
+    References
+    ----------
+    J. Zhuang, T. Tang, Y. Ding, S. Tatikonda, N. Dvornek, X. Papademetris, J. Duncan, "AdaBelief
+    Optimizer: Adapting Stepsizes by the Belief in Observed Gradients", NeurIPS 2020.
+
+    Examples
+    --------
+    A gradient of 2 is 1.8 away from its running mean of 0.2:
+
+    >>> from skgd.optimizers import AdaBelief
+    >>> step, _, state = AdaBelief().update(2.0, (0.0, 0.0), learning_rate=0.1, t=1)
+    >>> round(float(step), 6), [round(float(part), 6) for part in state]
+    (-0.111111, [0.2, 0.00324])
+    """
+
+    beta1: float = checked(check_real, default=0.9, low=0, high=1, closed="neither")
+    beta2: float = checked(check_real, default=0.999, low=0, high=1)
+    epsilon: float = checked(check_real, default=1e-16, low=0, closed="neither")
+    state_names = ("first_moment", "second_central_moment")
+    default_rate = 0.001
+
+    def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
+        first, second = state
+        first = self.beta1 * first + (1 - self.beta1) * gradient
+        error = gradient - first
+        second = self.beta2 * second + (1 - self.beta2) * error * error
+        root = np.sqrt(second / (1 - self.beta2**t) + self.epsilon / (1 - self.beta2))
         rate = learning_rate * np.sign(second) / (root + self.epsilon)
         return -rate * (first / (1 - self.beta1**t)), rate, (first, second)

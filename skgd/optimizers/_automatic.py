@@ -1,21 +1,21 @@
-"""What ``learning_rate="auto"`` stands for in fits by small batches."""
+"""Optimizers that ``learning_rate="auto"`` chooses for small batches."""
 
 from skgd._utils.component import component
 from skgd.optimizers._base import Optimizer
 
 
 @component
-class Snapshot(Optimizer):
-    r"""Variance-reduced descent around a snapshot, whose steps the objective itself combines.
+class SVRG(Optimizer):
+    r"""Stochastic variance-reduced gradients, safeguarded by a subspace step and backtracking.
 
-    It is what ``learning_rate="auto"`` stands for in fits by small batches. An epoch of updates
+    ``learning_rate="auto"`` chooses it for fits by small batches. An epoch of updates
 
     .. math:: \delta \leftarrow \delta - \eta \Bigl( g + \frac{1}{|B|} \sum_{i \in B}
               q_i \tilde x_i \tilde x_i^\top \delta \Bigr)
 
-    with the exact gradient g at the snapshot and the weights q of the loss proposes a step. It is
-    combined with the gradient and the last few steps such that the quadratic model of the objective
-    is least, and shortened until the objective falls.
+    with the exact gradient g at the snapshot and the second derivatives q of the loss proposes a
+    step. The quadratic model of the objective is minimised over the span of that step, the gradient
+    and the last few steps, and the minimiser is shortened until the objective falls.
 
     References
     ----------
@@ -29,23 +29,23 @@ class Snapshot(Optimizer):
     >>> from sklearn.datasets import load_diabetes
     >>> from skgd import MiniBatchGDRegressor, optimizers
     >>> X, y = load_diabetes(return_X_y=True, scaled=False)
-    >>> MiniBatchGDRegressor(random_state=0).fit(X, y).optimizer_ == optimizers.Snapshot()
+    >>> MiniBatchGDRegressor(random_state=0).fit(X, y).optimizer_ == optimizers.SVRG()
     True
     """
 
 
 @component
-class Implicit(Optimizer):
-    r"""Implicit steps on single rows, whose average is the model.
+class ImplicitSGD(Optimizer):
+    r"""Implicit stochastic gradient descent on single rows, with averaged iterates.
 
-    It is what ``learning_rate="auto"`` stands for in ``partial_fit`` by small batches. A step takes
-    its slope from where it lands,
+    ``learning_rate="auto"`` chooses it for ``partial_fit`` by small batches. The gradient of a step
+    is that at its end,
 
     .. math:: \theta' = \theta - \eta\, \ell'(\tilde x^\top \theta', y)\, \tilde x, \qquad
               \eta = \frac{1}{R\, \kappa \sqrt{1 + t / (10 (d + 1))}}
 
-    with R the mean squared norm of the rows seen, weighted by itself, and :math:`\kappa` their
-    typical curvature: it cannot overshoot, whatever the next row is.
+    with R the mean of the squared norms of the rows seen, weighted by themselves, and
+    :math:`\kappa` their typical curvature. Such a step cannot overshoot, whatever the next row is.
 
     References
     ----------
@@ -57,6 +57,6 @@ class Implicit(Optimizer):
     >>> from sklearn.datasets import load_diabetes
     >>> from skgd import MiniBatchGDRegressor, optimizers
     >>> X, y = load_diabetes(return_X_y=True, scaled=False)
-    >>> MiniBatchGDRegressor("huber").partial_fit(X, y).optimizer_ == optimizers.Implicit()
+    >>> MiniBatchGDRegressor("huber").partial_fit(X, y).optimizer_ == optimizers.ImplicitSGD()
     True
     """

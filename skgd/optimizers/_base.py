@@ -8,6 +8,9 @@ import numpy as np
 from skgd._utils.component import Component, component, is_built_in
 from skgd._utils.validation import InvalidParameterError
 
+#: Smallest normal number of single precision: a lower bound of denominators in either precision.
+TINY = float(np.finfo(np.float32).tiny)
+
 
 def inner(a, b):
     """Return the inner product of each output's parameters: a number, or of shape (k, 1)."""
@@ -33,11 +36,15 @@ class Optimizer(Component):
     True
     """
 
-    #: Names of the state arrays.
+    #: Names of the items of the state.
     state_names: ClassVar[tuple[str, ...]] = ()
+    #: The published default learning rate if steps do not scale with the gradient, else None.
+    default_rate: ClassVar[float | None] = None
+    #: Whether it determines the length of its steps, and so takes no learning rate.
+    searches_line: ClassVar[bool] = False
 
     def init(self, theta: Any) -> tuple[Any, ...]:
-        """Return the state before the first update.
+        """Return the state before the first step.
 
         Parameters
         ----------
@@ -46,10 +53,10 @@ class Optimizer(Component):
 
         Returns
         -------
-        tuple of arrays
-            An array of zeros of the shape of `theta` for each of `state_names`.
+        tuple
+            The empty tuple.
         """
-        return tuple(np.zeros_like(theta) for _ in self.state_names)
+        return ()
 
 
 @component
@@ -100,8 +107,20 @@ class ElementwiseOptimizer(Optimizer):
     array([ 1., -2.])
     """
 
-    #: The published default learning rate if steps do not scale with the gradient, else None.
-    default_rate: ClassVar[float | None] = None
+    def init(self, theta: Any) -> tuple[Any, ...]:
+        """Return the state before the first update.
+
+        Parameters
+        ----------
+        theta : array
+            Parameters at which the descent starts.
+
+        Returns
+        -------
+        tuple of arrays
+            An array of zeros of the shape of `theta` for each of `state_names`.
+        """
+        return tuple(np.zeros_like(theta) for _ in self.state_names)
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         """Return the step, the learning rate of each coordinate, and the new state.
@@ -166,10 +185,6 @@ class BatchOptimizer(Optimizer):
     skgd._utils.validation.InvalidParameterError: ...
     """
 
-    def init(self, theta: Any) -> tuple[Any, ...]:
-        """Return the state before the first step, the empty tuple."""
-        return ()
-
 
 def init_optimizer_state(optimizer, theta):
     """Return the initial state of an optimizer, after checking a user's own `update`.
@@ -190,13 +205,20 @@ def init_optimizer_state(optimizer, theta):
         If `init` or `update` of a user's own class does not follow the protocol of
         :class:`ElementwiseOptimizer`.
     """
-    if isinstance(optimizer, ElementwiseOptimizer) and not is_built_in(optimizer):
-        check_update(optimizer)
+    check_update(optimizer)
     return optimizer.init(theta)
 
 
 def check_update(optimizer):
-    """Check the signature of `update` and what it returns, by a trial call on one coordinate."""
+    """Check a user's own `update` by a trial call on one coordinate.
+
+    Raises
+    ------
+    InvalidParameterError
+        If `init` or `update` does not follow the protocol of :class:`ElementwiseOptimizer`.
+    """
+    if is_built_in(optimizer) or not isinstance(optimizer, ElementwiseOptimizer):
+        return
     cls, names = type(optimizer), optimizer.state_names
     expected = (
         f"{cls.__name__}.update must have the signature update(self, gradient, state, "

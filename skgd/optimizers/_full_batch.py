@@ -1,27 +1,24 @@
-"""Rules that move all coordinates together, by the full gradient."""
+"""Optimizers that need the full gradient, of all rows and coordinates."""
 
 from typing import Any
 
 import numpy as np
 
 from skgd._utils.component import component
-from skgd.optimizers._base import BatchOptimizer, inner
-
-#: Keeps quotients of squares finite, in single precision, too.
-TINY = float(np.finfo(np.float32).tiny)
+from skgd.optimizers._base import TINY, BatchOptimizer, inner
 
 
 @component
 class ConjugateGradient(BatchOptimizer):
-    r"""Conjugate gradients: steepest descent that remembers which directions are done with.
+    r"""Nonlinear conjugate gradients.
 
     .. math::
         d \leftarrow -g + \beta d, \qquad
         \beta = \max\left(0, \frac{g^\top (g - g')}{g'^\top g'}\right)
 
-    with the last gradient g' (Polak and Ribière). Along d it takes the step of a line search; on a
-    squared error of d coefficients it arrives in at most d + 1 steps, up to rounding. It needs a
-    smooth objective: no l1 penalty, no kinks.
+    with the last gradient g' (Polak and Ribière). The step along d is that of a line search. With
+    squared error and d coefficients it converges in at most d + 1 steps, up to rounding. The
+    objective has to be smooth: no l1 penalty, no kinks.
 
     References
     ----------
@@ -36,6 +33,8 @@ class ConjugateGradient(BatchOptimizer):
     >>> model.n_iter_ <= X.shape[1] + 1, model.stop_reason_
     (True, 'converged')
     """
+
+    searches_line = True
 
     state_names = ("gradient", "direction", "squared_norm")
 
@@ -68,13 +67,13 @@ class ConjugateGradient(BatchOptimizer):
 
 @component
 class Accelerated(BatchOptimizer):
-    r"""Nesterov's accelerated descent with the momentum k / (k + 3) and restarts.
+    r"""Nesterov's accelerated gradient descent with the momentum k / (k + 3) and restarts.
 
     .. math::
         x' = \mathrm{prox}(\theta - \eta g), \qquad \theta \leftarrow x' + \frac{k}{k + 3} (x' - x)
 
-    with k the steps since the last restart; momentum that points uphill, :math:`(\theta - x')^\top
-    (x' - x) > 0`, restarts it. With an l1 penalty, whose proximal step is taken, it is FISTA.
+    with k the number of steps since the last restart. It restarts if the momentum points uphill,
+    :math:`(\theta - x')^\top (x' - x) > 0`. With the proximal step of an l1 penalty it is FISTA.
 
     References
     ----------
@@ -120,16 +119,16 @@ class Accelerated(BatchOptimizer):
 
 @component
 class NewtonCG(BatchOptimizer):
-    r"""Newton's method, each of whose quadratic models conjugate gradients minimise.
+    r"""Newton's method whose quadratic models are minimised by conjugate gradients.
 
     .. math:: \theta \leftarrow \theta + a \delta, \qquad
               \delta \approx \arg\min_\delta\; g^\top \delta + \tfrac12 \delta^\top H \delta,
               \qquad H = \frac1n \sum_i s_i q_i \tilde x_i \tilde x_i^\top
 
-    with the second derivatives q of the loss (:meth:`~skgd.losses.Loss.hessian`), and a step a that
-    is halved until the objective falls. With an l1 penalty, accelerated proximal steps take the
-    place of the conjugate gradients. It needs few passes over the rows, each of which costs
-    :math:`n d^2`.
+    with the second derivatives q of the loss (:meth:`~skgd.losses.Loss.hessian`) and a step size a
+    that is halved until the objective falls. With an l1 penalty, the models are minimised by
+    accelerated proximal gradient steps. It needs few passes over the rows, each of which takes
+    :math:`O(n d^2)` operations.
 
     References
     ----------
@@ -144,3 +143,5 @@ class NewtonCG(BatchOptimizer):
     >>> model.n_iter_ < 20, model.stop_reason_
     (True, 'converged')
     """
+
+    searches_line = True

@@ -1,10 +1,10 @@
-"""A rule that learns how a function bends from the way its gradient has changed."""
+"""Quasi-Newton directions, from the changes of the gradient."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from scipy.linalg.blas import daxpy, ddot, dscal
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import check_integer
 from skgd.optimizers._base import Optimizer
 
@@ -18,20 +18,20 @@ class LBFGS(Optimizer):
         \left(I - \frac{s y^\top}{s^\top y}\right) H \left(I - \frac{y s^\top}{s^\top y}\right)
         + \frac{s s^\top}{s^\top y}
 
-    for each of the last `pairs` steps s and changes y of the gradient, oldest first, from :math:`H
-    = (s^\top y / y^\top y) I` of the last. H is never formed: two loops over the pairs apply it. It
-    is for functions (:func:`skgd.minimize`), in double precision.
+    for each of the last `pairs` steps s and changes y of the gradient, oldest first, starting from
+    :math:`H = (s^\top y / y^\top y) I` of the last pair. H is never formed: the two-loop recursion
+    applies it. It is for functions (:func:`skgd.minimize`), in double precision.
 
     Parameters
     ----------
     pairs : int, default=5
-        Steps to remember. More of them need fewer evaluations of the function, and more arithmetic
-        for each: about four operations on vectors a pair.
+        Number of steps to keep. A larger number needs fewer evaluations of the function and more
+        arithmetic for each, about four vector operations a pair.
 
     Raises
     ------
     InvalidParameterError
-        If `pairs` is no integer of at least 1.
+        If `pairs` is not an integer of at least 1.
 
     References
     ----------
@@ -48,10 +48,7 @@ class LBFGS(Optimizer):
     (True, True)
     """
 
-    pairs: int = 5
-
-    def __post_init__(self) -> None:
-        check_integer("pairs", self.pairs, low=1)
+    pairs: int = checked(check_integer, default=5, low=1)
 
     def direction(self, theta: Any, gradient: Any, state: tuple[Any, ...]) -> Any:
         """Return the next direction of descent, and the new state.
@@ -61,47 +58,28 @@ class LBFGS(Optimizer):
         theta, gradient : array of shape (n,)
             The parameters and the gradient there.
         state : tuple
-            Last parameters, last gradient, the pairs and the scale of the first H; empty at the
-            start.
+            Triples (s, y, s^T y) of the last steps, the scale of the first H, last parameters and
+            last gradient; empty at the start.
 
         Returns
         -------
         direction : array of shape (n,)
-        state : LBFGSState
+        state : tuple
         """
         if not state:
-            return -gradient, LBFGSState(theta, gradient, (), 1.0)
-        last_theta, last_gradient, pairs, scale = state
+            return -gradient, ((), 1.0, theta, gradient)
+        pairs, scale, last_theta, last_gradient = state
         step, change = theta - last_theta, gradient - last_gradient
         curvature = ddot(step, change)
         if curvature > 0:  # else H would not stay positive definite
             pairs = (*pairs, (step, change, curvature))[-self.pairs :]
             scale = curvature / ddot(change, change)
         direction = two_loop_recursion(gradient, pairs, scale) if pairs else -gradient
-        return direction, LBFGSState(theta, gradient, pairs, scale)
-
-
-class LBFGSState(NamedTuple):
-    """State of :class:`LBFGS`.
-
-    Parameters
-    ----------
-    theta, gradient : array of shape (n,)
-        Last parameters, and the gradient there.
-    pairs : tuple
-        Step s, change y of the gradient and their product, of each of the last steps.
-    scale : float
-        The factor of the identity in the first H.
-    """
-
-    theta: Any
-    gradient: Any
-    pairs: tuple[Any, ...]
-    scale: float
+        return direction, (pairs, scale, theta, gradient)
 
 
 def two_loop_recursion(gradient, pairs, scale):
-    """Return -H g: from the newest pair to the oldest, the first H, and back."""
+    """Return -H g by two loops over the pairs, from the newest to the oldest and back."""
     direction, size = -gradient, gradient.size
     coefficients = []
     for step, change, curvature in reversed(pairs):

@@ -1,4 +1,4 @@
-"""Pictures of descents; matplotlib is imported where something is drawn, not here."""
+"""Displays of fits, paths and learning rates; matplotlib is imported only when one is drawn."""
 
 from skgd.plotting.convergence import ConvergenceDisplay
 from skgd.plotting.descent_path import DescentPathDisplay

@@ -1,24 +1,22 @@
-"""Functions of two variables, and paths of points, in the forms that users have them in."""
+"""Validation of functions of two variables and of paths of points in the plane."""
 
 import inspect
 from collections.abc import Mapping
 
 import numpy as np
 
-from skgd.plotting._common import MOST_DRAWN, named
+from skgd.plotting._inputs import name_items
 
 
-def of_a_point(function):
-    """Return a function of a point, also where it takes two numbers."""
-    if isinstance(function, np.ufunc):
-        separate = function.nin == 2
-    else:
-        separate = required_arguments(function) == 2
-    return (lambda point: function(*point)) if separate else function
+def as_point_function(function):
+    """Return a function of a point, from a function of a point or of two numbers."""
+    is_ufunc = isinstance(function, np.ufunc)
+    n_arguments = function.nin if is_ufunc else count_required_arguments(function)
+    return (lambda point: function(*point)) if n_arguments == 2 else function
 
 
-def required_arguments(function):
-    """Return how many positional arguments a function asks for; 1 if it does not say."""
+def count_required_arguments(function):
+    """Return the number of required positional arguments; 1 if there is no signature."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except ValueError:
@@ -27,37 +25,34 @@ def required_arguments(function):
     return sum(p.default is p.empty for p in positional)
 
 
-def named_paths(paths, names):
-    """Return paths by name: from a mapping, several in a sequence, or a single one."""
+def name_paths(paths, names):
+    """Return a dict of paths by their names, from a mapping, a sequence of paths or a single one.
+
+    A result of :func:`~skgd.minimize`, though a mapping, is a single path.
+    """
     if paths is None:
         return {}
-    several = isinstance(paths, (list, tuple)) and not is_table(paths)
-    if (not several and not isinstance(paths, Mapping)) or hasattr(paths, "history"):
-        paths = [paths]  # a result is a mapping, too
-    return named(paths, names, name_of=lambda path: "path")
+    is_sequence = isinstance(paths, (list, tuple)) and not is_sequence_of_points(paths)
+    if (not is_sequence and not isinstance(paths, Mapping)) or hasattr(paths, "history"):
+        paths = [paths]
+    return name_items(paths, names, default_name=lambda path: "path")
 
 
-def is_table(rows):
-    """Tell whether a sequence is a single path, a row a point."""
-    return len(rows) > 0 and all(np.ndim(row) == 1 for row in rows)
+def is_sequence_of_points(sequence):
+    """Return whether a sequence is a single path."""
+    return len(sequence) > 0 and all(np.ndim(point) == 1 for point in sequence)
 
 
-def checked_path(name, path):
-    """Return a path as an array of its finite points, or refuse it."""
+def check_path(name, path):
+    """Return the finite points of a path, of shape (m, 2), or raise an error."""
     if hasattr(path, "history"):
         path = path.history["x"]
     path = np.asarray(path, dtype=float)
     if path.ndim != 2 or path.shape[1] != 2:
         raise ValueError(
-            f"{name} has shape {path.shape}; a path has a row a point, of shape (m, 2)."
+            f"{name} has shape {path.shape}; a path of m points must have shape (m, 2)."
         )
     path = path[np.isfinite(path).all(axis=1)]
     if not len(path):
         raise ValueError(f"{name} has no finite point.")
     return path
-
-
-def drawn(path, most=MOST_DRAWN):
-    """Return every k-th point of a path, and the last."""
-    step = -(-len(path) // most)
-    return path if step == 1 else np.vstack([path[:-1:step], path[-1:]])

@@ -1,4 +1,4 @@
-"""The course of fits: objective, validation score, gradient norm and rate over the epochs."""
+"""Convergence curves: objective, validation score, gradient norm and learning rate by epoch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from skgd.plotting._common import axes_or_new, descender, merged, named, style, thinned, wide
+from skgd.plotting._axes import curve_style, get_axes, has_wide_range
+from skgd.plotting._inputs import get_regressor, name_items
+from skgd.plotting._thinning import thin_curve
 from skgd.solvers.history import column
 
 LABELS = {
@@ -19,30 +21,33 @@ LABELS = {
     "time": "time (s)",
 }
 
-#: Epochs from which a logarithmic axis shows the beginning better.
-MANY_EPOCHS = 100
+#: Number of epochs above which the epoch axis is logarithmic by default.
+MAX_LINEAR_EPOCHS = 100
 
+#: Style of the stars at the best epochs. Only the first has a label, for one entry in the legend.
+BEST_MARKER = {"linestyle": "none", "marker": "*", "markersize": 13, "markeredgecolor": "white"}
 
 if TYPE_CHECKING:
     from skgd._utils.typing import Names, Options
 
 
 class ConvergenceDisplay:
-    """The course of one or several fits.
+    """Convergence curves of one or several fits.
 
-    Make it with :meth:`from_estimator`, or with :meth:`from_history` from the numbers alone.
+    Use :meth:`from_estimator` to create it from fitted models, or :meth:`from_history` from
+    histories.
 
     Parameters
     ----------
     histories : dict of dicts
-        What :attr:`history_` holds, by name of the fit.
+        The attribute :attr:`history_` of each fit, by name of the fit.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
         The (first) panel.
     axes_ : array of matplotlib Axes
-        All panels, one a column.
+        All panels, one for each column of the histories.
     figure_ : matplotlib Figure
         The figure.
     lines_ : dict of lists of Line2D
@@ -50,7 +55,7 @@ class ConvergenceDisplay:
 
     See Also
     --------
-    DescentPathDisplay : The way through the space of coefficients.
+    DescentPathDisplay : Paths of the coefficients on the objective.
 
     Examples
     --------
@@ -76,7 +81,7 @@ class ConvergenceDisplay:
         ax: Any = None,
         **plot_params: Any,
     ) -> Self:
-        """Draw what fitted models remember of their course.
+        """Plot the histories of fitted models.
 
         Parameters
         ----------
@@ -100,10 +105,10 @@ class ConvergenceDisplay:
         NotFittedError
             If an estimator is not fitted.
         ValueError
-            If a history has no such column; the error says what would record it.
+            If a history does not have a column; the message says how to record it.
         """
-        models = named(estimator, names)
-        histories = {name: descender(model).history_ for name, model in models.items()}
+        models = name_items(estimator, names)
+        histories = {name: get_regressor(model).history_ for name, model in models.items()}
         return cls(histories).plot(ax, columns=columns, **plot_params)
 
     @classmethod
@@ -116,12 +121,13 @@ class ConvergenceDisplay:
         ax: Any = None,
         **plot_params: Any,
     ) -> Self:
-        """Draw histories.
+        """Plot histories.
 
         Parameters
         ----------
         history : dict of arrays, DataFrame, or list or dict of these
-            Columns of one length, as in ``history_``; without ``epoch``, rows are counted from 0.
+            Columns of one length, as in ``history_``; without the column ``epoch``, rows are
+            numbered from 0.
         names : str or list of str, default=None
             Names for the legend.
         columns : str or list of str, default=None
@@ -135,13 +141,12 @@ class ConvergenceDisplay:
         -------
         ConvergenceDisplay
         """
-        several = isinstance(history, (list, tuple)) or (
-            isinstance(history, Mapping) and all(map(is_table, history.values()))
+        is_collection = isinstance(history, (list, tuple)) or (
+            isinstance(history, Mapping) and all(map(is_history, history.values()))
         )
-        named_tables = named(history if several else [history], names, name_of=lambda table: "fit")
-        histories = {
-            name: {key: table[key] for key in table} for name, table in named_tables.items()
-        }
+        tables = history if is_collection else [history]
+        tables = name_items(tables, names, default_name=lambda table: "fit")
+        histories = {name: {key: table[key] for key in table} for name, table in tables.items()}
         return cls(histories).plot(ax, columns=columns, **plot_params)
 
     def plot(
@@ -156,168 +161,173 @@ class ConvergenceDisplay:
         mark_best: bool = True,
         line_kw: Options = None,
     ) -> Self:
-        """Draw the histories.
+        """Plot the histories.
 
         Parameters
         ----------
         ax : matplotlib Axes or list of Axes, default=None
-            Where to draw, one for each column; the default is a new figure.
+            One Axes for each column; by default, those of a new figure.
         columns : str or list of str, default=None
-            What to draw, a panel each: "objective" (of a fit that recorded the running objective
-            only, that), "running_objective", "validation_score", "gradient_norm", "learning_rate".
-            The default is the objective and, where there are scores and `ax` is not a single one,
-            these.
+            The columns to plot, one in each panel: "objective" (or the running objective of fits
+            that recorded only that), "running_objective", "validation_score", "gradient_norm",
+            "learning_rate". The default is the objective, and also the validation scores if there
+            are any and `ax` is not a single Axes.
         x : {"epoch", "time"}, default="epoch"
-            What the curves run over.
+            The quantity on the horizontal axis.
         above : float or "best", default=None
-            What is subtracted from objectives, such as their minimum; "best" is the least value of
-            all the fits shown. On a logarithmic axis this shows how far there is to go.
+            Value to subtract from objectives, e.g. their minimum; "best" is the smallest objective
+            of all fits. On a logarithmic axis this shows the distance to the minimum.
         xscale, yscale : {"linear", "log"}, default=None
-            Scales of the axes. By default the vertical one is logarithmic for positive columns that
-            spread over more than a factor of 20, and the horizontal one for more than 100 epochs;
-            it then begins with a linear piece, so that epoch 0 is on it.
+            Scales of the axes. By default the vertical axis is logarithmic for positive columns
+            that span more than a factor of 20, and the horizontal axis for more than 100 epochs; it
+            is then linear up to epoch 1, so that epoch 0 is included.
         mark_best : bool, default=True
-            Whether to mark each fit's best epoch: that of the highest validation score where there
-            are scores, and else of the least objective.
+            Whether to mark the best epoch of each fit: the one with the highest validation score
+            or, without scores, with the smallest objective.
         line_kw : dict, default=None
-            Further options of matplotlib's ``plot`` for the curves.
+            Keyword arguments of matplotlib's ``plot`` for the curves.
 
         Returns
         -------
         self
         """
-        columns = self._columns(columns, alone=ax is not None and not np.iterable(ax))
-        self.axes_ = panels(ax, len(columns))
+        single_panel = ax is not None and not np.iterable(ax)
+        columns = self._resolve_columns(columns, single_panel)
+        self.axes_ = get_panels(ax, len(columns))
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         self.lines_ = {}
         for panel, name in zip(self.axes_, columns, strict=True):
-            curves = self._curves(name, x, above)
-            self.lines_[name] = [
-                panel.plot(
-                    *thinned(curve.x, curve.y),
-                    **merged({"label": curve.label, **style(curve.number)}, line_kw),
-                )[0]
-                for curve in curves
-            ]
-            scale(panel, name, curves, x, xscale, yscale)
-            panel.set(xlabel=LABELS.get(x, x), ylabel=label_of(name, above))
+            curves = self._build_curves(name, x, above)
+            lines = []
+            for curve in curves:
+                style = {"label": curve.label, **curve_style(curve.fit_index), **(line_kw or {})}
+                lines += panel.plot(*thin_curve(curve.x, curve.y), **style)
+            self.lines_[name] = lines
+            set_scales(panel, name, curves, x, xscale, yscale)
+            panel.set(xlabel=LABELS.get(x, x), ylabel=axis_label(name, above))
             panel.grid(alpha=0.3)
             if mark_best:
-                mark(panel, curves, self.lines_[name], x)
+                mark_best_epochs(panel, curves, lines, x)
             panel.legend()
         return self
 
-    def _columns(self, columns, alone):
+    def _resolve_columns(self, columns, single_panel):
+        """Return the names of the columns to plot."""
         if isinstance(columns, str):
             return [columns]
         if columns is not None:
             return list(columns)
-        scored = any("validation_score" in history for history in self.histories.values())
-        return ["objective", "validation_score"] if scored and not alone else ["objective"]
+        has_scores = any("validation_score" in history for history in self.histories.values())
+        if has_scores and not single_panel:
+            return ["objective", "validation_score"]
+        return ["objective"]
 
-    def _curves(self, name, x, above):
-        """Return the curves of a column: of the fits that have it, if any has."""
-        fits = [(number, *fit) for number, fit in enumerate(self.histories.items())]
-        having = [fit for fit in fits if name != "validation_score" or name in fit[-1]]
-        curves = [curve(*fit, name, x) for fit in having or fits]
+    def _build_curves(self, name, x, above):
+        """Return the curves of a column; fits without validation scores are left out."""
+        fits = [(index, *fit) for index, fit in enumerate(self.histories.items())]
+        fits_with_column = [fit for fit in fits if name != "validation_score" or name in fit[-1]]
+        # If no fit has scores, building the first curve raises the error.
+        curves = [build_curve(*fit, name, x) for fit in fits_with_column or fits]
         if above is None or not name.endswith("objective"):
             return curves
-        least = min(np.nanmin(c.y) for c in curves) if above == "best" else above
-        # The least itself has no place on a logarithmic axis.
-        return [c._replace(y=np.where(c.y > least, c.y - least, np.nan)) for c in curves]
+        offset = min(np.nanmin(curve.y) for curve in curves) if above == "best" else above
+        # Zero cannot be shown on a logarithmic axis.
+        return [c._replace(y=np.where(c.y > offset, c.y - offset, np.nan)) for c in curves]
 
 
-def is_table(thing):
-    """Tell a table of columns from a column, which may be an array or a Series."""
-    return hasattr(thing, "keys") and not hasattr(thing, "dtype")
+def is_history(value):
+    """Return whether a value is a table of columns rather than a column, an array or a Series."""
+    return hasattr(value, "keys") and not hasattr(value, "dtype")
 
 
 class Curve(NamedTuple):
-    """One column of one history: number and label of the fit, places, values, best row or None."""
+    """A column of a history.
 
-    number: int
+    Parameters
+    ----------
+    fit_index : int
+        Index of the fit.
+    label : str
+        Entry in the legend.
+    x, y : arrays of shape (n,)
+        Epochs or times, and values.
+    best : int or None
+        Index of the best epoch in `x` and `y`.
+    """
+
+    fit_index: int
     label: str
     x: np.ndarray
     y: np.ndarray
     best: int | None
 
 
-def curve(number, label, history, name, x):
-    """Return the curve of a column; the running objective stands in for one not recorded."""
+def build_curve(fit_index, label, history, name, x_name):
+    """Return the curve of a column; the running objective replaces an unrecorded objective."""
     if name == "objective" and name not in history and "running_objective" in history:
         name, label = "running_objective", f"{label} (running)"
-    values = column(history, name)
-    counted = x == "epoch" and x not in history
-    places = np.arange(len(values)) if counted else column(history, x)
-    return Curve(number, label, places, values, best_row(history))
+    y = column(history, name)
+    lacks_epochs = x_name == "epoch" and x_name not in history
+    x = np.arange(len(y)) if lacks_epochs else column(history, x_name)
+    return Curve(fit_index, label, x, y, find_best_row(history))
 
 
-def best_row(history):
-    """Return the row of the best epoch: by validation score, or else by objective."""
+def find_best_row(history):
+    """Return the row of the best epoch, by validation score or else by objective; or None."""
     for name, sign in [("validation_score", 1), ("objective", -1), ("running_objective", -1)]:
         if name in history and np.isfinite(history[name]).any():
             return int(np.nanargmax(sign * np.asarray(history[name], dtype=float)))
     return None
 
 
-def panels(ax, count):
-    """Return an array of Axes, one a column."""
+def get_panels(ax, n_columns):
+    """Return an array of Axes, one for each column."""
     if ax is None:
-        return axes_or_new(
-            None, nrows=count, sharex=True, squeeze=False, figsize=(6.4, 1.2 + 3 * count)
-        )[:, 0]
-    given = np.ravel(np.asarray(ax, dtype=object))
-    if len(given) != count:
+        figsize = (6.4, 1.2 + 3 * n_columns)
+        return get_axes(None, nrows=n_columns, sharex=True, squeeze=False, figsize=figsize)[:, 0]
+    panels = np.ravel(np.asarray(ax, dtype=object))
+    if len(panels) != n_columns:
         raise ValueError(
-            f"ax has {len(given)} Axes, but there are {count} columns to draw. Give one for each, "
-            "or name a single column."
+            f"ax has {len(panels)} Axes, but there are {n_columns} columns to plot. Pass one Axes "
+            "for each column, or choose a single column."
         )
-    return given
+    return panels
 
 
-def label_of(name, above):
-    """Return what stands on the vertical axis."""
+def axis_label(name, above):
+    """Return the label of the vertical axis."""
     label = LABELS.get(name, name)
     if above is None or not name.endswith("objective"):
         return label
-    return f"{label} above the least" if above == "best" else f"{label} above {above:.4g}"
+    return f"{label} above the minimum" if above == "best" else f"{label} above {above:.4g}"
 
 
-def scale(panel, name, curves, x, xscale, yscale):
-    """Set the scales of a panel, logarithmic where that shows more."""
+def set_scales(panel, name, curves, x, xscale, yscale):
+    """Set the scales of a panel; see :meth:`ConvergenceDisplay.plot` for the defaults."""
     if yscale is None:
-        log = name != "validation_score" and wide(np.concatenate([c.y for c in curves]))
-        yscale = "log" if log else "linear"
+        values = np.concatenate([curve.y for curve in curves])
+        yscale = "log" if name != "validation_score" and has_wide_range(values) else "linear"
     panel.set_yscale(yscale)
     if xscale is None:
-        longest = max(c.x[-1] for c in curves)
-        xscale = "log" if x == "epoch" and longest > MANY_EPOCHS else "linear"
+        last = max(curve.x[-1] for curve in curves)
+        xscale = "log" if x == "epoch" and last > MAX_LINEAR_EPOCHS else "linear"
     if xscale == "log" and x == "epoch":
-        panel.set_xscale("symlog", linthresh=1)  # epoch 0 is on it, too
-        panel.set_xlim(left=min(c.x[0] for c in curves))
+        panel.set_xscale("symlog", linthresh=1)  # linear up to 1, so that epoch 0 is included
+        panel.set_xlim(left=min(curve.x[0] for curve in curves))
         panel.xaxis.set_major_formatter("{x:g}")
     else:
         panel.set_xscale(xscale)
 
 
-def mark(panel, curves, lines, x):
-    """Mark the best epoch of each curve."""
+def mark_best_epochs(panel, curves, lines, x):
+    """Mark the best epoch of each curve with a star."""
     pairs = [
-        (shown, line)
-        for shown, line in zip(curves, lines, strict=True)
-        if shown.best is not None and np.isfinite(shown.y[shown.best])
+        (curve, line)
+        for curve, line in zip(curves, lines, strict=True)
+        if curve.best is not None and np.isfinite(curve.y[curve.best])
     ]
-    for number, (shown, line) in enumerate(pairs):
-        at = shown.x[shown.best]
-        label = "best" if len(curves) > 1 else f"best: {LABELS.get(x, x)} {at:.4g}"
-        panel.plot(
-            at,
-            shown.y[shown.best],
-            color=line.get_color(),
-            label=label if number == 0 else None,  # one entry of the legend for all
-            linestyle="none",
-            marker="*",
-            markeredgecolor="white",
-            markersize=13,
-            zorder=3,
-        )
+    for i, (curve, line) in enumerate(pairs):
+        best_x = curve.x[curve.best]
+        label = "best" if len(curves) > 1 else f"best: {LABELS.get(x, x)} {best_x:.4g}"
+        style = {"color": line.get_color(), "label": None if i else label}
+        panel.plot(best_x, curve.y[curve.best], zorder=3, **style, **BEST_MARKER)

@@ -1,4 +1,4 @@
-"""The way down: contours or a surface of a function of two variables, with paths on it."""
+"""Contours or a surface of a function of two variables, with paths of descents."""
 
 from __future__ import annotations
 
@@ -8,52 +8,45 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from skgd._utils.validation import check_choice, check_integer
-from skgd.plotting._common import (
-    COLOURS,
-    axes_or_new,
-    descender,
-    merged,
-    named,
-    pyplot,
-    rows_of,
-)
-from skgd.plotting._paths import checked_path, drawn, named_paths, of_a_point
-from skgd.plotting._slices import Slice, label, path_of
+from skgd.plotting._axes import COLOURS, get_axes, import_pyplot
+from skgd.plotting._inputs import get_regressor, name_items, transform_data
+from skgd.plotting._objective_slice import ObjectiveSlice, axis_label, get_path
+from skgd.plotting._paths import as_point_function, check_path, name_paths
+from skgd.plotting._thinning import thin_path
 
-#: Points up to which a path shows each of its updates.
-FEW_POINTS = 60
+#: Maximum number of points of a path that has a marker at each of them.
+MAX_MARKERS = 60
 
-#: Arrows of the gradient field along each axis, and the share of their distance that they fill.
-ARROWS, ARROW_LENGTH = 16, 0.7
+#: Number of arrows along each axis, and their length relative to the distance between them.
+N_ARROWS, ARROW_LENGTH = 16, 0.7
 
-#: The lowest contour above the least value, as a share of the whole height.
+#: Height of the lowest contour above the minimum, relative to the range of the values.
 LOWEST_LEVEL = 1e-4
-
 
 if TYPE_CHECKING:
     from skgd._utils.typing import Array, ArrayLike, MatrixLike, Names, Options
 
 
 class DescentPathDisplay:
-    """A function of two variables, and the ways that descents took on it.
+    """A function of two variables, and paths of descents on it.
 
-    Make it with :meth:`from_estimator` for the objective of a model over two of its coefficients,
-    or with :meth:`from_function` for any function.
+    Use :meth:`from_estimator` to create it from the objective of a model as a function of two of
+    its coefficients, or :meth:`from_function` from any function.
 
     Parameters
     ----------
     function : callable
-        Takes points of shape (m, 2), returns m values.
+        Takes an array of points of shape (m, 2), returns their values, of shape (m,).
     paths : dict of arrays of shape (m, 2)
         Points in the order of the descent, by name.
     xlim, ylim : pair of float
-        What is shown.
+        Limits of the axes.
     xlabel, ylabel, zlabel : str
-        Names of the axes.
+        Labels of the axes.
     title : str
-        What else there is to say.
+        Title of the panel.
     resolution : int
-        Points of the grid along each axis.
+        Number of grid points along each axis.
 
     Attributes
     ----------
@@ -64,13 +57,13 @@ class DescentPathDisplay:
     surface_ : QuadContourSet or Poly3DCollection
         Filled contours, or the surface.
     arrows_ : Quiver or None
-        The gradient field.
+        The directions of steepest descent.
     lines_ : list of Line2D
         The paths.
 
     See Also
     --------
-    ConvergenceDisplay : Objective and score over the epochs.
+    ConvergenceDisplay : Objective and validation score by epoch.
 
     Examples
     --------
@@ -118,11 +111,11 @@ class DescentPathDisplay:
         ax: Any = None,
         **plot_params: Any,
     ) -> Self:
-        """Draw the objective over two coefficients, and the ways that fits took.
+        """Plot the objective as a function of two coefficients, and the paths of fits.
 
-        The objective is that of the first model, with its loss and penalty, and with all other
-        parameters held as fitted: only the end of its own path lies on the surface exactly. Losses
-        other than squared error are computed on 10,000 of the rows, if there are more.
+        The objective is that of the first model, with its loss and penalty; all other parameters
+        have their fitted values, so only the end of its own path lies exactly on the surface.
+        Losses other than the squared error are computed on at most 10,000 randomly drawn rows.
 
         Parameters
         ----------
@@ -130,26 +123,26 @@ class DescentPathDisplay:
             Regressors of skgd, fitted with ``record="path"``, on the same features, or pipelines or
             searches that end in one.
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            The rows that they were fitted to; the (first) pipeline transforms them, and the
+            The training data. The first estimator, if it is a pipeline, transforms them; the
             coefficients are those of its last step.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
+            Target values.
         coefs : pair of int or str, default=None
-            Which coefficients to draw: numbers or names of features, or "intercept". By default the
-            two of the largest coefficients of the first model, which the title then says; of a
-            single feature, its coefficient and the intercept.
+            The coefficients to plot: numbers or names of features, or "intercept". The default is
+            the two coefficients of the first model that are largest in absolute value; the title
+            says so. With a single feature, it is its coefficient and the intercept.
         output : int, default=0
-            The target whose coefficients are drawn.
+            The target whose coefficients are plotted.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
+            Sample weights.
         names : str or list of str, default=None
             Names for the legend.
         xlim, ylim : pair of float, default=None
-            What is shown; by default the paths and some room around.
+            Limits of the axes; by default, those of the paths with a margin.
         resolution : int, default=81
-            Points along each axis at which the objective is computed, at least 2.
+            Number of grid points along each axis, at least 2.
         ax : matplotlib Axes, default=None
-            Where to draw; the default is a new figure.
+            The Axes to plot on; by default, those of a new figure.
         **plot_params
             Further parameters of :meth:`plot`.
 
@@ -162,32 +155,25 @@ class DescentPathDisplay:
         NotFittedError
             If a model is not fitted.
         ValueError
-            If a model has kept no path, has a single parameter, or has other features than the
-            first.
+            If a model has no recorded path, only one parameter, or coefficients of another shape
+            than the first model.
         """
-        given = named(estimator, names)
-        models = {name: descender(model) for name, model in given.items()}
-        first, rows = next(iter(models.values())), rows_of(next(iter(given.values())), X)
+        estimators = name_items(estimator, names)
+        models = {name: get_regressor(fitted) for name, fitted in estimators.items()}
+        first = next(iter(models.values()))
+        X = transform_data(next(iter(estimators.values())), X)
         for name, model in models.items():
             if model._fit_state.coef.shape != first._fit_state.coef.shape:
                 raise ValueError(
-                    f"{name} has coefficients of shape {model._fit_state.coef.shape}, and the "
-                    f"first model of shape {first._fit_state.coef.shape}. One picture shows one "
-                    "space."
+                    f"{name} has coefficients of shape {model._fit_state.coef.shape}, but the "
+                    f"first model has shape {first._fit_state.coef.shape}; they must be equal."
                 )
-        function = Slice(first, rows, y, sample_weight, coefs, output)
-        paths = {name: path_of(model, function.pair, output) for name, model in models.items()}
-        return cls(
-            function,
-            {name: drawn(path) for name, path in paths.items()},
-            xlim=limits("xlim", xlim, [path[:, 0] for path in paths.values()]),
-            ylim=limits("ylim", ylim, [path[:, 1] for path in paths.values()]),
-            xlabel=label(first, function.pair[0]),
-            ylabel=label(first, function.pair[1]),
-            zlabel="objective",
-            title=function.note,
-            resolution=checked_resolution(resolution),
-        ).plot(ax, **plot_params)
+        function = ObjectiveSlice(first, X, y, sample_weight, coefs, output)
+        paths = {name: get_path(model, function.indices, output) for name, model in models.items()}
+        xlabel, ylabel = (axis_label(first, index) for index in function.indices)
+        labels = {"xlabel": xlabel, "ylabel": ylabel, "zlabel": "objective", "title": function.note}
+        display = cls._from_paths(function, paths, xlim, ylim, resolution, **labels)
+        return display.plot(ax, **plot_params)
 
     @classmethod
     def from_function(
@@ -202,7 +188,7 @@ class DescentPathDisplay:
         ax: Any = None,
         **plot_params: Any,
     ) -> Self:
-        """Draw any function of two variables, and paths of points on it.
+        """Plot any function of two variables, and paths of points.
 
         Parameters
         ----------
@@ -210,15 +196,16 @@ class DescentPathDisplay:
             Takes a point, an array of shape (2,), and returns a number, as for
             ``scipy.optimize.minimize``; or takes two numbers.
         paths : array-like of shape (m, 2), result, or list or dict of these, default=None
-            Points in the order of each descent; of a result, those of its ``history["x"]``.
+            Points in the order of each descent; a result of :func:`minimize` contributes its
+            ``history["x"]``.
         names : str or list of str, default=None
             Names for the legend.
         xlim, ylim : pair of float, default=None
-            What is shown; by default the paths and some room around.
+            Limits of the axes; by default, those of the paths with a margin.
         resolution : int, default=81
-            Points along each axis at which the function is called, at least 2.
+            Number of grid points along each axis, at least 2.
         ax : matplotlib Axes, default=None
-            Where to draw; the default is a new figure.
+            The Axes to plot on; by default, those of a new figure.
         **plot_params
             Further parameters of :meth:`plot`.
 
@@ -229,7 +216,7 @@ class DescentPathDisplay:
         Raises
         ------
         ValueError
-            If a path is not of shape (m, 2), or neither paths nor limits say what to show.
+            If a path is not of shape (m, 2), or neither paths nor limits are given.
 
         Examples
         --------
@@ -241,20 +228,23 @@ class DescentPathDisplay:
         >>> len(display.lines_[0].get_xdata())
         20
         """
-        paths = {name: checked_path(name, path) for name, path in named_paths(paths, names).items()}
-        function = of_a_point(function)
+        paths = {name: check_path(name, path) for name, path in name_paths(paths, names).items()}
+        function = as_point_function(function)
 
         def values(points):
             with np.errstate(all="ignore"):
                 return np.array([float(function(point)) for point in points])
 
-        return cls(
-            values,
-            {name: drawn(path) for name, path in paths.items()},
-            xlim=limits("xlim", xlim, [path[:, 0] for path in paths.values()]),
-            ylim=limits("ylim", ylim, [path[:, 1] for path in paths.values()]),
-            resolution=checked_resolution(resolution),
-        ).plot(ax, **plot_params)
+        return cls._from_paths(values, paths, xlim, ylim, resolution).plot(ax, **plot_params)
+
+    @classmethod
+    def _from_paths(cls, function, paths, xlim, ylim, resolution, **labels):
+        """Return the Display of complete paths; limits that are None follow from the paths."""
+        check_integer("resolution", resolution, low=2)
+        xlim = axis_limits("xlim", xlim, [path[:, 0] for path in paths.values()])
+        ylim = axis_limits("ylim", ylim, [path[:, 1] for path in paths.values()])
+        paths = {name: thin_path(path) for name, path in paths.items()}
+        return cls(function, paths, xlim=xlim, ylim=ylim, resolution=resolution, **labels)
 
     def plot(
         self,
@@ -267,24 +257,25 @@ class DescentPathDisplay:
         colorbar: bool = True,
         line_kw: Options = None,
     ) -> Self:
-        """Draw the function and the paths.
+        """Plot the function and the paths.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw, three-dimensional for a surface; the default is a new figure.
+            The Axes to plot on, three-dimensional for a surface; by default, those of a new figure.
         kind : {"contour", "surface"}, default="contour"
-            What to draw of the function. Contours stand closer to each other near the least value.
+            Type of the plot. The levels of the contours are closer to each other near the minimum.
         gradient : bool, default=False
-            Whether to draw the downhill direction as arrows of one length; for contours.
+            Whether to plot arrows of equal length in the directions of steepest descent; only for
+            contours.
         levels : int, default=20
             Number of contours, at least 2.
         cmap : str or Colormap, default="Blues_r"
-            Colours of the function.
+            Colour map of the function.
         colorbar : bool, default=True
-            Whether to explain them.
+            Whether to add a colour bar.
         line_kw : dict, default=None
-            Further options of matplotlib's ``plot`` for the paths.
+            Keyword arguments of matplotlib's ``plot`` for the paths.
 
         Returns
         -------
@@ -293,45 +284,46 @@ class DescentPathDisplay:
         check_choice("kind", kind, ["contour", "surface"])
         check_integer("levels", levels, low=2)
         if kind == "surface" and gradient:
-            raise ValueError("gradient=True draws arrows on contours; it needs kind='contour'.")
-        pyplot()
+            raise ValueError("gradient=True requires kind='contour'.")
+        import_pyplot()  # fail before the function is evaluated
+        from matplotlib.colors import BoundaryNorm
+
         x, y, z = self.grid()
-        bounds = level_bounds(z, levels)
-        draw = self._contours if kind == "contour" else self._surface
-        draw(ax, x, y, z, bounds, cmap)
+        bounds = contour_levels(z, levels)
+        plot_values = self._plot_contours if kind == "contour" else self._plot_surface
+        plot_values(ax, x, y, z, cmap=cmap, norm=BoundaryNorm(bounds, 256))
         self.figure_ = self.ax_.figure
-        self.arrows_ = downhill(self.ax_, x, y, z) if gradient else None
+        self.arrows_ = plot_descent_directions(self.ax_, x, y, z) if gradient else None
         self.lines_ = [
-            self._path(number, name, path, kind, line_kw)
-            for number, (name, path) in enumerate(self.paths.items())
+            self._plot_path(index, name, path, kind, line_kw)
+            for index, (name, path) in enumerate(self.paths.items())
         ]
         if colorbar:
-            bar = self.figure_.colorbar(
-                self.surface_, ax=self.ax_, label=self.zlabel, ticks=told_apart(bounds[::-4])
-            )
+            ticks = remove_equal_labels(bounds[::-4])
+            bar = self.figure_.colorbar(self.surface_, ax=self.ax_, label=self.zlabel, ticks=ticks)
             bar.ax.yaxis.set_major_formatter("{x:.4g}")
             bar.minorticks_off()
         self.ax_.set(xlabel=self.xlabel, ylabel=self.ylabel, xlim=self.xlim, ylim=self.ylim)
         self.ax_.set_title(self.title, fontsize="medium")
         if self.paths:
-            # Of a surface the best place takes long to find.
+            # Finding the best location takes long for a surface.
             self.ax_.legend(loc="best" if kind == "contour" else "upper left")
         return self
 
     def grid(self) -> tuple[Array, Array, Array]:
-        """Return the grid and the values on it: arrays of shape (r,), (r,) and (r, r).
+        """Return the grid and the values on it.
 
         Returns
         -------
-        x, y : arrays of shape (r,)
-            Places.
-        z : array of shape (r, r)
-            Values, ``z[i, j]`` at ``x[j], y[i]``; NaN where the function has none.
+        x, y : arrays of shape (resolution,)
+            Coordinates of the grid lines.
+        z : array of shape (resolution, resolution)
+            Values, ``z[i, j]`` at ``x[j], y[i]``; NaN where the function is not finite.
 
         Raises
         ------
         ValueError
-            If it has none anywhere.
+            If the function is not finite at any grid point.
         """
         x = np.linspace(self.xlim[0], self.xlim[1], self.resolution)
         y = np.linspace(self.ylim[0], self.ylim[1], self.resolution)
@@ -344,112 +336,79 @@ class DescentPathDisplay:
             )
         return x, y, z
 
-    def _contours(self, ax, x, y, z, bounds, cmap):
-        from matplotlib.colors import BoundaryNorm
+    def _plot_contours(self, ax, x, y, z, cmap, norm):
+        self.ax_ = get_axes(ax)
+        levels = norm.boundaries
+        self.surface_ = self.ax_.contourf(x, y, z, levels, cmap=cmap, norm=norm, extend="max")
+        self.ax_.contour(x, y, z, levels, colors="white", linewidths=0.4, alpha=0.6)
 
-        self.ax_ = axes_or_new(ax)
-        options = {"levels": bounds, "norm": BoundaryNorm(bounds, 256)}
-        self.surface_ = self.ax_.contourf(x, y, z, cmap=cmap, extend="max", **options)
-        self.ax_.contour(x, y, z, levels=bounds, colors="white", linewidths=0.4, alpha=0.6)
-
-    def _surface(self, ax, x, y, z, bounds, cmap):
-        from matplotlib.colors import BoundaryNorm
-
-        self.ax_ = axes_or_new(ax, subplot_kw={"projection": "3d"}, figsize=(7, 5.5))
+    def _plot_surface(self, ax, x, y, z, cmap, norm):
+        self.ax_ = get_axes(ax, subplot_kw={"projection": "3d"}, figsize=(7, 5.5))
         if not hasattr(self.ax_, "plot_surface"):
             raise ValueError(
-                "kind='surface' needs three-dimensional Axes: "
+                "kind='surface' requires three-dimensional Axes: "
                 "plt.subplots(subplot_kw={'projection': '3d'})."
             )
-        self.surface_ = self.ax_.plot_surface(
-            *np.meshgrid(x, y),
-            z,
-            cmap=cmap,
-            norm=BoundaryNorm(bounds, 256),
-            alpha=0.75,
-            rcount=self.resolution,
-            ccount=self.resolution,
-            linewidth=0,
-        )
+        style = {"cmap": cmap, "norm": norm, "alpha": 0.75, "linewidth": 0}
+        every_point = {"rcount": self.resolution, "ccount": self.resolution}
+        self.surface_ = self.ax_.plot_surface(*np.meshgrid(x, y), z, **style, **every_point)
         self.ax_.set_zlabel(self.zlabel, labelpad=10)
 
-    def _path(self, number, name, path, kind, line_kw):
-        """Draw a path, with its start and its end; return its line."""
+    def _plot_path(self, index, name, path, kind, line_kw):
+        """Plot a path, its start as a circle and its end as a star; return the line."""
         from matplotlib.patheffects import Normal, Stroke
 
-        colour = COLOURS[(number + 1) % len(COLOURS)]
+        colour = COLOURS[(index + 1) % len(COLOURS)]
         outline = [Stroke(linewidth=3, foreground="white", alpha=0.8), Normal()]
         defaults = {"color": colour, "label": name, "path_effects": outline, "zorder": 10}
-        if len(path) <= FEW_POINTS:
+        if len(path) <= MAX_MARKERS:
             defaults |= {"marker": ".", "markersize": 5}
-        options = merged(defaults, line_kw)
         points = path.T if kind == "contour" else [*path.T, self.function(path)]
-        (line,) = self.ax_.plot(*points, **options)
-        for at, marker in [(0, "o"), (-1, "*")]:
-            self.ax_.plot(
-                *(values[[at]] for values in points),
-                marker,
-                color=line.get_color(),
-                markeredgecolor="white",
-                markersize=7 if at == 0 else 13,
-                zorder=11,
-            )
+        (line,) = self.ax_.plot(*points, **(defaults | (line_kw or {})))
+        style = {"color": line.get_color(), "markeredgecolor": "white", "zorder": 11}
+        for i, marker, size in [(0, "o", 7), (-1, "*", 13)]:
+            end = [coordinates[[i]] for coordinates in points]
+            self.ax_.plot(*end, marker, markersize=size, **style)
         return line
 
 
-def limits(name, given, values, room=0.15):
-    """Return limits of an axis: as given, or around all values."""
-    if given is not None:
-        low, high = (float(bound) for bound in given)
+def axis_limits(name, limits, coordinates, relative_margin=0.15):
+    """Return the limits of an axis: those given, or those of all coordinates with a margin."""
+    if limits is not None:
+        low, high = (float(limit) for limit in limits)
         if not (np.isfinite([low, high]).all() and low < high):
-            raise ValueError(f"{name} must be a pair (low, high), low < high; got {given!r}.")
+            raise ValueError(f"{name} must be a pair (low, high), low < high; got {limits!r}.")
         return low, high
-    if not values:
-        raise ValueError(f"Give {name}, or paths: they tell what to show.")
-    values = np.concatenate(values)
-    low, high = values.min(), values.max()
-    room = room * (high - low) or 0.5 * abs(low) or 1.0
-    return float(low - room), float(high + room)
+    if not coordinates:
+        raise ValueError(f"{name} is required if there are no paths.")
+    coordinates = np.concatenate(coordinates)
+    low, high = coordinates.min(), coordinates.max()
+    margin = relative_margin * (high - low) or 0.5 * abs(low) or 1.0
+    return float(low - margin), float(high + margin)
 
 
-def checked_resolution(resolution):
-    """Return the resolution, or refuse it."""
-    check_integer("resolution", resolution, low=2)
-    return resolution
-
-
-def level_bounds(z, levels):
-    """Return values for contours, closer to each other near the least."""
+def contour_levels(z, levels):
+    """Return the minimum and values above it at geometrically increasing distances."""
     low, high = np.nanmin(z), np.nanmax(z)
     height = high - low or abs(low) or 1.0
     return np.append(low, low + height * np.geomspace(LOWEST_LEVEL, 1, levels))
 
 
-def told_apart(values):
-    """Return values of which no two look the same at four digits."""
-    return list({f"{value:.4g}": value for value in values}.values())
+def remove_equal_labels(ticks):
+    """Return ticks whose labels, of four digits, differ."""
+    return list({f"{tick:.4g}": tick for tick in ticks}.values())
 
 
-def downhill(ax, x, y, z):
-    """Draw the directions of steepest descent, in the units of the axes, at one length."""
-    step = max(1, len(x) // ARROWS)
-    inner = slice(step // 2, None, step)
-    by_y, by_x = np.gradient(z, y, x)
-    u, v = -by_x[inner, inner], -by_y[inner, inner]
+def plot_descent_directions(ax, x, y, z):
+    """Plot the directions of steepest descent as arrows of equal length, in units of the axes."""
+    step = max(1, len(x) // N_ARROWS)
+    every = slice(step // 2, None, step)
+    dz_dy, dz_dx = np.gradient(z, y, x)
+    u, v = -dz_dx[every, every], -dz_dy[every, every]
     width, height = (x[-1] - x[0]) / len(x) * step, (y[-1] - y[0]) / len(y) * step
     norm = np.hypot(u / width, v / height)
     with np.errstate(invalid="ignore", divide="ignore"):
-        u, v = (ARROW_LENGTH * part / norm for part in (u, v))
-    return ax.quiver(
-        x[inner],
-        y[inner],
-        u,
-        v,
-        angles="xy",
-        scale_units="xy",
-        scale=1,
-        pivot="mid",
-        color="0.15",
-        alpha=0.55,
-        width=0.003,
-    )
+        u, v = (ARROW_LENGTH * component / norm for component in (u, v))
+    data_units = {"angles": "xy", "scale_units": "xy", "scale": 1}
+    style = {"pivot": "mid", "color": "0.15", "alpha": 0.55, "width": 0.003}
+    return ax.quiver(x[every], y[every], u, v, **data_units, **style)

@@ -1,4 +1,4 @@
-"""A search for the learning rate as a picture."""
+"""Plot of a learning-rate range test."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from skgd.model_selection import RangeTest, learning_rate_range_test
-from skgd.plotting._common import COLOURS, axes_or_new, merged
+from skgd.plotting._axes import COLOURS, get_axes
 
 if TYPE_CHECKING:
     from skgd._utils.typing import ArrayLike, MatrixLike, Options
 
 
 class LearningRateDisplay:
-    """The objective after short fits against their learning rates.
+    """The objective after short fits by their learning rate.
 
-    Make it with :meth:`from_estimator`, or from what :func:`learning_rate_range_test` found.
+    Use :meth:`from_estimator` to create it, or pass the result of
+    :func:`learning_rate_range_test`.
 
     Parameters
     ----------
     found : RangeTest
-        Rates, objectives, the largest stable rate and the suggested one.
+        Result of the range test: rates, objectives, the largest stable rate and the suggested one.
 
     Attributes
     ----------
@@ -58,25 +59,25 @@ class LearningRateDisplay:
         ax: Any = None,
         **plot_params: Any,
     ) -> Self:
-        """Run :func:`learning_rate_range_test` and draw what it finds.
+        """Run :func:`learning_rate_range_test` and plot its result.
 
         Parameters
         ----------
         estimator : estimator
-            A regressor of skgd, or a pipeline that ends in one; it is not changed and need not be
+            A regressor of skgd, or a pipeline that ends in one; it is not modified and need not be
             fitted.
         X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows.
+            Training data.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
+            Target values.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
+            Sample weights.
         rates : array-like of shape (n_rates,), default=None
-            The rates to try; the default finds them.
+            The rates to try; by default, a range around the largest stable one.
         max_iter : int, default=None
-            Epochs of each trial.
+            Number of epochs of each trial.
         ax : matplotlib Axes, default=None
-            Where to draw; the default is a new figure.
+            The Axes to plot on; by default, those of a new figure.
         **plot_params
             Further parameters of :meth:`plot`.
 
@@ -84,65 +85,44 @@ class LearningRateDisplay:
         -------
         LearningRateDisplay
         """
-        found = learning_rate_range_test(
+        result = learning_rate_range_test(
             estimator, X, y, sample_weight=sample_weight, rates=rates, max_iter=max_iter
         )
-        return cls(found).plot(ax, **plot_params)
+        return cls(result).plot(ax, **plot_params)
 
     def plot(self, ax: Any = None, *, line_kw: Options = None) -> Self:
-        """Draw the curve, with the start, the largest stable rate and the suggested one.
+        """Plot the curve, the initial objective, the largest stable and the suggested rate.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; the default is a new figure.
+            The Axes to plot on; by default, those of a new figure.
         line_kw : dict, default=None
-            Further options of matplotlib's ``plot`` for the curve.
+            Keyword arguments of matplotlib's ``plot`` for the curve.
 
         Returns
         -------
         self
         """
-        found = self.found
-        self.ax_ = ax = axes_or_new(ax)
+        result = self.found
+        self.ax_ = ax = get_axes(ax)
         self.figure_ = ax.figure
-        defaults = {
-            "color": COLOURS[0],
-            "marker": ".",
-            "markersize": 5,
-            "label": "after a short fit",
-        }
-        shown = np.where(np.isfinite(found.objective), found.objective, np.nan)
-        (self.line_,) = ax.plot(found.learning_rate, shown, **merged(defaults, line_kw))
-        ax.axhline(found.start, color="0.5", linewidth=1, linestyle=":", label="start")
-        ax.axvline(
-            found.suggestion,
-            color=COLOURS[2],
-            label=f"suggestion {found.suggestion:.3g}",
-        )
-        ax.axvline(
-            found.largest_stable,
-            color=COLOURS[1],
-            linestyle="--",
-            label=f"largest stable {found.largest_stable:.3g}",
-        )
-        if found.learning_rate[-1] > found.largest_stable:
-            ax.axvspan(
-                found.largest_stable,
-                found.learning_rate[-1],
-                color=COLOURS[1],
-                alpha=0.12,
-                linewidth=0,
-                label="objective rises",
-            )
-        low = np.nanmin(shown)
-        room = 0.08 * (found.start - low) or 1.0
-        ax.set(
-            xscale="log",
-            xlabel="learning rate",
-            ylabel="objective after a short fit",
-            ylim=(low - room, found.start + 2 * room),
-        )
+        style = {"color": COLOURS[0], "marker": ".", "markersize": 5, "label": "after a short fit"}
+        objective = np.where(np.isfinite(result.objective), result.objective, np.nan)
+        (self.line_,) = ax.plot(result.learning_rate, objective, **(style | (line_kw or {})))
+        ax.axhline(result.start, color="0.5", linewidth=1, linestyle=":", label="start")
+        suggestion, largest_stable = result.suggestion, result.largest_stable
+        ax.axvline(suggestion, color=COLOURS[2], label=f"suggestion {suggestion:.3g}")
+        label = f"largest stable {largest_stable:.3g}"
+        ax.axvline(largest_stable, color=COLOURS[1], linestyle="--", label=label)
+        if result.learning_rate[-1] > largest_stable:
+            style = {"color": COLOURS[1], "alpha": 0.12, "linewidth": 0}
+            unstable = largest_stable, result.learning_rate[-1]
+            ax.axvspan(*unstable, label="objective increases", **style)
+        lowest = np.nanmin(objective)
+        margin = 0.08 * (result.start - lowest) or 1.0
+        ax.set(xscale="log", xlabel="learning rate", ylabel="objective after a short fit")
+        ax.set_ylim(lowest - margin, result.start + 2 * margin)
         ax.grid(alpha=0.3)
         ax.legend()
         return self

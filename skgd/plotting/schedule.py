@@ -1,4 +1,4 @@
-"""Learning-rate schedules over time."""
+"""Curves of learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ import numpy as np
 
 from skgd import schedules, step_rules
 from skgd._utils.validation import check_integer, check_real, raise_invalid
-from skgd.plotting._common import axes_or_new, descender, merged, named, style, thinned, wide
-from skgd.regressors._config import schedule_of
+from skgd.plotting._axes import curve_style, get_axes, has_wide_range
+from skgd.plotting._inputs import get_regressor, name_items
+from skgd.plotting._thinning import thin_curve
+from skgd.regressors._config import parse_learning_rate
 
 if TYPE_CHECKING:
     from skgd._utils.typing import Names, Options
 
 
 class ScheduleDisplay:
-    """Learning rates over the epochs of a run.
+    """Learning rates of schedules by epoch.
 
-    Make it with :meth:`from_schedule`, or with :meth:`from_estimator` from fitted models. The rates
-    that a fit really took, line searches and back-offs included, are shown by
+    Use :meth:`from_schedule` to create it from schedules, or :meth:`from_estimator` from fitted
+    models. The rates that a fit actually used, including line searches and reductions, are shown by
     ``ConvergenceDisplay.from_estimator(model, columns="learning_rate")``.
 
     Parameters
     ----------
     curves : dict of tuples of arrays
-        Epochs and rates by name.
+        Epochs and learning rates, two arrays of shape (n_updates,), by name.
 
     Attributes
     ----------
@@ -61,22 +63,22 @@ class ScheduleDisplay:
         ax: Any = None,
         **plot_params: Any,
     ) -> Self:
-        """Draw schedules over a run.
+        """Plot schedules.
 
         Parameters
         ----------
         schedule : Schedule, float, str, callable, or list or dict of these
-            Whatever ``learning_rate`` takes, but "auto", which depends on the data.
+            Any value of the parameter ``learning_rate`` except "auto", which depends on the data.
         names : str or list of str, default=None
             Names for the legend.
         max_iter : int, default=50
-            Epochs of the run, at least 1.
+            Number of epochs, at least 1.
         updates_per_epoch : int, default=1
-            Updates in an epoch, at least 1.
+            Number of updates in an epoch, at least 1.
         alpha : float, default=0.0
-            Strength of the penalty, which ``Optimal`` reads; in [0, inf).
+            Strength of the penalty, used by ``Optimal``; in [0, inf).
         ax : matplotlib Axes, default=None
-            Where to draw; the default is a new figure.
+            The Axes to plot on; by default, those of a new figure.
         **plot_params
             Further parameters of :meth:`plot`.
 
@@ -87,17 +89,17 @@ class ScheduleDisplay:
         Raises
         ------
         ValueError
-            If a parameter is out of its range, or the rate depends on rows or on the objective.
+            If a parameter is invalid, or the rate depends on the data or on the objective.
         """
         check_integer("max_iter", max_iter, low=1)
         check_integer("updates_per_epoch", updates_per_epoch, low=1)
         check_real("alpha", alpha, low=0)
-        asked = named(schedule, names, name_of=lambda rate: short_name(timed(rate)))
-        updates = np.arange(1, max_iter * updates_per_epoch + 1)
-        run = {"alpha": alpha, "updates_per_epoch": updates_per_epoch, "max_iter": max_iter}
+        schedules_by_name = name_items(
+            schedule, names, default_name=lambda rate: format_schedule(resolve_schedule(rate))
+        )
+        fit = {"alpha": alpha, "updates_per_epoch": updates_per_epoch, "max_iter": max_iter}
         curves = {
-            name: (updates / updates_per_epoch, timed(rate).resolve(**run)(updates))
-            for name, rate in asked.items()
+            name: build_curve(rate, max_iter, **fit) for name, rate in schedules_by_name.items()
         }
         return cls(curves).plot(ax, **plot_params)
 
@@ -105,7 +107,7 @@ class ScheduleDisplay:
     def from_estimator(
         cls, estimator: Any, *, names: Names = None, ax: Any = None, **plot_params: Any
     ) -> Self:
-        """Draw the schedules that fitted models followed, "auto" ones that have one included.
+        """Plot the schedules of fitted models, including those that "auto" selected.
 
         Parameters
         ----------
@@ -114,7 +116,7 @@ class ScheduleDisplay:
         names : str or list of str, default=None
             Names for the legend.
         ax : matplotlib Axes, default=None
-            Where to draw; the default is a new figure.
+            The Axes to plot on; by default, those of a new figure.
         **plot_params
             Further parameters of :meth:`plot`.
 
@@ -123,65 +125,66 @@ class ScheduleDisplay:
         ScheduleDisplay
         """
         curves = {}
-        for name, model in named(estimator, names).items():
-            model = descender(model)
-            per_epoch = max(1, round((model.t_ - 1) / max(model.n_iter_, 1)))
-            updates = np.arange(1, model.n_iter_ * per_epoch + 1)
-            rates = timed(model.schedule_).resolve(
-                alpha=getattr(model.penalty_, "alpha", 0.0),
-                updates_per_epoch=per_epoch,
-                max_iter=model.max_iter,
-            )
-            curves[name] = updates / per_epoch, rates(updates)
+        for name, model in name_items(estimator, names).items():
+            model = get_regressor(model)
+            updates_per_epoch = max(1, round((model.t_ - 1) / max(model.n_iter_, 1)))
+            fit = {"updates_per_epoch": updates_per_epoch, "max_iter": model.max_iter}
+            fit["alpha"] = getattr(model.penalty_, "alpha", 0.0)
+            curves[name] = build_curve(model.schedule_, model.n_iter_, **fit)
         return cls(curves).plot(ax, **plot_params)
 
     def plot(self, ax: Any = None, *, yscale: str | None = None, line_kw: Options = None) -> Self:
-        """Draw the rates.
+        """Plot the learning rates.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; the default is a new figure.
+            The Axes to plot on; by default, those of a new figure.
         yscale : {"linear", "log"}, default=None
-            Scale of the rates; by default logarithmic where they spread over more than a factor of
-            20.
+            Scale of the vertical axis; by default logarithmic if the rates span more than a factor
+            of 20.
         line_kw : dict, default=None
-            Further options of matplotlib's ``plot`` for the curves.
+            Keyword arguments of matplotlib's ``plot`` for the curves.
 
         Returns
         -------
         self
         """
-        self.ax_ = axes_or_new(ax)
+        self.ax_ = get_axes(ax)
         self.figure_ = self.ax_.figure
-        self.lines_ = [
-            self.ax_.plot(*thinned(x, y), **merged({"label": name, **style(i)}, line_kw))[0]
-            for i, (name, (x, y)) in enumerate(self.curves.items())
-        ]
-        spread = wide(np.concatenate([rates for _, rates in self.curves.values()]))
+        self.lines_ = []
+        for i, (name, (epochs, rates)) in enumerate(self.curves.items()):
+            style = {"label": name, **curve_style(i), **(line_kw or {})}
+            self.lines_ += self.ax_.plot(*thin_curve(epochs, rates), **style)
+        all_rates = np.concatenate([rates for _, rates in self.curves.values()])
         self.ax_.set(xlabel="epoch", ylabel="learning rate")
-        self.ax_.set_yscale(yscale or ("log" if spread else "linear"))
+        self.ax_.set_yscale(yscale or ("log" if has_wide_range(all_rates) else "linear"))
         self.ax_.grid(alpha=0.3)
         self.ax_.legend()
         return self
 
 
-def timed(rate):
-    """Return the schedule that a learning rate stands for; refuse those that time does not tell."""
-    schedule = schedule_of(rate)
+def build_curve(rate, n_epochs, *, updates_per_epoch, **fit):
+    """Return the epochs and the rates at every update of a fit."""
+    updates = np.arange(1, n_epochs * updates_per_epoch + 1)
+    rate_at = resolve_schedule(rate).resolve(updates_per_epoch=updates_per_epoch, **fit)
+    return updates / updates_per_epoch, rate_at(updates)
+
+
+def resolve_schedule(rate):
+    """Return the schedule of a learning rate; raise an error if it depends on more than time."""
+    schedule = parse_learning_rate(rate)
     if schedule is None or isinstance(schedule, step_rules.StepRule):
-        raise_invalid(
-            "schedule",
-            rate,
-            "a rate that follows from the time alone",
+        hint = (
             "After a fit, ConvergenceDisplay.from_estimator(model, columns='learning_rate') shows "
-            "the rates that were taken.",
+            "the rates that were used."
         )
+        raise_invalid("schedule", rate, "a learning rate that depends on time alone", hint)
     return schedule
 
 
-def short_name(schedule):
-    """Return the name of a schedule with those of its parameters that are not at their defaults."""
+def format_schedule(schedule):
+    """Return the name of a schedule and its parameters that differ from their defaults."""
     if isinstance(schedule, schedules.FromCallable):
         name = getattr(schedule.function, "__name__", "function")
         return "function" if name == "<lambda>" else name

@@ -1,11 +1,12 @@
-"""What the three regressors share: checking input, assembling a task, keeping what came of it."""
+"""The base class of the three regressors."""
 
 from __future__ import annotations
 
 import copy
 import warnings
 from abc import ABCMeta, abstractmethod
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -15,40 +16,76 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skgd._utils.doc_links import LinkedToDocs
 from skgd._utils.nested_params import BaseComponentEstimator
-from skgd.data import check_features, is_chunked_input, predict_chunked
+from skgd.data import check_features, is_chunked_input, predict_chunked, to_chunked_data
 from skgd.data.design import Design
 from skgd.objectives import ObjectiveSpec, QuadraticModel, build
-from skgd.regressors._callbacks import CallbackSupportMixin, Monitor, callbacks_of
-from skgd.regressors._config import plan
+from skgd.regressors._callbacks import CallbackSupportMixin, Monitor, setup_callbacks
+from skgd.regressors._config import SolverConfig, resolve_config
 from skgd.regressors._fit_state import (
+    FitState,
+    check_initial_coefficients,
     init_fit_state,
-    initial_coefficients,
     resume_fit_state,
     whiten_if_ill_conditioned,
 )
-from skgd.regressors._input import checked_rows, chunked_rows, training_and_validation
+from skgd.regressors._input import check_rows, check_weights, split_validation
 from skgd.regressors._messages import convergence_message, divergence_error
-from skgd.schedules import Adaptive
 from skgd.solvers import automatic
-from skgd.solvers.descent import descend
-from skgd.solvers.problem import DivergedError, Problem, StreamStatistics
-from skgd.solvers.stopping import StopReason
+from skgd.solvers.choice import choose_solver
+from skgd.solvers.continuation import Stage, run_continuation
+from skgd.solvers.divergence import DivergedError
+from skgd.solvers.problem import Problem, StreamStatistics
+from skgd.solvers.stopping import StopReason, choose_criteria
 
 if TYPE_CHECKING:
     from skgd._utils.typing import Array, ArrayLike, MatrixLike
 
 
+@dataclass(frozen=True)
+class FitTask:
+    """Checked input of one call of `fit` or `partial_fit`.
+
+    Parameters
+    ----------
+    config : SolverConfig
+        The components that the parameters specify.
+    data : InMemoryData or ChunkedData
+        Training rows.
+    fit_state : FitState
+        State at the start.
+    is_streaming : bool
+        Whether the call is one epoch of `partial_fit`.
+    validation : InMemoryData, ChunkedData or None, default=None
+        Validation rows.
+    second_moments : SecondMoments or None, default=None
+        Second moments of the training rows, if the objective is computed from them.
+    notifier : CallbackNotifier or None, default=None
+        Calls scikit-learn's callbacks.
+    """
+
+    config: SolverConfig
+    data: Any
+    fit_state: FitState
+    is_streaming: bool
+    validation: Any = None
+    second_moments: Any = None
+    notifier: Any = None
+
+    @property
+    def mean_weight(self):
+        """Mean weight of all rows so far."""
+        return self.fit_state.weight / self.fit_state.rows
+
+
 class BaseGDRegressor(
     CallbackSupportMixin,
-    LinkedToDocs,
     MultiOutputMixin,
     RegressorMixin,
     BaseComponentEstimator,
     metaclass=ABCMeta,
 ):
-    """Base of the three regressors; each says how many rows an update has, and what ends a fit."""
+    """Base class of the three regressors, which differ in the number of rows per update."""
 
     coef_: Any
     intercept_: Array
@@ -59,26 +96,28 @@ class BaseGDRegressor(
     n_features_in_: int
     feature_names_in_: Array
 
-    _full_batch = False
-    _flat_beside_objects = False  # whether flat parameters may stand unread beside objects
-    _weights_are_relative = True  # whether only the proportions of the weights matter
+    _is_full_batch = False
+    _accepts_unused_params = False  # whether `alpha`, `eta0` and `power_t` may have no effect
+    _weights_are_relative = True  # whether sample weights are divided by their mean
+    _tol_is_relative = True  # whether `tol` of stochastic updates is relative to the objective
 
     @abstractmethod
-    def _batch_size(self, n_rows):
-        """Return the rows in an update; None means the full batch."""
+    def _get_batch_size(self, n_rows):
+        """Return the number of rows per update; None means the full batch."""
 
-    @abstractmethod
-    def _tests(self, problem):
-        """Return what ends a fit."""
+    @property
+    def _average_from(self):
+        """Number of the update at which averaging starts; 0 means never."""
+        return int(getattr(self, "average", 0))
 
-    @abstractmethod
-    def _on_divergence(self, chosen):
-        """Return what an explosion leads to; `chosen` is a schedule, None if it was "auto"."""
+    def _get_divergence_reaction(self):
+        """Return the reaction to a divergence with an explicit learning rate."""
+        return "raise"
 
     def partial_fit(
         self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Make one epoch of updates on the given rows, from where the last call ended.
+        """Run one epoch of updates on the given rows, starting from the current model.
 
         Parameters
         ----------
@@ -87,7 +126,8 @@ class BaseGDRegressor(
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, not negative. If all are zero, a warning says that nothing changed.
+            Non-negative weights of the rows. If all are zero, a warning is raised and the model is
+            not changed.
 
         Returns
         -------
@@ -97,11 +137,10 @@ class BaseGDRegressor(
         Raises
         ------
         ValueError
-            If the input or a parameter is refused, or the descent diverges; the model stays as it
-            was.
+            If the input or a parameter is invalid, or the descent diverges. The model is then not
+            changed.
         """
-        first = not hasattr(self, "coef_")
-        return self._attempt("_partial_fit", X, y, sample_weight=sample_weight, first=first)
+        return self._run_on_copy(lambda model: model._partial_fit(X, y, sample_weight))
 
     def predict(self, X: MatrixLike) -> Array:
         """Predict targets.
@@ -114,14 +153,14 @@ class BaseGDRegressor(
         Returns
         -------
         array of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions, of the dtype of the coefficients where X has it too; a Dask array, not yet
-            computed, where X is a Dask collection.
+            Predictions. Their dtype is float32 if the coefficients and X are float32. For a Dask
+            collection the result is a Dask array, which has not been computed.
         """
         check_is_fitted(self)
         if is_chunked_input(X):
             check_features(self, X, reset=False)
             like = self._fit_state.coef
-            return predict_chunked(X, self._predictor(), like.dtype, like.shape[:-1])
+            return predict_chunked(X, self._get_predict(), like.dtype, like.shape[:-1])
         return self._predictions(X)
 
     def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -139,24 +178,24 @@ class BaseGDRegressor(
         Returns
         -------
         float
-            At most 1.
+            R², at most 1.
         """
         if not is_chunked_input(X):
             return super().score(X, y, sample_weight)
         check_is_fitted(self)
         check_features(self, X, reset=False)
-        blocks = chunked_rows(X, y, "sample_weight", sample_weight)
-        return blocks.r2(self._predictor())
+        data = to_chunked_data(X, y, partial(check_weights, "sample_weight", sample_weight, X))
+        return data.r2_score(self._get_predict())
 
-    def _predictor(self):
-        """Return what predicts rows of which the features have been checked."""
-        twin = copy.copy(self)
-        vars(twin).pop("feature_names_in_", None)
-        twin._fit_state = replace(self._fit_state, history=None)
-        return twin._predictions
+    def _get_predict(self):
+        """Return the function that predicts chunks, whose feature names are not checked again."""
+        model = copy.copy(self)
+        vars(model).pop("feature_names_in_", None)
+        model._fit_state = replace(self._fit_state, history=None)
+        return model._predictions
 
     def _predictions(self, X):
-        """Return what `predict` does, of rows in memory."""
+        """Return the predictions of rows in memory."""
         rows = validate_data(
             self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
         )
@@ -168,19 +207,19 @@ class BaseGDRegressor(
         return self.loss_.inverse_link(products + intercept)
 
     def sparsify(self) -> Self:
-        """Convert ``coef_`` to a sparse matrix, which saves memory where most of it is zero.
+        """Convert ``coef_`` to a sparse matrix, which saves memory if most coefficients are zero.
 
         Returns
         -------
         self
-            The estimator; ``coef_`` is a CSR matrix with one row an output.
+            The estimator; ``coef_`` is a CSR matrix with one row per output.
         """
         check_is_fitted(self)
         self.coef_ = csr_matrix(self.coef_)
         return self
 
     def densify(self) -> Self:
-        """Convert ``coef_`` back to an array; fitting does so by itself.
+        """Convert ``coef_`` back to a dense array; `fit` and `partial_fit` do so, too.
 
         Returns
         -------
@@ -194,12 +233,12 @@ class BaseGDRegressor(
 
     @property
     def history_(self) -> dict[str, Array]:
-        """Course of the descent: a dict of 1-D arrays of one length.
+        """History of the fit: a dict of 1-D arrays of equal length.
 
-        Row 0 is the starting point, then one row an epoch for the model after it: ``epoch``,
+        Row 0 describes the initial model, row k the model after epoch k: ``epoch``,
         ``learning_rate``, ``time`` (seconds), ``objective`` and ``gradient_norm`` or
-        ``running_objective``, and ``validation_score`` where there is one. Compiled epochs that run
-        in one call have equal shares of its time.
+        ``running_objective``, and ``validation_score`` if there are validation rows. Compiled
+        epochs that run in one call have equal shares of its time.
         """
         if not hasattr(self, "_fit_state"):
             raise AttributeError(f"{type(self).__name__} has no history_ before it is fitted")
@@ -207,12 +246,12 @@ class BaseGDRegressor(
 
     @property
     def path_(self) -> dict[str, Array]:
-        """Coefficients along the descent, with ``record="path"``: a dict of equal 1-D arrays.
+        """Iterates of the fit, with ``record="path"``: a dict of 1-D arrays of equal length.
 
-        ``update`` counts the updates made; ``coef_0``, …, ``intercept`` are the parameters then, in
-        the units of the data (``coef_0_1``, ``intercept_0`` of several outputs). The start and the
-        last are there, and between them every k-th update, where k doubles as often as the path
-        would grow beyond 2048 points (fewer with more than two thousand coefficients).
+        ``update`` is the number of updates made; ``coef_0``, …, ``intercept`` are the parameters
+        after them, in the units of the data (``coef_0_1``, ``intercept_0`` with several outputs).
+        The first and the last iterate are kept, and between them every k-th one. k doubles whenever
+        the path would exceed 2048 points (fewer with more than two thousand coefficients).
         """
         if not hasattr(self, "_fit_state") or self._fit_state.history.path is None:
             raise AttributeError(
@@ -220,206 +259,211 @@ class BaseGDRegressor(
             )
         return self._fit_state.history.path.arrays()
 
-    def _attempt(self, method, *args, **kwargs):
-        """Run a fitting method on a copy, and keep what came of it only if it succeeds."""
-        twin = copy.copy(self)
-        if hasattr(twin, "coef_"):
-            twin.densify()
-        # Numbers out of bounds are found out from themselves, already where a task is assembled.
+    def _run_on_copy(self, fit):
+        """Fit a copy, and take over its attributes only if that succeeds.
+
+        Parameters
+        ----------
+        fit : callable
+            Fits the copy, its only argument. Returns the :class:`StopReason`, or None if the copy
+            was not changed.
+        """
+        model = copy.copy(self)
+        if hasattr(model, "coef_"):
+            model.densify()
+        # Overflow is detected from non-finite values, so NumPy's warnings are silenced.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            reason = getattr(twin, method)(*args, **kwargs)
+            reason = fit(model)
         if reason is None:
             return self
-        if reason is StopReason.INTERRUPTED and twin.n_iter_ == 0 and hasattr(self, "coef_"):
-            raise KeyboardInterrupt("left the model as it was: no epoch was complete")
-        self.__dict__ = vars(twin)  # at once: an interrupt finds either all or nothing
-        if reason is StopReason.INTERRUPTED:
+        is_interrupted = reason is StopReason.INTERRUPTED
+        if is_interrupted and model.n_iter_ == 0 and hasattr(self, "coef_"):
+            raise KeyboardInterrupt("left the model as it was: no epoch was completed")
+        self.__dict__ = vars(model)  # one assignment, so that an interrupt cannot split it
+        if is_interrupted:
             raise KeyboardInterrupt(f"stored the model as it was after epoch {self.n_iter_}")
         return self
 
-    def _fit(self, X, y, sample_weight, start, validation_rows, groups):
-        vars(self).pop("_run", None)  # of a fit_batches that was broken off
-        components = plan(self)
-        # Second moments show whether entries are finite, and save a look at every one.
-        finite = not (self._full_batch and components.loss.quadratic and sample_weight is None)
-        finite |= self.early_stopping
-        data = checked_rows(self, X, y, sample_weight, groups, reset=True, finite=finite)
+    def _fit(self, inputs):
+        """Fit the model, and return the :class:`StopReason`."""
+        vars(self).pop("_batches_progress", None)  # a new fit discards an interrupted fit_batches
+        config = resolve_config(self)
+        X, y, weights = inputs.X, inputs.y, inputs.sample_weight
+        # Non-finite entries make second moments non-finite, which saves a pass over X.
+        uses_moments = self._is_full_batch and config.loss.quadratic and weights is None
+        is_checked = self.early_stopping or not uses_moments
+        data = check_rows(self, X, y, weights, inputs.groups, reset=True, check_finite=is_checked)
         if data is None:
             raise ValueError("sample_weight is zero for every row; fit needs a row with weight.")
-        data.check_targets(components.loss)
-        training, validation = training_and_validation(self, data, *validation_rows)
-        start = initial_coefficients(self, training, *start)
-        gram = self._gram(training, components)
-        if not (finite or data.is_chunked or (gram is not None and gram.finite)):
+        data.check_targets(config.loss)
+        training, validation = split_validation(self, data, inputs)
+        start = check_initial_coefficients(self, training, inputs.coef_init, inputs.intercept_init)
+        moments = self._compute_moments(training, config)
+        has_finite_moments = moments is not None and moments.is_finite
+        if not (is_checked or data.is_chunked or has_finite_moments):
             assert_all_finite(data.X, estimator_name=type(self).__name__, input_name="X")
-        fit_state = init_fit_state(self, training, components, start, gram)
-        fit_state, gram = whiten_if_ill_conditioned(self, training, components, fit_state, gram)
-        with callbacks_of(self, X, y, sample_weight) as progress:
-            reason = self._descend(
-                components, training, validation, fit_state, self.max_iter, gram, progress
-            )
-            if progress is not None:
-                progress.finish(vars(self))
+        fit_state = init_fit_state(self, training, config, start, moments)
+        fit_state, moments = whiten_if_ill_conditioned(self, training, config, fit_state, moments)
+        with setup_callbacks(self, X, y, weights) as notifier:
+            task = FitTask(config, training, fit_state, False, validation, moments, notifier)
+            reason = self._descend(task)
+            if notifier is not None:
+                notifier.finish(vars(self))
         return reason
 
-    def _partial_fit(self, X, y, sample_weight, first):
-        components = plan(self)
-        if first and self.early_stopping:
+    def _partial_fit(self, X, y, sample_weight):
+        """Run an epoch of updates; return the :class:`StopReason`, or None if all weights are 0."""
+        config = resolve_config(self)
+        is_first = not hasattr(self, "coef_")
+        if is_first and self.early_stopping:
             raise ValueError(
                 "early_stopping should be False with partial_fit, since a single epoch cannot be "
                 "stopped early. Call fit, or set early_stopping=False and score the model yourself."
             )
-        data = checked_rows(self, X, y, sample_weight, None, reset=first)
+        data = check_rows(self, X, y, sample_weight, reset=is_first)
         if data is None:
             warnings.warn(
                 "partial_fit got weights that are all zero: nothing was learned from these rows.",
-                UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
             return None
-        if not first and hasattr(self, "_fit_state"):
+        is_resumed = not is_first and hasattr(self, "_fit_state")
+        if is_resumed:
             data = data.astype(self._fit_state.state.theta.dtype)
-        data.check_targets(components.loss)
+        data.check_targets(config.loss)
         if data.is_chunked:
-            data.count()
-        if first or not hasattr(self, "_fit_state"):
-            fit_state = init_fit_state(
-                self, data, components, initial_coefficients(self, data, None, None)
-            )
+            data.count_rows()
+        if is_resumed:
+            fit_state = resume_fit_state(self, data, config)
         else:
-            fit_state = resume_fit_state(self, data, components)
-        return self._descend(components, data, None, fit_state)
+            fit_state = init_fit_state(self, data, config, check_initial_coefficients(self, data))
+        return self._descend(FitTask(config, data, fit_state, is_streaming=True))
 
-    # Assembly
+    def _compute_moments(self, data, config):
+        """Return the second moments if descent on them is cheaper than on the rows, or None.
 
-    def _gram(self, data, components):
-        """Return the second moments of the rows where descending on them is cheaper, or None."""
-        if self._full_batch and components.loss.quadratic and data.prefers_second_moments:
-            return data.gram()
-        if data.is_chunked and (self._full_batch or self.standardize):
-            data.moments()  # and every entry has been looked at
+        Other moments and numbers of rows that chunked data needs are computed and stored there.
+        """
+        if self._is_full_batch and config.loss.quadratic and data.has_cheap_second_moments:
+            return data.compute_second_moments()
+        if data.is_chunked and (self._is_full_batch or self.standardize):
+            data.compute_feature_moments()  # which also checks that every entry is finite
         elif data.is_chunked:
-            data.count()
+            data.count_rows()
         return None
 
-    def _objective(self, data, scaling, loss, penalty, mean_weight):
-        frame = ObjectiveSpec(
+    def _descend(self, task):
+        """Minimise the objective, store the result, and return the :class:`StopReason`."""
+        monitor = None
+        if self.verbose or task.notifier is not None:
+            get_attributes = partial(self._get_fitted_attributes, task)
+            monitor = Monitor(self.verbose, task.notifier, get_attributes)
+        max_iter = 1 if task.is_streaming else self.max_iter
+        state, history = task.fit_state.state, task.fit_state.history
+        try:
+            outcome = run_continuation(self._build_stages(task), state, history, monitor, max_iter)
+        except DivergedError as diverged:
+            raise divergence_error(diverged) from None
+        self._store(task, outcome)
+        message = convergence_message(self, task.config, outcome)
+        if message is not None:
+            warnings.warn(message, ConvergenceWarning, stacklevel=6)
+        return outcome.reason
+
+    def _build_stages(self, task):
+        """Yield the stages of the fit: one, or one per smooth approximation of the loss."""
+        config, scaling = task.config, task.fit_state.scaling
+        objective = self._build_objective(
+            task.data, scaling, config.loss, config.penalty, task.mean_weight
+        )
+        validate = None
+        if task.validation is not None:
+            validate = partial(self._score_validation, task)
+        batch_size = self._get_batch_size(objective.design.n_rows)
+        losses = automatic.choose_losses(config, objective, batch_size, task.is_streaming)
+        for loss in losses:
+            problem = self._build_problem(task, objective.with_loss(loss), batch_size)
+            solver = choose_solver(problem)
+            criteria = choose_criteria(
+                problem,
+                solver,
+                self.tol,
+                self.n_iter_no_change,
+                relative=self._tol_is_relative,
+                validate=validate,
+                early_stopping=self.early_stopping,
+            )
+            is_last = loss is losses[-1]
+            if not is_last:
+                criteria = criteria.loosen(automatic.STAGE_TOL)
+            elif len(losses) > 1 and problem.is_full_batch and self.tol and not self.early_stopping:
+                criteria = criteria.loosen(automatic.LAST_STAGE_TOL)
+            yield Stage(problem, solver, criteria, is_last)
+
+    def _build_objective(self, data, scaling, loss, penalty, mean_weight):
+        """Return the objective on the given rows, as a function of the scaled parameters."""
+        spec = ObjectiveSpec(
             scaling,
             self.fit_intercept,
             loss,
             l1=np.append(penalty.l1 / scaling.scale, 0.0).astype(data.dtype),
             l2=np.append(penalty.l2 / scaling.scale**2, 0.0).astype(data.dtype),
         )
-        return build(data, frame, mean_weight if self._weights_are_relative else None)
+        return build(data, spec, mean_weight if self._weights_are_relative else None)
 
-    # Descent
-
-    def _descend(
-        self, components, data, validation, fit_state, max_iter=None, gram=None, progress=None
-    ):
-        """Descend, keep the outcome, and return why it ended; one epoch if `max_iter` is None."""
-        validate = None
-        if validation is not None:
-            validate = self._validator(validation, fit_state.scaling, components.loss)
-        watch = None
-        if self.verbose or progress is not None:
-            watch = Monitor(
-                self.verbose, progress, lambda state: self._fitted(fit_state, state, components)
-            )
-        left, epochs = max_iter or 1, 0
-        mean_weight = fit_state.weight / fit_state.rows
-        whole = self._objective(
-            data, fit_state.scaling, components.loss, components.penalty, mean_weight
+    def _build_problem(self, task, objective, batch_size):
+        """Return the problem of a stage."""
+        config, surrogate, streaming = task.config, objective, task.is_streaming
+        if task.second_moments is not None:
+            surrogate = QuadraticModel.from_second_moments(objective, task.second_moments)
+        optimizer, schedule = automatic.choose_components(
+            config, objective, surrogate, batch_size, streaming
         )
-        streaming = max_iter is None
-        stages = [whole]
-        if components.loss.has_moreau_envelope():
-            batch_size = self._batch_size(whole.design.n_rows)
-            part = streaming or whole.is_chunked
-            found = automatic.stages(components, whole.sample, batch_size, part)
-            stages = [whole.with_loss(stage.loss) for stage in found]
-        for objective in stages:
-            model = (
-                objective if gram is None else QuadraticModel.from_second_moments(objective, gram)
-            )
-            problem = self._task(components, objective, model, left, streaming)
-            if streaming:
-                before = max(fit_state.weight - data.total_weight, 0)
-                unit = mean_weight if self._weights_are_relative else 1.0
-                problem = replace(problem, seen=StreamStatistics(before, mean_weight, unit))
-            tests = self._tests(problem)
-            tests.plateau = copy.copy(fit_state.state.plateau) or tests.plateau
-            if max_iter is None and not isinstance(problem.schedule, Adaptive):
-                tests.plateau = None  # one epoch on these rows shows no convergence
-            tests.early_stopping = self.early_stopping and validation is not None
-            tests.validate = validate
-            if objective is not stages[-1]:
-                tests.loosen(automatic.STAGE_TOL)
-            elif len(stages) > 1 and tests.gradient is not None and self.tol:
-                tests.loosen(automatic.LAST_STAGE_TOL)
-            try:
-                outcome = descend(problem, fit_state.state, tests, fit_state.history, watch)
-            except DivergedError as diverged:
-                raise divergence_error(diverged, problem) from None
-            fit_state.state = replace(outcome.state, plateau=tests.plateau)
-            epochs, left = epochs + outcome.epochs, left - outcome.epochs
-            if objective is not stages[-1]:
-                fit_state.state.plateau = None
-            if left <= 0 or outcome.reason not in (StopReason.CONVERGED, StopReason.PRECISION):
-                break
-        self._keep(fit_state, outcome, problem, components)
-        self.n_iter_ = epochs
-        message = convergence_message(self, outcome, problem, components, tests)
-        if message is not None:
-            warnings.warn(message, ConvergenceWarning, stacklevel=5)
-        return outcome.reason
-
-    def _task(self, components, objective, model, max_iter, streaming):
-        batch_size = self._batch_size(objective.design.n_rows)
-        # What descends on moments alone chooses by them; blocks need not be looked into.
-        moments = isinstance(model, QuadraticModel) and components.optimizer is None
-        seen = objective if moments else objective.sample
-        if objective.is_chunked and batch_size is not None:
-            chosen = automatic.choose_for_walks(components, seen, model, batch_size)
-        else:
-            chosen = automatic.choose(components, seen, model, batch_size, streaming)
-        optimizer, schedule = chosen
         return Problem(
             objective=objective,
-            model=model,
+            surrogate=surrogate,
             optimizer=optimizer,
             schedule=schedule,
             batch_size=batch_size,
-            max_iter=max_iter,
+            max_iter=self.max_iter,
             planned_epochs=self.max_iter,
-            alpha=components.alpha,
+            alpha=config.alpha,
             shuffle=getattr(self, "shuffle", False),
-            average=int(getattr(self, "average", 0)),
+            average=self._average_from,
             record=self.record,
-            on_divergence=self._on_divergence(components.schedule),
+            on_divergence=config.on_divergence,
             streaming=streaming,
+            stream_statistics=self._compute_stream_statistics(task) if streaming else None,
         )
 
-    def _validator(self, validation, scaling, loss):
-        def score(theta):
-            return validation.r2(
-                lambda X: loss.inverse_link(Design(X, scaling, self.fit_intercept).predict(theta))
-            )
+    def _compute_stream_statistics(self, task):
+        """Return the weights of the rows of all calls of `partial_fit`."""
+        earlier_weight = max(task.fit_state.weight - task.data.total_weight, 0)
+        unit = task.mean_weight if self._weights_are_relative else 1.0
+        return StreamStatistics(earlier_weight, task.mean_weight, unit)
 
-        return score
+    def _score_validation(self, task, theta):
+        """Return the R² of the scaled parameters `theta` on the validation rows."""
+        scaling, loss = task.fit_state.scaling, task.config.loss
+        return task.validation.r2_score(
+            lambda X: loss.inverse_link(Design(X, scaling, self.fit_intercept).predict(theta))
+        )
 
-    def _keep(self, fit_state, outcome, problem, components):
+    def _store(self, task, outcome):
         """Set the fitted attributes."""
-        vars(self).update(self._fitted(fit_state, fit_state.state, components))
+        problem = outcome.problem
+        vars(self).update(self._get_fitted_attributes(task, outcome.state))
         self.schedule_, self.optimizer_ = problem.schedule, problem.optimizer
-        self._last_epoch = (problem.objective.design.n_rows, outcome.final.get("running_objective"))
+        objective = outcome.last_row.get("running_objective")
+        self._last_epoch = (problem.objective.design.n_rows, objective)
+        self.n_iter_ = outcome.n_epochs
         self.stop_reason_ = str(outcome.reason)
         self.converged_ = outcome.reason.is_success
 
-    def _fitted(self, fit_state, state, components):
-        """Return the fitted attributes that a state stands for."""
-        theta = state.model(int(getattr(self, "average", 0)))
-        coef, intercept = fit_state.scaling.to_original(theta)
+    def _get_fitted_attributes(self, task, state):
+        """Return the fitted attributes by name, for a state of the descent."""
+        fit_state = task.fit_state
+        coef, intercept = fit_state.scaling.to_original(state.model(self._average_from))
         intercept = np.atleast_1d(intercept)
         fit_state = replace(
             fit_state,
@@ -432,8 +476,8 @@ class BaseGDRegressor(
             "coef_": coef,
             "intercept_": intercept,
             "t_": state.t,
-            "loss_": components.loss,
-            "penalty_": components.penalty,
+            "loss_": task.config.loss,
+            "penalty_": task.config.penalty,
             "_fit_state": fit_state,
         }
 

@@ -1,4 +1,4 @@
-"""Linear models by full-batch descent."""
+"""Linear models fitted by full-batch gradient descent."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from skgd.regressors._fit_batches import FitsBatchesByMoments
 from skgd.regressors._keyword_fit import KeywordGDRegressor
-from skgd.schedules import Adaptive
-from skgd.solvers.problem import StoppingCriteria
-from skgd.solvers.stopping import GradientNorm, NoImprovement
 
 if TYPE_CHECKING:
     from skgd._utils.typing import RandomState
@@ -22,72 +19,84 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
 
     .. math:: F(w, b) = \frac1n \sum_i \frac{s_i}{\bar s}\, \ell(x_i^\top w + b, y_i) + \alpha R(w)
 
-    where :math:`\ell` is the loss, :math:`R` the penalty and :math:`s_i` the weight of row i; every
-    update looks at all rows. With nothing set it needs no tuning: features are standardised
-    implicitly, squared error is minimised by conjugate gradients, other losses by Newton's method
-    on top of them, and coefficients are reported in the units of the data. Textbook gradient
-    descent is ``BatchGDRegressor(learning_rate=0.1, optimizer="gd", standardize=False)``.
+    where :math:`\ell` is the loss, :math:`R` the penalty, :math:`s_i` the weight of row i and
+    :math:`\bar s` the mean weight. Every update uses all rows. The default parameters require no
+    tuning: features are standardised implicitly, squared error is minimised by conjugate gradients
+    and other losses by Newton's method with conjugate gradients. Coefficients are reported in the
+    units of the data. Textbook gradient descent is
+    ``BatchGDRegressor(learning_rate=0.1, optimizer="gd", standardize=False)``.
 
     Parameters
     ----------
     loss : str or Loss, default="squared_error"
-        What a prediction costs: "squared_error", "huber", "log_cosh", "absolute_error",
-        "quantile", "epsilon_insensitive", "squared_epsilon_insensitive", "poisson", "gamma", or an
-        object of :mod:`skgd.losses`, such as ``Quantile(level=0.9)``.
+        Loss function: "squared_error", "huber", "log_cosh", "absolute_error", "quantile",
+        "epsilon_insensitive", "squared_epsilon_insensitive", "poisson", "gamma", or an object of
+        :mod:`skgd.losses`, such as ``Quantile(level=0.9)``.
     penalty : {"l2", "l1", "elasticnet"}, None or Penalty, default="l2"
-        What the coefficients cost; a name reads `alpha` and `l1_ratio`.
+        Penalty on the coefficients. A name uses `alpha` and `l1_ratio`; an object of
+        :mod:`skgd.penalties` has parameters of its own; None means no penalty.
     alpha : float, default=0.0
         Strength of the penalty, in [0, inf).
     l1_ratio : float, default=0.15
-        Share of the l1 norm in "elasticnet", in [0, 1].
+        Mixing parameter of "elasticnet", in [0, 1]: 0 is the l2 penalty, 1 the l1 penalty.
     fit_intercept : bool, default=True
-        Whether to fit an intercept. It is never penalised.
+        Whether to fit an intercept, which is not penalised.
     max_iter : int, default=10000
-        Updates at most.
+        Maximum number of updates.
     tol : float or None, default=1e-10
-        The fit has converged when the norm of the gradient is at most `tol` times that of the best
-        constant model; 1e-6 times is enough where kinks of the loss are rounded, which costs more
-        than is left to gain then. With 0 it goes on until nothing improves in floating point; with
-        None for `max_iter` updates.
+        Tolerance of the stopping criterion: the fit has converged when the norm of the gradient is
+        at most `tol` times that of the best constant model. For smooth approximations of a loss
+        with kinks the factor is at least 1e-6, since the approximation error is larger than any
+        further decrease. With 0, the fit ends when the objective no longer decreases in floating
+        point; with None, after `max_iter` updates.
     n_iter_no_change : int, default=5
-        Updates without progress that end an early-stopping fit or lower an "adaptive" rate.
+        Number of consecutive updates without improvement after which early stopping ends the fit,
+        or after which "adaptive" reduces the learning rate.
     epsilon : float, default=0.1
-        Threshold of the huber and the epsilon-insensitive losses, in units of y.
+        Threshold of the Huber and the epsilon-insensitive losses, in units of y.
     learning_rate : float, str, Schedule or callable, default="auto"
-        A number is a constant rate. "auto" follows the curvature of the objective, "line_search"
-        the objective along each step. "constant", "invscaling", "optimal", "adaptive",
-        "time_decay", "step", "exponential", "polynomial", "cosine" and "one_cycle" stand for
-        classes of :mod:`skgd.schedules`, and read `eta0` and `power_t` where these do. Further, an
-        object of that module, or any function of the update number (from 1).
+        Learning rate:
+
+        - a number: constant learning rate;
+        - "auto": derived from the curvature of the objective;
+        - "line_search": determined by a line search in each update;
+        - "constant", "invscaling", "optimal", "adaptive", "time_decay", "step", "exponential",
+          "polynomial", "cosine" or "one_cycle": a schedule of :mod:`skgd.schedules`, with `eta0`
+          and `power_t` where it has these parameters;
+        - an object of :mod:`skgd.schedules`, or a function of the update number 1, 2, ….
     eta0 : float or None, default=None
-        First rate of a named schedule; None means 0.01. An error beside rates that do not read it.
+        Initial learning rate of a named schedule; None means 0.01. It must be None for learning
+        rates that do not use it.
     power_t : float or None, default=None
-        Exponent of "invscaling"; None means 0.25. An error beside rates that do not read it.
+        Exponent of "invscaling"; None means 0.25. It must be None for learning rates that do not
+        use it.
     optimizer : str or Optimizer, default="auto"
-        "gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "cg", "newton_cg",
-        "accelerated", or an object of :mod:`skgd.optimizers`. "auto" is "gd" beside an explicit
-        rate, and else one of the last three, by loss and penalty.
+        Optimizer: "gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "amsgrad",
+        "adabelief", "lion", "cg", "newton_cg", "accelerated", or an object of
+        :mod:`skgd.optimizers`. "auto" is "gd" for an explicit learning rate, otherwise "cg",
+        "newton_cg" or "accelerated", depending on loss and penalty.
     standardize : bool, default=True
-        Whether to descend in centred coordinates of unit variance. The objective, and so the
-        minimiser, stay the same; only the path to it is better conditioned.
+        Whether to run the descent on features centred and scaled to unit variance. This improves
+        the conditioning; objective and minimiser are the same.
     early_stopping : bool, default=False
-        Whether to stop when the R² on validation rows has not risen by `tol` for
-        `n_iter_no_change` updates; the best model is kept.
+        Whether to end the fit when the R² on validation rows has not increased by at least `tol`
+        for `n_iter_no_change` consecutive updates. The model with the best score is kept.
     validation_fraction : float, default=0.1
-        Share of the rows held out for early stopping where `fit` is given no `X_val`, in (0, 1).
+        Proportion of the rows held out for early stopping if `X_val` is not passed to `fit`, in
+        (0, 1).
     validation_split : splitter, array-like or None, default=None
-        Which rows to hold out instead: the last split of a scikit-learn splitter, such as
-        ``TimeSeriesSplit()`` for a series or ``GroupShuffleSplit()`` for groups (given to `fit`),
-        or the indices of the rows, or a boolean mask.
+        Rows to hold out for early stopping, instead of a random sample: a scikit-learn splitter,
+        such as ``TimeSeriesSplit()``, or ``GroupShuffleSplit()`` for `groups` passed to `fit`, of
+        which the last split is used; an array of row indices; or a boolean mask.
     random_state : int, RandomState instance or None, default=None
-        Draws the validation rows.
+        Seed or generator for the choice of the validation rows.
     warm_start : bool, default=False
-        Whether `fit` starts from the last coefficients; everything else starts afresh.
+        Whether `fit` starts from the last coefficients. No other state is reused.
     record : {"running", "objective", "path"} or None, default="running"
-        What `history_` holds: for full batches the objective and the norm of the gradient at any
-        rate; with "path" there is `path_` besides, with None nothing.
+        Content of `history_`. With "running" and "objective": objective and norm of the gradient
+        after each update. With "path": also the iterates, in `path_`. With None: neither.
     verbose : bool or int, default=0
-        Whether to print a line an update.
+        Whether to print a line per update.
 
     Attributes
     ----------
@@ -96,20 +105,21 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
     intercept_ : array of shape (1,) or (n_outputs,)
         Intercept.
     n_iter_ : int
-        Updates made by the last call.
+        Number of updates in the last call.
     t_ : int
-        1 + updates made.
+        1 + number of updates made.
     converged_ : bool
-        Whether the last call ended because there was nothing left to gain.
+        Whether the last call met its stopping criterion.
     stop_reason_ : str
-        "converged", "precision" (nothing improves in floating point), "stalled" (the steps have
-        died out), "early_stopping", "callback", "max_iter" or "interrupted".
+        "converged", "precision" (the objective no longer decreases in floating point), "stalled"
+        (the steps are too small to change the objective), "early_stopping", "callback", "max_iter"
+        or "interrupted".
     history_ : dict of arrays
-        The course of the descent, a row an update.
+        History of the fit, with a row per update.
     path_ : dict of arrays
-        The coefficients along the way, with ``record="path"``.
+        Iterates of the fit, with ``record="path"``.
     loss_, penalty_, schedule_, optimizer_ : objects
-        The pieces that the parameters stood for.
+        The components that the parameters specify.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : array of str
@@ -117,8 +127,8 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
 
     See Also
     --------
-    MiniBatchGDRegressor : Updates on a few rows at a time.
-    sklearn.linear_model.LinearRegression : The same minimum of squared error by a direct solver.
+    MiniBatchGDRegressor : Updates on small batches of rows.
+    sklearn.linear_model.LinearRegression : Minimises the squared error by a direct solver.
 
     Examples
     --------
@@ -130,7 +140,7 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
     (0.5177, True)
     """
 
-    _full_batch = True
+    _is_full_batch = True
 
     def __init__(
         self,
@@ -179,19 +189,5 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
         self.record = record
         self.verbose = verbose
 
-    def _batch_size(self, n_rows):
+    def _get_batch_size(self, n_rows):
         return None
-
-    def _tests(self, problem):
-        if self.tol is None:
-            return StoppingCriteria()
-        if self.early_stopping:
-            return StoppingCriteria(plateau=NoImprovement(self.tol, self.n_iter_no_change))
-        constant = problem.model.evaluate(problem.objective.intercept_only())
-        gradient = GradientNorm(
-            self.tol, problem.model.min_subgradient_norm(constant), abs(constant.value)
-        )
-        if not isinstance(problem.schedule, Adaptive):
-            return StoppingCriteria(gradient=gradient)
-        stalls = NoImprovement(self.tol, self.n_iter_no_change, relative=True)
-        return StoppingCriteria(plateau=stalls, gradient=gradient)

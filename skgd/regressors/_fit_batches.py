@@ -1,49 +1,54 @@
-"""Fits of data that comes in batches: epochs over an iterable, broken off and taken up again."""
+"""Fits over an iterable of batches, which can be interrupted and resumed."""
 
 import copy
 import os
 import pickle
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skgd.data import IterableData, Source, named
-from skgd.regressors._config import plan
-from skgd.regressors._fit_state import seed_of
-from skgd.regressors._input import checked_rows
-from skgd.solvers.stopping import NoImprovement, StopReason
+from skgd.data import BatchSource, IterableData, call_for_chunk
+from skgd.regressors._config import resolve_config
+from skgd.regressors._fit_state import draw_seed
+from skgd.regressors._input import FitInputs, check_rows
+from skgd.solvers.stopping import NoImprovement, NoImprovementState, StopReason
 
 
 @dataclass
-class Run:
-    """Where epochs over batches are; it pickles.
+class BatchesProgress:
+    """Progress of a fit over batches; it can be pickled.
 
     Parameters
     ----------
     seed : int
-        Of the orders of the batches.
-    plateau : Plateau or None
-        Progress seen so far.
-    epoch, visited : int
-        Whole epochs made, and batches visited since.
-    total, rows : float
-        Sum of the objectives before the updates of this epoch, and the rows it is over.
+        Seed of the random orders of the batches.
+    stopping_state : NoImprovementState, default=NoImprovementState()
+        State of the stopping criterion.
+    epoch : int
+        Number of complete epochs.
+    n_visited : int
+        Number of batches visited in the current epoch.
+    objective_sum : float
+        Sum of the objectives of the rows visited in the current epoch, before their updates.
+    n_rows : int
+        Number of these rows.
     """
 
     seed: int
-    plateau: NoImprovement | None
+    stopping_state: NoImprovementState = field(default_factory=NoImprovementState)
     epoch: int = 0
-    visited: int = 0
-    total: float = 0.0
-    rows: int = 0
+    n_visited: int = 0
+    objective_sum: float = 0.0
+    n_rows: int = 0
 
 
 class FitsBatches:
-    """What lets a regressor fit batches; the regressors say how."""
+    """Mixin with `fit_batches`; the subclasses implement `_run_batches`."""
 
     def fit_batches(
         self,
@@ -54,25 +59,25 @@ class FitsBatches:
     ) -> Self:
         """Fit the model to data that comes in batches, such as row groups of a Parquet file.
 
-        Only one batch is in memory at a time. :class:`BatchGDRegressor` sums over the batches what
-        it needs to know of them (for squared error second moments, in one pass); the other two
-        make an epoch of updates on each batch, for up to `max_iter` passes, and `history_` has a
-        row a batch. With `shuffle`, the batches of a list or another
-        ``collections.abc.Sequence`` are visited in a new random order in each pass, and the rows of
-        every batch are shuffled.
+        Only one batch is in memory at a time. :class:`BatchGDRegressor` computes sums over the
+        batches: for squared error second moments, in one pass; for other losses objective and
+        gradient, in one pass per evaluation. The other two regressors run an epoch of updates on
+        each batch, for up to `max_iter` passes, and `history_` has a row per batch. With
+        `shuffle`, the batches of a list or another ``collections.abc.Sequence`` are visited in a
+        new random order in each pass, and the rows of every batch are shuffled.
 
         Parameters
         ----------
         batches : iterable, or function that returns an iterator
-            Of ``(X, y)`` or ``(X, y, sample_weight)``. What can be read only once, such as a
-            generator, will do where one pass is enough; for an endless stream see
+            Batches ``(X, y)`` or ``(X, y, sample_weight)``. An iterator, such as a generator, can
+            be read only once and suffices for a single pass. For an endless stream see
             ``partial_fit``.
         checkpoint : str or path, default=None
-            File that the estimator is pickled to after every batch.
+            File to which the estimator is pickled after every batch.
         resume : bool, default=False
-            Whether to go on where the fit of these batches ended that was broken off: by an error,
-            by an interrupt, or by a crash from which a checkpoint was loaded. The result is that of
-            an uninterrupted fit.
+            Whether to continue a fit of the same batches that was interrupted by an error, by
+            KeyboardInterrupt, or by a crash after which the checkpoint was loaded. The result is
+            that of an uninterrupted fit.
 
         Returns
         -------
@@ -82,8 +87,8 @@ class FitsBatches:
         Raises
         ------
         ValueError
-            If a batch is refused; the error says which one, and the model is as it was before that
-            batch. If batches that can be read only once would have to be read again.
+            If a batch is invalid; the error names the batch, and the model is unchanged since the
+            batch before it. If an iterator would have to be read a second time.
 
         Examples
         --------
@@ -94,80 +99,62 @@ class FitsBatches:
         >>> round(BatchGDRegressor().fit_batches(batches).score(X, y), 4)
         0.5177
         """
-        source = Source(batches)
-        run = getattr(self, "_run", None)
-        if resume and run is None:
+        source = BatchSource(batches)
+        progress = getattr(self, "_batches_progress", None)
+        if resume and progress is None:
             raise ValueError(
-                "resume=True needs a fit_batches that was broken off, and this estimator has none. "
+                "resume=True needs an interrupted fit_batches, and this estimator has none. "
                 "Load its checkpoint, or set resume=False."
             )
-        self._run_batches(source, run if resume else None, checkpoint)
-        vars(self).pop("_run", None)
-        if checkpoint is not None:
-            save(self, checkpoint)
+        self._run_batches(source, progress if resume else None, checkpoint)
+        vars(self).pop("_batches_progress", None)
+        save_checkpoint(self, checkpoint)
         return self
 
-    def _run_batches(self, source, run, checkpoint):
-        """Fit, from the beginning or from where `run` was broken off."""
+    def _run_batches(self, source, progress, checkpoint):
+        """Fit from the start, or from the progress of an interrupted fit."""
         raise NotImplementedError
 
-    def _noted(self, run, checkpoint):
-        """Remember where a fit is, and write it down."""
-        self._run = run
-        if checkpoint is not None:
-            save(self, checkpoint)
+    def _save_progress(self, progress, checkpoint):
+        """Store the progress in the estimator, and the estimator in the checkpoint."""
+        self._batches_progress = progress
+        save_checkpoint(self, checkpoint)
 
 
 class FitsBatchesByMoments(FitsBatches):
-    """Batches of which only sums are needed."""
+    """Mixin for regressors that need no more than sums over the batches."""
 
-    def _run_batches(self, source, run, checkpoint):
-        plan(self)
-        blocks = IterableData(
-            source, Reader(self), run, lambda progress: self._noted(progress, checkpoint)
-        )
-        nothing = {"start": (None, None), "validation_rows": (None, None, None), "groups": None}
-        self._attempt("_fit", blocks, None, sample_weight=None, **nothing)
+    def _run_batches(self, source, progress, checkpoint):
+        resolve_config(self)
+        save = partial(self._save_progress, checkpoint=checkpoint)
+        data = IterableData(source, BatchReader(self), progress, save)
+        self._run_on_copy(lambda model: model._fit(FitInputs(data, None)))
 
 
 class FitsBatchesByUpdates(FitsBatches):
-    """Batches that are walked over, an epoch of updates on each."""
+    """Mixin for regressors that run an epoch of updates on each batch."""
 
-    _tol_is_relative = True
-
-    def _run_batches(self, source, run, checkpoint):
-        plan(self)
+    def _run_batches(self, source, progress, checkpoint):
+        resolve_config(self)
         if self.early_stopping:
             raise ValueError(
-                "fit_batches does not support early_stopping=True: it holds no rows out. Set it to "
-                "False, and score the model yourself."
+                "fit_batches does not support early_stopping=True, since it holds no rows out. Set "
+                "early_stopping=False, and score the model yourself."
             )
-        if source.once and self.max_iter > 1:
+        if source.is_single_pass and self.max_iter > 1:
             raise ValueError(
-                f"batches can be read only once, and max_iter={self.max_iter} asks for more "
-                "epochs. Give a list or a function that returns a new iterator, set max_iter=1, "
-                "or use partial_fit."
+                f"batches can be read only once, but max_iter={self.max_iter}. Pass a list or a "
+                "function that returns a new iterator, set max_iter=1, or use partial_fit."
             )
-        if run is None:
-            seed = seed_of(self.random_state)
-            plateau = None
-            if self.tol is not None:
-                plateau = NoImprovement(self.tol, self.n_iter_no_change, self._tol_is_relative)
-            run = Run(seed, plateau)
-            model = self if self.warm_start else unfitted(self)
+        if progress is None:
+            progress = BatchesProgress(draw_seed(self.random_state))
+            model = self if self.warm_start else copy_unfitted(self)
         else:
-            model, run = self, copy.deepcopy(run)
-        reason = StopReason.MAX_ITER
-        while run.epoch < self.max_iter:
-            model = self._epoch_over(source, model, run, checkpoint)
-            stalled = run.plateau is not None and run.plateau.stalled(run.total / run.rows)
-            run.epoch, run.visited, run.total, run.rows = run.epoch + 1, 0, 0.0, 0
-            if stalled:
-                reason = StopReason.CONVERGED
-                break
-        self.n_iter_ = run.epoch
+            model, progress = self, copy.deepcopy(progress)
+        reason = self._run_epochs(source, model, progress, checkpoint)
+        self.n_iter_ = progress.epoch
         self.stop_reason_, self.converged_ = str(reason), reason.is_success
-        if reason is StopReason.MAX_ITER and run.plateau is not None:
+        if reason is StopReason.MAX_ITER and self.tol is not None:
             warnings.warn(
                 f"{type(self).__name__} did not converge in max_iter={self.max_iter} epochs. "
                 "Increase max_iter or tol.",
@@ -175,80 +162,103 @@ class FitsBatchesByUpdates(FitsBatches):
                 stacklevel=4,
             )
 
-    def _epoch_over(self, source, model, run, checkpoint):
-        """Visit the batches of an epoch that are left; return the model that goes on."""
+    def _run_epochs(self, source, model, progress, checkpoint):
+        """Run epochs until the objective stops decreasing; return the :class:`StopReason`."""
+        criterion = None
+        if self.tol is not None:
+            criterion = NoImprovement(self.tol, self.n_iter_no_change, self._tol_is_relative)
+        while progress.epoch < self.max_iter:
+            model = self._run_epoch(source, model, progress, checkpoint)
+            objective = progress.objective_sum / progress.n_rows
+            progress.epoch, progress.n_visited = progress.epoch + 1, 0
+            progress.objective_sum, progress.n_rows = 0.0, 0
+            if criterion is not None:
+                state = criterion.update_value(progress.stopping_state, objective)
+                progress.stopping_state = state
+                if criterion.is_met(state):
+                    return StopReason.CONVERGED
+        return StopReason.MAX_ITER
+
+    def _run_epoch(self, source, model, progress, checkpoint):
+        """Fit the remaining batches of an epoch; return the model for the next one.
+
+        The fitted attributes of `self` are replaced after the first valid batch, so that an invalid
+        first batch leaves an earlier fit unchanged.
+        """
         order = None
-        if source.numbered and self.shuffle:
-            rng = np.random.default_rng([run.seed, run.epoch])
+        if source.is_indexable and self.shuffle:
+            rng = np.random.default_rng([progress.seed, progress.epoch])
             order = rng.permutation(len(source.batches)).tolist()
-        for number, item in source.visits(order, run.visited):
+        for number, batch in source.iterate(order, progress.n_visited):
             vars(model).pop("_last_epoch", None)
-            named(epoch_on, number, model, item)
-            rows, running = getattr(model, "_last_epoch", (0, 0.0))
-            run.visited, run.rows = run.visited + 1, run.rows + rows
-            run.total += rows * running
+            call_for_chunk(partial_fit_batch, number, model, batch)
+            n_rows, objective = getattr(model, "_last_epoch", (0, 0.0))
+            progress.n_visited, progress.n_rows = progress.n_visited + 1, progress.n_rows + n_rows
+            progress.objective_sum += n_rows * objective
             if model is not self:
                 vars(self).clear()
                 vars(self).update(vars(model))
                 model = self
-            self._noted(copy.deepcopy(run), checkpoint)
-        if not run.visited:
-            raise ValueError(f"batches gave no block in epoch {run.epoch + 1}.")
+            self._save_progress(copy.deepcopy(progress), checkpoint)
+        if not progress.n_visited:
+            raise ValueError(f"batches is empty in epoch {progress.epoch + 1}.")
         return model
 
 
-class Reader:
-    """Makes checked rows of batches; the first one says what the others have to be like."""
+class BatchReader:
+    """Converts batches to checked rows of the features and the dtype of the first batch."""
 
     def __init__(self, estimator):
-        self.twin, self.dtype = unfitted(estimator), None
+        self.estimator, self.dtype = copy_unfitted(estimator), None
 
-    def __call__(self, item):
-        """Return the rows that have a weight, or None if there are none."""
-        X, y, weights = unpacked(item)
-        data = checked_rows(self.twin, X, y, weights, None, reset=self.dtype is None)
+    def __call__(self, batch):
+        """Return the rows with positive weight, or None if there are none."""
+        data = check_rows(self.estimator, *unpack_batch(batch), reset=self.dtype is None)
         if data is None:
             return None
         if self.dtype is None:
             self.dtype = data.dtype
-            self.twin.coef_ = np.zeros((*data.outputs, data.n_features))  # what y is checked by
+            # The number of targets of later batches is checked against the shape of coef_.
+            self.estimator.coef_ = np.zeros((*data.output_shape, data.n_features))
         return data.astype(self.dtype)
 
     @property
-    def names(self):
-        """The attributes that tell of the features."""
-        return {name: part for name, part in vars(self.twin).items() if name.endswith("_in_")}
+    def feature_attributes(self):
+        """The attributes `n_features_in_` and `feature_names_in_`, where they are set."""
+        return {key: value for key, value in vars(self.estimator).items() if key.endswith("_in_")}
 
 
-def unfitted(estimator):
-    """Return a copy of an estimator without what it was fitted to."""
-    twin = copy.copy(estimator)
-    for name in list(vars(twin)):
+def copy_unfitted(estimator):
+    """Return a copy of an estimator without fitted attributes."""
+    model = copy.copy(estimator)
+    for name in list(vars(model)):
         if name.endswith("_") or name == "_fit_state":
-            delattr(twin, name)
-    return twin
+            delattr(model, name)
+    return model
 
 
-def epoch_on(model, batch):
-    """Make an epoch of updates on a batch."""
-    X, y, weights = unpacked(batch)
+def partial_fit_batch(model, batch):
+    """Run an epoch of updates on a batch."""
+    X, y, weights = unpack_batch(batch)
     model.partial_fit(X, y, sample_weight=weights)
 
 
-def unpacked(batch):
-    """Return X, y and the weights or None of a batch."""
+def unpack_batch(batch):
+    """Return X, y and the weights, or None for the weights, of a batch."""
     if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
         raise ValueError(
             f"It is {type(batch).__name__}; it must be (X, y) or (X, y, sample_weight)."
         )
     if hasattr(batch[0], "shape") and batch[0].shape[:1] == (0,):
-        raise ValueError("It has no rows. Leave empty blocks out.")
+        raise ValueError("It has no rows. Leave empty batches out.")
     return (*batch, None)[:3]
 
 
-def save(estimator, path):
-    """Pickle an estimator to a file that is whole at any time."""
-    part = f"{os.fspath(path)}.part"
-    with open(part, "wb") as file:
+def save_checkpoint(estimator, path):
+    """Pickle an estimator, unless `path` is None; the file is complete at any time."""
+    if path is None:
+        return
+    temporary = f"{os.fspath(path)}.part"
+    with open(temporary, "wb") as file:
         pickle.dump(estimator, file)
-    os.replace(part, path)
+    os.replace(temporary, path)

@@ -1,4 +1,4 @@
-"""What an estimator carries from one call to the next: how it begins, how it goes on."""
+"""The state of a fit, which an estimator keeps between calls."""
 
 import copy
 from dataclasses import dataclass, replace
@@ -8,32 +8,34 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skgd.data.moments import FeatureMoments
+from skgd.data.feature_moments import FeatureMoments
 from skgd.data.scaling import FeatureScaling
 from skgd.data.whitening import whiten
-from skgd.regressors._input import checked_start
+from skgd.regressors._input import check_initial_values
 from skgd.solvers.history import History
-from skgd.solvers.problem import State
+from skgd.solvers.state import State
 
 
 @dataclass
 class FitState:
-    """What an estimator carries from one call to the next, beside its public attributes.
+    """What an estimator keeps between calls besides its public attributes.
 
     Parameters
     ----------
     state : State
-        The descent.
+        State of the descent.
     scaling : FeatureScaling
-        What its inner parameters refer to.
-    moments : Moments or None
-        Of the features seen so far, if they are standardised.
-    weight, rows : float
-        Total weight and number of the rows seen so far.
+        Map from the scaled parameters in `state` to the original ones.
+    moments : FeatureMoments or None
+        Moments of the features of all rows so far, if features are standardised.
+    weight : float
+        Total weight of all rows so far.
+    rows : int
+        Number of all rows so far.
     history : History
-        The course of the descent.
+        Rows of ``history_`` and ``path_``.
     coef, intercept : arrays
-        The parameters as they were reported, to notice an assignment by the user.
+        Copies of the fitted attributes. A difference shows that the user has assigned new values.
     """
 
     state: State
@@ -46,120 +48,115 @@ class FitState:
     intercept: np.ndarray | None = None
 
 
-def initial_coefficients(estimator, data, coef_init, intercept_init):
-    """Return the coefficients and the intercept to start from; None stands for the default."""
-    outputs = data.outputs
-    warm = estimator.warm_start and hasattr(estimator, "coef_") and coef_init is None
+def check_initial_coefficients(estimator, data, coef_init=None, intercept_init=None):
+    """Return the initial coefficients and intercept; None stands for the default values."""
+    outputs = data.output_shape
+    names = "coef_init", "intercept_init"
     if estimator.warm_start and hasattr(estimator, "coef_"):
-        coef_init = estimator.coef_ if coef_init is None else coef_init
-        intercept_init = estimator.intercept_ if intercept_init is None else intercept_init
-    names = ("coef_init", "intercept_init") if not warm else ("coef_", "intercept_")
-    coef = checked_start(names[0], coef_init, (*outputs, data.n_features))
-    return coef, checked_start(names[1], intercept_init, outputs)
+        if coef_init is None:
+            coef_init, names = estimator.coef_, ("coef_", "intercept_")
+        if intercept_init is None:
+            intercept_init = estimator.intercept_
+    coef = check_initial_values(names[0], coef_init, (*outputs, data.n_features))
+    return coef, check_initial_values(names[1], intercept_init, outputs)
 
 
-def init_fit_state(estimator, data, components, start, gram=None):
-    """Return what a call carries that begins a new descent."""
+def init_fit_state(estimator, data, config, start, second_moments=None):
+    """Return the state at the start of a fit, from :func:`check_initial_coefficients`."""
     coef, intercept = start
     if coef is None:
-        coef = np.zeros((*data.outputs, data.n_features))
-        if intercept is None and components.schedule is None and estimator.fit_intercept:
-            intercept = data.intercept_only(components.loss)
+        coef = np.zeros((*data.output_shape, data.n_features))
+        if intercept is None and not config.has_explicit_rate and estimator.fit_intercept:
+            intercept = data.intercept_only(config.loss)
     if intercept is None:
-        intercept = np.zeros(data.outputs)
+        intercept = np.zeros(data.output_shape)
     moments = None
-    if estimator.standardize:
-        moments = data.moments() if gram is None else gram.moments
-    scaling = coordinates_of(estimator, data, moments, components)
+    if estimator.standardize and second_moments is not None:
+        moments = second_moments.feature_moments
+    elif estimator.standardize:
+        moments = data.compute_feature_moments()
+    scaling = choose_scaling(estimator, data, moments, config)
     theta = scaling.to_scaled(coef, intercept, data.dtype)
     history = History()
     if estimator.warm_start and hasattr(estimator, "_fit_state"):
         history = estimator._fit_state.history.copy()
-    state = State.initial(theta, np.random.default_rng(seed_of(estimator.random_state)))
+    state = State.initial(theta, np.random.default_rng(draw_seed(estimator.random_state)))
     return FitState(state, scaling, moments, data.total_weight, len(data), history)
 
 
-def seed_of(random_state):
-    """Return what the generator of a descent is seeded with."""
+def draw_seed(random_state):
+    """Return the seed of the generator that shuffles the rows."""
     if isinstance(random_state, Integral):
-        return first_number(int(random_state))
+        return draw_first_integer(int(random_state))
     return check_random_state(random_state).randint(np.iinfo(np.int32).max)
 
 
 @lru_cache
-def first_number(seed):
-    """Return the first number of NumPy's older generator, whose making takes a tenth of a fit."""
+def draw_first_integer(seed):
+    """Return the first integer of a RandomState; creating one takes a tenth of a small fit."""
     return np.random.RandomState(seed).randint(np.iinfo(np.int32).max)
 
 
-def whiten_if_ill_conditioned(estimator, data, components, fit_state, gram):
-    """Return what is carried, and second moments, where descent on these is right to many digits.
+def whiten_if_ill_conditioned(estimator, data, config, fit_state, second_moments):
+    """Return the fit state and the second moments of whitened features, if features are collinear.
 
-    Columns that nearly depend on each other are decorrelated, if nothing stands against it: a
-    penalty is simple in the other coordinates only, and an explicit rate or rule is meant for them.
+    Features are whitened only if there is no penalty, which is separable in the original
+    coordinates only, and no explicit learning rate or optimizer, which refers to them. Otherwise
+    both are returned unchanged.
     """
-    penalty = components.penalty
-    explicit = components.schedule is not None or components.optimizer is not None
-    if gram is None or data.is_chunked or data.dtype != np.float64 or not estimator.standardize:
-        return fit_state, gram
-    if explicit or penalty.l1 or penalty.l2 or gram.accurate(data.dtype):
-        return fit_state, gram
-    found = whiten(data, fit_state.scaling, gram, estimator.fit_intercept)
-    if found is None:
-        return fit_state, gram
-    scaling, gram = found
+    is_whitened = (
+        second_moments is not None
+        and not data.is_chunked
+        and data.dtype == np.float64
+        and estimator.standardize
+        and not (config.has_explicit_rate or config.optimizer is not None)
+        and not (config.penalty.l1 or config.penalty.l2)
+        and not second_moments.is_accurate_for(data.dtype)
+    )
+    whitened = None
+    if is_whitened:
+        whitened = whiten(data, fit_state.scaling, second_moments, estimator.fit_intercept)
+    if whitened is None:
+        return fit_state, second_moments
+    scaling, second_moments = whitened
     theta = fit_state.scaling.reparametrize(fit_state.state.theta, scaling)
-    state = replace(fit_state.state, theta=theta)
-    return replace(fit_state, scaling=scaling, state=state), gram
+    state = fit_state.state.replace(theta=theta)
+    return replace(fit_state, scaling=scaling, state=state), second_moments
 
 
-def resume_fit_state(estimator, data, components):
-    """Return what a call carries that goes on where the last one ended."""
+def resume_fit_state(estimator, data, config):
+    """Return the state of a fit that continues the last call of `fit` or `partial_fit`."""
     last = estimator._fit_state
     moments = None
     if estimator.standardize:
-        moments = data.moments()
-        moments = moments if last.moments is None else last.moments.merge(moments)
-    scaling = coordinates_of(estimator, data, moments, components)
+        moments = data.compute_feature_moments()
+        moments = moments if last.moments is None else last.moments + moments
+    scaling = choose_scaling(estimator, data, moments, config)
     state = copy.deepcopy(last.state)
-    if not (
-        np.array_equal(estimator.coef_, last.coef)
-        and np.array_equal(estimator.intercept_, last.intercept)
-    ):
-        coef = checked_start("coef_", estimator.coef_, last.coef.shape)
-        intercept = checked_start("intercept_", estimator.intercept_, last.coef.shape[:-1])
-        theta = scaling.to_scaled(coef, intercept, data.dtype)
-        state = replace(state, theta=theta, mean=theta.copy(), memory={}, reference=0.0)
+    has_last_coef = np.array_equal(estimator.coef_, last.coef)
+    if has_last_coef and np.array_equal(estimator.intercept_, last.intercept):
+        theta = last.scaling.reparametrize(state.theta, scaling)
+        averaged_theta = last.scaling.reparametrize(state.averaged_theta, scaling)
+        state = state.replace(theta=theta, averaged_theta=averaged_theta)
     else:
-        state = replace(
-            state,
-            theta=last.scaling.reparametrize(state.theta, scaling),
-            mean=last.scaling.reparametrize(state.mean, scaling),
-        )
-    if components.schedule is None:
-        # What a search remembers of other rows says nothing about these, and a stream may
-        # drift: how far off these rows are is seen from them alone.
-        memory = {} if estimator._full_batch else state.memory
-        state = replace(state, memory=memory, reference=0.0)
-    return FitState(
-        state,
-        scaling,
-        moments,
-        last.weight + data.total_weight,
-        last.rows + len(data),
-        last.history.copy(),
-    )
+        coef = check_initial_values("coef_", estimator.coef_, last.coef.shape)
+        intercept = check_initial_values("intercept_", estimator.intercept_, last.coef.shape[:-1])
+        theta = scaling.to_scaled(coef, intercept, data.dtype)
+        state = state.replace(theta=theta, averaged_theta=theta.copy())
+        state = state.replace(solver_state={}, reference_objective=0.0)
+    if not config.has_explicit_rate:
+        # The last rates were accepted on other rows, whose distribution may differ: divergence is
+        # measured relative to the objective on these rows.
+        solver_state = {} if estimator._is_full_batch else state.solver_state
+        state = state.replace(solver_state=solver_state, reference_objective=0.0)
+    weight, n_rows = last.weight + data.total_weight, last.rows + len(data)
+    return FitState(state, scaling, moments, weight, n_rows, last.history.copy())
 
 
-def coordinates_of(estimator, data, moments, components):
-    """Return the coordinates to descend in: standard ones by the moments, if there are any."""
+def choose_scaling(estimator, data, moments, config):
+    """Return the scaling to unit metric by the moments; the identity if `moments` is None."""
     if moments is None:
         return FeatureScaling.identity(data.n_features)
-    curvature = (
-        components.loss.gradient_lipschitz
-        if np.isfinite(components.loss.gradient_lipschitz)
-        else 1.0
-    )
-    return FeatureScaling.standard(
-        moments, estimator.fit_intercept, components.penalty.l2 / curvature
-    )
+    lipschitz = config.loss.gradient_lipschitz
+    curvature = lipschitz if np.isfinite(lipschitz) else 1.0
+    return FeatureScaling.standard(moments, estimator.fit_intercept, config.penalty.l2 / curvature)

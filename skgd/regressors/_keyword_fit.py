@@ -1,17 +1,18 @@
-"""The manner of `fit` that full-batch and mini-batch descent share."""
+"""The method `fit` of BatchGDRegressor and MiniBatchGDRegressor."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
 from skgd.regressors._base import BaseGDRegressor
+from skgd.regressors._input import FitInputs
 
 if TYPE_CHECKING:
     from skgd._utils.typing import ArrayLike, MatrixLike
 
 
 class KeywordGDRegressor(BaseGDRegressor):
-    """What the regressors that scikit-learn lacks have in common: our own manner of `fit`."""
+    """Base class of the regressors whose optional arguments of `fit` are keyword-only."""
 
     def fit(
         self,
@@ -31,23 +32,25 @@ class KeywordGDRegressor(BaseGDRegressor):
         Parameters
         ----------
         X : array-like, sparse matrix or Dask collection of shape (n_samples, n_features)
-            Rows. Memory maps of 256 MB or more, and the blocks of Dask arrays and DataFrames, are
-            never brought together in memory. Sparse ones are read as CSR and never made dense; an
-            update by plain descent then costs the entries of its rows, but for an l2 penalty with
-            `standardize`, an l1 penalty with `standardize` and an intercept, and other optimizers,
-            which move all features.
+            Rows. Memory maps of 256 MB or more, Dask arrays and Dask DataFrames are processed in
+            chunks and never loaded as a whole. Sparse matrices are converted to CSR format and
+            never to dense arrays. An update by plain gradient descent then takes time proportional
+            to the number of stored entries of its rows, except with an l2 penalty and
+            `standardize`, with an l1 penalty, `standardize` and an intercept, and with other
+            optimizers, which change all coefficients in each update.
         y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, not negative; only their proportions matter.
+            Non-negative weights of the rows; only their ratios matter.
         coef_init : array-like of shape (n_features,) or (n_outputs, n_features), default=None
-            Coefficients to start from.
+            Initial coefficients.
         intercept_init : array-like of shape (1,) or (n_outputs,), default=None
-            Intercept to start from.
+            Initial intercept.
         X_val, y_val, sample_weight_val : array-like, default=None
-            Validation rows, whose R² is recorded and, with `early_stopping`, decides.
+            Validation rows, targets and weights. Their R² is recorded in `history_` and, with
+            `early_stopping`, determines when the fit ends.
         groups : array-like of shape (n_samples,), default=None
-            Group of each row, for a `validation_split` that keeps groups together.
+            Groups of the rows, for a `validation_split` that does not divide groups.
 
         Returns
         -------
@@ -57,18 +60,10 @@ class KeywordGDRegressor(BaseGDRegressor):
         Raises
         ------
         ValueError
-            If the input or a parameter is refused, or an explicit learning rate makes the descent
-            diverge; an already fitted model stays as it was.
+            If the input or a parameter is invalid, or the descent diverges with an explicit
+            learning rate. A model that was fitted before is then not changed.
         """
-        return self._attempt(
-            "_fit",
-            X,
-            y,
-            sample_weight=sample_weight,
-            start=(coef_init, intercept_init),
-            validation_rows=(X_val, y_val, sample_weight_val),
-            groups=groups,
+        inputs = FitInputs(
+            X, y, sample_weight, coef_init, intercept_init, X_val, y_val, sample_weight_val, groups
         )
-
-    def _on_divergence(self, chosen):
-        return "back_off" if chosen is None else "raise"
+        return self._run_on_copy(lambda model: model._fit(inputs))

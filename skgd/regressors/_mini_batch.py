@@ -1,14 +1,11 @@
-"""Linear models by mini-batch descent."""
+"""Linear models fitted by mini-batch gradient descent."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from skgd.optimizers import Snapshot
 from skgd.regressors._fit_batches import FitsBatchesByUpdates
 from skgd.regressors._keyword_fit import KeywordGDRegressor
-from skgd.solvers.problem import StoppingCriteria
-from skgd.solvers.stopping import NoImprovement, progress
 
 if TYPE_CHECKING:
     from skgd._utils.typing import RandomState
@@ -18,78 +15,90 @@ if TYPE_CHECKING:
 class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
     r"""Linear model fitted by gradient descent on small batches of rows.
 
-    It minimises the objective of :class:`BatchGDRegressor`, but each update looks at `batch_size`
-    rows only: the last batch of an epoch holds the rest. With nothing set an epoch proposes a step,
-    which the objective combines with the last few, so that it never rises; ``partial_fit`` descends
-    on the second moments of all rows so far, or for other losses than squared error row by row.
+    It minimises the objective of :class:`BatchGDRegressor`, but each update uses `batch_size` rows
+    only; the last batch of an epoch may be smaller. With the default parameters, epochs of
+    variance-reduced updates (SVRG) are combined by minimisation over the span of the last steps and
+    by backtracking, so that the objective never increases. ``partial_fit`` then uses conjugate
+    gradients on the second moments of all rows so far for squared error, and averaged implicit SGD
+    for other losses.
 
     Parameters
     ----------
     loss : str or Loss, default="squared_error"
-        What a prediction costs: "squared_error", "huber", "log_cosh", "absolute_error",
-        "quantile", "epsilon_insensitive", "squared_epsilon_insensitive", "poisson", "gamma", or an
-        object of :mod:`skgd.losses`, such as ``Quantile(level=0.9)``.
+        Loss function: "squared_error", "huber", "log_cosh", "absolute_error", "quantile",
+        "epsilon_insensitive", "squared_epsilon_insensitive", "poisson", "gamma", or an object of
+        :mod:`skgd.losses`, such as ``Quantile(level=0.9)``.
     penalty : {"l2", "l1", "elasticnet"}, None or Penalty, default="l2"
-        What the coefficients cost; a name reads `alpha` and `l1_ratio`.
+        Penalty on the coefficients. A name uses `alpha` and `l1_ratio`; an object of
+        :mod:`skgd.penalties` has parameters of its own; None means no penalty.
     alpha : float, default=0.0
         Strength of the penalty, in [0, inf).
     l1_ratio : float, default=0.15
-        Share of the l1 norm in "elasticnet", in [0, 1].
+        Mixing parameter of "elasticnet", in [0, 1]: 0 is the l2 penalty, 1 the l1 penalty.
     fit_intercept : bool, default=True
-        Whether to fit an intercept. It is never penalised.
+        Whether to fit an intercept, which is not penalised.
     max_iter : int, default=1000
-        Epochs at most.
+        Maximum number of epochs.
     tol : float or None, default=1e-4
-        The fit has converged when the objective's mean over an epoch has not fallen by `tol` times
-        its best value for `n_iter_no_change` epochs, or under "auto", when it is not expected to
-        fall by that any more; None means `max_iter` epochs.
+        Tolerance of the stopping criterion: the fit has converged when the mean objective over an
+        epoch has not decreased by at least `tol` times its best value for `n_iter_no_change`
+        consecutive epochs. With "auto", it has converged when no such decrease is expected in
+        further epochs. With None, the fit ends after `max_iter` epochs.
     n_iter_no_change : int, default=5
-        Epochs without progress that end the fit or lower an "adaptive" rate.
+        Number of consecutive epochs without improvement after which the fit ends, or after which
+        "adaptive" reduces the learning rate.
     batch_size : int, default=32
-        Rows in an update, at least 1; more than there are means all.
+        Number of rows per update, at least 1. Values above the number of rows mean all rows.
     epsilon : float, default=0.1
-        Threshold of the huber and the epsilon-insensitive losses, in units of y.
+        Threshold of the Huber and the epsilon-insensitive losses, in units of y.
     learning_rate : float, str, Schedule or callable, default="auto"
-        A number is a constant rate; "auto" needs none (:class:`~skgd.optimizers.Snapshot`);
-        "constant", "invscaling", "optimal",
-        "adaptive", "time_decay", "step", "exponential", "polynomial", "cosine" and "one_cycle"
-        stand for classes of :mod:`skgd.schedules`, and read `eta0` and `power_t` where these do.
-        Further, an object of that module, or any function of the update number (from 1).
+        Learning rate:
+
+        - a number: constant learning rate;
+        - "auto": a solver without learning rate (:class:`~skgd.optimizers.SVRG`);
+        - "constant", "invscaling", "optimal", "adaptive", "time_decay", "step", "exponential",
+          "polynomial", "cosine" or "one_cycle": a schedule of :mod:`skgd.schedules`, with `eta0`
+          and `power_t` where it has these parameters;
+        - an object of :mod:`skgd.schedules`, or a function of the update number 1, 2, ….
     eta0 : float or None, default=None
-        First rate of a named schedule; None means 0.01. An error beside rates that do not read it.
+        Initial learning rate of a named schedule; None means 0.01. It must be None for learning
+        rates that do not use it.
     power_t : float or None, default=None
-        Exponent of "invscaling"; None means 0.25. An error beside rates that do not read it.
+        Exponent of "invscaling"; None means 0.25. It must be None for learning rates that do not
+        use it.
     optimizer : str or Optimizer, default="auto"
-        "gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", or an object of
-        :mod:`skgd.optimizers`; "auto" is "gd", and with an automatic rate variance-reduced.
+        Optimizer: "gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "amsgrad",
+        "adabelief", "lion", or an object of :mod:`skgd.optimizers`. "auto" is "gd" for an explicit
+        learning rate, otherwise :class:`~skgd.optimizers.SVRG`.
     standardize : bool, default=True
-        Whether to descend in centred coordinates of unit variance. The objective, and so the
-        minimiser, stay the same; only the path to it is better conditioned.
+        Whether to run the descent on features centred and scaled to unit variance. This improves
+        the conditioning; objective and minimiser are the same.
     shuffle : bool, default=True
-        Whether each epoch visits the rows in a fresh random order.
+        Whether to shuffle the rows before each epoch.
     average : bool or int, default=False
-        Whether to report the mean of the iterates; a number tells the update that it starts from.
-        The steps of "auto" are combined already, and their mean is the last.
+        Whether to report the mean of the iterates. An integer is the number of the update at which
+        averaging starts. With "auto" the last iterate is reported, since its steps are combined.
     early_stopping : bool, default=False
-        Whether to stop when the R² on validation rows has not risen by `tol` for
-        `n_iter_no_change` epochs; the best model is kept.
+        Whether to end the fit when the R² on validation rows has not increased by at least `tol`
+        for `n_iter_no_change` consecutive epochs. The model with the best score is kept.
     validation_fraction : float, default=0.1
-        Share of the rows held out for early stopping where `fit` is given no `X_val`, in (0, 1).
+        Proportion of the rows held out for early stopping if `X_val` is not passed to `fit`, in
+        (0, 1).
     validation_split : splitter, array-like or None, default=None
-        Which rows to hold out instead: the last split of a scikit-learn splitter, such as
-        ``TimeSeriesSplit()`` for a series or ``GroupShuffleSplit()`` for groups (given to `fit`),
-        or the indices of the rows, or a boolean mask.
+        Rows to hold out for early stopping, instead of a random sample: a scikit-learn splitter,
+        such as ``TimeSeriesSplit()``, or ``GroupShuffleSplit()`` for `groups` passed to `fit`, of
+        which the last split is used; an array of row indices; or a boolean mask.
     random_state : int, RandomState instance or None, default=None
-        Draws the orders of the rows, and the validation rows.
+        Seed or generator for shuffling and for the choice of the validation rows.
     warm_start : bool, default=False
-        Whether `fit` starts from the last coefficients; everything else starts afresh.
+        Whether `fit` starts from the last coefficients. No other state is reused.
     record : {"running", "objective", "path"} or None, default="running"
-        What `history_` holds: the objective's mean over each epoch as it went (under "auto" the
-        objective after it); also the exact
-        objective and gradient norm after it, at the cost of one more pass; with "path" `path_`
-        besides; or nothing.
+        Content of `history_`. With "running": the mean objective over each epoch, evaluated during
+        the updates (with "auto" the objective after the epoch). With "objective": also the
+        objective and the norm of the gradient after each epoch, which takes another pass over the
+        rows. With "path": also the iterates, in `path_`. With None: none of these.
     verbose : bool or int, default=0
-        Whether to print a line an epoch.
+        Whether to print a line per epoch.
 
     Attributes
     ----------
@@ -98,20 +107,20 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
     intercept_ : array of shape (1,) or (n_outputs,)
         Intercept.
     n_iter_ : int
-        Epochs of the last call.
+        Number of epochs in the last call.
     t_ : int
-        1 + updates made.
+        1 + number of updates made.
     converged_ : bool
-        Whether the last call ended because there was nothing left to gain.
+        Whether the last call met its stopping criterion.
     stop_reason_ : str
-        "converged", "early_stopping", "callback", "max_iter" or "interrupted"; "diverged" where an
-        automatic rate found no way down.
+        "converged", "early_stopping", "callback", "max_iter" or "interrupted"; "diverged" if no
+        automatic learning rate decreased the objective.
     history_ : dict of arrays
-        The course of the descent, a row an epoch.
+        History of the fit, with a row per epoch.
     path_ : dict of arrays
-        The coefficients along the way, with ``record="path"``.
+        Iterates of the fit, with ``record="path"``.
     loss_, penalty_, schedule_, optimizer_ : objects
-        The pieces that the parameters stood for.
+        The components that the parameters specify.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : array of str
@@ -119,7 +128,7 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
 
     See Also
     --------
-    BatchGDRegressor : Updates on all rows, exact.
+    BatchGDRegressor : Updates on all rows, with exact gradients.
     SGDRegressor : Updates on single rows, as in scikit-learn.
 
     Examples
@@ -185,17 +194,5 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
         self.record = record
         self.verbose = verbose
 
-    def _batch_size(self, n_rows):
+    def _get_batch_size(self, n_rows):
         return min(self.batch_size, n_rows)
-
-    def _tests(self, problem):
-        if self.tol is None:
-            return StoppingCriteria()
-        if isinstance(problem.optimizer, Snapshot) and not self.early_stopping:
-            return StoppingCriteria(
-                plateau=progress(problem.objective, self.tol, self.n_iter_no_change)
-            )
-        relative = not self.early_stopping
-        return StoppingCriteria(
-            plateau=NoImprovement(self.tol, self.n_iter_no_change, relative=relative)
-        )

@@ -1,15 +1,13 @@
-"""Linear models by per-sample descent, as scikit-learn's SGDRegressor fits them."""
+"""Linear models fitted by per-sample gradient descent, as by scikit-learn's SGDRegressor."""
 
 from __future__ import annotations
 
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
-from skgd.optimizers import Snapshot
 from skgd.regressors._base import BaseGDRegressor
 from skgd.regressors._fit_batches import FitsBatchesByUpdates
-from skgd.solvers.problem import StoppingCriteria
-from skgd.solvers.stopping import NoImprovement, progress
+from skgd.regressors._input import FitInputs
 
 if TYPE_CHECKING:
     from skgd._utils.typing import ArrayLike, MatrixLike, RandomState
@@ -19,8 +17,8 @@ if TYPE_CHECKING:
 class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
     r"""Linear model fitted by stochastic gradient descent, one row at a time.
 
-    It takes the parameters of scikit-learn's ``SGDRegressor`` with their defaults and, without
-    shuffling, finds the same coefficients; it adds further losses, optimizers and schedules,
+    It has the parameters and defaults of scikit-learn's ``SGDRegressor`` and, without shuffling,
+    yields the same coefficients. In addition it offers more losses, optimizers and schedules,
     implicit standardisation, validation data and a history. It minimises
 
     .. math:: F(w, b) = \frac1n \sum_i s_i\, \ell(x_i^\top w + b, y_i) + \alpha R(w)
@@ -28,65 +26,74 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
     Parameters
     ----------
     loss : str or Loss, default="squared_error"
-        What a prediction costs: "squared_error", "huber", "log_cosh", "absolute_error",
-        "quantile", "epsilon_insensitive", "squared_epsilon_insensitive", "poisson", "gamma", or an
-        object of :mod:`skgd.losses`, such as ``Quantile(level=0.9)``.
+        Loss function: "squared_error", "huber", "log_cosh", "absolute_error", "quantile",
+        "epsilon_insensitive", "squared_epsilon_insensitive", "poisson", "gamma", or an object of
+        :mod:`skgd.losses`, such as ``Quantile(level=0.9)``.
     penalty : {"l2", "l1", "elasticnet"}, None or Penalty, default="l2"
-        What the coefficients cost; a name reads `alpha` and `l1_ratio`.
+        Penalty on the coefficients. A name uses `alpha` and `l1_ratio`; an object of
+        :mod:`skgd.penalties` has parameters of its own; None means no penalty.
     alpha : float, default=0.0001
         Strength of the penalty, in [0, inf).
     l1_ratio : float, default=0.15
-        Share of the l1 norm in "elasticnet", in [0, 1].
+        Mixing parameter of "elasticnet", in [0, 1]: 0 is the l2 penalty, 1 the l1 penalty.
     fit_intercept : bool, default=True
-        Whether to fit an intercept. It is never penalised.
+        Whether to fit an intercept, which is not penalised.
     max_iter : int, default=1000
-        Epochs at most.
+        Maximum number of epochs.
     tol : float or None, default=1e-3
-        The fit has converged when the objective's mean over an epoch has not fallen by `tol` (in
-        its own units) for `n_iter_no_change` epochs, or under "auto", when it is not expected to
-        fall by `tol` times its value any more; None means `max_iter` epochs.
+        Tolerance of the stopping criterion: the fit has converged when the mean objective over an
+        epoch has not decreased by at least `tol`, in absolute terms, for `n_iter_no_change`
+        consecutive epochs. With "auto", it has converged when no decrease by `tol` times its value
+        is expected in further epochs. With None, the fit ends after `max_iter` epochs.
     shuffle : bool, default=True
-        Whether each epoch visits the rows in a fresh random order.
+        Whether to shuffle the rows before each epoch.
     verbose : bool or int, default=0
-        Whether to print a line an epoch.
+        Whether to print a line per epoch.
     epsilon : float, default=0.1
-        Threshold of the huber and the epsilon-insensitive losses, in units of y.
+        Threshold of the Huber and the epsilon-insensitive losses, in units of y.
     random_state : int, RandomState instance or None, default=None
-        Draws the orders of the rows, and the validation rows.
+        Seed or generator for shuffling and for the choice of the validation rows.
     learning_rate : float, str, Schedule or callable, default="invscaling"
-        "constant", "invscaling", "optimal", "adaptive", "pa1" and "pa2" are scikit-learn's, and
-        read `eta0` and `power_t`. Further, a number (a constant rate), an object of
-        :mod:`skgd.schedules`, any function of the update number (from 1), or "auto", which needs no
-        rate (:class:`~skgd.optimizers.Snapshot`).
+        Learning rate:
+
+        - "constant", "invscaling", "optimal", "adaptive", "pa1" or "pa2": as in scikit-learn, with
+          `eta0` and `power_t`;
+        - a number: constant learning rate;
+        - an object of :mod:`skgd.schedules`, or a function of the update number 1, 2, …;
+        - "auto": a solver without learning rate (:class:`~skgd.optimizers.SVRG`).
     eta0 : float, default=0.01
-        First rate of a named schedule, in (0, inf).
+        Initial learning rate of a named schedule, in (0, inf).
     power_t : float, default=0.25
         Exponent of "invscaling"; negative values are deprecated, as in scikit-learn.
     early_stopping : bool, default=False
-        Whether to stop when the R² on validation rows has not risen by `tol` for
-        `n_iter_no_change` epochs; the best model is kept.
+        Whether to end the fit when the R² on validation rows has not increased by at least `tol`
+        for `n_iter_no_change` consecutive epochs. The model with the best score is kept.
     validation_fraction : float, default=0.1
-        Share of the rows held out for early stopping where `fit` is given no `X_val`, in (0, 1).
+        Proportion of the rows held out for early stopping if `X_val` is not passed to `fit`, in
+        (0, 1).
     n_iter_no_change : int, default=5
-        Epochs without progress that end the fit or lower an "adaptive" rate.
+        Number of consecutive epochs without improvement after which the fit ends, or after which
+        "adaptive" reduces the learning rate.
     warm_start : bool, default=False
-        Whether `fit` starts from the last coefficients; everything else starts afresh.
+        Whether `fit` starts from the last coefficients. No other state is reused.
     average : bool or int, default=False
-        Whether to report the mean of the iterates; a number tells the update that it starts from.
+        Whether to report the mean of the iterates. An integer is the number of the update at which
+        averaging starts.
     optimizer : str or Optimizer, default="gd"
-        "gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", or an object of
-        :mod:`skgd.optimizers`.
+        Optimizer: "gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "amsgrad",
+        "adabelief", "lion", or an object of :mod:`skgd.optimizers`.
     standardize : bool, default=False
-        Whether to descend in centred coordinates of unit variance. The objective, and so the
-        minimiser, stay the same; only the path to it is better conditioned.
+        Whether to run the descent on features centred and scaled to unit variance. This improves
+        the conditioning; objective and minimiser are the same.
     validation_split : splitter, array-like or None, default=None
-        Which rows early stopping holds out, instead of a share: the last split of a scikit-learn
-        splitter, such as ``TimeSeriesSplit()`` for a series or ``GroupShuffleSplit()`` for groups
-        (given to `fit`), or the indices of the rows, or a boolean mask.
+        Rows to hold out for early stopping, instead of a random sample: a scikit-learn splitter,
+        such as ``TimeSeriesSplit()``, or ``GroupShuffleSplit()`` for `groups` passed to `fit`, of
+        which the last split is used; an array of row indices; or a boolean mask.
     record : {"running", "objective", "path"} or None, default="running"
-        What `history_` holds: the objective's mean over each epoch as it went; also the exact
-        objective and gradient norm after it, at the cost of one more pass; with "path" `path_`
-        besides; or nothing.
+        Content of `history_`. With "running": the mean objective over each epoch, evaluated during
+        the updates. With "objective": also the objective and the norm of the gradient after each
+        epoch, which takes another pass over the rows. With "path": also the iterates, in `path_`.
+        With None: none of these.
 
     Attributes
     ----------
@@ -95,19 +102,19 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
     intercept_ : array of shape (1,) or (n_outputs,)
         Intercept.
     n_iter_ : int
-        Epochs of the last call.
+        Number of epochs in the last call.
     t_ : int
-        1 + updates made.
+        1 + number of updates made.
     converged_ : bool
-        Whether the last call ended because there was nothing left to gain.
+        Whether the last call met its stopping criterion.
     stop_reason_ : str
         "converged", "early_stopping", "callback", "max_iter", "diverged" or "interrupted".
     history_ : dict of arrays
-        The course of the descent, a row an epoch.
+        History of the fit, with a row per epoch.
     path_ : dict of arrays
-        The coefficients along the way, with ``record="path"``.
+        Iterates of the fit, with ``record="path"``.
     loss_, penalty_, schedule_, optimizer_ : objects
-        The pieces that the parameters stood for.
+        The components that the parameters specify.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : array of str
@@ -115,8 +122,8 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
 
     See Also
     --------
-    MiniBatchGDRegressor : Updates on a few rows at a time.
-    sklearn.linear_model.SGDRegressor : The model for comparison.
+    MiniBatchGDRegressor : Updates on small batches of rows.
+    sklearn.linear_model.SGDRegressor : The estimator whose parameters and defaults it has.
 
     Examples
     --------
@@ -130,7 +137,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
     0.51
     """
 
-    _flat_beside_objects = True
+    _accepts_unused_params = True
     _weights_are_relative = False
     _tol_is_relative = False
 
@@ -203,23 +210,25 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         Parameters
         ----------
         X : array-like, sparse matrix or Dask collection of shape (n_samples, n_features)
-            Rows. Memory maps of 256 MB or more, and the blocks of Dask arrays and DataFrames, are
-            never brought together in memory. Sparse ones are read as CSR and never made dense; an
-            update by plain descent then costs the entries of its rows, but for an l2 penalty with
-            `standardize`, an l1 penalty with `standardize` and an intercept, and other optimizers,
-            which move all features.
+            Rows. Memory maps of 256 MB or more, Dask arrays and Dask DataFrames are processed in
+            chunks and never loaded as a whole. Sparse matrices are converted to CSR format and
+            never to dense arrays. An update by plain gradient descent then takes time proportional
+            to the number of stored entries of its rows, except with an l2 penalty and
+            `standardize`, with an l1 penalty, `standardize` and an intercept, and with other
+            optimizers, which change all coefficients in each update.
         y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         coef_init : array-like of shape (n_features,) or (n_outputs, n_features), default=None
-            Coefficients to start from.
+            Initial coefficients.
         intercept_init : array-like of shape (1,) or (n_outputs,), default=None
-            Intercept to start from.
+            Initial intercept.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, not negative; they multiply the rows' updates.
+            Non-negative weights of the rows, by which the updates are multiplied.
         X_val, y_val, sample_weight_val : array-like, default=None
-            Validation rows, whose R² is recorded and, with `early_stopping`, decides.
+            Validation rows, targets and weights. Their R² is recorded in `history_` and, with
+            `early_stopping`, determines when the fit ends.
         groups : array-like of shape (n_samples,), default=None
-            Group of each row, for a `validation_split` that keeps groups together.
+            Groups of the rows, for a `validation_split` that does not divide groups.
 
         Returns
         -------
@@ -229,20 +238,14 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         Raises
         ------
         ValueError
-            If the input or a parameter is refused, or the descent diverges; an already fitted model
-            stays as it was. Under scikit-learn's named schedules a descent that grows without limit
-            raises only when its numbers cease to be finite, and otherwise ends in a
-            ``ConvergenceWarning``.
+            If the input or a parameter is invalid, or the descent diverges. A model that was fitted
+            before is then not changed. With scikit-learn's named schedules, a divergence raises
+            only if numbers overflow; otherwise a ``ConvergenceWarning`` is issued at the end.
         """
-        self._attempt(
-            "_fit",
-            X,
-            y,
-            sample_weight=sample_weight,
-            start=(coef_init, intercept_init),
-            validation_rows=(X_val, y_val, sample_weight_val),
-            groups=groups,
+        inputs = FitInputs(
+            X, y, sample_weight, coef_init, intercept_init, X_val, y_val, sample_weight_val, groups
         )
+        self._run_on_copy(lambda model: model._fit(inputs))
         if self.power_t < 0:
             warnings.warn(
                 "Negative values for `power_t` are deprecated in version 1.8 and will raise an "
@@ -254,19 +257,9 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
             )
         return self
 
-    def _batch_size(self, n_rows):
+    def _get_batch_size(self, n_rows):
         return 1
 
-    def _on_divergence(self, chosen):
-        if chosen is None:
-            return "back_off"
-        return "go_on" if isinstance(self.learning_rate, str) else "raise"
-
-    def _tests(self, problem):
-        if self.tol is None:
-            return StoppingCriteria()
-        if isinstance(problem.optimizer, Snapshot) and not self.early_stopping:
-            return StoppingCriteria(
-                plateau=progress(problem.objective, self.tol, self.n_iter_no_change)
-            )
-        return StoppingCriteria(plateau=NoImprovement(self.tol, self.n_iter_no_change))
+    def _get_divergence_reaction(self):
+        # scikit-learn's SGDRegressor continues after a divergence.
+        return "continue" if isinstance(self.learning_rate, str) else "raise"

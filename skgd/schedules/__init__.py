@@ -1,9 +1,10 @@
-"""Learning-rate schedules: the rate as a closed form of the update number t = 1, 2, ….
+"""Learning-rate schedules: the learning rate as a function of the update number t = 1, 2, ….
 
-A schedule holds numbers only. What else it depends on (the strength of the penalty, the updates in
-an epoch, the epochs of the run) it learns from :meth:`Schedule.resolve`. A new schedule is a frozen
-dataclass deriving from :class:`Schedule`, in the room of its family, plus one line in
-``SCHEDULES``; the shared tests find it there.
+A schedule stores its own parameters only. Properties of the fit that it depends on (the strength
+of the penalty, the number of updates per epoch, the number of epochs) are arguments of
+:meth:`Schedule.resolve`. To add a schedule, define a frozen dataclass that derives from
+:class:`Schedule` in the module of related schedules and add one line to ``SCHEDULES``; the shared
+tests run over this registry.
 """
 
 from skgd.schedules._base import FitInfo as FitInfo
@@ -38,7 +39,7 @@ __all__ = [
     "TimeDecay",
 ]
 
-#: Schedules by the names that estimators accept.
+#: Schedule classes by the names that estimators accept.
 SCHEDULES = {
     "constant": Constant,
     "invscaling": InverseScaling,

@@ -1,4 +1,4 @@
-"""What all schedules share: the run that they serve, their clock, and the check of their rates."""
+"""Base class of the schedules, the properties of a fit that they use, and checks of rates."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,16 +12,17 @@ from skgd._utils.validation import InvalidParameterError
 
 @dataclass(frozen=True)
 class FitInfo:
-    """What a schedule may need to know about the fit it serves.
+    """Properties of a fit that schedules depend on.
 
     Parameters
     ----------
-    alpha : float
+    alpha : float, default=0.0
         Strength of the penalty.
-    updates_per_epoch : int
-        Updates in one pass over the data.
-    max_iter : float
-        Epochs of the run; for a part of a :class:`Join`, of that part.
+    updates_per_epoch : int, default=1
+        Number of updates per epoch.
+    max_iter : float, default=1
+        Number of epochs; within a :class:`Join`, the number for which a schedule is active, which
+        is a fraction if the schedules change within an epoch.
     """
 
     alpha: float = 0.0
@@ -29,11 +30,11 @@ class FitInfo:
     max_iter: float = 1
 
     def length(self, per: str) -> float:
-        """Return the length of the run in updates or in epochs."""
+        """Return the length of the fit in units of `per`, "update" or "epoch"."""
         return self.max_iter if per == "epoch" else round(self.max_iter * self.updates_per_epoch)
 
-    def clock(self, updates: Any, per: str) -> Any:
-        """Return the update or epoch numbers of the given updates."""
+    def time_at(self, updates: Any, per: str) -> Any:
+        """Return the times t of updates: their numbers, or the numbers of their epochs."""
         return 1 + (updates - 1) // self.updates_per_epoch if per == "epoch" else updates
 
 
@@ -61,55 +62,58 @@ class Schedule(Component):
     array([0.06, 0.01, 0.06, 0.11])
     """
 
+    #: Unit of ``t``: "update" or "epoch".
     per = "update"
     #: Whether the rate is lowered when the fit stalls, so that it is no function of time alone.
     reacts_to_stalls = False
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
-        """Return the rates at the times `t`.
+        """Return the learning rates at the times `t`.
 
         Parameters
         ----------
         t : array of shape (m,)
-            Update or epoch numbers, from 1.
+            Update numbers or, if ``per`` is "epoch", epoch numbers, starting at 1.
         fit_info : FitInfo
-            The fit that the schedule serves.
+            Properties of the fit.
 
         Returns
         -------
         array of shape (m,)
+            Positive learning rates.
         """
         raise NotImplementedError(f"{type(self).__name__} needs a method rate(t, fit_info)")
 
     def check(self, fit_info: FitInfo) -> None:
-        """Refuse a run that the schedule does not fit; any will do unless a subclass objects.
+        """Raise an error if the schedule is invalid for a fit; by default it is valid for all.
 
         Parameters
         ----------
         fit_info : FitInfo
-            The fit that the schedule serves.
+            Properties of the fit.
 
         Raises
         ------
         ValueError
-            If the schedule makes no sense for it.
+            If the schedule is invalid for the fit.
         """
 
     def rates_at(self, updates: Any, fit_info: FitInfo) -> Any:
-        """Return the rates at the given updates, whichever clock the schedule reads.
+        """Return the learning rates of updates, for schedules per update and per epoch.
 
         Parameters
         ----------
         updates : array of shape (m,)
-            Update numbers, from 1.
+            Update numbers, starting at 1.
         fit_info : FitInfo
-            The fit that the schedule serves.
+            Properties of the fit.
 
         Returns
         -------
         array of shape (m,)
+            Learning rates.
         """
-        return self.rate(fit_info.clock(updates, self.per), fit_info)
+        return self.rate(fit_info.time_at(updates, self.per), fit_info)
 
     def after_stall(self, multiplier: float) -> float | None:
         """Return what the rates are multiplied by after a stall, None where the fit should end.
@@ -128,26 +132,27 @@ class Schedule(Component):
     def resolve(
         self, *, alpha: float = 0.0, updates_per_epoch: int = 1, max_iter: int = 1
     ) -> Callable[[Any], Any]:
-        """Return the schedule as a function of the update number alone.
+        """Return the schedule for a given fit, as a function of the update number.
 
         Parameters
         ----------
         alpha : float, default=0.0
             Strength of the penalty, in [0, inf).
         updates_per_epoch : int, default=1
-            Updates in one pass over the data, at least 1.
+            Number of updates per epoch, at least 1.
         max_iter : int, default=1
-            Epochs of the run, at least 1.
+            Number of epochs, at least 1.
 
         Returns
         -------
         callable
-            Takes an array of update numbers (from 1), returns an array of positive rates.
+            A function of an array of update numbers, starting at 1, that returns an array of
+            positive learning rates of the same shape.
 
         Raises
         ------
         ValueError
-            If the schedule does not fit the run, as where it is longer.
+            If the schedule is invalid for the fit, for example because it is longer.
 
         Examples
         --------
@@ -160,19 +165,25 @@ class Schedule(Component):
 
         def rates(t):
             t = np.asarray(t, dtype=float)
-            # NumPy's powers of arrays and of single numbers may differ in the last bit.
-            some = np.atleast_1d(t)
-            return checked_rates(self.rates_at(some, fit_info), some).reshape(t.shape)
+            # Powers of NumPy arrays and of scalars may differ in the last bit.
+            updates = np.atleast_1d(t)
+            return validate_rates(self.rates_at(updates, fit_info), updates).reshape(t.shape)
 
         return rates
 
 
-def checked_rates(rates, t):
-    """Return `rates` as an array like `t`, or refuse the first that is not positive and finite."""
+def validate_rates(rates, t):
+    """Return `rates` as an array of the shape of `t` after checking that they are valid.
+
+    Raises
+    ------
+    ValueError
+        If a learning rate is not positive and finite; the message contains the first one.
+    """
     rates = np.asarray(rates, dtype=float)
     if rates.shape != np.shape(t):
         rates = np.broadcast_to(rates, np.shape(t))
-    if rates.size and not (rates.min() > 0 and rates.max() < np.inf):  # which holds for no NaN
+    if rates.size and not (rates.min() > 0 and rates.max() < np.inf):  # also if one is NaN
         first = np.flatnonzero(~((rates > 0) & np.isfinite(rates)))[0]
         raise ValueError(
             f"A learning rate must be positive and finite; got {np.ravel(rates)[first]} at update "
@@ -181,33 +192,39 @@ def checked_rates(rates, t):
     return rates
 
 
-def check_length(schedule, name, length, fit_info):
-    """Refuse a part of `schedule` that is longer than the run."""
-    whole = fit_info.length(schedule.per)
-    if length is not None and length > whole:
+def check_length(schedule, fit_info):
+    """Check that the parameter `length` of a schedule is at most the length of the fit."""
+    length, total = schedule.length, fit_info.length(schedule.per)
+    if length is not None and length > total:
         raise InvalidParameterError(
-            f"{type(schedule).__name__} has {name}={length}, which is longer than the run of "
-            f"{whole:g} {schedule.per}s. Lower {name}, or raise max_iter."
+            f"{type(schedule).__name__} has length={length}, which is longer than the {total:g} "
+            f"{schedule.per}s in which it is active. Lower length or raise max_iter."
         )
 
 
-def progress(t, length):
-    """Return the share of `length` that has passed at the time `t`: 0 at t = 1, at last 1."""
+def elapsed_fraction(t, length):
+    """Return min((t - 1) / length, 1), the fraction of `length` that has elapsed before time t."""
     return np.minimum((t - 1) / length, 1)
 
 
 @component
 class FromCallable(Schedule):
-    """A schedule made of any function ``t -> rate``."""
+    """Schedule defined by a function of the update number.
+
+    Parameters
+    ----------
+    function : callable
+        Returns the learning rates of an array of update numbers, or that of a single number.
+    """
 
     function: Callable
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
-        """Call the function on the array of times, or where it takes none, on each of them."""
+        """Call the function with the array `t` or, if that fails, with each number of it."""
         try:
             rates = np.asarray(self.function(t))
         except Exception:
-            rates = None  # not written for arrays; its own error, if any, comes from the scalars
+            rates = None  # not written for arrays; other errors recur for single numbers
         if rates is None or rates.shape not in ((), np.shape(t)):
-            rates = np.array([float(self.function(int(moment))) for moment in t])
+            rates = np.array([float(self.function(int(number))) for number in t])
         return rates

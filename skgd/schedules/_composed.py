@@ -1,51 +1,42 @@
-"""Schedules made of others."""
+"""Schedules composed of other schedules."""
 
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import component
-from skgd._utils.validation import (
-    InvalidParameterError,
-    check_choice,
-    check_integer,
-    check_real,
-    raise_invalid,
-)
-from skgd.schedules._base import FitInfo, Schedule, check_length, progress
+from skgd._utils import validation
+from skgd._utils.component import checked, component
+from skgd.schedules._base import FitInfo, Schedule, check_length, elapsed_fraction
 from skgd.schedules._powers import Constant
 
 
-def check_part(name, value):
-    """Check that `value` can be a part of another schedule."""
+def check_schedule(name, value):
+    """Check that `value` is a schedule whose rates depend on the time t only."""
     if not isinstance(value, Schedule) or value.reacts_to_stalls:
-        raise_invalid(
-            name,
-            value,
-            "an object of skgd.schedules whose rates depend on the time alone",
-            "For a number, write Constant(number).",
-        )
+        constraint = "an object of skgd.schedules whose rates depend on the update number only"
+        hint = "For a constant rate, write Constant(number)."
+        validation.raise_invalid(name, value, constraint, hint)
 
 
 @component
 class LinearWarmup(Schedule):
-    r"""The rates of another schedule, held down at first and released along a line.
+    r"""Linear warm-up: the rates of another schedule, reduced at the beginning of the fit.
 
     .. math:: \eta_t = \eta'_t \, \min\Bigl(1,\; f + (1 - f) \frac{t - 1}{length}\Bigr)
 
-    The other schedule :math:`\eta'` runs from the start of the fit, as if there were no warm-up.
+    The time of the other schedule :math:`\eta'` also starts at the beginning of the fit.
 
     Parameters
     ----------
     schedule : Schedule, default=Constant()
-        The other schedule, with a clock of its own.
+        The other schedule, whose unit of time may be different.
     length : int, default=5
-        Epochs (or updates) until its rates are reached, at least 1.
+        Length of the warm-up in units of `per`, at least 1.
     start_factor : float, default=0.1
-        The share f of its rate to begin with, in (0, 1].
+        The factor f of the first rate, in (0, 1].
     per : {"update", "epoch"}, default="epoch"
-        The clock that t is read from.
+        Unit of t and `length`.
 
     References
     ----------
@@ -59,42 +50,37 @@ class LinearWarmup(Schedule):
     array([0.1, 0.2, 0.3, 0.4, 0.5, 0.5])
     """
 
-    schedule: Schedule = Constant()
-    length: int = 5
-    start_factor: float = 0.1
-    per: str = "epoch"
-
-    def __post_init__(self) -> None:
-        check_part("schedule", self.schedule)
-        check_integer("length", self.length, low=1)
-        check_real("start_factor", self.start_factor, low=0, high=1, closed="right")
-        check_choice("per", self.per, ["update", "epoch"])
+    schedule: Schedule = checked(check_schedule, default=Constant())
+    length: int = checked(validation.check_integer, default=5, low=1)
+    start_factor: float = checked(validation.check_real, default=0.1, low=0, high=1, closed="right")
+    per: str = checked(validation.check_choice, default="epoch", choices=["update", "epoch"])
 
     def check(self, fit_info: FitInfo) -> None:
-        check_length(self, "length", self.length, fit_info)
+        check_length(self, fit_info)
         self.schedule.check(fit_info)
 
     def rates_at(self, updates: Any, fit_info: FitInfo) -> Any:
-        share = progress(fit_info.clock(updates, self.per), self.length)
-        ramp = self.start_factor + (1 - self.start_factor) * share
-        return ramp * self.schedule.rates_at(updates, fit_info)
+        elapsed = elapsed_fraction(fit_info.time_at(updates, self.per), self.length)
+        factor = self.start_factor + (1 - self.start_factor) * elapsed
+        return factor * self.schedule.rates_at(updates, fit_info)
 
 
 @component
 class Join(Schedule):
-    r"""One schedule after the other; the clock of each starts at 1 when its turn comes.
+    r"""A sequence of schedules; the time of each restarts at 1 when it becomes active.
 
     .. math:: \eta_t = \eta^{(i)}_{t - at_i}, \qquad at_i < t \le at_{i + 1}, \quad at_0 = 0
 
     Parameters
     ----------
     schedules : sequence of Schedule, default=(Constant(),)
-        The parts in their order. One without a length of its own takes the whole of its turn.
+        The schedules in order. A schedule with ``length=None`` extends over the whole interval in
+        which it is active.
     at : sequence of int, default=()
-        The epochs (or updates) after which the next part takes over: one fewer than there are
-        parts, in increasing order, the last before the end of the run.
+        The times after which the next schedule becomes active, increasing: one fewer than
+        schedules, the last before the end of the fit.
     per : {"update", "epoch"}, default="epoch"
-        What `at` counts.
+        Unit of `at`.
 
     Examples
     --------
@@ -112,42 +98,40 @@ class Join(Schedule):
         for name in ("schedules", "at"):
             value = getattr(self, name)
             if not isinstance(value, (tuple, list)):
-                raise_invalid(name, value, "a tuple or a list")
-            object.__setattr__(self, name, tuple(value))  # a list has no hash
-        for number, part in enumerate(self.schedules):
-            check_part(f"schedules[{number}]", part)
-        for number, moment in enumerate(self.at):
-            after = self.at[number - 1] if number else 0
-            check_integer(f"at[{number}]", moment, low=after + 1)
+                validation.raise_invalid(name, value, "a tuple or a list")
+            object.__setattr__(self, name, tuple(value))  # lists are not hashable
+        for i, schedule in enumerate(self.schedules):
+            check_schedule(f"schedules[{i}]", schedule)
+        for i, time in enumerate(self.at):
+            previous = self.at[i - 1] if i else 0
+            validation.check_integer(f"at[{i}]", time, low=previous + 1)
         if len(self.at) != len(self.schedules) - 1:
-            raise_invalid(
-                "at", self.at, f"one shorter than schedules, which has {len(self.schedules)}"
-            )
-        check_choice("per", self.per, ["update", "epoch"])
+            constraint = f"one shorter than schedules, which has {len(self.schedules)}"
+            validation.raise_invalid("at", self.at, constraint)
+        validation.check_choice("per", self.per, ["update", "epoch"])
 
     def check(self, fit_info: FitInfo) -> None:
-        whole = fit_info.length(self.per)
-        if self.at and self.at[-1] >= whole:
-            raise InvalidParameterError(
-                f"Join has at={self.at}, but the run ends after {whole:g} {self.per}s, before the "
-                "last part begins. Lower at, or raise max_iter."
+        total = fit_info.length(self.per)
+        if self.at and self.at[-1] >= total:
+            raise validation.InvalidParameterError(
+                f"Join has at={self.at}, but the fit ends after {total:g} {self.per}s, before the "
+                "last schedule becomes active. Lower at or raise max_iter."
             )
-        for part, _, turn in self._turns(fit_info):
-            part.check(turn)
+        for schedule, _, segment_info in self._segments(fit_info):
+            schedule.check(segment_info)
 
     def rates_at(self, updates: Any, fit_info: FitInfo) -> Any:
         rates = np.empty(np.shape(updates))
-        turns = list(self._turns(fit_info))
-        turn_of = np.searchsorted([begin for _, begin, _ in turns], updates) - 1
-        for number, (part, begin, turn) in enumerate(turns):
-            here = turn_of == number
-            rates[here] = part.rates_at(updates[here] - begin, turn)
+        segments = list(self._segments(fit_info))
+        active = np.searchsorted([start for _, start, _ in segments], updates) - 1
+        for i, (schedule, start, segment_info) in enumerate(segments):
+            rates[active == i] = schedule.rates_at(updates[active == i] - start, segment_info)
         return rates
 
-    def _turns(self, fit_info):
-        """Yield each part with the updates before its turn, and its turn as a run."""
+    def _segments(self, fit_info):
+        """Yield each schedule, the number of updates before it, and the FitInfo of its interval."""
         unit = fit_info.updates_per_epoch if self.per == "epoch" else 1
-        begins, ends = (0, *self.at), (*self.at, fit_info.length(self.per))
-        for part, begin, end in zip(self.schedules, begins, ends, strict=True):
-            turn = replace(fit_info, max_iter=(end - begin) * unit / fit_info.updates_per_epoch)
-            yield part, begin * unit, turn
+        starts, ends = (0, *self.at), (*self.at, fit_info.length(self.per))
+        for schedule, start, end in zip(self.schedules, starts, ends, strict=True):
+            epochs = (end - start) * unit / fit_info.updates_per_epoch
+            yield schedule, start * unit, replace(fit_info, max_iter=epochs)

@@ -1,25 +1,25 @@
-"""Schedules that fall, or rise and fall, over epochs or over the whole run."""
+"""Decaying and cyclical schedules."""
 
 from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import check_choice, check_integer, check_real
-from skgd.schedules._base import FitInfo, Schedule, check_length, progress
+from skgd.schedules._base import FitInfo, Schedule, check_length, elapsed_fraction
 
-#: What a rate that decays for ever does not fall below, so that it stays positive.
-TINY = float(np.finfo(float).tiny)
+#: Lower bound on geometrically decaying rates, so that they stay positive.
+SMALLEST_RATE = float(np.finfo(float).tiny)
 
 
-def cosine(start, end, share):
-    """Return what lies between `start` and `end` on half a wave of a cosine."""
-    return end + (start - end) * 0.5 * (1 + np.cos(np.pi * share))
+def cosine_interpolation(start, end, fraction):
+    """Return values from `start` (fraction 0) to `end` (fraction 1) along half a cosine wave."""
+    return end + (start - end) * 0.5 * (1 + np.cos(np.pi * fraction))
 
 
 @component
 class StepDecay(Schedule):
-    r"""A constant rate that is lowered at regular intervals.
+    r"""Step decay: a piecewise constant rate that is lowered at regular intervals.
 
     .. math:: \eta_t = \eta_0 \, \gamma^{\lfloor (t - 1) / every \rfloor}
 
@@ -28,11 +28,11 @@ class StepDecay(Schedule):
     eta0 : float, default=0.01
         The first rate, in (0, inf).
     decay : float, default=0.5
-        What :math:`\gamma` the rate is multiplied by, in (0, 1].
+        The factor :math:`\gamma` of each step, in (0, 1].
     every : int, default=10
-        Epochs (or updates) between one step and the next, at least 1.
+        Interval between steps in units of `per`, at least 1.
     per : {"update", "epoch"}, default="epoch"
-        The clock that t is read from.
+        Unit of t and `every`.
 
     Examples
     --------
@@ -41,33 +41,27 @@ class StepDecay(Schedule):
     array([0.1  , 0.1  , 0.05 , 0.05 , 0.025])
     """
 
-    eta0: float = 0.01
-    decay: float = 0.5
-    every: int = 10
-    per: str = "epoch"
-
-    def __post_init__(self) -> None:
-        check_real("eta0", self.eta0, low=0, closed="neither")
-        check_real("decay", self.decay, low=0, high=1, closed="right")
-        check_integer("every", self.every, low=1)
-        check_choice("per", self.per, ["update", "epoch"])
+    eta0: float = checked(check_real, default=0.01, low=0, closed="neither")
+    decay: float = checked(check_real, default=0.5, low=0, high=1, closed="right")
+    every: int = checked(check_integer, default=10, low=1)
+    per: str = checked(check_choice, default="epoch", choices=["update", "epoch"])
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
-        return np.maximum(self.eta0 * self.decay ** ((t - 1) // self.every), TINY)
+        return np.maximum(self.eta0 * self.decay ** ((t - 1) // self.every), SMALLEST_RATE)
 
 
 @component
 class ExponentialDecay(Schedule):
-    r"""A rate that loses the same share all the time, :math:`\eta_t = \eta_0 \, \gamma^{t - 1}`.
+    r"""Exponential decay, :math:`\eta_t = \eta_0 \, \gamma^{t - 1}`.
 
     Parameters
     ----------
     eta0 : float, default=0.01
         The first rate, in (0, inf).
     decay : float, default=0.95
-        What :math:`\gamma` the rate is multiplied by each epoch (or update), in (0, 1].
+        The factor :math:`\gamma` per epoch (or update), in (0, 1].
     per : {"update", "epoch"}, default="epoch"
-        The clock that t is read from.
+        Unit of t: the number of the update, or of its epoch.
 
     Examples
     --------
@@ -76,61 +70,46 @@ class ExponentialDecay(Schedule):
     array([0.1  , 0.05 , 0.025])
     """
 
-    eta0: float = 0.01
-    decay: float = 0.95
-    per: str = "epoch"
-
-    def __post_init__(self) -> None:
-        check_real("eta0", self.eta0, low=0, closed="neither")
-        check_real("decay", self.decay, low=0, high=1, closed="right")
-        check_choice("per", self.per, ["update", "epoch"])
+    eta0: float = checked(check_real, default=0.01, low=0, closed="neither")
+    decay: float = checked(check_real, default=0.95, low=0, high=1, closed="right")
+    per: str = checked(check_choice, default="epoch", choices=["update", "epoch"])
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
-        return np.maximum(self.eta0 * self.decay ** (t - 1), TINY)
+        return np.maximum(self.eta0 * self.decay ** (t - 1), SMALLEST_RATE)
 
 
 @component
-class Decay(Schedule):
-    """Base of the schedules that lead from one rate to another and stay there."""
+class DecayToFinal(Schedule):
+    """Base class of the schedules that decay from `eta0` to `final` and then stay constant."""
 
-    eta0: float = 0.01
-    final: float = 1e-4
-
-    def __post_init__(self) -> None:
-        check_real("eta0", self.eta0, low=0, closed="neither")
-        check_real("final", self.final, low=0, closed="neither")
-        if self._steps is not None:
-            check_integer("length", self._steps, low=1)
-        check_choice("per", self.per, ["update", "epoch"])
-
-    @property
-    def _steps(self) -> int | None:
-        return self.length  # type: ignore[attr-defined]  # a field of each subclass
+    eta0: float = checked(check_real, default=0.01, low=0, closed="neither")
+    final: float = checked(check_real, default=1e-4, low=0, closed="neither")
 
     def check(self, fit_info: FitInfo) -> None:
-        check_length(self, "length", self._steps, fit_info)
+        check_length(self, fit_info)
 
-    def progress(self, t: Any, fit_info: FitInfo) -> Any:
-        """Return the share of the way that lies behind.
+    def elapsed_fraction(self, t: Any, fit_info: FitInfo) -> Any:
+        """Return the elapsed fractions of the decay.
 
         Parameters
         ----------
         t : array of shape (m,)
-            Update or epoch numbers, from 1.
+            Update or epoch numbers, starting at 1.
         fit_info : FitInfo
-            The fit that the schedule serves.
+            Properties of the fit.
 
         Returns
         -------
         array of shape (m,)
-            Shares from 0 to 1.
+            Fractions from 0 to 1.
         """
-        return progress(t, self._steps or fit_info.length(self.per))
+        length: int | None = self.length  # type: ignore[attr-defined]  # a field of each subclass
+        return elapsed_fraction(t, length or fit_info.length(self.per))
 
 
 @component
-class PolynomialDecay(Decay):
-    r"""A rate that falls along a power of the time left, and then stays; a line by default.
+class PolynomialDecay(DecayToFinal):
+    r"""Polynomial decay in the remaining time, linear by default; then constant.
 
     .. math:: \eta_t = \eta_e + (\eta_0 - \eta_e)
               \Bigl(1 - \min\bigl(\tfrac{t - 1}{length}, 1\bigr)\Bigr)^p
@@ -140,13 +119,13 @@ class PolynomialDecay(Decay):
     eta0 : float, default=0.01
         The first rate, in (0, inf).
     final : float, default=1e-4
-        The rate :math:`\eta_e` at the end, in (0, inf).
+        The rate :math:`\eta_e` at the end of the decay, in (0, inf).
     power : float, default=1.0
         The exponent p, in (0, inf).
     length : int, default=None
-        Epochs (or updates) until the end; None means the whole run.
+        Length of the decay in units of `per`; None means the length of the fit.
     per : {"update", "epoch"}, default="epoch"
-        The clock that t is read from.
+        Unit of t and `length`.
 
     Examples
     --------
@@ -155,23 +134,18 @@ class PolynomialDecay(Decay):
     array([0.5, 0.4, 0.3, 0.2, 0.1, 0.1])
     """
 
-    power: float = 1.0
-    length: int | None = None
-    per: str = "epoch"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_real("power", self.power, low=0, closed="neither")
+    power: float = checked(check_real, default=1.0, low=0, closed="neither")
+    length: int | None = checked(check_integer, default=None, low=1, allow_none=True)
+    per: str = checked(check_choice, default="epoch", choices=["update", "epoch"])
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
-        return (
-            self.final + (self.eta0 - self.final) * (1 - self.progress(t, fit_info)) ** self.power
-        )
+        remaining = 1 - self.elapsed_fraction(t, fit_info)
+        return self.final + (self.eta0 - self.final) * remaining**self.power
 
 
 @component
-class CosineDecay(Decay):
-    r"""A rate that falls along half a wave of a cosine, and then stays.
+class CosineDecay(DecayToFinal):
+    r"""Cosine decay along half a cosine wave; then constant.
 
     .. math:: \eta_t = \eta_e + \tfrac12 (\eta_0 - \eta_e)
               \Bigl(1 + \cos\bigl(\pi \min(\tfrac{t - 1}{length}, 1)\bigr)\Bigr)
@@ -181,11 +155,11 @@ class CosineDecay(Decay):
     eta0 : float, default=0.01
         The first rate, in (0, inf).
     final : float, default=1e-4
-        The rate :math:`\eta_e` at the end, in (0, inf).
+        The rate :math:`\eta_e` at the end of the decay, in (0, inf).
     length : int, default=None
-        Epochs (or updates) until the end; None means the whole run.
+        Length of the decay in units of `per`; None means the length of the fit.
     per : {"update", "epoch"}, default="epoch"
-        The clock that t is read from.
+        Unit of t and `length`.
 
     References
     ----------
@@ -198,35 +172,36 @@ class CosineDecay(Decay):
     array([0.5  , 0.441, 0.3  , 0.159, 0.1  ])
     """
 
-    length: int | None = None
-    per: str = "epoch"
+    length: int | None = checked(check_integer, default=None, low=1, allow_none=True)
+    per: str = checked(check_choice, default="epoch", choices=["update", "epoch"])
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
-        return cosine(self.eta0, self.final, self.progress(t, fit_info))
+        return cosine_interpolation(self.eta0, self.final, self.elapsed_fraction(t, fit_info))
 
 
 @component
 class OneCycle(Schedule):
-    r"""A rate that rises to a peak and then falls far below its start, on half waves of a cosine.
+    r"""One-cycle schedule: a rise to a peak and a fall far below the first rate.
 
-    From :math:`peak / start\_divisor` at the first update it rises to the peak within
-    `warm_fraction` of the cycle, and from there falls to
-    :math:`peak / (start\_divisor \cdot final\_divisor)` at the last update, where it stays.
+    Along half a cosine wave, the rate rises from :math:`peak / start\_divisor` at the first update
+    to the peak within `warm_fraction` of the cycle. Along another, it falls to
+    :math:`peak / (start\_divisor \cdot final\_divisor)` at the end of the cycle and then stays
+    constant.
 
     Parameters
     ----------
     peak : float, default=0.1
         The highest rate, in (0, inf).
     warm_fraction : float, default=0.3
-        The share of the cycle in which the rate rises, in (0, 1).
+        The fraction of the cycle in which the rate rises, in (0, 1).
     start_divisor : float, default=25
-        The peak over the first rate, in [1, inf).
+        Ratio of the peak to the first rate, in [1, inf).
     final_divisor : float, default=1e4
-        The first rate over the last one, in [1, inf).
+        Ratio of the first rate to the last one, in [1, inf).
     length : int, default=None
-        Updates (or epochs) of the cycle; None means the whole run.
+        Length of the cycle in units of `per`; None means the length of the fit.
     per : {"update", "epoch"}, default="update"
-        The clock that t is read from.
+        Unit of t and `length`.
 
     References
     ----------
@@ -241,30 +216,22 @@ class OneCycle(Schedule):
     array([0.2  , 0.4  , 0.8  , 1.   , 0.868, 0.55 , 0.232, 0.1  ])
     """
 
-    peak: float = 0.1
-    warm_fraction: float = 0.3
-    start_divisor: float = 25.0
-    final_divisor: float = 1e4
-    length: int | None = None
-    per: str = "update"
-
-    def __post_init__(self) -> None:
-        check_real("peak", self.peak, low=0, closed="neither")
-        check_real("warm_fraction", self.warm_fraction, low=0, high=1, closed="neither")
-        check_real("start_divisor", self.start_divisor, low=1)
-        check_real("final_divisor", self.final_divisor, low=1)
-        if self.length is not None:
-            check_integer("length", self.length, low=1)
-        check_choice("per", self.per, ["update", "epoch"])
+    peak: float = checked(check_real, default=0.1, low=0, closed="neither")
+    warm_fraction: float = checked(check_real, default=0.3, low=0, high=1, closed="neither")
+    start_divisor: float = checked(check_real, default=25.0, low=1)
+    final_divisor: float = checked(check_real, default=1e4, low=1)
+    length: int | None = checked(check_integer, default=None, low=1, allow_none=True)
+    per: str = checked(check_choice, default="update", choices=["update", "epoch"])
 
     def check(self, fit_info: FitInfo) -> None:
-        check_length(self, "length", self.length, fit_info)
+        check_length(self, fit_info)
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
         length = self.length or fit_info.length(self.per)
-        top = self.warm_fraction * length  # the time of the peak; t = length ends the cycle
+        peak_time = self.warm_fraction * length  # the cycle ends at t = length
         start = self.peak / self.start_divisor
-        rising = cosine(start, self.peak, progress(t, max(top - 1, 1)))
-        share = np.minimum((t - top) / (length - top), 1)
-        falling = cosine(self.peak, start / self.final_divisor, share)
-        return np.where(t <= top, rising, falling)
+        elapsed = elapsed_fraction(t, max(peak_time - 1, 1))
+        rising = cosine_interpolation(start, self.peak, elapsed)
+        elapsed = np.minimum((t - peak_time) / (length - peak_time), 1)
+        falling = cosine_interpolation(self.peak, start / self.final_divisor, elapsed)
+        return np.where(t <= peak_time, rising, falling)

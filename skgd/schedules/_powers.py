@@ -1,23 +1,23 @@
-"""Schedules that are powers of time, or as constant as the fit lets them be."""
+"""Constant schedules and powers of the time."""
 
 import math
 from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import InvalidParameterError, check_choice, check_real
 from skgd.schedules._base import FitInfo, Schedule
 
 
 @component
 class Constant(Schedule):
-    r"""The same rate for ever, :math:`\eta_t = \eta_0`.
+    r"""Constant learning rate, :math:`\eta_t = \eta_0`.
 
     Parameters
     ----------
     eta0 : float, default=0.01
-        The rate, in (0, inf).
+        The learning rate, in (0, inf).
 
     Examples
     --------
@@ -26,10 +26,7 @@ class Constant(Schedule):
     array([0.1, 0.1])
     """
 
-    eta0: float = 0.01
-
-    def __post_init__(self) -> None:
-        check_real("eta0", self.eta0, low=0, closed="neither")
+    eta0: float = checked(check_real, default=0.01, low=0, closed="neither")
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return np.full(np.shape(t), float(self.eta0))
@@ -37,16 +34,16 @@ class Constant(Schedule):
 
 @component
 class InverseScaling(Schedule):
-    r"""A power of time, :math:`\eta_t = \eta_0 / t^{p}`.
+    r"""Inverse scaling, :math:`\eta_t = \eta_0 / t^{p}`.
 
     Parameters
     ----------
     eta0 : float, default=0.01
         The first rate, in (0, inf).
     power_t : float, default=0.25
-        The exponent p, any real number; negative ones let the rate grow.
+        The exponent p, any real number; with a negative exponent the rate grows.
     per : {"update", "epoch"}, default="update"
-        The clock that t is read from.
+        Unit of t: the number of the update, or of its epoch.
 
     Examples
     --------
@@ -55,14 +52,9 @@ class InverseScaling(Schedule):
     array([0.1 , 0.05])
     """
 
-    eta0: float = 0.01
-    power_t: float = 0.25
-    per: str = "update"
-
-    def __post_init__(self) -> None:
-        check_real("eta0", self.eta0, low=0, closed="neither")
-        check_real("power_t", self.power_t)
-        check_choice("per", self.per, ["update", "epoch"])
+    eta0: float = checked(check_real, default=0.01, low=0, closed="neither")
+    power_t: float = checked(check_real, default=0.25)
+    per: str = checked(check_choice, default="update", choices=["update", "epoch"])
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return self.eta0 / t**self.power_t
@@ -70,10 +62,10 @@ class InverseScaling(Schedule):
 
 @component
 class Optimal(Schedule):
-    r"""Bottou's rate for a penalised objective, :math:`\eta_t = 1 / (\alpha (t_0 + t - 1))`.
+    r"""Bottou's schedule for penalised objectives, :math:`\eta_t = 1 / (\alpha (t_0 + t - 1))`.
 
-    :math:`t_0 = \alpha^{-3/4}`, so that the first step is of the size expected of the weights. It
-    needs a penalty with :math:`\alpha > 0`.
+    With :math:`t_0 = \alpha^{-3/4}` the first rate, :math:`\alpha^{-1/4}`, has the expected size of
+    the coefficients. The penalty needs :math:`\alpha > 0`.
 
     References
     ----------
@@ -95,26 +87,27 @@ class Optimal(Schedule):
             )
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
-        typical_weight = math.sqrt(1.0 / math.sqrt(fit_info.alpha))
-        t0 = 1.0 / (typical_weight * fit_info.alpha)
+        typical_coef = math.sqrt(1.0 / math.sqrt(fit_info.alpha))
+        t0 = 1.0 / (typical_coef * fit_info.alpha)
         return 1.0 / (fit_info.alpha * (t0 + t - 1))
 
 
 @component
 class Adaptive(Schedule):
-    r"""A constant rate that is divided whenever the fit stalls, until it falls below a minimum.
+    r"""A constant rate that is divided by a factor whenever the fit makes no progress.
 
-    :math:`\eta = \eta_0 / factor^{s}` after s stalls; a stall is `n_iter_no_change` epochs in a row
-    without an improvement of `tol`. A stall at a rate of at most `minimum` ends the fit.
+    After s plateaus, :math:`\eta = \eta_0 / factor^{s}`. A plateau is `n_iter_no_change`
+    consecutive epochs without an improvement of at least `tol`. A plateau at a rate of at most
+    `minimum` ends the fit.
 
     Parameters
     ----------
     eta0 : float, default=0.01
         The first rate, in (0, inf).
     factor : float, default=5
-        What a stall divides the rate by, in (1, inf).
+        Divisor of the rate at each plateau, in (1, inf).
     minimum : float, default=1e-6
-        The rate that is not divided any more, in [0, inf).
+        The rate at or below which the fit ends at the next plateau, in [0, inf).
 
     Examples
     --------
@@ -123,15 +116,10 @@ class Adaptive(Schedule):
     (0.2, None)
     """
 
-    eta0: float = 0.01
-    factor: float = 5.0
-    minimum: float = 1e-6
+    eta0: float = checked(check_real, default=0.01, low=0, closed="neither")
+    factor: float = checked(check_real, default=5.0, low=1, closed="neither")
+    minimum: float = checked(check_real, default=1e-6, low=0)
     reacts_to_stalls = True
-
-    def __post_init__(self) -> None:
-        check_real("eta0", self.eta0, low=0, closed="neither")
-        check_real("factor", self.factor, low=1, closed="neither")
-        check_real("minimum", self.minimum, low=0)
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return np.full(np.shape(t), float(self.eta0))
@@ -142,16 +130,16 @@ class Adaptive(Schedule):
 
 @component
 class TimeDecay(Schedule):
-    r"""The rate of the tutorials, :math:`\eta_t = t_0 / (t + t_1)`.
+    r"""Time decay, :math:`\eta_t = t_0 / (t + t_1)`.
 
     Parameters
     ----------
     t0 : float, default=5.0
         Numerator, in (0, inf).
     t1 : float, default=50.0
-        Delay, in updates or epochs, in [0, inf).
+        Offset in units of `per`, in [0, inf); the rate is halved after about t1 updates or epochs.
     per : {"update", "epoch"}, default="update"
-        The clock that t is read from.
+        Unit of t: the number of the update, or of its epoch.
 
     Examples
     --------
@@ -160,14 +148,9 @@ class TimeDecay(Schedule):
     array([0.1 , 0.05])
     """
 
-    t0: float = 5.0
-    t1: float = 50.0
-    per: str = "update"
-
-    def __post_init__(self) -> None:
-        check_real("t0", self.t0, low=0, closed="neither")
-        check_real("t1", self.t1, low=0)
-        check_choice("per", self.per, ["update", "epoch"])
+    t0: float = checked(check_real, default=5.0, low=0, closed="neither")
+    t1: float = checked(check_real, default=50.0, low=0)
+    per: str = checked(check_choice, default="update", choices=["update", "epoch"])
 
     def rate(self, t: Any, fit_info: FitInfo) -> Any:
         return self.t0 / (t + self.t1)

@@ -1,27 +1,25 @@
-"""What "auto" stands for, and what a rate that exploded should have been.
+"""Choice of the solver and the learning rate for "auto", and advice after a divergence.
 
-========================  =====================================================================
-Batch, squared error      conjugate gradients with exact line search; with an l1 penalty
-                          accelerated proximal descent
-Batch, other losses       Newton's method with conjugate gradients; with more than a thousand
-                          features accelerated descent at 1 / L, or backtracking where the
-                          curvature L is unbounded
-Batches of k rows         variance-reduced descent around snapshots, whose steps the objective
-                          combines (:mod:`skgd.solvers.svrg`)
-Streams of small batches  squared error of up to 256 features: conjugate gradients on the second
-                          moments of all rows so far; else implicit steps on single rows, averaged
-Losses with kinks         the same on smoothed losses of shrinking width
-Momentum and Nesterov     for batches of k rows 1 / (2 L_k sqrt(epoch)), L_k the expected
-                          smoothness; for losses of bounded slope while y is far,
-                          spread(y) / (R sqrt(t)), R the largest row norm
-Adam and its kin          their published rate, in units of the spread of y
-========================  =====================================================================
+=========================  =====================================================================
+Full batch, squared error  conjugate gradients with exact line search; with an l1 penalty
+                           accelerated proximal descent
+Full batch, other losses   Newton's method with conjugate gradients; with more than a thousand
+                           features accelerated descent at 1 / L, or backtracking where the
+                           Lipschitz constant L of the gradient is infinite
+Batches of k rows          SVRG with a subspace step (:mod:`skgd.solvers.svrg`)
+Streams of small batches   squared error of up to 256 features: conjugate gradients on the second
+                           moments of all rows so far; otherwise implicit SGD, averaged
+Losses with kinks          the same on Moreau envelopes of decreasing width
+Momentum and Nesterov      for batches of k rows 1 / (2 L_k sqrt(epoch)), L_k the expected
+                           smoothness; for losses with a bounded gradient, if this is larger,
+                           spread(y) / (R sqrt(t)), R the largest row norm
+Adam and related rules     their published rate, in units of the spread of y
+=========================  =====================================================================
 
-An explicit rate beside ``optimizer="auto"`` means plain gradient descent.
+An explicit learning rate with ``optimizer="auto"`` means plain gradient descent.
 """
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -29,200 +27,196 @@ from skgd import optimizers, schedules, step_rules
 from skgd.data.second_moments import MAX_SECOND_MOMENT_FEATURES
 from skgd.objectives import expected_smoothness, largest_curvature
 
-#: Widths over which the kinks of a loss are rounded, in units of the spread of y.
+#: Widths of the Moreau envelopes of a loss with kinks, in units of the spread of y.
 SMOOTHING_WIDTHS = (1, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4)
 
-#: Parameters up to which a stream keeps second moments.
-LARGEST_STREAM = 257
+#: Relative gradient norm that ends all stages but the last, and the last one. The error of the
+#: envelope then exceeds any further decrease of the objective.
+STAGE_TOL, LAST_STAGE_TOL = 1e-3, 1e-6
 
-#: Relative gradient norm at which one such width gives way to the next.
-STAGE_TOL = 1e-3
+#: Largest number of parameters for which a stream keeps second moments.
+MAX_STREAM_PARAMETERS = 257
 
-#: The same at the last width: the rounding of the kinks has cost more than is left to gain.
-LAST_STAGE_TOL = 1e-6
+#: Step of the difference quotient of a gradient that is not Lipschitz continuous.
+DIFFERENCE_STEP = 1e-3
 
 
-def choose(plan, objective, model, batch_size, streaming=False):
-    """Return the optimizer and the schedule that a plan stands for on given data.
+def choose_components(config, objective, surrogate, batch_size, streaming=False):
+    """Return the optimizer and the schedule of a configuration on the given data.
 
     Parameters
     ----------
-    plan : Plan
-        The pieces asked for.
-    objective : Objective
+    config : SolverConfig
+        The components that the parameters specify; None stands for "auto".
+    objective : Objective or ChunkedObjective
         Data, loss and penalty.
-    model : Objective or Expansion
-        What full batches see of it.
+    surrogate : Objective, ChunkedObjective or QuadraticModel
+        The function that full batches evaluate: `objective`, or the quadratic model that equals it.
     batch_size : int or None
-        Rows in an update; None means the full batch.
+        Number of rows per update; None means the full batch.
     streaming : bool, default=False
-        Whether the rows are a part of what there is to see.
+        Whether the rows are a part of the data only.
 
     Returns
     -------
     optimizer : Optimizer
-    schedule : Schedule
+    schedule : Schedule or StepRule
     """
-    if streaming and hands_off(plan, batch_size):
-        return choose_for_stream(objective)
-    if snapshots_serve(plan, objective, batch_size):
-        return optimizers.Snapshot(), step_rules.LineSearch()
-    return choose_for_walks(plan, objective, model, batch_size)
-
-
-def choose_for_walks(plan, objective, model, batch_size):
-    """Return what a plan stands for where an epoch is a walk: a rule and rates, fixed before it."""
-    optimizer = plan.optimizer or choose_optimizer(plan, objective, batch_size)
-    return optimizer, plan.schedule or choose_schedule(optimizer, objective, model, batch_size)
+    # On second moments, "auto" needs no rows, and so no sample of chunked data.
+    needs_rows = surrogate is objective or config.optimizer is not None
+    is_chunked, objective = objective.is_chunked, objective.on_sample if needs_rows else objective
+    if batch_size is not None and config.is_automatic and not is_chunked:
+        if streaming:
+            return choose_for_stream(objective)
+        if can_use_svrg(objective.loss):
+            return optimizers.SVRG(), step_rules.LineSearch()
+    optimizer = config.optimizer or choose_optimizer(config, objective, batch_size)
+    schedule = config.schedule or choose_schedule(optimizer, objective, surrogate, batch_size)
+    return optimizer, schedule
 
 
 def choose_for_stream(objective):
-    """Return the optimizer and the schedule of a stream of small batches."""
-    if objective.loss.quadratic and len(objective.l2) <= LARGEST_STREAM:
-        return choose_optimizer_of_quadratic(objective), step_rules.LineSearch()
-    return optimizers.Implicit(), schedules.Constant(eta0=1.0)
+    """Return the optimizer and the schedule for a stream of small batches."""
+    if objective.loss.quadratic and len(objective.l2) <= MAX_STREAM_PARAMETERS:
+        return choose_quadratic_optimizer(objective), step_rules.LineSearch()
+    return optimizers.ImplicitSGD(), schedules.Constant(eta0=1.0)
 
 
-def choose_optimizer_of_quadratic(objective):
-    """Return what descends on second moments."""
-    smooth = not objective.l1.any()
-    return optimizers.ConjugateGradient() if smooth else optimizers.Accelerated()
+def choose_quadratic_optimizer(objective):
+    """Return the optimizer for a quadratic objective."""
+    has_l1 = objective.l1.any()
+    return optimizers.Accelerated() if has_l1 else optimizers.ConjugateGradient()
 
 
-def snapshots_serve(plan, objective, batch_size):
-    """Tell whether small batches descend around snapshots: the loss has to say how it bends."""
-    loss = objective.loss
-    known = (
-        loss.has_hessian() or math.isfinite(loss.gradient_lipschitz) or loss.has_moreau_envelope()
-    )
-    return known and hands_off(plan, batch_size)
+def can_use_svrg(loss):
+    """Return whether quadratic models of the loss, which need its curvature, exist."""
+    is_bounded = math.isfinite(loss.gradient_lipschitz)
+    return loss.has_hessian() or is_bounded or loss.has_moreau_envelope()
 
 
-def hands_off(plan, batch_size):
-    """Tell whether the updates of small batches are ours to choose: no rate and no rule is set."""
-    plain = isinstance(plan.optimizer, (type(None), optimizers.GD))
-    return batch_size is not None and plan.schedule is None and plain
-
-
-def choose_optimizer(plan, objective, batch_size):
-    """Return what ``optimizer="auto"`` stands for."""
-    explicit = plan.schedule is not None and not isinstance(plan.schedule, step_rules.LineSearch)
-    if explicit or batch_size is not None:
+def choose_optimizer(config, objective, batch_size):
+    """Return the optimizer for ``optimizer="auto"``."""
+    uses_line_search = isinstance(config.schedule, step_rules.LineSearch)
+    if batch_size is not None or (config.has_explicit_rate and not uses_line_search):
         return optimizers.GD()
     if objective.loss.quadratic:
-        return choose_optimizer_of_quadratic(objective)
-    modelled = objective.loss.has_hessian() and len(objective.l2) <= MAX_SECOND_MOMENT_FEATURES
-    return optimizers.NewtonCG() if modelled else optimizers.Accelerated()
+        return choose_quadratic_optimizer(objective)
+    uses_newton = objective.loss.has_hessian() and len(objective.l2) <= MAX_SECOND_MOMENT_FEATURES
+    return optimizers.NewtonCG() if uses_newton else optimizers.Accelerated()
 
 
-def choose_schedule(optimizer, objective, model, batch_size):
-    """Return what ``learning_rate="auto"`` stands for."""
-    if getattr(optimizer, "default_rate", None) is not None:
-        return schedules.Constant(eta0=optimizer.default_rate * spread(objective))
-    if objective.loss.has_moreau_envelope():
-        return bounded_schedule(objective, optimizer)
+def choose_schedule(optimizer, objective, surrogate, batch_size):
+    """Return the schedule or step rule for ``learning_rate="auto"``."""
+    if optimizer.default_rate is not None:
+        return schedules.Constant(eta0=optimizer.default_rate * compute_spread(objective))
+    loss = objective.loss
+    if loss.has_moreau_envelope():
+        return choose_subgradient_schedule(objective, optimizer)
     if batch_size is None:
-        searching = isinstance(optimizer, optimizers.SEARCHING)
-        plain = isinstance(optimizer, (optimizers.GD, optimizers.Accelerated))
-        if searching or (plain and not math.isfinite(objective.loss.gradient_lipschitz)):
+        is_smooth = math.isfinite(loss.gradient_lipschitz)
+        takes_gradient_steps = isinstance(optimizer, (optimizers.GD, optimizers.Accelerated))
+        if optimizer.searches_line or (takes_gradient_steps and not is_smooth):
             return step_rules.LineSearch()
-        return schedules.Constant(eta0=1 / positive(largest_curvature(model, bound(objective))))
-    smoothness = positive(expected_smoothness(objective, bound(objective), batch_size))
-    eta0 = damping(optimizer) / (2 * smoothness)
-    if objective.loss.lipschitz is not None:
-        far = bounded_schedule(objective, optimizer)
-        if far.eta0 > eta0:
-            return far
+        lipschitz = largest_curvature(surrogate, estimate_curvature_bound(objective))
+        return schedules.Constant(eta0=1 / replace_zero(lipschitz))
+    smoothness = expected_smoothness(objective, estimate_curvature_bound(objective), batch_size)
+    eta0 = compute_damping(optimizer) / (2 * replace_zero(smoothness))
+    if loss.lipschitz is not None:
+        subgradient = choose_subgradient_schedule(objective, optimizer)
+        if subgradient.eta0 > eta0:
+            return subgradient
     return schedules.InverseScaling(eta0=eta0, power_t=0.5, per="epoch")
 
 
-def bounded_schedule(objective, optimizer):
-    """Return the classical rate of subgradient descent, for losses of bounded slope.
+def choose_subgradient_schedule(objective, optimizer):
+    r"""Return the schedule of subgradient descent, for losses with a bounded gradient.
 
-    However far y is, such a loss pulls with its steepest slope only, and steps have to be long.
+    It is :math:`(1 - \mu)\, \mathrm{spread}(y) / (K R \sqrt t)` with the momentum :math:`\mu`, the
+    Lipschitz constant K of the loss and the largest row norm R. The gradient of such a loss does
+    not grow with the residual, so that large residuals require large steps.
     """
-    pull = positive(objective.loss.lipschitz)
-    pull *= math.sqrt(positive(float(objective.design.squared_norms().max())))
-    eta0 = damping(optimizer) * spread(objective) / pull
+    largest_norm = math.sqrt(replace_zero(float(objective.design.squared_norms().max())))
+    largest_gradient = replace_zero(objective.loss.lipschitz) * largest_norm
+    eta0 = compute_damping(optimizer) * compute_spread(objective) / largest_gradient
     return schedules.InverseScaling(eta0=eta0, power_t=0.5)
 
 
-def stages(plan, objective, batch_size, streaming):
-    """Return the objectives to descend on, one after the other.
+def choose_losses(config, objective, batch_size, streaming):
+    """Return the losses of the stages of a fit.
 
-    It is the given one, but for an automatic fit of a loss with kinks, which are rounded at first
-    over a wide range and then over narrower ones.
+    They are the Moreau envelopes of decreasing width of a loss with kinks if the solver is chosen
+    automatically, otherwise the loss itself.
+
+    Parameters
+    ----------
+    config, objective, batch_size, streaming
+        See :func:`choose_components`.
     """
-    automatic = plan.schedule is None and isinstance(
-        plan.optimizer, (type(None), optimizers.Accelerated, optimizers.NewtonCG)
-    )
-    if batch_size is not None:
-        automatic = snapshots_serve(plan, objective, batch_size) and not streaming
-    if not (automatic and objective.loss.has_moreau_envelope()):
-        return [objective]
-    unit = spread(objective)
-    return [
-        replace(objective, loss=objective.loss.moreau_envelope(width * unit))
-        for width in SMOOTHING_WIDTHS
-    ]
+    loss = objective.loss
+    if batch_size is None:
+        kinds = type(None), optimizers.Accelerated, optimizers.NewtonCG
+        is_smoothed = not config.has_explicit_rate and isinstance(config.optimizer, kinds)
+    else:
+        is_smoothed = config.is_automatic and not (streaming or objective.is_chunked)
+    if not (is_smoothed and loss.has_moreau_envelope()):
+        return [loss]
+    spread = compute_spread(objective.on_sample)
+    return [loss.moreau_envelope(width * spread) for width in SMOOTHING_WIDTHS]
 
 
-def damping(optimizer):
-    """Return by how much a rate has to shrink for momentum not to magnify its noise."""
+def compute_damping(optimizer):
+    """Return 1 - momentum, since momentum lengthens steps by 1 / (1 - momentum) in the long run."""
     return 1 - getattr(optimizer, "momentum", 0.0)
 
 
-def bound(objective):
-    """Return a bound on the second derivative of the loss; where there is none, its local value.
+def estimate_curvature_bound(objective):
+    """Return a bound on the second derivative of the loss, or an estimate of it.
 
-    The local value is a difference quotient around the best constant model, doubled; if that is
-    too little, descent explodes and backs off.
+    The estimate, for a second derivative without bound, is twice the largest difference quotient of
+    the gradient at the best constant model. If it is too small, the descent diverges and continues
+    at a lower rate.
     """
-    curvature = objective.loss.gradient_lipschitz
-    if math.isfinite(curvature):
-        return curvature
-    constant = np.broadcast_to(
-        objective.loss.intercept_only(objective.y, objective.weights), objective.y.shape
-    )
-    step = 1e-3
-    rise = objective.loss.gradient(constant + step, objective.y)
-    rise = rise - objective.loss.gradient(constant - step, objective.y)
-    return 2 * positive(float(np.max(rise)) / (2 * step))
+    loss = objective.loss
+    if math.isfinite(loss.gradient_lipschitz):
+        return loss.gradient_lipschitz
+    y = objective.y
+    constant = np.broadcast_to(loss.intercept_only(y, objective.weights), y.shape)
+    above = loss.gradient(constant + DIFFERENCE_STEP, y)
+    below = loss.gradient(constant - DIFFERENCE_STEP, y)
+    return 2 * replace_zero(float(np.max(above - below)) / (2 * DIFFERENCE_STEP))
 
 
-def spread(objective):
-    """Return the typical distance of y from its best constant: a unit for linear predictors.
+def compute_spread(objective):
+    """Return the spread of y: its root mean squared distance from the best constant prediction.
 
-    Behind a logarithmic link it is the distance relative to that constant.
+    It is the unit of linear predictors. With a log link it is relative to that constant.
     """
     loss, y = objective.loss, objective.y
-    constant = loss.intercept_only(y, objective.weights)
-    distance = y - loss.inverse_link(constant)
+    mean = loss.inverse_link(loss.intercept_only(y, objective.weights))
+    distance = y - mean
     if loss.inverse_link(0.0) != 0.0:
-        distance = distance / loss.inverse_link(constant)
-    return positive(float(np.sqrt(np.mean(distance**2))))
+        distance = distance / mean
+    return replace_zero(float(np.sqrt(np.mean(distance**2))))
 
 
-def positive(number):
-    """Return `number`, or 1 where it is zero: constant data is at its minimum at any rate."""
+def replace_zero(number):
+    """Return `number`, or 1 if it is zero: for constant data any learning rate works."""
     return number if number > 0 else 1.0
 
 
-def advice(problem):
-    """Return what to say about a rate that exploded: the largest stable one, and the ways out."""
-    objective, optimizer = problem.objective.sample, problem.optimizer
-    ways = "Use learning_rate='auto', or a smaller rate"
-    if objective.design.plain:
-        ways += ", or standardize=True"
-    known = isinstance(optimizer, optimizers.ElementwiseOptimizer) and math.isfinite(
-        objective.loss.gradient_lipschitz
-    )
-    if not known:
-        return ways + "."
+def advise_on_rate(problem):
+    """Return advice after a divergence: the largest stable learning rate, and remedies."""
+    objective, optimizer = problem.objective.on_sample, problem.optimizer
+    remedies = "Use learning_rate='auto', or a smaller rate"
+    if objective.design.is_unscaled:
+        remedies += ", or standardize=True"
+    lipschitz = objective.loss.gradient_lipschitz
+    if not (isinstance(optimizer, optimizers.ElementwiseOptimizer) and math.isfinite(lipschitz)):
+        return remedies + "."
     size = problem.batch_size or objective.design.n_rows
-    smoothness = positive(expected_smoothness(objective, objective.loss.gradient_lipschitz, size))
+    smoothness = replace_zero(expected_smoothness(objective, lipschitz, size))
     stable = optimizer.largest_stable_rate(smoothness)
     if stable is None:
-        return ways + "."
+        return remedies + "."
     name = type(optimizer).__name__
-    return f"The largest stable rate of {name} on this data is about {stable:.4g}. {ways}."
+    return f"The largest stable rate of {name} on this data is about {stable:.4g}. {remedies}."

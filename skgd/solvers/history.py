@@ -1,4 +1,4 @@
-"""What a fit remembers of its course."""
+"""History of a fit: one row of numbers for each epoch."""
 
 import numpy as np
 
@@ -6,10 +6,16 @@ from skgd._utils.validation import suggest_closest
 
 
 class History:
-    """Rows of numbers, one an epoch, kept as columns of equal length.
+    """Rows of numbers, one for each epoch, stored as columns of equal length.
 
-    Row 0 describes the starting point, every later row the model after its epoch. The path, if one
-    is kept, stands beside them: it has rows of its own.
+    Row 0 describes the start, each later row the model after its epoch.
+
+    Attributes
+    ----------
+    columns : dict of lists
+        The columns by name.
+    path : Trajectory or None
+        The recorded coefficients, which have rows of their own.
     """
 
     def __init__(self):
@@ -20,45 +26,45 @@ class History:
         return len(self.columns.get("epoch", ()))
 
     def append(self, **row):
-        """Add a row; a column that it lacks, or that is new, is filled with NaN."""
+        """Append a row; missing values, and the earlier rows of a new column, are NaN."""
         self.extend({name: [number] for name, number in row.items()})
 
     def extend(self, rows):
-        """Add rows, given as columns; a column that they lack is filled with NaN."""
-        length, number = len(self), len(rows["epoch"])
+        """Append rows, given as columns; missing columns are filled with NaN."""
+        length, n_new = len(self), len(rows["epoch"])
         for name in rows:
             self.columns.setdefault(name, [np.nan] * length)
         for name, column in self.columns.items():
-            column.extend(rows.get(name, [np.nan] * number))
+            column.extend(rows.get(name, [np.nan] * n_new))
 
     def truncate(self, length):
-        """Forget the rows from `length` on."""
+        """Remove the rows from `length` on."""
         for column in self.columns.values():
             del column[length:]
 
     @property
     def last_epoch(self):
-        """Number of the last epoch remembered, -1 if there is none."""
+        """Number of the last epoch in the history, -1 if it is empty."""
         return self.columns["epoch"][-1] if len(self) else -1
 
     @property
     def last_time(self):
-        """Seconds of descent up to the last row."""
+        """Time of the last row, in seconds since the descent began; 0 if the history is empty."""
         return self.columns["time"][-1] if len(self) else 0.0
 
     def copy(self):
-        """Return a history that can be appended to without changing this one."""
-        twin = History()
-        twin.columns = {name: list(column) for name, column in self.columns.items()}
-        twin.path = self.path and self.path.copy()
-        return twin
+        """Return a copy; rows appended to it do not change this history."""
+        copied = History()
+        copied.columns = {name: list(column) for name, column in self.columns.items()}
+        copied.path = self.path and self.path.copy()
+        return copied
 
     def arrays(self):
         """Return the columns as a dict of 1-D arrays."""
         return {name: np.array(column) for name, column in self.columns.items()}
 
 
-#: What to do about a column that a history lacks.
+#: How to record a column, by its name; appended to the error message if it is missing.
 REMEDIES = {
     "objective": "Fit with record='objective'.",
     "gradient_norm": "Fit with record='objective'.",
@@ -67,7 +73,7 @@ REMEDIES = {
 
 
 def column(history, name):
-    """Return a column of a history, or say what would have recorded it.
+    """Return a column of a history.
 
     Parameters
     ----------
@@ -83,7 +89,7 @@ def column(history, name):
     Raises
     ------
     ValueError
-        If the history has no such column.
+        If the history has no such column; the message says how to record it.
     """
     if len(history) == 0:
         raise ValueError(
@@ -97,8 +103,8 @@ def column(history, name):
     return np.asarray(history[name], dtype=float)
 
 
-def line(row):
-    """Return one readable line about a row of the history, for ``verbose=1``."""
+def format_row(row):
+    """Return a row of the history as one line of text, for ``verbose=1``."""
     parts = [f"epoch {row['epoch']:>5d}"]
     for name, label in [
         ("objective", "objective"),

@@ -1,15 +1,15 @@
-r"""Streams without a rate to set: implicit steps on single rows, and an average that starts anew.
+r"""Streams without a learning rate to set: implicit SGD with a weighted average.
 
-An implicit step takes its slope from where it lands,
+An implicit step evaluates the gradient of the loss at the parameters that it leads to,
 
 .. math:: \theta' = \theta - \eta\, \ell'(\tilde x^\top \theta', y)\, \tilde x,
 
-so that no rate, no heavy row and no drift of the columns makes it overshoot. The rate is
-:math:`\eta = 1 / (R\, \kappa \sqrt{1 + t / (10 (d + 1))})` with R the mean of the rows' squared
-norms weighted by themselves, and :math:`\kappa` the geometric mean of the loss's curvature, slope
-over distance. What is reported is an average of the iterates, in which later ones weigh more. If it
-predicts the rows to come much worse than the iterates do, the stream has moved on, and the average
-starts anew.
+so that it cannot overshoot, however large the rate and the row are (Toulis and Airoldi, 2017). The
+rate is :math:`\eta = 1 / (R\, \kappa \sqrt{1 + t / (10 (d + 1))})` with R the mean of the squared
+norms of the rows, weighted by themselves, and :math:`\kappa` the geometric mean of the curvature of
+the loss, its gradient over its residual. The model is an average of the iterates, with larger
+weights for later ones. The average is restarted when its recent losses, each taken before the
+update, are much larger than those of the iterates: the distribution of the rows has then changed.
 
 The loop over rows is written once, for Python and for Numba.
 
@@ -19,140 +19,160 @@ P. Toulis, E. M. Airoldi, "Asymptotic and Finite-Sample Properties of Estimators
 Gradients", 2017.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
+from skgd._utils import numba_support
+from skgd._utils.component import is_built_in
 from skgd.data.design import SparseRows
+from skgd.solvers.base import EpochInfo, Solver
 
-#: Dense rows that are formed together.
-ROWS = 64
+#: Rows that are made dense together.
+ROWS_PER_CHUNK = 64
 
-#: Halvings of the interval in which the slope of an implicit step is looked for.
-HALVINGS = 40
+#: Bisections that find the gradient of an implicit step.
+N_BISECTIONS = 40
 
-#: In units of d + 1: rows after which the rate has begun to fall, and the longest norm that counts.
-LONG = 10
+#: Multiples of d + 1: updates after which the rate decreases, and the largest squared norm that
+#: enters R.
+DELAY = 10
 
-#: How fast old losses are forgotten, and how much worse than the iterates an average may be.
-KEPT, WORSE = 0.99, 1.5
+#: Factor by which earlier losses are discounted, and the largest ratio of the recent losses of the
+#: average and of the iterates.
+LOSS_DISCOUNT, MAX_LOSS_RATIO = 0.99, 1.5
 
-#: Rows that an average has at least before it is judged.
-YOUNG = 32
+#: Number of iterates that the average has before it may be restarted.
+MIN_AVERAGED = 32
 
-#: Over what slopes are compared where there is no distance to compare them with; what a distance of
-#: zero is replaced by.
-NEARBY, TINY = 1e-3, 1e-300
+#: Step of the difference quotient of the gradient, and the least number to divide by.
+DIFFERENCE_STEP, MIN_DIVISOR = 1e-3, 1e-300
 
-#: What is remembered of an output: updates, those in the average; sums of norms and of their
-#: squares, of logarithms of curvatures, and their count; recent losses of average and iterates.
-T, AVERAGED, NORMS, SQUARES, BENDS, COUNT, OF_MEAN, OF_ITERATES = range(8)
-
-
-def run_epoch(walk, problem, state, rates):
-    """Learn the rows one after the other, as they stand; see :func:`walker`.
-
-    Returns
-    -------
-    state : State
-    running_objective : float
-        Mean over the rows of the objective before each of them.
-    """
-    objective, shape = problem.objective, state.theta.shape
-    design, n_rows = objective.design, objective.design.n_rows
-    theta = np.array(state.theta, dtype=float).reshape(-1, shape[-1])
-    mean = np.array(state.mean if state.averaged else state.theta, dtype=float).reshape(theta.shape)
-    notes = state.memory.get("notes")
-    if notes is None:
-        notes = np.zeros((len(theta), 8))
-        notes[:, :2] = (
-            problem.seen.weight / problem.seen.mean_weight
-        )  # rows that an earlier fit has seen
-    notes, total = notes.copy(), 0.0
-    y = objective.y.reshape(n_rows, -1).astype(float)
-    weights = np.ones(n_rows) if objective.weights is None else objective.weights.astype(float)
-    strengths = objective.l1.astype(float), objective.l2.astype(float)
-    logarithmic = bool(objective.loss.inverse_link(0.0) != 0)
-    for start in range(0, n_rows, ROWS):
-        here = slice(start, min(start + ROWS, n_rows))
-        rows = dense_rows(design, here)
-        for k in range(len(theta)):
-            row_wise = rows, np.ascontiguousarray(y[here, k]), weights[here]
-            moved = theta[k], mean[k], notes[k]
-            total += walk(objective.loss, *row_wise, *strengths, *moved, logarithmic, rates[0])
-    dtype = state.theta.dtype
-    state = replace(
-        state,
-        theta=theta.reshape(shape).astype(dtype),
-        mean=mean.reshape(shape).astype(dtype),
-        averaged=True,
-        memory={"notes": notes},
-        t=state.t + problem.updates_per_epoch,
-    )
-    return state, total / n_rows
+#: Columns of the running statistics of an output: updates, and those in the average; sums of the
+#: squared norms and of their squares, and of the logarithms of the curvatures, and the number of
+#: these; discounted losses of the average and of the iterates.
+N_UPDATES, N_AVERAGED, NORMS, SQUARED_NORMS, LOG_CURVATURES, N_CURVATURES = range(6)
+AVERAGE_LOSS, ITERATE_LOSS = 6, 7
 
 
-def dense_rows(design, here):
-    """Return some inner rows with their intercept, at float64."""
-    block = design.scaled_rows(here)
-    rows = np.empty((len(block), len(design.scaling.scale) + 1))
-    rows[:, :-1] = block.toarray() if isinstance(block, SparseRows) else block
+class ImplicitSGDSolver(Solver):
+    """Implicit steps on single rows, and a weighted average of the iterates."""
+
+    def __init__(self, problem):
+        super().__init__(problem)
+        loss = problem.objective.loss
+        self.learn_rows = make_row_loop(type(loss).value, type(loss).gradient)
+        if numba_support.has_numba() and is_built_in(loss):
+            from skgd.solvers.compiled.implicit_sgd import learn_rows
+
+            self.learn_rows = learn_rows
+
+    def run_epoch(self, state, workspace, learning_rates, order=None):
+        """Learn the rows one after the other, in the order in which they are stored."""
+        objective, shape = self.problem.objective, state.theta.shape
+        n_rows = objective.design.n_rows
+        theta = np.array(state.theta, dtype=float).reshape(-1, shape[-1])
+        average = state.averaged_theta if state.reports_average else state.theta
+        average = np.array(average, dtype=float).reshape(theta.shape)
+        statistics = self.running_statistics(state, len(theta))
+        y = objective.y.reshape(n_rows, -1).astype(float)
+        weights = np.ones(n_rows) if objective.weights is None else objective.weights.astype(float)
+        penalty = objective.l1.astype(float), objective.l2.astype(float)
+        has_log_link, total = bool(objective.loss.inverse_link(0.0) != 0), 0.0
+        for start in range(0, n_rows, ROWS_PER_CHUNK):
+            chunk = slice(start, min(start + ROWS_PER_CHUNK, n_rows))
+            rows = dense_rows(objective.design, chunk)
+            for k in range(len(theta)):
+                targets = np.ascontiguousarray(y[chunk, k])
+                output = theta[k], average[k], statistics[k]
+                total += self.learn_rows(
+                    objective.loss, rows, targets, weights[chunk], penalty, output, has_log_link,
+                    learning_rates[0],
+                )  # fmt: skip
+        dtype = state.theta.dtype
+        state = state.replace(
+            theta=theta.reshape(shape).astype(dtype),
+            averaged_theta=average.reshape(shape).astype(dtype),
+            reports_average=True,
+            solver_state={"implicit_sgd": statistics},
+            t=state.t + self.problem.updates_per_epoch,
+        )
+        return state, workspace, EpochInfo(total / n_rows)
+
+    def running_statistics(self, state, n_outputs):
+        """Return a copy of the running statistics, or those after an earlier fit."""
+        saved = state.solver_state.get("implicit_sgd")
+        if saved is not None:
+            return saved.copy()
+        earlier = self.problem.stream_statistics
+        statistics = np.zeros((n_outputs, 8))
+        statistics[:, [N_UPDATES, N_AVERAGED]] = earlier.earlier_weight / earlier.mean_weight
+        return statistics
+
+
+def dense_rows(design, chunk):
+    """Return scaled rows, and a column of ones for the intercept, as float64."""
+    scaled = design.scaled_rows(chunk)
+    rows = np.empty((len(scaled), len(design.scaling.scale) + 1))
+    rows[:, :-1] = scaled.toarray() if isinstance(scaled, SparseRows) else scaled
     rows[:, -1] = design.fit_intercept
     return rows
 
 
-def walker(value, slope):
+def make_row_loop(value, gradient):
     """Return the loop over rows, made of two functions of loss, prediction and target.
 
-    The loop changes `theta`, `mean` and `notes` (of one output), and returns the sum of the
-    objectives before the steps.
+    The loop takes the l1 and l2 strengths as `penalty`; and as `output` the parameters, their
+    average and the running statistics of one output, which it changes. It returns the sum of the
+    objectives before the updates.
     """
 
-    def walk(loss, rows, y, weights, l1, l2, theta, mean, notes, logarithmic, scale):
+    def learn_rows(loss, rows, y, weights, penalty, output, has_log_link, multiplier):
+        (l1, l2), (theta, average, stats) = penalty, output
         total, size = 0.0, len(theta)
         for i in range(len(rows)):
-            x = rows[i]
-            p = np.dot(x, theta)
-            before, norm = value(loss, p, y[i]), np.dot(x, x)
-            total += weights[i] * before + np.sum(l1 * np.abs(theta) + 0.5 * l2 * theta * theta)
-            notes[OF_ITERATES] = KEPT * notes[OF_ITERATES] + before
-            notes[OF_MEAN] = KEPT * notes[OF_MEAN] + value(loss, np.dot(x, mean), y[i])
-            if notes[AVERAGED] > YOUNG and notes[OF_MEAN] > WORSE * notes[OF_ITERATES]:
-                notes[AVERAGED] = notes[OF_MEAN] = notes[OF_ITERATES] = 0
+            x, target = rows[i], y[i]
+            p, norm = np.dot(x, theta), np.dot(x, x)
+            row_loss = value(loss, p, target)
+            total += weights[i] * row_loss + np.sum(l1 * np.abs(theta) + 0.5 * l2 * theta * theta)
+            average_loss = value(loss, np.dot(x, average), target)
+            stats[ITERATE_LOSS] = LOSS_DISCOUNT * stats[ITERATE_LOSS] + row_loss
+            stats[AVERAGE_LOSS] = LOSS_DISCOUNT * stats[AVERAGE_LOSS] + average_loss
+            is_worse = stats[AVERAGE_LOSS] > MAX_LOSS_RATIO * stats[ITERATE_LOSS]
+            if stats[N_AVERAGED] > MIN_AVERAGED and is_worse:
+                stats[N_AVERAGED] = stats[AVERAGE_LOSS] = stats[ITERATE_LOSS] = 0
 
-            most = slope(loss, p, y[i])
-            if logarithmic:
-                bend = slope(loss, p + NEARBY, y[i]) - slope(loss, p - NEARBY, y[i])
-                bend /= 2 * NEARBY
+            slope = gradient(loss, p, target)
+            if has_log_link:
+                above = gradient(loss, p + DIFFERENCE_STEP, target)
+                below = gradient(loss, p - DIFFERENCE_STEP, target)
+                curvature = (above - below) / (2 * DIFFERENCE_STEP)
             else:
-                bend = abs(most) / max(abs(p - y[i]), TINY)
-            if bend > 0:
-                notes[BENDS] += np.log(bend)
-                notes[COUNT] += 1
-            counted = min(norm, LONG * size)
-            notes[NORMS] += counted
-            notes[SQUARES] += counted * counted
-            length = max(float(size), notes[SQUARES] / max(notes[NORMS], TINY))
-            length *= np.exp(notes[BENDS] / max(notes[COUNT], 1.0))
-            rate = scale / (length * np.sqrt(1 + notes[T] / (LONG * size)))
+                curvature = abs(slope) / max(abs(p - target), MIN_DIVISOR)
+            if curvature > 0:
+                stats[LOG_CURVATURES] += np.log(curvature)
+                stats[N_CURVATURES] += 1
+            clipped_norm = min(norm, DELAY * size)
+            stats[NORMS] += clipped_norm
+            stats[SQUARED_NORMS] += clipped_norm * clipped_norm
+            mean_norm = max(float(size), stats[SQUARED_NORMS] / max(stats[NORMS], MIN_DIVISOR))
+            lipschitz = mean_norm * np.exp(stats[LOG_CURVATURES] / max(stats[N_CURVATURES], 1.0))
+            rate = multiplier / (lipschitz * np.sqrt(1 + stats[N_UPDATES] / (DELAY * size)))
 
-            reach = rate * weights[i]
-            low, high = 0.0, 1.0  # the share of the slope here that is left where the step lands
-            for _ in range(HALVINGS):
+            low, high = 0.0, 1.0  # bounds of the gradient after the step, relative to `slope`
+            for _ in range(N_BISECTIONS):
                 share = 0.5 * (low + high)
-                left = slope(loss, p - reach * norm * share * most, y[i])
-                if left * most > share * most * most:
+                after = gradient(loss, p - rate * weights[i] * norm * share * slope, target)
+                if after * slope > share * slope * slope:
                     low = share
                 else:
                     high = share
-            step = reach * 0.5 * (low + high) * most
-            part = min(1.0, 4 / (notes[AVERAGED] + 4))
+            step = rate * weights[i] * 0.5 * (low + high) * slope
+            share = min(1.0, 4 / (stats[N_AVERAGED] + 4))
             for j in range(size):
-                landed = (theta[j] - step * x[j]) / (1 + rate * l2[j])
-                theta[j] = np.sign(landed) * max(abs(landed) - rate * l1[j], 0.0)
-                mean[j] += part * (theta[j] - mean[j])
-            notes[T] += 1
-            notes[AVERAGED] += 1
+                coef = (theta[j] - step * x[j]) / (1 + rate * l2[j])
+                theta[j] = np.sign(coef) * max(abs(coef) - rate * l1[j], 0.0)
+                average[j] += share * (theta[j] - average[j])
+            stats[N_UPDATES] += 1
+            stats[N_AVERAGED] += 1
         return total
 
-    return walk
+    return learn_rows

@@ -1,62 +1,107 @@
-"""Steps whose length the objective itself decides."""
+"""Line searches: the objective determines the length of a step."""
 
 import numpy as np
 
 from skgd import penalties
 from skgd.optimizers import inner
 
-#: Trial rates at most in one search.
-TRIALS = 100
+#: Largest number of trial rates of one search.
+MAX_TRIALS = 100
+
+#: First trial rate of the first search, which doubles the last accepted one.
+INITIAL_RATE = 0.5
 
 
 def exact_rate(model, point, direction):
-    """Return the rate, of each output, that minimises a quadratic along `direction`."""
+    """Return the rate, of each output, that minimises a quadratic along a direction."""
     slope = inner(point.gradient, direction)
     curvature = model.directional_curvature(direction)
-    bent = curvature > 0
-    return np.where(bent, -slope / np.where(bent, curvature, 1), 0)
+    is_curved = curvature > 0
+    return np.where(is_curved, -slope / np.where(is_curved, curvature, 1), 0)
 
 
-def line_step(problem, point, direction, memory):
-    """Return the end of a line search along `direction`, and the rate it took."""
-    model = problem.model
+def line_step(model, rule, point, direction, last_rate):
+    """Return the parameters at the end of a line search, and the rate that it accepted.
+
+    Parameters
+    ----------
+    model : Objective or QuadraticModel
+        What is minimised.
+    rule : LineSearch
+        The sufficient decrease, and the factor of backtracking.
+    point : Point
+        Where the line starts.
+    direction : array
+        Direction of the line, in which the objective decreases.
+    last_rate : float
+        Rate that the last search accepted.
+    """
     if model.quadratic:
         rate = exact_rate(model, point, direction)
-        return point.theta + rate * direction, np.max(rate)
-    promised = float(np.sum(inner(point.gradient, direction)))
+        return point.theta + rate * direction, np.max(rate), last_rate
+    slope = float(np.sum(inner(point.gradient, direction)))
 
-    def accept(rate, theta):
-        return model.value(theta) <= point.value + problem.schedule.decrease * rate * promised
+    def is_accepted(rate, theta):
+        return model.value(theta) <= point.value + rule.decrease * rate * slope
 
-    return backtrack(problem, memory, lambda rate: point.theta + rate * direction, accept, point)
+    return backtrack(
+        rule, lambda rate: point.theta + rate * direction, is_accepted, point, last_rate
+    )
 
 
 def proximal_step(model, point, rate):
-    """Return where a gradient step followed by the proximal step of the l1 penalty lands."""
+    """Return the parameters after a gradient step and the proximal step of the l1 penalty."""
     return penalties.soft_threshold(point.theta - rate * point.gradient, rate * model.l1)
 
 
-def searched_proximal_step(problem, point, memory):
-    """Return a proximal step whose rate the smooth part of the objective allows, and the rate."""
-    model = problem.model
-    smooth = point.value - model.l1_value(point.theta)
+def searched_proximal_step(model, rule, point, last_rate):
+    """Return the parameters after a proximal step by backtracking, and its rate.
 
-    def accept(rate, theta):
-        moved = theta - point.theta
-        bound = smooth + np.vdot(point.gradient, moved) + np.vdot(moved, moved) / (2 * rate)
+    A rate is accepted if the quadratic with the curvature 1 / rate bounds the smooth part of the
+    objective (Beck and Teboulle, 2009).
+    """
+    smooth = point.value - model.l1_penalty(point.theta)
+
+    def is_accepted(rate, theta):
+        change = theta - point.theta
+        bound = smooth + np.vdot(point.gradient, change) + np.vdot(change, change) / (2 * rate)
         rounding = 4 * np.finfo(theta.dtype).eps * abs(smooth)
-        return model.value(theta) - model.l1_value(theta) <= bound + rounding
+        return model.value(theta) - model.l1_penalty(theta) <= bound + rounding
 
-    return backtrack(problem, memory, lambda rate: proximal_step(model, point, rate), accept, point)
+    return backtrack(
+        rule, lambda rate: proximal_step(model, point, rate), is_accepted, point, last_rate
+    )
 
 
-def backtrack(problem, memory, land, accept, point):
-    """Return the first landing place that is accepted, from twice the last rate downwards."""
-    rate = 2 * memory.get("rate", 0.5)
-    for _ in range(TRIALS):
-        theta = land(rate)
-        if np.isfinite(theta).all() and accept(rate, theta):
-            memory["rate"] = rate
-            return theta, rate
-        rate *= problem.schedule.shrink
-    return point.theta, 0.0  # no rate helps: the objective cannot fall in floating point
+def backtrack(rule, step, is_accepted, point, last_rate):
+    """Return the first accepted parameters, from twice the last rate downwards.
+
+    Parameters
+    ----------
+    rule : LineSearch
+        The factor of backtracking.
+    step : callable
+        Returns the parameters after a step of a given rate.
+    is_accepted : callable
+        Returns whether a rate and its parameters are accepted.
+    point : Point
+        Where the step starts.
+    last_rate : float
+        Rate that the last search accepted.
+
+    Returns
+    -------
+    theta : array
+        The start itself where no rate is accepted: the objective cannot decrease in floating point.
+    rate : float
+        The rate; 0 where none is accepted.
+    last_rate : float
+        What the next search starts from.
+    """
+    rate = 2 * last_rate
+    for _ in range(MAX_TRIALS):
+        theta = step(rate)
+        if np.isfinite(theta).all() and is_accepted(rate, theta):
+            return theta, rate, rate
+        rate *= rule.shrink
+    return point.theta, 0.0, last_rate

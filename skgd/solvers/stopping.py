@@ -1,15 +1,21 @@
-"""When a fit has converged, stalled or exploded."""
+"""Stopping criteria: immutable configuration, and a state that each update replaces.
 
-from dataclasses import dataclass
+A criterion has the methods of :class:`StoppingCriterion`. To add one, write its class here and let
+:func:`choose_criteria` use it.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any, NamedTuple
 
 import numpy as np
 
-#: What a fall of zero is replaced by where something is divided by it.
-TINY = np.finfo(float).tiny
+#: Replaces a decrease of zero where it is divided by.
+MIN_DECREASE = np.finfo(float).tiny
 
-#: A gradient that is smaller than so many units of rounding of the first is rounding itself.
-ROUNDING = 1024
+#: A gradient norm of fewer units of rounding of the first gradient norm is rounding error.
+GRADIENT_ROUNDING_UNITS = 1024
 
 
 class StopReason(StrEnum):
@@ -26,165 +32,405 @@ class StopReason(StrEnum):
 
     @property
     def is_success(self):
-        """Whether the fit ended because there was nothing left to gain."""
+        """Whether the fit ended because no further improvement was to be expected."""
         return self in (StopReason.CONVERGED, StopReason.PRECISION, StopReason.EARLY_STOPPING)
 
 
-@dataclass
-class NoImprovement:
-    """Counts epochs in a row in which a value that should fall did not fall by `tol`.
+class Measurement(NamedTuple):
+    """What the stopping criteria know of an epoch.
+
+    Parameters
+    ----------
+    objective : float
+        Objective that the solver reports.
+    output_objectives : array of shape (k,) or None, default=None
+        Objective of each output, where the solver knows it.
+    gradient_norm : float or None, default=None
+        Norm of the smallest subgradient after the epoch, where the solver knows it.
+    validation_score : float or None, default=None
+        Score on the validation rows, where there are some.
+    eps : float, default=float64's
+        Machine epsilon of the parameters.
+    """
+
+    objective: float
+    output_objectives: Any = None
+    gradient_norm: float | None = None
+    validation_score: float | None = None
+    eps: float = float(np.finfo(float).eps)
+
+
+class StoppingCriterion(ABC):
+    """Base class of the stopping criteria.
+
+    A criterion is a frozen dataclass. What it remembers between epochs is a state that `init`
+    returns and `update` replaces.
+    """
+
+    #: Whether a descent on a quadratic model has to confirm the criterion on the data.
+    needs_verification = False
+    #: Whether a later call that continues the descent continues with the state, too.
+    is_resumed = True
+
+    @abstractmethod
+    def init(self):
+        """Return the state before the first epoch."""
+
+    @abstractmethod
+    def update(self, state, measurement):
+        """Return the state after an epoch with this :class:`Measurement`."""
+
+    @abstractmethod
+    def reason(self, state):
+        """Return the :class:`StopReason` if the criterion is met, else None."""
+
+    def reset(self, state):
+        """Return the state to continue with after the learning rate or the model has changed."""
+        return self.init()
+
+    def loosen(self, tol):
+        """Return the criterion with a tolerance of at least `tol`."""
+        return self
+
+    def describe(self, state, last_row):
+        """Return how far from the minimum the descent is, as part of a warning, or nothing.
+
+        Parameters
+        ----------
+        state : object
+            The state after the last epoch.
+        last_row : dict
+            Numbers of the last epoch, as in the history.
+        """
+        return ""
+
+
+class NoImprovementState(NamedTuple):
+    """Best value so far, and the number of epochs in a row without an improvement."""
+
+    best: float = np.inf
+    n_epochs: int = 0
+
+
+@dataclass(frozen=True)
+class NoImprovement(StoppingCriterion):
+    """Stop after `patience` epochs in a row in which a value did not improve by `tol`.
 
     Parameters
     ----------
     tol : float
-        The fall that counts as an improvement, absolute or relative to the best value.
+        Smallest decrease that counts as an improvement, absolute or relative to the best value.
     patience : int
-        Epochs without an improvement that make a stall.
-    relative : bool
-        How `tol` is read.
+        Number of epochs in a row without an improvement.
+    relative : bool, default=False
+        Whether `tol` is relative.
+    monitor : {"objective", "validation_score"}, default="objective"
+        The value: the objective should decrease, the score increase.
     """
 
     tol: float
     patience: int
     relative: bool = False
-    best: float = np.inf
-    count: int = 0
+    monitor: str = "objective"
 
-    def improved(self, value):
-        """Tell whether a value is an improvement."""
-        if self.relative:
-            return not value >= self.best - self.tol * abs(self.best)
-        return not value > self.best - self.tol
+    def init(self):
+        """Return the state before the first epoch."""
+        return NoImprovementState()
 
-    def would_stall(self, value):
-        """Tell what :meth:`stalled` would, and take nothing in."""
-        return self.count + 1 >= self.patience and not self.improved(value)
+    def update(self, state, measurement):
+        """Return the state after an epoch."""
+        if self.monitor == "validation_score":
+            return self.update_value(state, -measurement.validation_score)
+        return self.update_value(state, measurement.objective)
 
-    def stalled(self, value):
-        """Take in the value of an epoch; tell whether it was one too many without improvement."""
-        self.count = 0 if self.improved(value) else self.count + 1
-        self.best = min(self.best, value)
-        return self.count >= self.patience
+    def update_value(self, state, value):
+        """Return the state after an epoch with a value that should decrease."""
+        best, count = state
+        threshold = best - (self.tol * abs(best) if self.relative else self.tol)
+        # An infinite best value and a relative tolerance give NaN, which any value improves on.
+        fails = value >= threshold if self.relative else value > threshold
+        return NoImprovementState(min(best, value), count + 1 if fails else 0)
 
-    def restart(self):
-        """Begin to count anew, with the best value kept."""
-        self.count = 0
+    def is_met(self, state):
+        """Return whether the value has not improved for too long."""
+        return state.n_epochs >= self.patience
+
+    def reason(self, state):
+        """Return the reason to stop, or None."""
+        if not self.is_met(state):
+            return None
+        is_score = self.monitor == "validation_score"
+        return StopReason.EARLY_STOPPING if is_score else StopReason.CONVERGED
+
+    def reset(self, state):
+        """Return the state with the count at zero; the best value is kept."""
+        return state._replace(n_epochs=0)
+
+    def loosen(self, tol):
+        """Return the criterion with a tolerance of at least `tol` and a patience of one epoch."""
+        return replace(self, tol=max(self.tol, tol), patience=1)
+
+    def describe(self, state, last_row):
+        """Return the best objective, which still decreases."""
+        if self.monitor == "validation_score":
+            return ""
+        return f": its objective, {state.best:.4g}, is still decreasing"
 
 
-@dataclass
-class Progress:
-    """Counts epochs in a row after which hardly any fall of the objective is to be expected.
+class ExpectedDecreaseState(NamedTuple):
+    """Best objectives, their last decrease, the decrease still expected, and a count of epochs."""
 
-    Falls are expected to go on as a geometric series, with the ratio of the last two.
+    best: Any = np.inf
+    decrease: Any = np.inf
+    remaining: float = np.nan
+    n_epochs: int = 0
+
+
+@dataclass(frozen=True)
+class ExpectedDecrease(StoppingCriterion):
+    r"""Stop when the objective is not expected to decrease noticeably any more.
+
+    The decreases :math:`\Delta_t` are taken for a geometric series with the ratio :math:`\rho =
+    \Delta_t / \Delta_{t-1}` of the last two, clipped to [0.1, 0.97], so that
+    :math:`\Delta_t \rho / (1 - \rho)` is still to be expected.
 
     Parameters
     ----------
     tol : float
-        The fall that does not matter, relative to the objective.
+        Expected decrease that is small enough, relative to the objective.
     patience : int
-        Epochs in a row that end the descent.
-    unit : float or array
-        The objective of the best constant model, of each output: a millionth of it is the smallest
-        objective that `tol` is relative to.
+        Number of epochs in a row with so small an expected decrease.
+    scale : float or array of shape (k,)
+        Objective of the best constant model of each output; `tol` is relative to at least a
+        millionth of it.
     """
 
     tol: float
     patience: int
-    unit: float
-    best: float = np.inf
-    fall: float = np.inf
-    left: float = np.nan
-    count: int = 0
+    scale: Any
 
-    def stalled(self, value):
-        """Take in the objective, of each output; tell whether the descent has ended."""
-        fall = np.maximum(self.best - value, 0)
-        # Before there are two falls, any fall may be to come.
-        ratio = np.where(np.isfinite(self.fall), fall / np.maximum(self.fall, TINY), 0.97)
-        ratio = np.clip(ratio, 0.1, 0.97)
-        expected = fall * ratio / (1 - ratio)
-        arrived = np.all(expected <= self.tol * np.maximum(np.abs(value), 1e-6 * self.unit))
-        self.count = self.count + 1 if arrived else 0
-        self.best, self.fall = np.minimum(self.best, value), fall
-        self.left = float(np.sum(expected))
-        return self.count >= self.patience
+    def init(self):
+        """Return the state before the first epoch."""
+        return ExpectedDecreaseState()
+
+    def update(self, state, measurement):
+        """Return the state after an epoch."""
+        objectives = measurement.output_objectives
+        decrease = np.maximum(state.best - objectives, 0)
+        # Before there are two decreases the ratio is not known, and taken for the largest.
+        last = np.maximum(state.decrease, MIN_DECREASE)
+        ratio = np.clip(np.where(np.isfinite(state.decrease), decrease / last, 0.97), 0.1, 0.97)
+        remaining = decrease * ratio / (1 - ratio)
+        is_small = remaining <= self.tol * np.maximum(np.abs(objectives), 1e-6 * self.scale)
+        return ExpectedDecreaseState(
+            np.minimum(state.best, objectives),
+            decrease,
+            float(np.sum(remaining)),
+            state.n_epochs + 1 if np.all(is_small) else 0,
+        )
+
+    def reason(self, state):
+        """Return the reason to stop, or None."""
+        return StopReason.CONVERGED if state.n_epochs >= self.patience else None
+
+    def loosen(self, tol):
+        """Return the criterion with a tolerance of at least `tol` and a patience of one epoch."""
+        return replace(self, tol=max(self.tol, tol), patience=1)
+
+    def describe(self, state, last_row):
+        """Return the best objective, and the decrease that is still expected."""
+        best = float(np.sum(state.best))
+        if not np.isfinite(state.remaining):
+            return f": its objective, {best:.4g}, is still decreasing"
+        remaining = state.remaining
+        return f": its objective, {best:.4g}, is expected to decrease by about {remaining:.2g} more"
 
 
-def progress(objective, tol, patience):
-    """Return the test of the objectives that its outputs have at snapshots."""
-    unit = [part.value(part.intercept_only()) for part in objective.split_outputs()]
-    return Progress(tol, patience, np.abs(unit))
+class GradientNormState(NamedTuple):
+    """Last, first and smallest gradient norm, lowest objective, and updates without progress."""
+
+    norm: float = np.inf
+    first_norm: float = np.inf
+    best_norm: float = np.inf
+    best_objective: float = np.inf
+    n_epochs: int = 0
 
 
-@dataclass
-class GradientNorm:
-    """Ends a full-batch descent: a small gradient, or nothing left to gain in floating point.
+@dataclass(frozen=True)
+class GradientNorm(StoppingCriterion):
+    """Stop when the gradient is small, or nothing improves in floating point.
 
     Parameters
     ----------
     tol : float
-        The gradient norm that is small enough, relative to `reference`.
+        Gradient norm that is small enough, relative to `reference`.
     reference : float
-        The gradient norm of the best constant model.
-    unit : float
-        Its objective, which the rounding of an objective is relative to.
+        Gradient norm of the best constant model.
+    scale : float, default=0.0
+        Objective of the best constant model, to which the rounding of an objective is relative.
+    patience : int, default=20
+        Number of updates in a row without progress that end the descent.
     """
 
     tol: float
     reference: float
-    unit: float = 0.0
-    best_value: float = np.inf
-    best_norm: float = np.inf
-    first_norm: float = np.inf
-    flat: int = 0
+    scale: float = 0.0
     patience: int = 20
 
-    def verdict(self, value, norm, eps):
-        """Take in objective and gradient norm of an update; return a reason to stop, or None."""
-        if self.small(norm):
-            return StopReason.CONVERGED
-        if self.best_norm == np.inf:
-            self.first_norm = norm
-        level = abs(value - self.best_value) <= 4 * eps * max(abs(self.best_value), self.unit)
-        # What follows a gradient that is rounding is by chance.
-        lost = norm <= ROUNDING * eps * self.first_norm
-        self.flat = self.flat + 1 if lost or (level and norm >= self.best_norm) else 0
-        self.best_value = min(self.best_value, value)
-        self.best_norm = min(self.best_norm, norm)
-        return StopReason.PRECISION if self.flat >= self.patience else None
+    needs_verification = True
+    is_resumed = False
 
-    def small(self, norm):
-        """Tell whether a gradient norm is small enough."""
+    def init(self):
+        """Return the state before the first update."""
+        return GradientNormState()
+
+    def update(self, state, measurement):
+        """Return the state after an update."""
+        objective, norm, eps = measurement.objective, measurement.gradient_norm, measurement.eps
+        first_norm = norm if np.isinf(state.best_norm) else state.first_norm
+        change = abs(objective - state.best_objective)
+        is_level = change <= 4 * eps * max(abs(state.best_objective), self.scale)
+        is_rounding = norm <= GRADIENT_ROUNDING_UNITS * eps * first_norm
+        is_stuck = is_rounding or (is_level and norm >= state.best_norm)
+        return GradientNormState(
+            norm,
+            first_norm,
+            min(state.best_norm, norm),
+            min(state.best_objective, objective),
+            state.n_epochs + 1 if is_stuck else 0,
+        )
+
+    def reason(self, state):
+        """Return the reason to stop, or None."""
+        if self.is_small(state.norm):
+            return StopReason.CONVERGED
+        return StopReason.PRECISION if state.n_epochs >= self.patience else None
+
+    def is_small(self, norm):
+        """Return whether a gradient norm is small enough."""
         return norm <= self.tol * self.reference
 
-    def restart(self):
-        """Begin anew to look for progress."""
-        self.best_value = self.best_norm = np.inf
-        self.flat = 0
+    def reset(self, state):
+        """Return the state that looks for progress anew; the first gradient norm is kept."""
+        return GradientNormState(first_norm=state.first_norm)
+
+    def loosen(self, tol):
+        """Return the criterion with a tolerance of at least `tol`."""
+        return replace(self, tol=max(self.tol, tol))
+
+    def describe(self, state, last_row):
+        """Return the gradient norm, relative to that of the best constant model."""
+        norm = last_row["gradient_norm"]
+        share = norm / self.reference if self.reference > 0 else 0
+        return (
+            f": the gradient norm is {norm:.3g}, {share:.1e} times that of the best constant "
+            f"model, and tol={self.tol:g}"
+        )
 
 
-@dataclass
-class DivergenceMonitor:
-    """Notices an objective that has left its start behind, twice in a row.
+@dataclass(frozen=True)
+class StoppingCriteria:
+    """All criteria of a descent; the first that is met ends it.
 
     Parameters
     ----------
-    reference : float
-        The objective before the call, or of the best constant model if that is larger.
+    criteria : tuple of StoppingCriterion, default=()
+        In the order in which they are looked at.
+    validate : callable or None, default=None
+        Takes scaled parameters and returns the score on the validation rows.
+    early_stopping : bool, default=False
+        Whether the best score decides which parameters are kept.
     """
 
-    reference: float
-    factor: float = 1e3
-    count: int = 0
+    criteria: tuple[StoppingCriterion, ...] = ()
+    validate: Any = None
+    early_stopping: bool = False
+
+    def init(self, saved=()):
+        """Return the states of the criteria: those of an earlier call, where they fit."""
+        states = tuple(criterion.init() for criterion in self.criteria)
+        if [*map(type, saved)] != [*map(type, states)]:
+            return states
+        triples = zip(self.criteria, saved, states, strict=True)
+        return tuple(old if criterion.is_resumed else new for criterion, old, new in triples)
+
+    def update(self, states, measurement):
+        """Return the states after an epoch."""
+        pairs = zip(self.criteria, states, strict=True)
+        return tuple(criterion.update(state, measurement) for criterion, state in pairs)
+
+    def loosen(self, tol):
+        """Return the criteria with a tolerance of at least `tol`."""
+        return replace(self, criteria=tuple(c.loosen(tol) for c in self.criteria))
 
     @property
-    def limit(self):
-        """The objective above which the start is left behind; the largest number at most."""
-        return min(self.factor * self.reference, np.finfo(float).max)
+    def monitors_objective_only(self):
+        """Whether nothing but the reported objective decides."""
+        kinds = [isinstance(criterion, NoImprovement) for criterion in self.criteria]
+        return self.validate is None and all(kinds) and len(kinds) <= 1
 
-    def noticed(self, value):
-        """Take in the objective of an epoch; tell whether descent has exploded."""
-        if not np.isfinite(value):
-            return True
-        self.count = self.count + 1 if value > self.limit else 0
-        return self.count >= 2
+    def count_nonstopping(self, states, objectives):
+        """Return how many epochs in a row with these objectives end nothing, and the states then.
+
+        Only where :attr:`monitors_objective_only`.
+        """
+        if not self.criteria:
+            return len(objectives), states
+        (criterion,), (state,), count = self.criteria, states, 0
+        for objective in objectives:
+            after = criterion.update_value(state, objective)
+            if criterion.is_met(after):
+                break
+            state, count = after, count + 1
+        return count, (state,)
+
+
+def choose_criteria(problem, solver, tol, patience, *, relative, validate, early_stopping):
+    """Return the stopping criteria of a descent.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is minimised.
+    solver : Solver
+        What minimises it.
+    tol : float or None
+        Tolerance; None means that only the number of epochs ends the descent.
+    patience : int
+        Number of epochs without an improvement that end it.
+    relative : bool
+        Whether `tol` is relative to the objective of stochastic updates.
+    validate : callable or None
+        Takes scaled parameters and returns the score on the validation rows.
+    early_stopping : bool
+        Whether the score decides.
+
+    Returns
+    -------
+    StoppingCriteria
+    """
+    monitor = "objective" if validate is None else "validation_score"
+    if tol is None:
+        criteria = ()
+    elif early_stopping:
+        criteria = (NoImprovement(tol, patience, monitor=monitor),)
+    elif problem.is_full_batch:
+        criteria = (gradient_norm(problem, tol),)
+        if problem.schedule.reacts_to_stalls:
+            criteria += (NoImprovement(tol, patience, relative=True),)
+    elif solver.reports_output_objectives:
+        parts = problem.objective.split_outputs()
+        scale = np.abs([part.value(part.intercept_only()) for part in parts])
+        criteria = (ExpectedDecrease(tol, patience, scale),)
+    else:
+        criteria = (NoImprovement(tol, patience, relative),)
+    if problem.streaming and not problem.schedule.reacts_to_stalls:
+        criteria = ()  # one epoch on a part of the data shows no convergence
+    return StoppingCriteria(criteria, validate, early_stopping and validate is not None)
+
+
+def gradient_norm(problem, tol):
+    """Return the criterion on the gradient norm, relative to that of the best constant model."""
+    constant = problem.surrogate.evaluate(problem.objective.intercept_only())
+    reference = problem.surrogate.min_subgradient_norm(constant)
+    return GradientNorm(tol, reference, abs(constant.value))

@@ -1,9 +1,9 @@
-"""Streams of squared error: descent on the second moments of all rows seen so far.
+"""Streams of squared error: descent on the second moments of all rows so far.
 
-The moments of a new block of rows are merged into those of the rows before (Chan, Golub and
-LeVeque), and conjugate gradients descend on them from where the last call ended. So all rows count
-alike, as if they had come at once, in whatever order they come and whatever the columns' scales and
-offsets do meanwhile.
+The second moments of the rows of a call are merged into those of the rows before (Chan, Golub and
+LeVeque, 1983), and conjugate gradients continue on them from where the last call ended. All rows
+have the same influence, as if they had been given at once, in any order, and whatever the scales
+and offsets of the columns in each call.
 """
 
 from dataclasses import replace
@@ -12,57 +12,77 @@ import numpy as np
 
 from skgd.data.second_moments import SecondMoments
 from skgd.objectives import QuadraticModel
-from skgd.solvers.newton_cg import minimised
+from skgd.solvers.base import EpochInfo, Solver
+from skgd.solvers.newton_cg import minimize_quadratic
 
-#: What the gradient falls to in a call, relative to its beginning.
+#: What the gradient norm decreases to in a call, relative to its start.
 FORCING = 1e-6
 
-#: The gradient, relative to that of a constant model, that is taken for zero.
-ROUNDING = 1e-12
+#: Gradient norm, relative to that of the best constant model, that is rounding error.
+GRADIENT_ROUNDING = 1e-12
 
 
-def run_epoch(problem, state):
-    """Learn the rows of a task; return the state, and the objective on these rows before."""
-    objective, seen = problem.objective, problem.seen
-    weights = None if objective.weights is None else objective.weights * seen.unit
-    new = SecondMoments.of(objective.design.X, objective.y, weights)
-    old = state.memory.get("gram")
-    if old is None and seen.weight > 0:
-        old = of_model(state.theta, objective.design, new, seen.weight)
-    gram = new if old is None else old.merge(new)
-    strength = seen.unit / seen.mean_weight  # moments are those of weights whose mean is 1
-    whole = replace(objective, l1=objective.l1 * strength, l2=objective.l2 * strength)
-    expansion = QuadraticModel.from_second_moments(whole, gram)
-    theta = descended(expansion, state.theta).astype(state.theta.dtype, copy=False)
-    moved = replace(
-        state,
-        theta=theta,
-        mean=theta,
-        memory={"gram": gram},
-        t=state.t + problem.updates_per_epoch,
-    )
-    return moved, objective.value(state.theta)
+class StreamingLeastSquares(Solver):
+    """Descent on the second moments of a stream of rows, for squared error."""
+
+    def run_epoch(self, state, workspace, learning_rates, order=None):
+        """Learn the rows; the reported objective is that on these rows before."""
+        objective, statistics = self.problem.objective, self.problem.stream_statistics
+        moments = self.merge_moments(state)
+        # The moments are those of weights whose mean is 1.
+        factor = statistics.unit / statistics.mean_weight
+        whole = replace(objective, l1=objective.l1 * factor, l2=objective.l2 * factor)
+        model = QuadraticModel.from_second_moments(whole, moments)
+        theta = descend_on_model(model, state.theta).astype(state.theta.dtype, copy=False)
+        after = state.replace(
+            theta=theta,
+            averaged_theta=theta,
+            solver_state={"second_moments": moments},
+            t=state.t + self.problem.updates_per_epoch,
+        )
+        return after, workspace, EpochInfo(objective.value(state.theta))
+
+    def merge_moments(self, state):
+        """Return the second moments of the rows of this call and of all calls before."""
+        objective, statistics = self.problem.objective, self.problem.stream_statistics
+        weights = None if objective.weights is None else objective.weights * statistics.unit
+        new = SecondMoments.from_rows(objective.design.X, objective.y, weights)
+        earlier = state.solver_state.get("second_moments")
+        if earlier is None and statistics.earlier_weight > 0:
+            earlier = moments_of_model(
+                state.theta, objective.design, new, statistics.earlier_weight
+            )
+        return new if earlier is None else earlier + new
 
 
-def descended(expansion, theta):
-    """Return where descent from `theta` leads; where rounding is all that is left, `theta`."""
-    point = expansion.evaluate(theta)
-    norm, scale = (
-        expansion.min_subgradient_norm(point),
-        expansion.min_subgradient_norm(expansion.anchor),
-    )
-    if norm <= ROUNDING * scale:
+def descend_on_model(model, theta):
+    """Return the parameters at the end of a descent on a model, or `theta` if nothing improves."""
+    point = model.evaluate(theta)
+    norm = model.min_subgradient_norm(point)
+    scale = model.min_subgradient_norm(model.anchor)
+    if norm <= GRADIENT_ROUNDING * scale:
         return theta
-    forcing = max(FORCING, ROUNDING * scale / norm)
-    found, fall = minimised(expansion.recentre(point), forcing)
-    return found if fall > 0 else theta
+    forcing = max(FORCING, GRADIENT_ROUNDING * scale / norm)
+    minimizer, decrease = minimize_quadratic(model.recentre(point), forcing)
+    return minimizer if decrease > 0 else theta
 
 
-def of_model(theta, design, like, count):
-    """Return the moments of rows that a model fits exactly, for rows that are gone.
+def moments_of_model(theta, design, like, count):
+    """Return second moments of rows that a model fits exactly, in place of rows that are not known.
 
-    Of these nothing is known but what was learned from them: their columns are taken for
-    independent, with the means and variances of other rows.
+    Where a stream continues an earlier fit, nothing is known of its rows but the model. Their
+    columns are taken for independent, with the means and variances of other rows.
+
+    Parameters
+    ----------
+    theta : array
+        Scaled parameters of the model.
+    design : Design
+        Rows, whose scaling the parameters refer to.
+    like : SecondMoments
+        Of the rows whose means and variances are used.
+    count : float
+        Total weight of the earlier rows.
     """
     coef, intercept = design.scaling.to_original(theta.astype(float))
     covariance = np.diag(np.diag(like.covariance))

@@ -1,81 +1,146 @@
-r"""Epochs around a snapshot: stochastic descent proposes, the objective itself disposes.
+r"""SVRG with a subspace step: variance-reduced epochs, safeguarded by the exact objective.
 
-Around the last good point, the snapshot, the objective has a quadratic model: its gradient is
-exact, and every row contributes its curvature. An epoch of stochastic updates on that model
-(:mod:`skgd.solvers.svrg_epoch`) leads to a proposal. The model is then minimised exactly over the
-directions of the proposal, of the gradient and of the last few steps, whose predictions are known,
-and the step is shortened until the objective falls. So the objective never rises, whatever the
-rate, and where single rows say little, as on nearly dependent columns, what is left are conjugate
-gradients.
+At the snapshot, the last accepted parameters, the objective has a quadratic model with its exact
+gradient and the curvature of every row. An epoch of variance-reduced updates on that model
+(:mod:`skgd.solvers.svrg_epoch`; Johnson and Zhang, 2013) gives a direction. The model is then
+minimised exactly over the subspace spanned by this direction, the negative gradient and the last
+few steps (Narkiss and Zibulevsky, 2005), whose predictions are known, and the step is shortened
+until the objective decreases. So the objective never increases, whatever the learning rate. Where
+stochastic updates contribute little, as on nearly collinear columns, the subspace steps are nearly
+those of conjugate gradients.
 """
 
-from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from skgd import penalties
+from skgd._utils import numba_support
 from skgd.objectives import Objective, Point
 from skgd.solvers import svrg_epoch
+from skgd.solvers.base import EpochInfo, Solver
+from skgd.solvers.row_order import draw_row_orders
 
-#: Steps that are remembered.
+#: Number of earlier steps in the subspace.
 MEMORY = 6
 
-#: Rows whose curvature exceeds so many times the mean count as this, in proposals.
-HEAVIEST = 2.0
+#: Multiple of the mean curvature times squared norm that the rows of an epoch are clipped to.
+MAX_RELATIVE_CURVATURE = 2.0
 
 #: Eigenvalues below this share of the largest are taken for zero.
-RANK = 1e-11
+EIGENVALUE_TOL = 1e-11
 
-#: Rows, and iterations, that the largest curvature is estimated from; the first time, and then.
-SAMPLE, FIRST_ITERATIONS, ITERATIONS = 2048, 10, 2
+#: Rows that the largest eigenvalue is estimated from, and power iterations: in the first epoch, and
+#: in each later one, which continues from the last eigenvector.
+SAMPLE_ROWS, FIRST_ITERATIONS, ITERATIONS = 2048, 10, 2
 
-#: The rate of proposals, in units of the largest that is stable for certain.
-CAUTION = 0.5
+#: Rate of the stochastic updates, relative to the largest rate that is certainly stable.
+RATE_FACTOR = 0.5
 
-#: Halvings of a step at most.
-HALVINGS = 30
+#: Largest number of halvings of a step.
+MAX_HALVINGS = 30
 
 
-class SVRGSolver:
-    """The epochs of a task; see :func:`skgd.solvers.choice.executor`.
+class SubspaceMemory:
+    """Buffers of the last steps and of their predictions, with room for two new directions."""
+
+    def __init__(self, n_parameters, n_rows, dtype):
+        self.steps = np.empty((MEMORY + 2, n_parameters), dtype)
+        self.predictions = np.empty((MEMORY + 2, n_rows), dtype)
+        self.n_steps = 0
+
+    def extend(self, directions, predict):
+        """Return the steps and the new directions, and the predictions of all of them."""
+        known = min(self.n_steps, MEMORY)
+        stop = known + len(directions)
+        self.steps[known:stop] = directions
+        self.predictions[known:stop] = predict(self.steps[known:stop]).T
+        return self.steps[:stop], self.predictions[:stop]
+
+    def add(self, step, predictions):
+        """Add a step, in the place of the oldest."""
+        self.steps[self.n_steps % MEMORY] = step
+        self.predictions[self.n_steps % MEMORY] = predictions
+        self.n_steps += 1
+
+
+class OutputWorkspace(NamedTuple):
+    """The descent of one output between two epochs.
 
     Parameters
     ----------
-    task : Task
-        What to descend on, and how.
-    propose : callable
-        :func:`skgd.solvers.svrg_epoch.svrg_epoch`, or what does the same faster.
+    point : Point
+        The snapshot.
+    predictions : array of shape (n,)
+        Its predictions.
+    memory : SubspaceMemory
+        The last steps; its buffers are reused.
+    eigenvector : array of shape (d,) or None
+        Of the largest eigenvalue of the rows of the sample, as far as it has been estimated.
     """
 
-    def __init__(self, problem, svrg_epoch):
-        objective = problem.objective
-        self.theta = None
-        self.updates = problem.updates_per_epoch
-        norms = objective.design.squared_norms()
-        batch_size = max(problem.batch_size, smallest_batch(objective.design))
-        self.courses = [
-            Course(part, norms, batch_size, svrg_epoch) for part in objective.split_outputs()
+    point: Point
+    predictions: np.ndarray
+    memory: SubspaceMemory
+    eigenvector: np.ndarray | None = None
+
+
+class SVRGSolver(Solver):
+    """SVRG with a subspace step; the workspace is a list with one item for each output."""
+
+    reports_output_objectives = True
+
+    def __init__(self, problem):
+        super().__init__(problem)
+        design = problem.objective.design
+        norms = design.squared_norms()
+        batch_size = max(problem.batch_size, min_batch_size(design))
+        run_epoch = choose_epoch()
+        self.outputs = [
+            OutputDescent(objective, norms, batch_size, run_epoch)
+            for objective in problem.objective.split_outputs()
         ]
 
-    def __call__(self, state, order, rates):
-        """Run one epoch; return the state after it, and its objective."""
+    def init(self, state):
+        """Return the workspace with the start as the snapshot."""
         thetas = state.theta.reshape(-1, state.theta.shape[-1])
-        if state.theta is not self.theta:
-            for course, theta in zip(self.courses, thetas, strict=True):
-                course.begin(theta)
-        for course in self.courses:
-            course.advance(order, rates[0])
-        points = [course.point for course in self.courses]
-        self.values = np.array([point.value for point in points])
-        self.theta = np.stack([point.theta for point in points]).reshape(state.theta.shape)
-        state = replace(state, theta=self.theta, mean=self.theta, t=state.t + self.updates)
-        return state, float(self.values.sum())
+        return [output.init(theta) for output, theta in zip(self.outputs, thetas, strict=True)]
+
+    def describe(self, state, workspace):
+        """Return the objective at the start."""
+        return EpochInfo(float(sum(output.point.value for output in workspace)), np.nan)
+
+    def draw_order(self, rng):
+        """Return a random order of the rows, if they are shuffled."""
+        n_rows = self.problem.objective.design.n_rows
+        return draw_row_orders(rng, n_rows)[0] if self.problem.shuffle else None
+
+    def run_epoch(self, state, workspace, learning_rates, order=None):
+        """Run one epoch on each output."""
+        workspace = [
+            output.run_epoch(part, order, learning_rates[0])
+            for output, part in zip(self.outputs, workspace, strict=True)
+        ]
+        values = np.array([part.point.value for part in workspace])
+        theta = np.stack([part.point.theta for part in workspace]).reshape(state.theta.shape)
+        t = state.t + self.problem.updates_per_epoch
+        state = state.replace(theta=theta, averaged_theta=theta, t=t)
+        return state, workspace, EpochInfo(float(values.sum()), output_objectives=values)
 
 
-def smallest_batch(design):
-    """Return the rows that an update has at least.
+def choose_epoch():
+    """Return the function that runs the stochastic updates, compiled if it can be."""
+    if not numba_support.has_numba():
+        return svrg_epoch.svrg_epoch
+    from skgd.solvers.compiled.svrg_epoch import svrg_epoch as compiled_epoch
 
-    With sparse rows an update costs all features, and rows enough to make up for it.
+    return compiled_epoch
+
+
+def min_batch_size(design):
+    """Return the smallest number of rows of an update.
+
+    On sparse rows an update costs all features, which enough rows have to make up for.
     """
     if not design.sparse:
         return 1
@@ -83,185 +148,168 @@ def smallest_batch(design):
     return max(2, -(-n * d // max(design.X.nnz, 1)))
 
 
-class SubspaceMemory:
-    """Steps taken, and what each does to the predictions; there is room for two fresh ones."""
-
-    def __init__(self, n_parameters, n_rows, dtype):
-        self.deltas = np.empty((MEMORY + 2, n_parameters), dtype)
-        self.along = np.empty((MEMORY + 2, n_rows), dtype)
-        self.taken = 0
-
-    def extend(self, fresh, predict):
-        """Return the steps and fresh ones, at most two, and what all do to the predictions."""
-        known = min(self.taken, MEMORY)
-        stop = known + len(fresh)
-        self.deltas[known:stop] = fresh
-        self.along[known:stop] = predict(self.deltas[known:stop]).T
-        return self.deltas[:stop], self.along[:stop]
-
-    def remember(self, delta, along):
-        """Remember a step that was taken, in the place of the oldest."""
-        self.deltas[self.taken % MEMORY] = delta
-        self.along[self.taken % MEMORY] = along
-        self.taken += 1
-
-
-class Course:
-    """The descent of one output.
+class OutputDescent:
+    """The epochs of one output.
 
     Parameters
     ----------
     objective : Objective
-        What to descend on.
+        What is minimised.
     norms : array of shape (n,)
-        Squared norms of the inner rows.
+        Squared norms of the scaled rows.
     batch_size : int
         Rows in an update.
-    propose : callable
-        Makes the proposals.
+    run_stochastic_epoch : callable
+        :func:`skgd.solvers.svrg_epoch.svrg_epoch`, or its compiled counterpart.
     """
 
-    def __init__(self, objective: Objective, norms, batch_size, svrg_epoch):
+    def __init__(self, objective: Objective, norms, batch_size, run_stochastic_epoch):
         self.objective, self.norms = objective, norms
-        self.batch_size, self.svrg_epoch = batch_size, svrg_epoch
-        self.directions = SubspaceMemory(len(objective.l2), len(norms), objective.l2.dtype)
-        self.free = np.append(
-            np.isfinite(objective.design.scaling.scale), objective.design.fit_intercept
-        ).astype(objective.l2.dtype)
-        self.sample, self.vector = None, None
+        self.batch_size, self.run_stochastic_epoch = batch_size, run_stochastic_epoch
+        design = objective.design
+        is_free = np.append(np.isfinite(design.scaling.scale), design.fit_intercept)
+        self.free = is_free.astype(objective.l2.dtype)
+        self.sample = slice(None, None, -(-len(norms) // SAMPLE_ROWS))
+        self.sample_rows = None if self.is_per_sample else design.scaled_rows(self.sample)
 
-    def begin(self, theta):
-        """Make a point the snapshot, and forget the steps that led to others."""
-        self.directions.taken = 0
-        self.set_snapshot(theta, np.array(self.objective.design.predict(theta)))
+    @property
+    def is_per_sample(self):
+        """Whether an update uses a single row."""
+        return min(self.batch_size, len(self.norms)) == 1
 
-    def set_snapshot(self, theta, predictions, value=None):
-        """Make a point with known predictions the snapshot."""
-        objective = self.objective
-        slopes = objective.weighted(objective.loss.gradient(predictions, objective.y))
-        gradient = objective.design.gradient(slopes) + objective.l2 * theta
-        value = objective.value_of(predictions, theta) if value is None else value
-        self.point, self.predictions = Point(theta, value, gradient), predictions
+    def init(self, theta):
+        """Return the workspace with `theta` as the snapshot."""
+        predictions = np.array(self.objective.design.predict(theta))
+        memory = SubspaceMemory(len(self.free), len(self.norms), self.free.dtype)
+        return OutputWorkspace(self.objective.evaluate(theta, predictions), predictions, memory)
 
-    def advance(self, order, rate):
-        """Make one epoch."""
-        model = self.model()
+    def run_epoch(self, workspace, order, rate):
+        """Return the workspace after one epoch."""
+        model = self.quadratic_model(workspace)
         if not model.gradient.any():
-            return
-        fresh = [-model.gradient]
-        clip_row_curvature = self.clip_row_curvature(model)
-        rate = CAUTION * rate / max(self.smoothness(clip_row_curvature), np.finfo(float).tiny)
-        proposal = self.svrg_epoch(clip_row_curvature, order, self.batch_size, rate)
-        if np.isfinite(proposal).all() and model.gradient @ proposal < 0:
-            fresh.append(proposal)
-        deltas, along = self.directions.extend(fresh, self.objective.design.predict)
+            return workspace
+        clipped = self.clip_row_curvature(model)
+        lipschitz, eigenvector = self.expected_smoothness(clipped, workspace.eigenvector)
+        workspace = workspace._replace(eigenvector=eigenvector)
+        rate = RATE_FACTOR * rate / max(lipschitz, np.finfo(float).tiny)
+        direction = self.run_stochastic_epoch(clipped, order, self.batch_size, rate)
+        directions = [-model.gradient]
+        if np.isfinite(direction).all() and model.gradient @ direction < 0:
+            directions.append(direction)
+        steps, predictions = workspace.memory.extend(directions, self.objective.design.predict)
         if not model.free.all():
-            kept = ~deltas[:, model.free == 0].any(axis=1)
-            deltas, along = deltas[kept], along[kept]
-        self.take(*subspace_minimizer(model, deltas, along), model)
+            is_allowed = ~steps[:, model.free == 0].any(axis=1)
+            steps, predictions = steps[is_allowed], predictions[is_allowed]
+        return self.backtrack(workspace, model, *subspace_minimizer(model, steps, predictions))
 
-    def model(self):
-        """Return the quadratic model around the snapshot; an l1 penalty is linear in it."""
-        objective, theta, gradient = self.objective, self.point.theta, self.point.gradient
+    def quadratic_model(self, workspace):
+        """Return the quadratic model at the snapshot, in the orthant of an l1 penalty."""
+        objective, (theta, _, gradient, _) = self.objective, workspace.point
         free = self.free
         if objective.l1.any():
-            held = penalties.soft_threshold(gradient, objective.l1)
-            gradient = np.where(theta != 0, gradient + objective.l1 * np.sign(theta), held)
-            free = free * ((theta != 0) | (held != 0))
-        curvatures = objective.pointwise_hessian(self.predictions)
-        return svrg_epoch.Model(objective.design, gradient * free, curvatures, objective.l2, free)
+            at_zero = penalties.soft_threshold(gradient, objective.l1)
+            gradient = np.where(theta != 0, gradient + objective.l1 * np.sign(theta), at_zero)
+            free = free * ((theta != 0) | (at_zero != 0))
+        curvatures = objective.pointwise_hessian(workspace.predictions)
+        arrays = gradient * free, curvatures, objective.l2, free
+        return svrg_epoch.SVRGModel(objective.design, *arrays)
 
     def clip_row_curvature(self, model):
-        """Return a model in which no row weighs much more than the others."""
+        """Return a model in which no row has much more weight than the mean of the rows."""
         weights = model.curvatures * self.norms
-        most = HEAVIEST * weights.mean()
-        share = np.minimum(1, most / np.maximum(weights, np.finfo(weights.dtype).tiny))
+        largest = MAX_RELATIVE_CURVATURE * weights.mean()
+        share = np.minimum(1, largest / np.maximum(weights, np.finfo(weights.dtype).tiny))
         return model._replace(curvatures=(model.curvatures * share).astype(model.l2.dtype))
 
-    def smoothness(self, model):
-        """Return the expected smoothness of batches; see :mod:`skgd.objectives.smoothness`."""
+    def expected_smoothness(self, model, eigenvector):
+        """Return the smoothness that batches have to respect, and the eigenvector it is based on.
+
+        See :func:`skgd.objectives.expected_smoothness`.
+        """
         n, k = len(self.norms), min(self.batch_size, len(self.norms))
-        heaviest = float((model.curvatures * self.norms).max())
+        largest_row = float((model.curvatures * self.norms).max())
         if k == 1 or n == 1:
-            return heaviest
+            return largest_row, eigenvector
+        largest, eigenvector = self.estimate_largest_eigenvalue(model, eigenvector)
         share = (n - k) / (k * (n - 1))
-        return share * heaviest + (1 - share) * self.largest_curvature(model)
+        return share * largest_row + (1 - share) * largest, eigenvector
 
-    def largest_curvature(self, model):
-        """Return the largest curvature of a model, nearly, from a sample of its rows."""
-        if self.sample is None:
-            stride = -(-len(self.norms) // SAMPLE)
-            self.sample = (
-                slice(None, None, stride),
-                model.design.scaled_rows(slice(None, None, stride)),
-            )
-        (here, rows), iterations = self.sample, ITERATIONS
-        if self.vector is None:
-            self.vector = np.random.default_rng(0).standard_normal(len(model.l2) - 1)
-            iterations = FIRST_ITERATIONS
-        curvatures, largest = model.curvatures[here], 0.0
-        for _ in range(iterations):  # where the last ones ended, as curvatures change slowly
-            norm = np.linalg.norm(self.vector)
+    def estimate_largest_eigenvalue(self, model, eigenvector):
+        """Return an estimate of the largest eigenvalue of a model's Hessian, and its eigenvector.
+
+        The curvatures change slowly, so that few power iterations continue from the last epoch.
+        """
+        n_iterations = ITERATIONS
+        if eigenvector is None:
+            eigenvector = np.random.default_rng(0).standard_normal(len(model.l2) - 1)
+            n_iterations = FIRST_ITERATIONS
+        curvatures, rows, largest = model.curvatures[self.sample], self.sample_rows, 0.0
+        for _ in range(n_iterations):
+            norm = np.linalg.norm(eigenvector)
             if norm == 0:
-                self.vector = None
+                eigenvector = None
                 break
-            vector = (self.vector / norm).astype(model.l2.dtype)
-            self.vector = (curvatures * (rows @ vector)) @ rows / len(rows)
-            largest = float(vector @ self.vector)
-        return max(largest, float(curvatures.mean()))  # the intercept has a curvature, too
+            unit = (eigenvector / norm).astype(model.l2.dtype)
+            eigenvector = (curvatures * (rows @ unit)) @ rows / len(rows)
+            largest = float(unit @ eigenvector)
+        # The intercept has a curvature, too.
+        return max(largest, float(curvatures.mean())), eigenvector
 
-    def take(self, delta, along, model):
-        """Take a step, or as much of it as makes the objective fall."""
-        objective, here = self.objective, self.point
+    def backtrack(self, workspace, model, step, step_predictions):
+        """Return the workspace after a step, halved until the objective does not increase."""
+        objective, here = self.objective, workspace.point
         rounding = 4 * np.finfo(here.theta.dtype).eps * abs(here.value)
         share = 1.0
-        for _ in range(HALVINGS):
-            theta = here.theta + share * delta
-            predictions = self.predictions + share * along
+        for _ in range(MAX_HALVINGS):
+            theta = here.theta + share * step
+            predictions = workspace.predictions + share * step_predictions
             if objective.l1.any():
-                theta, predictions = self.in_orthant(theta, predictions, model)
-            value = objective.value_of(predictions, theta)
+                theta, predictions = self.project_to_orthant(here, model, theta, predictions)
+            value = objective.value(theta, predictions)
             if value <= here.value + rounding:
                 break
             share /= 2
         else:
-            return
-        self.directions.remember(theta - here.theta, predictions - self.predictions)
-        self.set_snapshot(theta, predictions, value)
+            return workspace
+        workspace.memory.add(theta - here.theta, predictions - workspace.predictions)
+        point = objective.evaluate(theta, predictions, value)
+        return workspace._replace(point=point, predictions=predictions)
 
-    def in_orthant(self, theta, predictions, model):
-        """Return a point, and its predictions, without the coefficients that changed their sign."""
-        orthant = np.where(self.point.theta != 0, self.point.theta, -model.gradient)
-        crossed = (theta * orthant < 0) & (self.objective.l1 > 0)
-        if not crossed.any():
+    def project_to_orthant(self, here, model, theta, predictions):
+        """Set the coefficients to zero that have changed sign; return theta and predictions."""
+        orthant = np.where(here.theta != 0, here.theta, -model.gradient)
+        has_crossed = (theta * orthant < 0) & (self.objective.l1 > 0)
+        if not has_crossed.any():
             return theta, predictions
-        theta = np.where(crossed, 0, theta)
+        theta = np.where(has_crossed, 0, theta)
         return theta, np.array(self.objective.design.predict(theta))
 
 
-def subspace_minimizer(model, deltas, along):
-    """Return the step that minimises a model over the span of some, and its own `along`.
+def subspace_minimizer(model, steps, predictions):
+    """Return the step that minimises a quadratic model over a subspace, and its predictions.
 
     Parameters
     ----------
-    model : Model
-        What to minimise.
-    deltas : array of shape (k, d + 1)
-        Steps.
-    along : array of shape (k, n)
-        What they do to the predictions.
+    model : SVRGModel
+        What is minimised.
+    steps : array of shape (k, d + 1)
+        Directions that span the subspace.
+    predictions : array of shape (k, n)
+        Their predictions.
     """
-    deltas, along = deltas.astype(float, copy=False), along.astype(float, copy=False)
-    hess = (along * model.curvatures) @ along.T / along.shape[1] + (deltas * model.l2) @ deltas.T
-    shares = pseudo_solution(hess, -(deltas @ model.gradient))
+    steps, predictions = steps.astype(float, copy=False), predictions.astype(float, copy=False)
+    hessian = (predictions * model.curvatures) @ predictions.T / predictions.shape[1]
+    hessian += (steps * model.l2) @ steps.T
+    shares = solve_semidefinite(hessian, -(steps @ model.gradient))
     dtype = model.gradient.dtype
-    return (shares @ deltas).astype(dtype, copy=False), (shares @ along).astype(dtype, copy=False)
+    step, predicted = shares @ steps, shares @ predictions
+    return step.astype(dtype, copy=False), predicted.astype(dtype, copy=False)
 
 
-def pseudo_solution(matrix, right):
-    """Return the least solution of a positive semidefinite system, of units of its own."""
+def solve_semidefinite(matrix, right):
+    """Return the minimum-norm solution of a semidefinite system scaled to a unit diagonal."""
     diagonal = matrix.diagonal()
     scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, np.inf))
     values, vectors = np.linalg.eigh(scale[:, None] * matrix * scale)
-    values = np.where(values > RANK * values[-1], values, np.inf)
+    values = np.where(values > EIGENVALUE_TOL * values[-1], values, np.inf)
     return scale * (vectors @ ((vectors.T @ (scale * right)) / values))

@@ -1,53 +1,64 @@
-"""The coefficients along a descent, in bounded memory."""
+"""Trajectory of a descent: the coefficients after some of its updates, in bounded memory."""
 
 import numpy as np
 
-#: Points that a path keeps at most, and numbers in them all together.
-MOST_POINTS, MOST_NUMBERS = 2048, 2**22
+#: Largest number of points of a trajectory, and of coefficients in all of them together.
+MAX_POINTS, MAX_COEFFICIENTS = 2048, 2**22
 
-#: Points that are kept however many coefficients there are.
-FEWEST_POINTS = 16
+#: Smallest capacity in points, however many coefficients there are.
+MIN_CAPACITY = 16
 
 
 class Trajectory:
-    """Models along a descent: every k-th update, where k doubles whenever the room is used up.
+    """Models of a descent after every k-th update, where k doubles when the capacity is exceeded.
 
-    However long the descent, the points kept are evenly spaced: the start, every k-th update, and
-    the last one. They are counted from the first update of the first call.
+    However long the descent, the points are evenly spaced: the start, every k-th update, and the
+    last one. Updates are counted from the first update of the first call.
 
     Parameters
     ----------
     shape : tuple
         Shape of the coefficients: (d,), or (k, d) for k outputs.
+
+    Attributes
+    ----------
+    stride : int
+        k.
+    offset : int
+        Number of updates before the first one of the current descent.
+    updates, points : lists
+        Number of updates, and the parameters after them, of each point.
+    last : tuple of (int, array) or None
+        The last point, also if it is no k-th update.
     """
 
     def __init__(self, shape):
         self.shape = shape
-        room = MOST_NUMBERS // max(int(np.prod(shape)), 1)
-        self.capacity = min(max(room, FEWEST_POINTS), MOST_POINTS)
+        capacity = MAX_COEFFICIENTS // max(int(np.prod(shape)), 1)
+        self.capacity = min(max(capacity, MIN_CAPACITY), MAX_POINTS)
         self.stride, self.offset = 1, 0
         self.updates, self.points = [], []
         self.last = None
 
     def copy(self):
-        """Return a path that can be added to without changing this one."""
-        twin = Trajectory(self.shape)
-        vars(twin).update(vars(self))
-        twin.updates, twin.points = list(self.updates), list(self.points)
-        return twin
+        """Return a copy; points added to it do not change this trajectory."""
+        copied = Trajectory(self.shape)
+        vars(copied).update(vars(self))
+        copied.updates, copied.points = list(self.updates), list(self.points)
+        return copied
 
-    def begin(self, made, coef, intercept):
-        """Take in where a call starts, by whose own count `made` updates came before.
+    def begin(self, n_updates, coef, intercept):
+        """Add the model that a call starts with, after `n_updates` updates of its descent.
 
-        A warm start counts from zero again; the path goes on.
+        A warm start counts its updates from zero; the trajectory continues its own count.
         """
         if self.last is not None:
-            self.offset = self.last[0] - made
-        self.add(made, coef, intercept)
+            self.offset = self.last[0] - n_updates
+        self.add(n_updates, coef, intercept)
 
-    def add(self, made, coef, intercept):
-        """Take in the model after `made` updates; it is kept if it is a k-th, or the last."""
-        update = self.offset + made
+    def add(self, n_updates, coef, intercept):
+        """Add the model after `n_updates` updates of the current descent."""
+        update = self.offset + n_updates
         if self.last is not None and update <= self.last[0]:
             return
         self.last = update, np.append(coef.ravel(), intercept)
@@ -58,18 +69,18 @@ class Trajectory:
             self.thin()
 
     def thin(self):
-        """Double the stride; forget the points between, but not the start."""
+        """Double the stride; remove the points between, except the start."""
         self.stride *= 2
-        kept = [i for i, update in enumerate(self.updates) if i == 0 or update % self.stride == 0]
-        self.updates = [self.updates[i] for i in kept]
-        self.points = [self.points[i] for i in kept]
+        index = [i for i, update in enumerate(self.updates) if i == 0 or update % self.stride == 0]
+        self.updates = [self.updates[i] for i in index]
+        self.points = [self.points[i] for i in index]
 
-    def updates_to_next(self, made):
-        """Return how many updates after `made` the next one to be kept is."""
-        return self.stride - (self.offset + made) % self.stride
+    def updates_to_next(self, n_updates):
+        """Return the number of updates from `n_updates` to the next point."""
+        return self.stride - (self.offset + n_updates) % self.stride
 
     def arrays(self):
-        """Return the path as a dict of 1-D arrays: ``update``, and one of each parameter."""
+        """Return a dict of 1-D arrays: ``update``, and one array for each parameter."""
         updates, points = list(self.updates), list(self.points)
         if self.last is not None and self.last[0] > updates[-1]:
             updates.append(self.last[0])
@@ -80,8 +91,8 @@ class Trajectory:
 
 
 def parameter_names(shape):
-    """Return names of the parameters: ``coef_0``, …, ``intercept``; ``coef_0_1`` of output 0."""
-    names = [f"coef_{'_'.join(map(str, at))}" for at in np.ndindex(*shape)]
+    """Return the parameter names: ``coef_0``, …, ``intercept``; ``coef_0_1``, … for k outputs."""
+    names = [f"coef_{'_'.join(map(str, index))}" for index in np.ndindex(*shape)]
     if len(shape) == 1:
         return [*names, "intercept"]
     return names + [f"intercept_{output}" for output in range(shape[0])]

@@ -12,8 +12,4 @@ from skgd.step_rules._passive_aggressive import PassiveAggressive1, PassiveAggre
 __all__ = ["LineSearch", "PassiveAggressive1", "PassiveAggressive2", "StepRule"]
 
 #: Step rules by the names that estimators accept as ``learning_rate``.
-STEP_RULES = {
-    "pa1": PassiveAggressive1,
-    "pa2": PassiveAggressive2,
-    "line_search": LineSearch,
-}
+STEP_RULES = {"pa1": PassiveAggressive1, "pa2": PassiveAggressive2, "line_search": LineSearch}

@@ -27,6 +27,8 @@ class StepRule(Component):
 
     #: Whether the rule chooses a step for each row, so that it needs updates on single rows.
     chooses_by_row = False
+    #: Whether the rate is lowered when the fit stalls, as that of some schedules.
+    reacts_to_stalls = False
 
     @property
     def nominal_rate(self) -> float:

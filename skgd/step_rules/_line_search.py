@@ -1,25 +1,25 @@
 """Line search along the direction of descent."""
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
 from skgd.step_rules._base import StepRule
 
 
 @component
 class LineSearch(StepRule):
-    r"""The rate that the objective itself asks for at each update; for full batches.
+    r"""Line search along the direction d of each update; for full batches.
 
-    For squared error the exact minimiser along the line,
-    :math:`\eta = -g^\top d / d^\top \nabla^2 F \, d`. For other losses backtracking: the rate
-    starts at twice the last one that was taken and is multiplied by `shrink` until the objective
-    falls by at least `decrease` of what the slope promises (Armijo).
+    For the squared error the rate is the exact minimiser along the line,
+    :math:`\eta = -g^\top d / d^\top \nabla^2 F \, d`. For other losses it is found by backtracking:
+    starting from twice the last accepted rate, it is multiplied by `shrink` until it satisfies the
+    Armijo condition :math:`F(\theta + \eta d) \le F(\theta) + c\, \eta\, g^\top d`.
 
     Parameters
     ----------
     decrease : float, default=1e-4
-        The share of the promised decrease that is enough, in (0, 1/2].
+        The constant c of the Armijo condition, in (0, 1/2].
     shrink : float, default=0.5
-        What a rate that was too large is multiplied by, in (0, 1).
+        Factor of the rate after a rejected trial, in (0, 1).
 
     References
     ----------
@@ -34,14 +34,10 @@ class LineSearch(StepRule):
     >>> model = BatchGDRegressor(learning_rate="line_search", optimizer="gd").fit(X, y)
     >>> model.stop_reason_
     'converged'
-    >>> rates = model.history_["learning_rate"][1:]  # a step takes what it can get
+    >>> rates = model.history_["learning_rate"][1:]  # they differ from step to step
     >>> bool(rates.max() > 2 * rates.min())
     True
     """
 
-    decrease: float = 1e-4
-    shrink: float = 0.5
-
-    def __post_init__(self) -> None:
-        check_real("decrease", self.decrease, low=0, high=0.5, closed="right")
-        check_real("shrink", self.shrink, low=0, high=1, closed="neither")
+    decrease: float = checked(check_real, default=1e-4, low=0, high=0.5, closed="right")
+    shrink: float = checked(check_real, default=0.5, low=0, high=1, closed="neither")

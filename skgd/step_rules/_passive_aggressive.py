@@ -4,22 +4,19 @@ from typing import Any
 
 import numpy as np
 
-from skgd._utils.component import component
+from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
 from skgd.step_rules._base import StepRule
 
 
 @component
 class PassiveAggressive(StepRule):
-    """Base of the two step rules that choose each step from its own row."""
+    """Base class of the passive-aggressive rules, whose step lengths depend on the current row."""
 
-    eta0: float = 1.0
+    eta0: float = checked(check_real, default=1.0, low=0, closed="neither")
     chooses_by_row = True
-    #: Whether rows of zeros make no update, as in scikit-learn.
+    #: Whether rows of zeros are skipped, as in scikit-learn.
     skips_zero_rows = False
-
-    def __post_init__(self) -> None:
-        check_real("eta0", self.eta0, low=0, closed="neither")
 
     @property
     def nominal_rate(self) -> float:
@@ -27,34 +24,34 @@ class PassiveAggressive(StepRule):
         return self.eta0
 
     def step(self, loss: Any, squared_norm: Any) -> Any:
-        """Return the length of the step, in multiples of the row.
+        r"""Return the step length :math:`\tau`; an update adds :math:`\pm \tau x` to coefficients.
 
         Parameters
         ----------
         loss : array or float
-            Loss of the row before the step.
+            Loss of the row before the update.
         squared_norm : float
-            The row's squared Euclidean norm.
+            Squared Euclidean norm of the row, :math:`\lVert x \rVert^2`.
 
         Returns
         -------
         array or float
-            Never negative.
+            Step lengths, not negative.
         """
         raise NotImplementedError
 
 
 @component
 class PassiveAggressive1(PassiveAggressive):
-    r"""PA-I: the smallest step that cancels the row's loss, within a limit.
+    r"""PA-I: the smallest step that makes the loss of the row zero, up to a maximum length.
 
-    Its length is :math:`\min(\eta_0, \ell / \lVert x \rVert^2)`.
-    For one row at a time and the epsilon-insensitive loss only.
+    The step length is :math:`\tau = \min(\eta_0, \ell / \lVert x \rVert^2)`. The rule requires
+    updates on single rows and the epsilon-insensitive loss.
 
     Parameters
     ----------
     eta0 : float, default=1.0
-        The longest step allowed, in (0, inf).
+        Maximum step length (the aggressiveness parameter C of the paper), in (0, inf).
 
     References
     ----------
@@ -75,15 +72,15 @@ class PassiveAggressive1(PassiveAggressive):
 
 @component
 class PassiveAggressive2(PassiveAggressive):
-    r"""PA-II: a damped step towards cancelling the row's loss.
+    r"""PA-II: a damped step that reduces the loss of the row.
 
-    Its length is :math:`\ell / (\lVert x \rVert^2 + 1 / (2 \eta_0))`.
-    For one row at a time and the epsilon-insensitive loss only.
+    The step length is :math:`\tau = \ell / (\lVert x \rVert^2 + 1 / (2 \eta_0))`. The rule requires
+    updates on single rows and the epsilon-insensitive loss.
 
     Parameters
     ----------
     eta0 : float, default=1.0
-        Aggressiveness: the smaller, the more damping; in (0, inf).
+        Aggressiveness parameter C of the paper: smaller values shorten the steps; in (0, inf).
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""What every loss, penalty, schedule and optimizer owes to its users as an object."""
+"""The behaviour that all losses, penalties, schedules and optimizers share."""
 
 import copy
 import dataclasses
@@ -35,11 +35,11 @@ NUMBERS = [
 ]
 
 
-def name_of(value):
+def get_id(value):
     return getattr(value, "name", getattr(value, "__name__", repr(value)))
 
 
-def other(value):
+def other_value(value):
     """Return another value that the same field accepts."""
     if isinstance(value, (tuple, schedules.Schedule)):
         return (schedules.Constant(0.3),) if isinstance(value, tuple) else schedules.Constant(0.3)
@@ -48,10 +48,10 @@ def other(value):
     return {None: 3, 10: 7, 5: 2}.get(value) if not isinstance(value, float) else value / 2
 
 
-def changeable(component):
-    """Return the piece with every field changed that can be changed alone."""
+def with_changed_params(component):
+    """Return an object with all parameters changed that can be changed independently."""
     values = {
-        field.name: other(field.default)
+        field.name: other_value(field.default)
         for field in dataclasses.fields(component)
         if field.name != "at"
     }
@@ -59,16 +59,18 @@ def changeable(component):
 
 
 OBJECTS = [component() for component in CLASSES]
-OBJECTS += [changeable(component) for component in CLASSES if dataclasses.fields(component)]
+OBJECTS += [
+    with_changed_params(component) for component in CLASSES if dataclasses.fields(component)
+]
 OBJECTS.append(
     schedules.Join([schedules.LinearWarmup(schedules.StepDecay(0.2)), schedules.OneCycle()], [7])
 )
 
 
 @pytest.mark.parametrize("component", OBJECTS, ids=repr)
-def test_a_piece_survives_repr_pickle_copy_clone_and_its_parameters(component):
+def test_copies_by_repr_pickle_copy_clone_and_params_are_equal(component):
     names = {name: value for module in MODULES for name, value in vars(module).items()}
-    twins = [
+    copies = [
         eval(repr(component), names),
         pickle.loads(pickle.dumps(component)),
         copy.copy(component),
@@ -78,26 +80,26 @@ def test_a_piece_survives_repr_pickle_copy_clone_and_its_parameters(component):
         component.replace(),
         type(component)(**component.get_params()),
     ]
-    for twin in twins:
-        assert type(twin) is type(component)
-        assert twin == component
-        assert hash(twin) == hash(component)
+    for other in copies:
+        assert type(other) is type(component)
+        assert other == component
+        assert hash(other) == hash(component)
 
 
 @pytest.mark.parametrize(
-    ("component", "field"), [pair for pair in FIELDS if pair[1].name != "at"], ids=name_of
+    ("component", "field"), [pair for pair in FIELDS if pair[1].name != "at"], ids=get_id
 )
-def test_a_field_cannot_be_assigned_but_replaced_in_a_copy(component, field):
+def test_params_are_read_only_and_replace_changes_a_copy(component, field):
     original = component()
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(original, field.name, field.default)
-    changed = original.replace(**{field.name: other(field.default)})
+    changed = original.replace(**{field.name: other_value(field.default)})
     assert changed != original == component()
-    assert changed.get_params() == original.get_params() | {field.name: other(field.default)}
+    assert changed.get_params() == original.get_params() | {field.name: other_value(field.default)}
 
 
-@pytest.mark.parametrize("component", CLASSES, ids=name_of)
-def test_a_parameter_that_is_not_there_is_refused_with_those_that_are(component):
+@pytest.mark.parametrize("component", CLASSES, ids=get_id)
+def test_the_error_for_an_unknown_parameter_lists_the_parameters(component):
     names = [field.name for field in dataclasses.fields(component)]
     with pytest.raises(InvalidParameterError) as error:
         component().replace(nonsense_=1)
@@ -108,21 +110,21 @@ def test_a_parameter_that_is_not_there_is_refused_with_those_that_are(component)
     assert (", ".join(names) or "none") in message
 
 
-def test_a_misspelt_parameter_is_answered_with_the_nearest():
+def test_the_error_for_a_misspelt_parameter_suggests_the_closest():
     with pytest.raises(
         ValueError, match=r"Its parameters are: momentum\. Did you mean 'momentum'\?$"
     ):
         optimizers.Momentum().replace(momentun=0.5)
 
 
-def test_pieces_of_different_classes_differ_whatever_their_numbers():
+def test_components_of_different_classes_are_not_equal():
     assert losses.Huber(0.1) != losses.EpsilonInsensitive(0.1)
     assert losses.SquaredError() != losses.AbsoluteError()
     assert len(set(OBJECTS)) == len(OBJECTS)
 
 
-@pytest.mark.parametrize("component", CLASSES, ids=name_of)
-def test_a_piece_is_public_and_its_docstring_tells_its_defaults(component):
+@pytest.mark.parametrize("component", CLASSES, ids=get_id)
+def test_components_are_public_and_their_docstrings_state_the_defaults(component):
     module = next(module for module in MODULES if component.__module__.startswith(module.__name__))
     assert component.__name__ in module.__all__
     for field in dataclasses.fields(component):
@@ -134,13 +136,13 @@ def test_a_piece_is_public_and_its_docstring_tells_its_defaults(component):
 
 
 def documentation(component, field):
-    """Return the paragraph on a field in the docstring of its class."""
-    text = inspect.cleandoc(component.__doc__)  # Python 3.13 has taken the indentation away already
+    """Return the documentation of a parameter in the docstring of its class."""
+    text = inspect.cleandoc(component.__doc__)  # Python 3.13 removes the indentation itself
     return re.search(rf"(?s)\n{field.name} : .*?(?=\n\S|\Z)", text)[0]
 
 
 def edges(component, field):
-    """Return values to accept and values to refuse, read from the documented range."""
+    """Return valid and invalid values at the bounds of the documented range."""
     text = documentation(component, field)
     if "any real number" in text:
         return [-2.5, 0.0, 2.5], []
@@ -148,58 +150,58 @@ def edges(component, field):
         least = int(re.search(r"at least (\d+)", text)[1]) if "at least" in text else 1
         return [least, least + 1], [least - 1, -least, least + 0.5]
     left, low, high, right = re.search(r"in ([\[(])([^,\]]+), ([^\])]+)([\])])", text).groups()
-    accepted, refused = [], []
+    valid, invalid = [], []
     for closed, edge, outwards in [(left == "[", low, -1), (right == "]", high, 1)]:
         if edge != "inf":
             edge = float(Fraction(edge))
-            (accepted if closed else refused).append(edge)
-            refused.append(edge + outwards * 1e-9)
-            accepted.append(edge - outwards * 1e-9)
-    return accepted, refused
+            (valid if closed else invalid).append(edge)
+            invalid.append(edge + outwards * 1e-9)
+            valid.append(edge - outwards * 1e-9)
+    return valid, invalid
 
 
-@pytest.mark.parametrize(("component", "field"), NUMBERS, ids=name_of)
-def test_the_documented_range_is_the_one_that_is_checked(component, field):
-    accepted, refused = edges(component, field)
-    for value in accepted:
+@pytest.mark.parametrize(("component", "field"), NUMBERS, ids=get_id)
+def test_the_documented_range_is_checked(component, field):
+    valid, invalid = edges(component, field)
+    for value in valid:
         assert getattr(component(**{field.name: value}), field.name) == value
-    for value in refused:
-        assert_refused(component, field, value)
+    for value in invalid:
+        assert_invalid(component, field, value)
 
 
 @pytest.mark.parametrize(
     "value", [math.nan, math.inf, -math.inf, "1", True, [1.0], 1j, b"1"], ids=repr
 )
-@pytest.mark.parametrize(("component", "field"), NUMBERS, ids=name_of)
-def test_what_is_no_number_is_refused(component, field, value):
-    assert_refused(component, field, value)
+@pytest.mark.parametrize(("component", "field"), NUMBERS, ids=get_id)
+def test_values_that_are_not_finite_numbers_are_errors(component, field, value):
+    assert_invalid(component, field, value)
 
 
 @pytest.mark.parametrize("value", ["epochs", None, 1, True], ids=repr)
 @pytest.mark.parametrize(
-    "component", [component for component, field in FIELDS if field.name == "per"], ids=name_of
+    "component", [component for component, field in FIELDS if field.name == "per"], ids=get_id
 )
-def test_a_clock_is_update_or_epoch(component, value):
+def test_per_is_update_or_epoch(component, value):
     with pytest.raises(InvalidParameterError, match=r"^per must be one of 'update', 'epoch'; got "):
         component(per=value)
 
 
-def assert_refused(component, field, value):
+def assert_invalid(component, field, value):
     with pytest.raises(InvalidParameterError) as error:
         component(**{field.name: value})
     assert str(error.value).startswith(f"{field.name} must be ")
     assert f"got {value!r}." in str(error.value)
 
 
-def test_none_stands_for_no_number_but_a_length_of_the_whole_run():
+def test_none_is_valid_for_optional_parameters_only():
     for component, field in NUMBERS:
         if field.type == int | None:
             assert getattr(component(**{field.name: None}), field.name) is None
         else:
-            assert_refused(component, field, None)
+            assert_invalid(component, field, None)
 
 
-# From a parameter to a piece
+# From a parameter to a component
 
 
 @pytest.mark.parametrize(("registry", "base"), zip(REGISTRIES, BASES, strict=True))
@@ -207,11 +209,11 @@ def test_a_name_stands_for_its_class_and_an_object_for_itself(registry, base):
     for name, component in registry.items():
         assert issubclass(component, base)
         assert resolve_component("parameter", name, registry, base) == component()
-        original = changeable(component)
+        original = with_changed_params(component)
         assert resolve_component("parameter", original, registry, base, eta0=9, alpha=9) is original
 
 
-def test_flat_parameters_feed_the_names_that_have_them():
+def test_flat_parameters_are_passed_to_the_classes_that_have_them():
     def resolve(name):
         return resolve_component(
             "penalty", name, penalties.PENALTIES, penalties.Penalty, alpha=0.5, l1_ratio=0.3
@@ -223,7 +225,7 @@ def test_flat_parameters_feed_the_names_that_have_them():
 
 @pytest.mark.parametrize(("registry", "base"), zip(REGISTRIES, BASES, strict=True))
 @pytest.mark.parametrize("value", ["nonsense", 3, None, [], object])
-def test_an_unknown_value_is_refused_with_the_known_names(registry, base, value):
+def test_the_error_for_an_unknown_value_lists_the_names(registry, base, value):
     with pytest.raises(InvalidParameterError) as error:
         resolve_component("parameter", value, registry, base)
     message = str(error.value)
@@ -234,14 +236,14 @@ def test_an_unknown_value_is_refused_with_the_known_names(registry, base, value)
 
 
 @pytest.mark.parametrize(("registry", "base"), zip(REGISTRIES, BASES, strict=True))
-def test_a_misspelt_name_is_answered_with_the_nearest(registry, base):
+def test_the_error_for_a_misspelt_name_suggests_the_closest(registry, base):
     for name in registry:
         with pytest.raises(InvalidParameterError, match=f"Did you mean {name!r}"):
             resolve_component("parameter", f"{name}x", registry, base)
 
 
 @pytest.mark.parametrize(("registry", "base"), zip(REGISTRIES, BASES, strict=True))
-def test_a_class_is_answered_with_how_to_write_an_object(registry, base):
+def test_the_error_for_a_class_suggests_an_object(registry, base):
     for component in registry.values():
         hint = re.escape(
             f"an instance, not a class; got {component!r}. Write {component.__name__}()."
@@ -250,12 +252,12 @@ def test_a_class_is_answered_with_how_to_write_an_object(registry, base):
             resolve_component("parameter", component, registry, base)
 
 
-def test_a_piece_of_another_kind_is_refused():
+def test_a_component_of_another_kind_is_an_error():
     with pytest.raises(InvalidParameterError, match=r"loss must be a str among \{'squared_error'"):
         resolve_component("loss", optimizers.GD(), losses.LOSSES, losses.Loss)
 
 
-def test_replace_reaches_into_a_held_piece():
+def test_replace_sets_parameters_of_nested_components():
     warm = schedules.LinearWarmup(schedules.Constant(eta0=0.5), length=3)
     changed = warm.replace(schedule__eta0=0.25, length=4)
     assert changed == schedules.LinearWarmup(schedules.Constant(eta0=0.25), length=4)
@@ -264,6 +266,6 @@ def test_replace_reaches_into_a_held_piece():
         warm.replace(schedule__eta=1.0)
 
 
-def test_an_integer_too_large_for_a_float_is_refused():
+def test_an_integer_too_large_for_a_float_is_an_error():
     with pytest.raises(InvalidParameterError, match="eta0 must be a float in the range"):
         schedules.Constant(eta0=10**400)

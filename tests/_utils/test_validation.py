@@ -1,4 +1,4 @@
-"""Checks of single parameters: what passes, what is refused, and what the error says."""
+"""Validation of single parameters: valid values, invalid values and error messages."""
 
 import math
 from fractions import Fraction
@@ -16,7 +16,7 @@ from skgd._utils.validation import (
     suggest_closest,
 )
 
-NO_REALS = [True, np.True_, None, "1", 1j, [1.0], np.array([1.0]), math.nan, math.inf, -math.inf]
+NOT_REAL = [True, np.True_, None, "1", 1j, [1.0], np.array([1.0]), math.nan, math.inf, -math.inf]
 
 
 def test_an_error_names_parameter_value_and_what_is_allowed_and_is_caught_as_either_type():
@@ -31,8 +31,8 @@ def test_numbers_of_all_kinds_are_real(value):
     check_real("x", value, low=0, high=2)
 
 
-@pytest.mark.parametrize("value", NO_REALS, ids=repr)
-def test_what_is_no_finite_number_is_refused(value):
+@pytest.mark.parametrize("value", NOT_REAL, ids=repr)
+def test_values_that_are_not_finite_numbers_are_errors(value):
     with pytest.raises(InvalidParameterError, match=r"^x must be a float in the range .*; got "):
         check_real("x", value)
 
@@ -60,26 +60,26 @@ def test_bounds_belong_to_the_interval_or_not(closed, at_low, at_high, interval)
 @pytest.mark.parametrize(
     ("bounds", "interval"), [({"low": 0, "closed": "both"}, "[0.0, inf)"), ({}, "(-inf, inf)")]
 )
-def test_infinity_is_no_member_of_an_interval(bounds, interval):
+def test_infinity_is_never_valid(bounds, interval):
     with pytest.raises(InvalidParameterError) as error:
         check_real("x", math.inf, **bounds)
     assert f"in the range {interval};" in str(error.value)
 
 
 @pytest.mark.parametrize("value", [3, 4, np.int32(3)])
-def test_whole_numbers_from_the_least_one_on_are_integers(value):
+def test_integers_from_the_lower_bound_are_valid(value):
     check_integer("n", value, low=3)
 
 
 @pytest.mark.parametrize("value", [2, 3.0, True, np.True_, "3", None, math.nan], ids=repr)
-def test_other_values_are_no_integers(value):
+def test_other_values_are_not_integers(value):
     with pytest.raises(
         InvalidParameterError, match=r"^n must be an int in the range \[3, inf\); got "
     ):
         check_integer("n", value, low=3)
 
 
-def test_only_true_and_false_are_switches():
+def test_only_booleans_are_valid():
     check_bool("b", True)
     check_bool("b", np.False_)
     for value in (0, 1, "True", None):
@@ -89,7 +89,7 @@ def test_only_true_and_false_are_switches():
             check_bool("b", value)
 
 
-def test_a_choice_is_one_of_the_listed():
+def test_a_choice_is_one_of_the_options():
     check_choice("c", "epoch", ["epoch", None])
     check_choice("c", None, ["epoch", None])
     message = r"^c must be one of 'epoch', None; got 'epochs'\. Did you mean 'epoch'\?$"
@@ -101,7 +101,7 @@ def test_a_choice_is_one_of_the_listed():
 
 
 @pytest.mark.parametrize(
-    ("value", "found"),
+    ("value", "closest"),
     [
         ("squared-error", "squared_error"),
         ("ADAM", "Adam"),
@@ -110,6 +110,6 @@ def test_a_choice_is_one_of_the_listed():
         (3, None),
     ],
 )
-def test_the_nearest_name_is_offered(value, found):
-    hint = f"Did you mean {found!r}?" if found else ""
+def test_the_closest_name_is_suggested(value, closest):
+    hint = f"Did you mean {closest!r}?" if closest else ""
     assert suggest_closest(value, ["huber", "squared_error", "Adam", None]) == hint

@@ -1,4 +1,4 @@
-"""Dask collections: the fit of their rows in memory, without ever being taken there whole."""
+"""Dask collections: fits equal those in memory, and no result is larger than a chunk."""
 
 import os
 
@@ -25,8 +25,8 @@ MODELS = [
     SGDRegressor(shuffle=False, eta0=1e-3, max_iter=2, tol=None),
     MiniBatchGDRegressor(learning_rate=0.01, batch_size=25, shuffle=False, max_iter=2, tol=None),
 ]
-#: Compiles nothing, which every worker would have to do.
-WALK = SGDRegressor(
+#: Has no compiled loop, which every worker would have to compile.
+UNCOMPILED = SGDRegressor(
     "epsilon_insensitive", learning_rate="pa1", eta0=0.1, max_iter=2, shuffle=False, tol=None
 )
 NAMES = list("abcd")
@@ -42,11 +42,11 @@ def rows():
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Two workers, a process each."""
+    """Two workers in processes of their own."""
     with (
         dask.config.set({"distributed.admin.log-format": "%(message)s"}),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
+            n_workers=2, threads_per_worker=1, dashboard_address=":0"
         ) as workers,
         distributed.Client(workers) as client,
     ):
@@ -54,14 +54,14 @@ def cluster():
 
 
 @pytest.fixture
-def here():
-    """Dask's own scheduler in this thread."""
+def synchronous():
+    """Dask's synchronous scheduler."""
     with dask.config.set(scheduler="synchronous"):
         yield
 
 
-def framed(X, y, weights):
-    """Return rows as parts of one Dask DataFrame."""
+def to_frames(X, y, weights):
+    """Return X, y and weights as columns of one Dask DataFrame."""
     frame = pd.DataFrame(X, columns=NAMES).assign(y=y, weights=weights)
     frame = dd.from_pandas(frame, npartitions=4)
     return frame[NAMES], frame["y"], frame["weights"]
@@ -69,11 +69,11 @@ def framed(X, y, weights):
 
 KINDS = {
     "arrays": lambda *parts: [da.from_array(part, chunks=100) for part in parts],
-    "cut elsewhere": lambda X, *others: [
+    "other chunks": lambda X, *others: [
         da.from_array(X, chunks=(100, 3)),
         *(da.from_array(other, chunks=70) for other in others),
     ],
-    "frames": framed,
+    "frames": to_frames,
     "targets in memory": lambda X, y, weights: [da.from_array(X, chunks=100), y, weights],
 }
 
@@ -81,27 +81,29 @@ KINDS = {
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("model", MODELS, ids=repr)
-def test_a_fit_is_that_of_rows_in_memory(model, kind, rows, here):
+def test_a_fit_equals_the_fit_in_memory(model, kind, rows, synchronous):
     X, y, weights = rows
     if isinstance(model, MiniBatchGDRegressor):
-        weights = weights * 0 + 1  # or batches would hold other rows
-    inside = clone(model).fit(X, y, sample_weight=weights)
+        weights = weights * 0 + 1  # rows of weight zero are removed, which changes the batches
+    in_memory_model = clone(model).fit(X, y, sample_weight=weights)
     dask_X, dask_y, dask_weights = KINDS[kind](X, y, weights)
-    outside = clone(model).fit(dask_X, dask_y, sample_weight=dask_weights)
-    np.testing.assert_allclose(outside.coef_, inside.coef_, rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(outside.intercept_, inside.intercept_, rtol=1e-9, atol=1e-9)
-    assert outside.n_features_in_ == 4
-    assert getattr(outside, "feature_names_in_", NAMES) == pytest.approx(NAMES)
-    predictions = outside.predict(dask_X)
+    dask_model = clone(model).fit(dask_X, dask_y, sample_weight=dask_weights)
+    np.testing.assert_allclose(dask_model.coef_, in_memory_model.coef_, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        dask_model.intercept_, in_memory_model.intercept_, rtol=1e-9, atol=1e-9
+    )
+    assert dask_model.n_features_in_ == 4
+    assert getattr(dask_model, "feature_names_in_", NAMES) == pytest.approx(NAMES)
+    predictions = dask_model.predict(dask_X)
     assert dask.is_dask_collection(predictions)
-    np.testing.assert_allclose(predictions.compute(), inside.predict(X), rtol=1e-8)
-    score = outside.score(dask_X, dask_y, sample_weight=dask_weights)
-    assert score == pytest.approx(inside.score(X, y, sample_weight=weights))
+    np.testing.assert_allclose(predictions.compute(), in_memory_model.predict(X), rtol=1e-8)
+    score = dask_model.score(dask_X, dask_y, sample_weight=dask_weights)
+    assert score == pytest.approx(in_memory_model.score(X, y, sample_weight=weights))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("model", [BatchGDRegressor(), SGDRegressor(max_iter=2)], ids=repr)
-def test_several_targets_and_float32(model, rows, here):
+def test_several_targets_and_float32(model, rows, synchronous):
     X = rows[0].astype(np.float32)
     y = np.stack([rows[1], -rows[1]], axis=1).astype(np.float32)
     dask_X, dask_y = da.from_array(X, chunks=100), da.from_array(y, chunks=(100, 1))
@@ -113,19 +115,19 @@ def test_several_targets_and_float32(model, rows, here):
     assert model.score(dask_X, dask_y) == pytest.approx(model.score(X, y), abs=1e-5)
 
 
-def test_shuffled_walks_reach_what_they_reach_in_memory(rows, here):
+def test_shuffled_epochs_reach_the_score_in_memory(rows, synchronous):
     X, y, _ = rows
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     for model in (SGDRegressor(random_state=0), MiniBatchGDRegressor(random_state=0)):
-        found = clone(model).fit(da.from_array(X, chunks=100), y)
-        assert found.score(X, y) == pytest.approx(
+        fitted = clone(model).fit(da.from_array(X, chunks=100), y)
+        assert fitted.score(X, y) == pytest.approx(
             LinearRegression().fit(X, y).score(X, y), abs=1e-3
         )
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("model", [*MODELS, MiniBatchGDRegressor(max_iter=2)], ids=repr)
-def test_no_result_is_larger_than_a_block(model, rows, here):
+def test_no_result_is_larger_than_a_chunk(model, rows, synchronous):
     sizes = []
 
     def note(key, result, graph, state, worker):
@@ -139,7 +141,7 @@ def test_no_result_is_larger_than_a_block(model, rows, here):
     assert 0 < max(size for size in sizes if size != rows[1].nbytes) <= 20 * 4 * 8
 
 
-def test_early_stopping_and_validation_rows(rows, here):
+def test_early_stopping_and_validation_rows(rows, synchronous):
     X, y, _ = rows
     dask_X = da.from_array(X, chunks=50)
     model = BatchGDRegressor(early_stopping=True, random_state=0).fit(dask_X, y)
@@ -153,7 +155,7 @@ def test_early_stopping_and_validation_rows(rows, here):
 
 @pytest.mark.parametrize("model", [BatchGDRegressor(), SGDRegressor()], ids=repr)
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("modify", "message"),
     [
         (lambda X, y: (X[X[:, 0] > 0], y), r"unknown chunks.*X.compute_chunk_sizes\(\)"),
         (lambda X, y: (X, y[y > 0]), r"unknown chunks.*y.compute_chunk_sizes\(\)"),
@@ -166,12 +168,12 @@ def test_early_stopping_and_validation_rows(rows, here):
         (lambda X, y: (X, y.reshape(-1, 1, 1)), "y has 3 dimensions; it must have 1 or 2"),
     ],
 )
-def test_what_cannot_be_fitted_is_refused_with_advice(model, spoil, message, rows, here):
+def test_invalid_collections_are_refused_with_advice(model, modify, message, rows, synchronous):
     X, y, _ = rows
     X, y = da.from_array(X, chunks=100), da.from_array(y, chunks=100)
     model = clone(model).fit(X, y)
     before = model.coef_.copy()
-    X, y = spoil(X, y)
+    X, y = modify(X, y)
     if message == "partitions":
         y = y.rechunk(150)
     with pytest.raises(ValueError, match=message):
@@ -179,7 +181,7 @@ def test_what_cannot_be_fitted_is_refused_with_advice(model, spoil, message, row
     np.testing.assert_array_equal(model.coef_, before)
 
 
-def test_an_empty_partition_and_other_columns_are_refused_by_number(rows, here):
+def test_an_empty_partition_and_other_columns_are_refused_by_number(rows, synchronous):
     frame = pd.DataFrame(rows[0], columns=NAMES).assign(y=rows[1], number=range(400))
     frame = dd.from_pandas(frame, npartitions=4)
     frame = frame[frame["number"] >= 100]
@@ -202,18 +204,18 @@ def test_an_empty_partition_and_other_columns_are_refused_by_number(rows, here):
         (np.append(np.ones(399), np.nan), r"Chunk 3 of the data: .*sample_weight contains NaN"),
     ],
 )
-def test_weights_that_make_no_sense_are_refused(model, weights, message, rows, here):
+def test_invalid_weights_are_refused(model, weights, message, rows, synchronous):
     X, y = da.from_array(rows[0], chunks=100), da.from_array(rows[1], chunks=100)
     for kind in (np.asarray, lambda array: da.from_array(array, chunks=100)):
         if kind is not np.asarray and len(weights) < 400:
-            continue  # the same message as above, found in the same place
+            continue  # the same check and message as for arrays
         with pytest.raises(ValueError, match=message):
             clone(model).fit(X, y, sample_weight=kind(weights))
 
 
-def test_blocks_of_unequal_rows_are_refused_by_number(rows, here):
+def test_chunks_with_unequal_numbers_of_rows_are_refused_by_number(rows, synchronous):
     X, y = da.from_array(rows[0], chunks=100), rows[1]
-    parts = [dask.delayed(y[:100]), dask.delayed(y[:50])]  # which says it has a hundred
+    parts = [dask.delayed(y[:100]), dask.delayed(y[:50])]  # whose metadata declares 100 rows
     y = da.concatenate([da.from_delayed(part, (100,), dtype=float) for part in parts])
     with pytest.raises(ValueError, match=r"Chunk 1 of the data: y has 50 rows; X has 100. Rech"):
         BatchGDRegressor().fit(X[:200], y)
@@ -222,22 +224,24 @@ def test_blocks_of_unequal_rows_are_refused_by_number(rows, here):
 # On workers
 
 
-def test_two_workers_give_the_fit_of_rows_in_memory(rows, cluster):
+def test_a_fit_on_two_workers_equals_the_fit_in_memory(rows, cluster):
     X, y, _ = rows
     dask_X, dask_y = (da.from_array(part, chunks=100).persist() for part in (X, y))
-    for model in (BatchGDRegressor(), WALK):
-        inside, outside = clone(model).fit(X, y), clone(model).fit(dask_X, dask_y)
-        np.testing.assert_allclose(outside.coef_, inside.coef_, rtol=1e-9)
-        np.testing.assert_allclose(outside.predict(dask_X).compute(), inside.predict(X), rtol=1e-9)
+    for model in (BatchGDRegressor(), UNCOMPILED):
+        in_memory_model, dask_model = clone(model).fit(X, y), clone(model).fit(dask_X, dask_y)
+        np.testing.assert_allclose(dask_model.coef_, in_memory_model.coef_, rtol=1e-9)
+        np.testing.assert_allclose(
+            dask_model.predict(dask_X).compute(), in_memory_model.predict(X), rtol=1e-9
+        )
 
 
-@pytest.mark.parametrize("model", [BatchGDRegressor(), WALK], ids=repr)
-def test_a_worker_that_dies_in_mid_fit_is_survived(model, rows, cluster, tmp_path):
+@pytest.mark.parametrize("model", [BatchGDRegressor(), UNCOMPILED], ids=repr)
+def test_a_fit_survives_the_death_of_a_worker(model, rows, cluster, tmp_path):
     X, y, _ = rows
     died = str(tmp_path / f"died-{type(model).__name__}")
 
     def read(block, block_info=None):
-        """Return a block; the worker that reads the third one for the first time dies of it."""
+        """Return a chunk; the first worker that reads the third chunk exits."""
         if block_info[0]["chunk-location"][0] == 2:
             try:
                 os.close(os.open(died, os.O_CREAT | os.O_EXCL))
@@ -247,18 +251,18 @@ def test_a_worker_that_dies_in_mid_fit_is_survived(model, rows, cluster, tmp_pat
         return block
 
     dask_X = da.from_array(X, chunks=(100, 4)).map_blocks(read, dtype=float, meta=np.empty((0, 0)))
-    found = clone(model).fit(dask_X, y)
+    fitted = clone(model).fit(dask_X, y)
     assert os.path.exists(died)
-    np.testing.assert_allclose(found.coef_, clone(model).fit(X, y).coef_, rtol=1e-9)
+    np.testing.assert_allclose(fitted.coef_, clone(model).fit(X, y).coef_, rtol=1e-9)
 
 
 def test_a_grid_search_runs_on_workers(rows, cluster):
     X, y, _ = rows
     search = GridSearchCV(BatchGDRegressor(), {"alpha": [0.0, 1.0]}, cv=2)
-    here = clone(search).fit(X, y)
+    local = clone(search).fit(X, y)
     with joblib.parallel_config("dask"):
-        there = clone(search).fit(X, y)
-    assert there.best_params_ == here.best_params_
+        distributed_search = clone(search).fit(X, y)
+    assert distributed_search.best_params_ == local.best_params_
     np.testing.assert_allclose(
-        there.cv_results_["mean_test_score"], here.cv_results_["mean_test_score"]
+        distributed_search.cv_results_["mean_test_score"], local.cv_results_["mean_test_score"]
     )

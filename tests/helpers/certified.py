@@ -1,8 +1,8 @@
-"""Regression problems with certified coefficients, to test the digits of a fit with.
+"""Regression problems with certified coefficients, to measure the accuracy of fits.
 
 Data and certified values are those of the Statistical Reference Datasets of NIST, which are in the
-public domain (https://www.itl.nist.gov/div898/strd/). ``test_certified.py`` solves each by
-rational arithmetic and compares: no number here has to be believed.
+public domain (https://www.itl.nist.gov/div898/strd/). ``test_certified.py`` solves each problem in
+rational arithmetic and compares the solution with the certified values.
 """
 
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ class Problem:
     Parameters
     ----------
     x, y : arrays of str
-        Features, of shape (n, d) or (n,), and targets, as they are printed.
+        Features, of shape (n, d) or (n,), and targets, as decimal strings.
     coef : list of float
-        Certified coefficients, the intercept first if there is one.
+        Certified coefficients, preceded by the intercept if there is one.
     degree : int
-        Powers of x up to this one are the features.
+        The features are the powers of x from 1 to `degree`.
     fit_intercept : bool
         Whether the model has an intercept.
     """
@@ -33,21 +33,21 @@ class Problem:
     fit_intercept: bool = True
 
     def numbers(self):
-        """Return features and targets at float64."""
+        """Return features and targets as float64."""
         return self.features().astype(float), self.targets().astype(float)
 
     def features(self, number=float):
-        """Return the features, as numbers of a type."""
+        """Return the features converted by `number`."""
         x = np.vectorize(number, otypes=[object])(self.x).reshape(len(self.y), -1)
         return np.concatenate([x**power for power in range(1, self.degree + 1)], axis=1)
 
     def targets(self, number=float):
-        """Return the targets, as numbers of a type."""
+        """Return the targets converted by `number`."""
         return np.array([number(entry) for entry in self.y], dtype=object)
 
 
 def columns(text):
-    """Return the columns of a table."""
+    """Return the columns of a whitespace-separated table."""
     return np.array([line.split() for line in text.strip().splitlines()]).T
 
 
@@ -132,16 +132,16 @@ WAMPLER = """
 
 
 def halves(text):
-    """Return the x and the y of a list in which all y come first."""
+    """Return x and y of a list of all y followed by all x."""
     entries = np.array(text.split())
     return entries[len(entries) // 2 :], entries[: len(entries) // 2]
 
 
 def problems():
-    """Return all problems by their names."""
+    """Return all problems by name."""
     loads = np.array([str(150_000 * k) for k in [*range(1, 21)] * 2])
     longley = columns(LONGLEY)
-    found = {
+    by_name = {
         "Norris": Problem(*halves(NORRIS), [-0.262323073774029, 1.00211681802045]),
         "Pontius": Problem(
             loads,
@@ -194,8 +194,8 @@ def problems():
     }
     for number, y in enumerate(columns(WAMPLER), start=1):
         coef = 10.0 ** -np.arange(6) if number == 2 else np.ones(6)
-        found[f"Wampler{number}"] = Problem(np.arange(21).astype(str), y, list(coef), degree=5)
-    return found
+        by_name[f"Wampler{number}"] = Problem(np.arange(21).astype(str), y, list(coef), degree=5)
+    return by_name
 
 
 PROBLEMS = problems()

@@ -1,4 +1,4 @@
-"""Tables that Hypothesis makes up: every shape and kind of column that has led a fit astray."""
+"""Hypothesis strategies for data sets with columns that are hard to fit."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -7,7 +7,7 @@ KINDS = ["normal", "constant", "zero", "tied", "rare", "repeated", "offset"]
 
 
 def column(kind, rng, rows, earlier):
-    """Return a column of a kind."""
+    """Return a column of the given kind."""
     noise = rng.normal(size=rows)
     return {
         "normal": noise,
@@ -22,7 +22,7 @@ def column(kind, rng, rows, earlier):
 
 @st.composite
 def tables(draw, exponents=(-1, 0, 1), least_rows=1, most_rows=12):
-    """Draw rows and positive targets, some of whose rows are the same, and whole weights."""
+    """Draw features, some rows of which are equal, positive targets and integer weights from 0."""
     rows = draw(st.integers(least_rows, most_rows))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     columns = []

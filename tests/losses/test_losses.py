@@ -1,4 +1,4 @@
-"""Every loss against finite differences, its definition, and published formulas."""
+"""Losses against finite differences, their definitions and published formulas."""
 
 import math
 
@@ -12,16 +12,16 @@ from skgd import losses
 from skgd.losses import LOSSES, Loss, MoreauEnvelope
 
 KINKED = [losses.EpsilonInsensitive(0.7), losses.AbsoluteError(), losses.Quantile(0.2)]
-SMOOTHED = [loss.moreau_envelope(width) for loss in KINKED for width in (0.3, 1.0)]
-EVERY = [cls() for cls in LOSSES.values()]
-EVERY += [losses.Huber(1.3), losses.SquaredEpsilonInsensitive(0.7), losses.Quantile(0.9)]
-EVERY += [loss for loss in KINKED if loss not in EVERY] + SMOOTHED
+ENVELOPES = [loss.moreau_envelope(width) for loss in KINKED for width in (0.3, 1.0)]
+LOSS_OBJECTS = [cls() for cls in LOSSES.values()]
+LOSS_OBJECTS += [losses.Huber(1.3), losses.SquaredEpsilonInsensitive(0.7), losses.Quantile(0.9)]
+LOSS_OBJECTS += [loss for loss in KINKED if loss not in LOSS_OBJECTS] + ENVELOPES
 
-every_loss = pytest.mark.parametrize("loss", EVERY, ids=repr)
+every_loss = pytest.mark.parametrize("loss", LOSS_OBJECTS, ids=repr)
 
 
 def pairs(loss, count=200):
-    """Return predictions and targets that every loss accepts, no residual near a kink."""
+    """Return predictions and targets valid for all losses, with no residual near a kink."""
     rng = np.random.default_rng(0)
     p, y = rng.uniform(-3, 3, count), rng.uniform(0.1, 4, count)
     edges = [0, getattr(loss, "epsilon", 0)]
@@ -32,7 +32,7 @@ def pairs(loss, count=200):
 
 
 def quotients(loss, y=1.0):
-    """Return the difference quotients of the slope on a fine grid."""
+    """Return difference quotients of the gradient on a fine grid."""
     p = np.linspace(-20, 20, 80_001)
     return np.diff(loss.gradient(p, np.full_like(p, y))) / np.diff(p)
 
@@ -41,7 +41,7 @@ def quotients(loss, y=1.0):
 
 
 @every_loss
-def test_slope_is_the_finite_difference_of_the_value(loss):
+def test_gradient_is_the_finite_difference_of_the_value(loss):
     p, y = pairs(loss)
     assert len(p) > 150
     difference = (loss.value(p + 1e-5, y) - loss.value(p - 1e-5, y)) / 2e-5
@@ -59,7 +59,7 @@ def test_value_is_never_negative_and_zero_where_prediction_is_perfect(loss):
 
 
 @every_loss
-def test_slope_rises_as_far_as_the_curvature_allows(loss):
+def test_gradient_is_monotone_and_gradient_lipschitz_is_its_lipschitz_constant(loss):
     rise = quotients(loss)
     assert rise.min() >= -1e-9
     if math.isfinite(loss.gradient_lipschitz):
@@ -69,22 +69,22 @@ def test_slope_rises_as_far_as_the_curvature_allows(loss):
 
 
 @every_loss
-def test_only_a_quadratic_loss_has_the_same_curvature_everywhere(loss):
+def test_quadratic_losses_have_a_constant_second_derivative(loss):
     assert loss.quadratic == (np.ptp(quotients(loss)) < 1e-9)
 
 
 @every_loss
-def test_weight_is_positive_and_at_least_the_second_derivative(loss):
+def test_hessian_is_positive_and_at_least_the_second_derivative(loss):
     if not loss.has_hessian():
         with pytest.raises(NotImplementedError, match=type(loss).__name__):
             loss.hessian(1.0, 1.0)
         return
     p, y = pairs(loss)
     second = (loss.gradient(p + 1e-5, y) - loss.gradient(p - 1e-5, y)) / 2e-5
-    weight = loss.hessian(p, y)
-    assert (weight > 0).all()
-    assert (weight >= second - 1e-6).all()
-    assert (weight <= max(1, loss.gradient_lipschitz) * 1.000001).all()
+    hessian = loss.hessian(p, y)
+    assert (hessian > 0).all()
+    assert (hessian >= second - 1e-6).all()
+    assert (hessian <= max(1, loss.gradient_lipschitz) * 1.000001).all()
 
 
 @every_loss
@@ -99,7 +99,7 @@ def test_single_precision_stays_single_and_agrees_with_double(loss):
 
 
 @every_loss
-def test_scalars_and_tables_are_treated_as_arrays_are(loss):
+def test_scalars_and_2d_arrays_give_the_same_values(loss):
     p, y = pairs(loss)
     methods = [loss.value, loss.gradient] + [loss.hessian] * loss.has_hessian()
     for method in methods:
@@ -111,7 +111,7 @@ def test_scalars_and_tables_are_treated_as_arrays_are(loss):
 
 
 @every_loss
-def test_an_integer_weight_is_a_repeated_row_for_the_constant(loss):
+def test_intercept_only_of_integer_weights_is_that_of_repeated_rows(loss):
     rng = np.random.default_rng(1)
     y, weights = rng.gamma(2, size=(30, 2)), rng.integers(0, 4, size=30)
     expected = loss.intercept_only(np.repeat(y, weights, axis=0))
@@ -126,7 +126,7 @@ def test_an_integer_weight_is_a_repeated_row_for_the_constant(loss):
     [losses.SquaredError(), losses.Poisson(), losses.Gamma(), *KINKED[1:], losses.Quantile(0.9)],
     ids=repr,
 )
-def test_no_other_constant_is_better(loss):
+def test_intercept_only_is_the_best_constant(loss):
     y = np.random.default_rng(2).gamma(2, size=31)
     constant = loss.intercept_only(y)
     shifted = constant + np.linspace(-0.5, 0.5, 101)
@@ -135,7 +135,7 @@ def test_no_other_constant_is_better(loss):
 
 
 @every_loss
-def test_the_constant_of_equal_targets_predicts_them(loss):
+def test_intercept_only_of_equal_targets_predicts_them(loss):
     assert_allclose(loss.inverse_link(loss.intercept_only(np.full(5, 2.5))), 2.5, rtol=1e-15)
 
 
@@ -162,7 +162,7 @@ def test_mean_value_is_the_published_metric(loss, oracle):
 
 
 @pytest.mark.parametrize(
-    ("loss", "residual", "value", "slope"),
+    ("loss", "residual", "value", "gradient"),
     [
         (losses.SquaredError(), -3, 4.5, -3),
         (losses.Huber(), 1.1, 0.105, 0.1),
@@ -184,22 +184,22 @@ def test_mean_value_is_the_published_metric(loss, oracle):
         (losses.LogCosh(), -1, 0.4337808304830271, -0.7615941559557649),
     ],
 )
-def test_values_worked_by_hand(loss, residual, value, slope):
+def test_values_worked_by_hand(loss, residual, value, gradient):
     assert_allclose(loss.value(residual + 4.0, 4.0), value, rtol=1e-14, atol=1e-16)
-    assert_allclose(loss.gradient(residual + 4.0, 4.0), slope, rtol=1e-14, atol=1e-16)
+    assert_allclose(loss.gradient(residual + 4.0, 4.0), gradient, rtol=1e-14, atol=1e-16)
 
 
 @pytest.mark.parametrize(
-    ("loss", "residual", "weight"),
+    ("loss", "residual", "hessian"),
     [
         (losses.SquaredError(), -3, 1),
         (losses.Huber(0.5), 0.5, 1),
-        (losses.Huber(0.5), -2, 0.03 * 0.5 / 2),  # 3 % of the parabola that touches it there
+        (losses.Huber(0.5), -2, 0.03 * 0.5 / 2),  # 3 % of the curvature of the majorizer
         (losses.SquaredEpsilonInsensitive(0.5), -0.7, 2),
         (losses.SquaredEpsilonInsensitive(0.5), 0.3, 0.06),
         (losses.LogCosh(), 0.5, 1 - np.tanh(0.5) ** 2),
         (losses.LogCosh(), -30, 0.001),
-        (losses.Quantile(0.75).moreau_envelope(0.1), 0.02, 10),  # round up to 0.25 * 0.1
+        (losses.Quantile(0.75).moreau_envelope(0.1), 0.02, 10),  # curved up to 0.25 * 0.1
         (losses.Quantile(0.75).moreau_envelope(0.1), -0.07, 10),  # and down to -0.75 * 0.1
         (losses.Quantile(0.75).moreau_envelope(0.1), 0.026, 0.015 * (2.5 + 7.5)),
         (losses.Quantile(0.75).moreau_envelope(0.1), -0.076, 0.015 * (2.5 + 7.5)),
@@ -213,12 +213,12 @@ def test_values_worked_by_hand(loss, residual, value, slope):
     ],
     ids=repr,
 )
-def test_weights_worked_by_hand(loss, residual, weight):
-    assert_allclose(loss.hessian(residual + 4.0, 4.0), weight, rtol=1e-9)
-    assert_allclose(loss.hessian(np.array([residual]), np.zeros(1)), [weight], rtol=1e-9)
+def test_hessians_worked_by_hand(loss, residual, hessian):
+    assert_allclose(loss.hessian(residual + 4.0, 4.0), hessian, rtol=1e-9)
+    assert_allclose(loss.hessian(np.array([residual]), np.zeros(1)), [hessian], rtol=1e-9)
 
 
-def test_log_cosh_is_exact_on_both_sides_of_where_its_formula_changes():
+def test_log_cosh_is_exact_on_both_sides_of_the_change_of_its_formula():
     r = np.array([0.999, 1.0, 1.5, 1.999, 2.5])
     assert_allclose(losses.LogCosh().value(r, 0), np.log(np.cosh(r)), rtol=1e-14)
 
@@ -227,7 +227,7 @@ def test_log_cosh_is_exact_on_both_sides_of_where_its_formula_changes():
 
 
 @pytest.mark.parametrize("residual", [1e300, -1e300])
-@pytest.mark.parametrize("loss", [losses.LogCosh(), losses.Huber(), *KINKED, *SMOOTHED], ids=repr)
+@pytest.mark.parametrize("loss", [losses.LogCosh(), losses.Huber(), *KINKED, *ENVELOPES], ids=repr)
 def test_losses_that_grow_linearly_do_not_overflow(loss, residual):
     with np.errstate(over="raise", invalid="raise"):
         per_unit = loss.value(residual, 0.0) / abs(residual)
@@ -235,30 +235,30 @@ def test_losses_that_grow_linearly_do_not_overflow(loss, residual):
 
 
 @pytest.mark.parametrize("r", [1e-12, 1e-7, 1e-4])
-def test_log_cosh_keeps_its_digits_near_zero(r):
+def test_log_cosh_is_accurate_near_zero(r):
     assert_allclose(losses.LogCosh().value(r, 0.0), r**2 / 2 - r**4 / 12, rtol=1e-14)
 
 
-def test_log_cosh_is_the_distance_less_log_2_far_away():
+def test_log_cosh_of_large_residuals_is_their_size_minus_log_2():
     assert_allclose(losses.LogCosh().value(-700.0, 20.0), 720 - math.log(2), rtol=1e-15)
 
 
 @pytest.mark.parametrize("loss", [losses.Poisson(), losses.Gamma()], ids=repr)
-def test_deviances_keep_their_digits_for_large_targets(loss):
+def test_deviances_are_accurate_for_large_targets(loss):
     u = 2.0**-20
     expected = u**2 / 2 * (1e12 if isinstance(loss, losses.Poisson) else 1)
     assert_allclose(loss.value(math.log(1e12) + u, 1e12), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_count_of_zero_costs_the_expected_count(dtype):
+def test_poisson_loss_of_a_zero_count_is_the_mean(dtype):
     p = np.array([-40, -5, 0, 1, 60], dtype=dtype)
     value = losses.Poisson().value(p, np.zeros_like(p))
     assert value.dtype == dtype
     assert_allclose(value, np.exp(p), rtol=1e-4, atol=1e-7)
 
 
-def test_counts_that_are_all_zero_have_a_finite_constant_below_one_count():
+def test_intercept_only_of_zero_counts_is_finite():
     assert_allclose(losses.Poisson().intercept_only(np.zeros(10)), math.log(0.05), rtol=1e-15)
     y = np.array([[0, 1e-9], [0, 3e-9]])
     assert_allclose(losses.Poisson().intercept_only(y), np.log([0.25, 2e-9]), rtol=1e-15)
@@ -268,16 +268,16 @@ def test_counts_that_are_all_zero_have_a_finite_constant_below_one_count():
 
 
 @pytest.mark.parametrize(
-    ("loss", "domain", "refused"),
+    ("loss", "domain", "invalid"),
     [(losses.Poisson(), "y >= 0", -1e-9), (losses.Gamma(), "y > 0", 0.0)],
     ids=repr,
 )
-def test_targets_outside_the_domain_are_named_with_their_row(loss, domain, refused):
-    message = rf"^{type(loss).__name__} needs {domain} in every row; got y\[2\]={refused:g}\.$"
+def test_targets_outside_the_domain_are_named_with_their_row(loss, domain, invalid):
+    message = rf"^{type(loss).__name__} needs {domain} in every row; got y\[2\]={invalid:g}\.$"
     with pytest.raises(ValueError, match=message):
-        loss.check_targets(np.array([1.0, 1e-300, refused, -5.0]))
-    with pytest.raises(ValueError, match=rf"got y\[1, 0\]={refused:g}\.$"):
-        loss.check_targets(np.array([[1.0, 2.0], [refused, 2.0]]))
+        loss.check_targets(np.array([1.0, 1e-300, invalid, -5.0]))
+    with pytest.raises(ValueError, match=rf"got y\[1, 0\]={invalid:g}\.$"):
+        loss.check_targets(np.array([[1.0, 2.0], [invalid, 2.0]]))
     with pytest.raises(ValueError, match=r"got y\[0\]=nan\.$"):
         loss.check_targets(np.array([math.nan]))
 
@@ -296,14 +296,14 @@ def test_targets_inside_the_domain_pass(loss):
 
 
 @pytest.mark.parametrize("loss", [cls() for cls in LOSSES.values()], ids=repr)
-def test_a_loss_can_be_smoothed_where_it_has_a_kink(loss):
+def test_losses_with_kinks_have_a_moreau_envelope(loss):
     kinked = not math.isfinite(loss.gradient_lipschitz) and abs(loss.gradient(20.0, 1.0)) <= 1
     assert loss.has_moreau_envelope() == (kinked and not isinstance(loss, losses.Gamma))
 
 
 @pytest.mark.parametrize("width", [0.05, 0.5, 2.0])
 @pytest.mark.parametrize("loss", KINKED, ids=repr)
-def test_a_smoothed_loss_is_the_moreau_envelope(loss, width):
+def test_moreau_envelope_is_that_of_its_definition(loss, width):
     r = np.linspace(-4, 4, 41)
     u = np.linspace(-7, 7, 14_001)
     envelope = np.min(loss.value(u, 0.0) + (r[:, None] - u) ** 2 / (2 * width), axis=1)
@@ -313,7 +313,7 @@ def test_a_smoothed_loss_is_the_moreau_envelope(loss, width):
 
 @pytest.mark.parametrize("width", [1e-6, 1e-2, 1.0])
 @pytest.mark.parametrize("loss", KINKED, ids=repr)
-def test_a_smoothed_loss_approaches_the_loss_with_its_width(loss, width):
+def test_distance_of_the_moreau_envelope_is_proportional_to_the_width(loss, width):
     r = np.linspace(-4, 4, 801)
     gap = loss.value(r, 0.0) - loss.moreau_envelope(width).value(r, 0.0)
     lipschitz = np.abs(loss.gradient(r, 0.0)).max()
@@ -333,25 +333,25 @@ def test_weighted_quantiles_are_those_of_repeated_rows(level):
         assert loss.intercept_only(repeated) == expected
 
 
-def test_a_level_that_is_met_exactly_gives_the_lower_target_whatever_the_unit_of_the_weights():
+def test_a_level_that_is_reached_exactly_gives_the_lower_target_for_scaled_weights():
     y = np.arange(10.0)
     for weights in (None, np.full(10, 1.0), np.full(10, 0.1), np.full(10, 1e-7)):
-        found = [losses.weighted_quantile(y, level, weights) for level in (0.1, 0.3, 0.5, 0.7)]
-        assert found == [0, 2, 4, 6]
+        quantiles = [losses.weighted_quantile(y, level, weights) for level in (0.1, 0.3, 0.5, 0.7)]
+        assert quantiles == [0, 2, 4, 6]
 
 
-def test_small_weights_count_beside_a_large_one_in_single_precision():
-    # In float32 a hundred million and one is a hundred million.
+def test_weights_are_accumulated_in_double_precision():
+    # In float32, 1e8 + 1 == 1e8.
     weights = np.append(np.float32(1e8), np.ones(200, dtype=np.float32))
     y = np.arange(201.0)
     level = 1 - 50 / weights.sum(dtype=float)
     assert losses.weighted_quantile(y, level, weights) == 150
 
 
-# A loss of one's own
+# User-defined losses
 
 
-def test_a_loss_without_formulas_says_what_it_needs():
+def test_missing_methods_are_named():
     class Mine(Loss):
         pass
 

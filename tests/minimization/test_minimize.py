@@ -1,4 +1,8 @@
-"""Descent on any function: against SciPy, hand arithmetic, and what users get wrong."""
+"""minimize, maximize, approx_gradient and check_gradient.
+
+The references are SciPy's minimisers and the updates computed step by step; the rest tests failing
+functions, histories, callbacks, restarts and error messages.
+"""
 
 import inspect
 import math
@@ -12,7 +16,7 @@ from scipy.optimize import rosen, rosen_der
 import skgd
 from skgd import optimizers, schedules
 from skgd._utils.validation import InvalidParameterError
-from skgd.minimization._minimize import Options
+from skgd.minimization._minimize import MinimizeOptions
 from skgd.optimizers import ConjugateGradient
 
 STARTS = [np.full(10, -1.2), np.tile([-1.2, 1.0], 5), np.zeros(10), np.full(10, 3.0)]
@@ -22,16 +26,16 @@ def squares(v):
     return np.sum(v**2)
 
 
-def slope(v):
+def squares_gradient(v):
     return 2 * v
 
 
-# Where it arrives
+# Convergence
 
 
 @pytest.mark.parametrize("jac", [rosen_der, "3-point", None])
 @pytest.mark.parametrize("start", STARTS)
-def test_rosenbrock_in_ten_dimensions_with_the_default(start, jac):
+def test_default_minimises_rosenbrock_in_ten_dimensions(start, jac):
     result = skgd.minimize(rosen, start, jac=jac)
     assert result.success, result.message
     assert result.fun < 1e-8
@@ -45,11 +49,7 @@ def convex_problem(kind, seed):
     X = rng.standard_normal((n, d)) * 10 ** rng.uniform(-1, 1, d)
     y = rng.standard_normal(n)
     if kind == "quadratic":
-        return (
-            lambda w: 0.5 * np.mean((X @ w - y) ** 2) + 5.0,
-            lambda w: X.T @ (X @ w - y) / n,
-            d,
-        )
+        return (lambda w: 0.5 * np.mean((X @ w - y) ** 2) + 5.0, lambda w: X.T @ (X @ w - y) / n, d)
     if kind == "logistic":
         signs = np.sign(y)
         return (
@@ -74,7 +74,7 @@ def convex_problem(kind, seed):
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("kind", ["quadratic", "logistic", "poisson", "pseudo_huber"])
-def test_convex_problems_end_where_those_of_scipy_do(kind, seed):
+def test_convex_problems_reach_the_minimum_of_scipy(kind, seed):
     fun, jac, d = convex_problem(kind, seed)
     peer = scipy.optimize.minimize(fun, np.ones(d), jac=jac, method="BFGS", options={"gtol": 1e-9})
     result = skgd.minimize(fun, np.ones(d), jac=jac)
@@ -88,7 +88,7 @@ def test_convex_problems_end_where_those_of_scipy_do(kind, seed):
 
 @pytest.mark.parametrize("optimizer", ["gd", "cg", "lbfgs"])
 @pytest.mark.parametrize("rate", ["line_search", "exact"])
-def test_searches_on_a_quadratic(rate, optimizer):
+def test_line_search_and_exact_rate_minimise_a_quadratic(rate, optimizer):
     fun, jac = lambda v: 0.5 * v @ (v * [1, 10, 100]), lambda v: v * [1.0, 10, 100]
     result = skgd.minimize(fun, [1.0, 1, 1], jac=jac, learning_rate=rate, optimizer=optimizer)
     assert result.success
@@ -100,42 +100,49 @@ def test_searches_on_a_quadratic(rate, optimizer):
 @pytest.mark.parametrize("optimizer", ["lbfgs", "cg"])
 @pytest.mark.parametrize("condition", [1e2, 1e3, 1e4, 1e5])
 @pytest.mark.parametrize("seed", range(3))
-def test_slopes_lead_on_where_values_are_rounding(condition, optimizer, seed):
-    # Near the minimum the terms cancel: the value's rounding is up to `condition` units.
+def test_converges_where_differences_of_values_are_rounding_errors(condition, optimizer, seed):
+    # Near the minimum the terms of the value cancel: its rounding error is up to `condition` eps.
     rng = np.random.default_rng(seed)
-    turn = np.linalg.qr(rng.normal(size=(20, 20)))[0]
-    matrix = turn * np.geomspace(1, condition, 20) @ turn.T
+    rotation = np.linalg.qr(rng.normal(size=(20, 20)))[0]
+    matrix = rotation * np.geomspace(1, condition, 20) @ rotation.T
     matrix, target = (matrix + matrix.T) / 2, 100 * rng.normal(size=20)
     fun, jac = lambda v: 0.5 * v @ matrix @ v - target @ v, lambda v: matrix @ v - target
     result = skgd.minimize(fun, np.ones(20), jac=jac, optimizer=optimizer)
     assert result.success, result.message
     minimum = np.linalg.solve(matrix, target)
-    far = np.abs(result.x - minimum).max() / np.abs(minimum).max()
-    assert far < 1e-9 * condition
+    error = np.abs(result.x - minimum).max() / np.abs(minimum).max()
+    assert error < 1e-9 * condition
     peer = scipy.optimize.minimize(fun, np.ones(20), jac=jac, method="L-BFGS-B")
-    assert far <= np.abs(peer.x - minimum).max() / np.abs(minimum).max()
+    assert error <= np.abs(peer.x - minimum).max() / np.abs(minimum).max()
 
 
 @pytest.mark.parametrize(
-    "name",
-    [n for n, rule in optimizers.OPTIMIZERS.items() if hasattr(rule, "update")],
+    "name", [name for name, rule in optimizers.OPTIMIZERS.items() if hasattr(rule, "update")]
 )
 def test_every_elementwise_optimizer_reaches_a_minimum(name):
+    # A step of Lion is as long as the rate, so that the last rate is the error that remains.
+    rates = {"adagrad": 0.5, "lion": schedules.TimeDecay(t0=2, t1=200)}
     result = skgd.minimize(
         squares,
         [3.0, -2.0],
-        jac=slope,
+        jac=squares_gradient,
         optimizer=name,
-        learning_rate=0.5 if name == "adagrad" else schedules.TimeDecay(t0=10, t1=200),
+        learning_rate=rates.get(name, schedules.TimeDecay(t0=10, t1=200)),
         max_iter=3000,
     )
     assert_allclose(result.x, 0, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"])
-def test_steps_are_those_of_the_optimizers(name):
+def test_steps_equal_the_updates_of_the_optimizer(name):
     result = skgd.minimize(
-        squares, [3.0, -2.0], jac=slope, optimizer=name, learning_rate=0.05, max_iter=5, gtol=0
+        squares,
+        [3.0, -2.0],
+        jac=squares_gradient,
+        optimizer=name,
+        learning_rate=0.05,
+        max_iter=5,
+        gtol=0,
     )
     rule, x = optimizers.OPTIMIZERS[name](), np.array([3.0, -2.0])
     state = rule.init(x)
@@ -145,7 +152,7 @@ def test_steps_are_those_of_the_optimizers(name):
         assert_allclose(result.history["x"][t], x, rtol=1e-15)
 
 
-def test_conjugate_directions_are_the_same_for_one_output_and_several():
+def test_conjugate_directions_are_equal_for_one_output_and_several():
     rng = np.random.default_rng(0)
     single, several = (), ()
     for _ in range(5):
@@ -160,8 +167,8 @@ def test_conjugate_directions_are_the_same_for_one_output_and_several():
 
 @pytest.mark.parametrize("size", [2, 5, 10])
 @pytest.mark.parametrize("seed", range(3))
-def test_estimated_slopes_do_not_make_searches_long(size, seed):
-    # Near the minimum they are wrong by more than the search asks for.
+def test_estimated_gradients_need_less_than_three_times_the_calls_of_bfgs(size, seed):
+    # Near the minimum their error exceeds what the curvature condition allows.
     start = np.random.default_rng(seed).normal(size=size)
     result = skgd.minimize(rosen, start, jac="2-point")
     peer = scipy.optimize.minimize(rosen, start, method="BFGS")
@@ -169,7 +176,7 @@ def test_estimated_slopes_do_not_make_searches_long(size, seed):
     assert result.nfev < 3 * peer.nfev
 
 
-# Shapes
+# Structure of x
 
 
 @pytest.mark.parametrize(
@@ -185,8 +192,8 @@ def test_estimated_slopes_do_not_make_searches_long(size, seed):
         {"weights": np.ones((2, 2)), "bias": 1.0},
     ],
 )
-@pytest.mark.parametrize("own_gradient", [True, False])
-def test_x_keeps_its_shape(start, own_gradient):
+@pytest.mark.parametrize("has_jac", [True, False])
+def test_x_and_gradient_keep_the_structure_of_x0(start, has_jac):
     def parts(x):
         if isinstance(x, dict):
             return list(x.values())
@@ -198,10 +205,10 @@ def test_x_keeps_its_shape(start, own_gradient):
     def jac(x):
         if isinstance(x, dict):
             return {name: 2 * (part - 1.5) for name, part in x.items()}
-        made = [2 * (part - 1.5) for part in parts(x)]
-        return type(x)(made) if isinstance(x, (list, tuple)) else made[0]
+        gradients = [2 * (part - 1.5) for part in parts(x)]
+        return type(x)(gradients) if isinstance(x, (list, tuple)) else gradients[0]
 
-    result = skgd.minimize(fun, start, jac=jac if own_gradient else None)
+    result = skgd.minimize(fun, start, jac=jac if has_jac else None)
     assert result.success
     if isinstance(start, dict):
         assert list(result.x) == list(start)
@@ -216,17 +223,17 @@ def test_x_keeps_its_shape(start, own_gradient):
         assert_allclose(part, 0, atol=1e-6)
 
 
-def test_a_function_may_change_the_x_that_it_gets():
-    def careless(x):
+def test_fun_may_modify_its_argument():
+    def fun(x):
         value = squares(x)
         x[:] = 0
         return value
 
-    result = skgd.minimize(careless, [3.0, 4.0], jac=slope, learning_rate=0.1, max_iter=2)
+    result = skgd.minimize(fun, [3.0, 4.0], jac=squares_gradient, learning_rate=0.1, max_iter=2)
     assert_allclose(result.x, [3 * 0.64, 4 * 0.64])
 
 
-def test_a_gradient_may_be_the_same_array_every_time():
+def test_jac_may_return_the_same_array_every_time():
     buffer = np.zeros(2)
 
     def jac(x):
@@ -237,13 +244,13 @@ def test_a_gradient_may_be_the_same_array_every_time():
     assert_allclose(result.history["jac"], 2 * result.history["x"])
 
 
-def test_function_and_gradient_together():
-    result = skgd.minimize(lambda v: (squares(v), slope(v)), [1.0, 2.0], jac=True)
+def test_fun_may_return_value_and_gradient():
+    result = skgd.minimize(lambda v: (squares(v), squares_gradient(v)), [1.0, 2.0], jac=True)
     assert result.success
     assert_allclose(result.x, 0, atol=1e-9)
 
 
-def test_calls_are_counted():
+def test_nfev_and_njev_count_the_calls():
     calls = {"fun": 0, "jac": 0}
 
     def fun(x):
@@ -261,11 +268,11 @@ def test_calls_are_counted():
     assert result.nfev == calls["fun"]
 
 
-# Failures of the function
+# Functions that fail
 
 
 @pytest.mark.parametrize("failure", ["raise", "nan", "inf", "-inf", "jac raises", "jac is nan"])
-def test_a_search_goes_on_where_a_point_has_no_value(failure):
+def test_line_search_continues_after_a_failed_evaluation(failure):
     def outside(x):
         return x <= 0
 
@@ -286,67 +293,69 @@ def test_a_search_goes_on_where_a_point_has_no_value(failure):
     for options in [{}, {"learning_rate": [100, 10, 1, 0.1]}]:
         result = skgd.minimize(fun, 30.0, jac=jac, **options)
         if failure.startswith("jac") and options:
-            continue  # candidates are compared by their values alone
+            continue  # candidates are compared by their values only
         assert result.x == pytest.approx(1, abs=1e-7)
 
 
 @pytest.mark.parametrize("rate", ["line_search", [1.0, 0.1], 0.1])
 @pytest.mark.parametrize("value", [math.inf, math.nan, "raise"])
-def test_a_neighbourhood_without_values_ends_without_success(value, rate):
+def test_no_finite_value_around_the_start_is_no_success(value, rate):
     def fun(x):
         if (x == 1).all():
             return 0.5
         if value == "raise":
-            raise ZeroDivisionError("a hole")
+            raise ZeroDivisionError("division failed")
         return value
 
     result = skgd.minimize(fun, [1.0, 1.0], jac=np.ones_like, learning_rate=rate)
     assert not result.success
     assert result.nit == 0
     assert_array_equal(result.x, 1)
-    expected = "a hole" if value == "raise" else str(value)
+    expected = "division failed" if value == "raise" else str(value)
     assert expected in result.message
-    assert ("Diverged" if rate == 0.1 else "+inf at all points") in result.message
+    assert ("Diverged" if rate == 0.1 else "not finite at any trial point") in result.message
 
 
 @pytest.mark.parametrize("batch", [{}, {"batch_size": 1, "learning_rate": 0.1}])
-def test_a_start_without_a_value_ends_without_success(batch):
-    result = skgd.minimize(lambda v, a: math.nan, [1.0], (np.ones(3),), jac=slope_of_two, **batch)
+def test_no_finite_value_at_the_start_is_no_success(batch):
+    result = skgd.minimize(
+        lambda v, a: math.nan, [1.0], (np.ones(3),), jac=squares_gradient_of_two, **batch
+    )
     assert not result.success
     assert "starting point" in result.message
     assert "returned nan" in result.message
 
 
-def slope_of_two(v, a):
+def squares_gradient_of_two(v, a):
     return 2 * v
 
 
-def test_a_wrong_gradient_is_told():
+def test_message_recommends_check_gradient_after_a_wrong_gradient():
     result = skgd.minimize(squares, [1.0, 2.0], jac=lambda v: -2 * v)
     assert not result.success
     assert "check_gradient" in result.message
 
 
-def test_too_large_a_rate_is_told():
-    result = skgd.minimize(squares, [1.0], jac=slope, learning_rate=3.0)
+def test_message_says_that_the_learning_rate_is_too_large():
+    result = skgd.minimize(squares, [1.0], jac=squares_gradient, learning_rate=3.0)
     assert not result.success
     assert "too large" in result.message
-    result = skgd.minimize(squares, [1.0], jac=slope, learning_rate=1.1, max_iter=9)
+    result = skgd.minimize(squares, [1.0], jac=squares_gradient, learning_rate=1.1, max_iter=9)
     assert not result.success
-    assert "above that at the start" in result.message
+    assert "above the initial one" in result.message
 
 
 @pytest.mark.parametrize(
     "fun", [lambda v: float(-v[0]), lambda v: float(np.exp(-v[0])), lambda v: 7.0, lambda v: 0.0]
 )
 @pytest.mark.parametrize("rate", ["line_search", [1.0, 0.1], 0.1])
-def test_nothing_loops_for_ever(fun, rate):
+def test_unbounded_and_constant_functions_terminate(fun, rate):
     result = skgd.minimize(fun, [1.0], learning_rate=rate, max_iter=300)
     assert result.nfev < 60_000
     assert result.nit <= 300
 
 
-def test_a_kink_ends():
+def test_nondifferentiable_function_terminates():
     result = skgd.minimize(lambda v: np.abs(v).sum(), [1.0, 0.7], jac=np.sign, max_iter=1000)
     assert result.fun < 0.5
     assert result.nfev < 100_000
@@ -355,7 +364,8 @@ def test_a_kink_ends():
 # Finite sums
 
 
-def batches(**options):
+def fit_line_by_batches(**options):
+    """Return the result of a least-squares fit, and the exact coefficients."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((50, 2))
     y = X @ [1.0, -2.0] + 0.1 * rng.standard_normal(50)
@@ -370,34 +380,36 @@ def batches(**options):
 
 @pytest.mark.parametrize("batch_size", [1, 7, 50, 1000])
 @pytest.mark.parametrize("jac", [None, "given"])
-def test_batches_of_every_size(batch_size, jac):
+def test_every_batch_size_reaches_the_least_squares_solution(batch_size, jac):
     options = {} if jac else {"jac": None}
-    result, exact = batches(batch_size=batch_size, **options)
+    result, exact = fit_line_by_batches(batch_size=batch_size, **options)
     assert_allclose(result.x, exact, atol=0.1)
     assert result.fun == result.history["fun"].min()
     assert len(result.history["x"]) == result.nit + 1
 
 
-def test_a_batch_of_all_rows_is_the_full_batch():
-    some, _ = batches(batch_size=50, shuffle=False)
-    every, _ = batches()
-    assert_allclose(some.history["x"], every.history["x"], rtol=1e-13)
+def test_one_batch_of_all_rows_equals_the_full_batch():
+    batch, _ = fit_line_by_batches(batch_size=50, shuffle=False)
+    full, _ = fit_line_by_batches()
+    assert_allclose(batch.history["x"], full.history["x"], rtol=1e-13)
 
 
-def test_orders_are_fresh_and_repeatable():
-    one, two, other = (batches(batch_size=5, random_state=seed)[0].x for seed in (0, 0, 1))
+def test_row_orders_depend_on_random_state_only():
+    one, two, other = (
+        fit_line_by_batches(batch_size=5, random_state=seed)[0].x for seed in (0, 0, 1)
+    )
     assert_array_equal(one, two)
     assert not np.array_equal(one, other)
     unshuffled, same = (
-        batches(batch_size=5, random_state=seed, shuffle=False)[0].x for seed in (0, 1)
+        fit_line_by_batches(batch_size=5, random_state=seed, shuffle=False)[0].x for seed in (0, 1)
     )
     assert_array_equal(unshuffled, same)
 
 
-# Callbacks, history, restarts, upwards
+# Callbacks, history, restarts, maximisation
 
 
-def test_callbacks_stop_a_descent():
+def test_stop_iteration_in_a_callback_ends_the_descent():
     seen = []
 
     def callback(x):
@@ -409,14 +421,14 @@ def test_callbacks_stop_a_descent():
         seen.clear()
         result = skgd.minimize(rosen, np.zeros(2), jac=rosen_der, callback=callback, **options)
         assert result.nit == 3
-        assert result.message == "The callback asked to stop."
+        assert result.message == "The callback raised StopIteration."
         assert_array_equal(seen, result.history["x"][1:])
     seen.clear()
-    result, _ = batches(batch_size=5, callback=callback)
+    result, _ = fit_line_by_batches(batch_size=5, callback=callback)
     assert result.nit == 3
 
 
-def test_callbacks_in_the_manner_of_scipy():
+def test_callback_may_take_intermediate_result():
     values = []
 
     def callback(intermediate_result):
@@ -428,10 +440,10 @@ def test_callbacks_in_the_manner_of_scipy():
 
 
 @pytest.mark.parametrize("batch", [{}, {"batch_size": 5}])
-def test_history_on_request(batch):
-    values, _ = batches(record="values", **batch)
-    nothing, _ = batches(record=None, **batch)
-    path, _ = batches(**batch)
+def test_record_selects_the_columns_of_the_history(batch):
+    values, _ = fit_line_by_batches(record="values", **batch)
+    nothing, _ = fit_line_by_batches(record=None, **batch)
+    path, _ = fit_line_by_batches(**batch)
     assert nothing.history == {}
     assert set(path.history) - set(values.history) == ({"x"} if batch else {"x", "jac"})
     for name, column in values.history.items():
@@ -439,7 +451,7 @@ def test_history_on_request(batch):
     assert np.isnan(path.history["learning_rate"][0])
 
 
-def test_restarts_keep_the_best():
+def test_restarts_return_the_lowest_value():
     def rastrigin(v):
         return 10 * len(v) + np.sum(v**2 - 10 * np.cos(2 * np.pi * v))
 
@@ -454,14 +466,14 @@ def test_restarts_keep_the_best():
     assert_array_equal(many.runs[0].x, one.x)
 
 
-def test_restarts_upwards_keep_the_highest():
+def test_restarts_of_maximize_return_the_highest_value():
     result = skgd.maximize(
         lambda x: math.sin(x) - x**2 / 99, 1.0, n_restarts=6, random_state=0, restart_scale=5.0
     )
     assert result.fun == max(run.fun for run in result.runs)
 
 
-def test_upwards_is_downwards_of_the_negative():
+def test_maximize_equals_minimize_of_the_negative():
     down = skgd.minimize(rosen, np.zeros(3), jac=rosen_der)
     up = skgd.maximize(lambda v: -rosen(v), np.zeros(3), jac=lambda v: -rosen_der(v))
     assert_array_equal(up.x, down.x)
@@ -471,11 +483,11 @@ def test_upwards_is_downwards_of_the_negative():
     assert_array_equal(up.history["jac"], -down.history["jac"])
 
 
-# Within SciPy
+# As a method of SciPy
 
 
 @pytest.mark.parametrize("jac", [rosen_der, True, None, "2-point"])
-def test_as_a_method_of_scipy(jac):
+def test_minimize_is_a_method_of_scipy(jac):
     fun = (lambda v: (rosen(v), rosen_der(v))) if jac is True else rosen
     seen = []
     result = scipy.optimize.minimize(
@@ -505,30 +517,30 @@ def test_as_a_method_of_scipy(jac):
         {"hessp": lambda v, p: p},
     ],
 )
-def test_what_descent_cannot_heed_is_refused(limits):
+def test_constraints_and_second_derivatives_raise_an_error(limits):
     with pytest.raises(InvalidParameterError, match=next(iter(limits))):
         scipy.optimize.minimize(rosen, [0.0, 0.0], method=skgd.minimize, **limits)
 
 
-# What users get wrong
+# Invalid input
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"learning_rat": 0.1}, r"no option 'learning_rat'. Did you mean 'learning_rate'"),
-        ({"lr": 0.1}, "no option 'lr'. It has: jac"),
+        ({"lr": 0.1}, "no option 'lr'. Its options are: jac"),
         ({"jac": "4-point"}, "jac must be one of"),
         ({"learning_rate": -1.0}, "learning_rate must be a float in the range"),
         ({"learning_rate": []}, "at least one candidate"),
         ({"learning_rate": [0.1, -1.0]}, "learning_rate must be a float in the range"),
         ({"learning_rate": "linesearch"}, "Did you mean 'line_search'"),
         ({"learning_rate": "auto"}, "learning_rate must be one of"),
-        ({"learning_rate": schedules.Adaptive()}, "number of the step"),
+        ({"learning_rate": schedules.Adaptive()}, "a schedule of the step number alone"),
         ({"learning_rate": None}, "learning_rate must be"),
-        ({"optimizer": "adam"}, "'cg' or 'lbfgs' beside learning_rate='line_search'"),
-        ({"optimizer": "cg", "learning_rate": 0.1}, "'gd', 'momentum'.* beside"),
-        ({"optimizer": "newton_cg"}, "beside learning_rate"),
+        ({"optimizer": "adam"}, "'cg' or 'lbfgs' with learning_rate='line_search'"),
+        ({"optimizer": "cg", "learning_rate": 0.1}, "'gd', 'momentum'.* with learning_rate=0.1"),
+        ({"optimizer": "newton_cg"}, "with learning_rate='line_search'"),
         ({"optimizer": "adan"}, "Did you mean 'adam'"),
         ({"max_iter": 0}, "max_iter must be an int in"),
         ({"gtol": -1}, "gtol must be"),
@@ -542,7 +554,7 @@ def test_what_descent_cannot_heed_is_refused(limits):
         ({"random_state": "seed"}, "random_state must be"),
         ({"callback": 3}, "callback must be"),
         ({"record": "everything"}, "record must be one of"),
-        ({"batch_size": 2}, "beside batch_size"),
+        ({"batch_size": 2}, "a function with batch_size"),
         ({"batch_size": 2, "learning_rate": 0.1}, "args must be arrays"),
         ({"batch_size": 0, "learning_rate": 0.1, "args": (np.ones(3),)}, "batch_size must be"),
         (
@@ -551,13 +563,13 @@ def test_what_descent_cannot_heed_is_refused(limits):
         ),
     ],
 )
-@pytest.mark.parametrize("go", [skgd.minimize, skgd.maximize])
-def test_bad_options_are_named_before_any_work(go, options, message):
-    def untouched(v, *args):
+@pytest.mark.parametrize("optimize", [skgd.minimize, skgd.maximize])
+def test_invalid_options_raise_an_error_before_fun_is_called(optimize, options, message):
+    def fun(v, *args):
         raise AssertionError("was called")
 
     with pytest.raises(InvalidParameterError, match=message):
-        go(untouched, [1.0, 2.0], **options)
+        optimize(fun, [1.0, 2.0], **options)
 
 
 @pytest.mark.parametrize(
@@ -573,7 +585,7 @@ def test_bad_options_are_named_before_any_work(go, options, message):
         ([1 + 2j], "x0 must be"),
     ],
 )
-def test_bad_starts_are_named(start, message):
+def test_invalid_x0_raises_an_error(start, message):
     if message is None:  # rows of unequal lengths are a list of arrays
         assert [len(part) for part in skgd.minimize(lambda v: squares(v[0]), start).x] == [2, 1]
         return
@@ -596,12 +608,12 @@ def test_bad_starts_are_named(start, message):
     ],
 )
 @pytest.mark.parametrize("rate", ["line_search", 0.1])
-def test_bad_functions_are_named(fun, jac, message, rate):
+def test_invalid_return_values_raise_an_error(fun, jac, message, rate):
     with pytest.raises(ValueError, match=message):
         skgd.minimize(fun, [1.0, 2.0], jac=jac, learning_rate=rate)
 
 
-def test_gradients_of_wrong_arrangement_are_named():
+def test_gradient_with_another_structure_than_x_raises_an_error():
     start = {"a": np.ones(2), "b": 1.0}
 
     def fun(x):
@@ -613,19 +625,19 @@ def test_gradients_of_wrong_arrangement_are_named():
         skgd.minimize(fun, start, jac=lambda x: {"a": np.ones(2)})
 
 
-def test_exact_needs_a_quadratic():
+def test_exact_rate_requires_positive_curvature():
     with pytest.raises(ValueError, match="quadratic"):
         skgd.minimize(lambda v: -squares(v), [1.0], jac=lambda v: -2 * v, learning_rate="exact")
 
 
-def test_the_signature_and_its_checks_have_the_same_defaults():
+def test_minimize_and_its_options_have_the_same_defaults():
     signature = inspect.signature(skgd.minimize).parameters
     documented = {
         name: parameter.default
         for name, parameter in signature.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
-    assert documented == vars(Options())
+    assert documented == vars(MinimizeOptions())
 
 
 # Estimated gradients
@@ -633,22 +645,22 @@ def test_the_signature_and_its_checks_have_the_same_defaults():
 
 @pytest.mark.parametrize("method", ["forward", "central"])
 @pytest.mark.parametrize("n", [1, 2, 10])
-def test_estimated_gradients(method, n):
+def test_approx_gradient_is_accurate(method, n):
     x = np.random.default_rng(n).standard_normal(n) * 3
-    found = skgd.approx_gradient(lambda v: np.sum(np.sin(v) + v**3), x, method=method)
-    assert_allclose(found, np.cos(x) + 3 * x**2, rtol=1e-6 if method == "forward" else 1e-9)
+    estimate = skgd.approx_gradient(lambda v: np.sum(np.sin(v) + v**3), x, method=method)
+    assert_allclose(estimate, np.cos(x) + 3 * x**2, rtol=1e-6 if method == "forward" else 1e-9)
 
 
-def test_estimated_gradients_of_every_shape():
+def test_approx_gradient_keeps_the_structure_of_x():
     assert isinstance(skgd.approx_gradient(lambda x: x**3, 2.0), float)
     tree = {"a": np.ones((2, 2)), "b": 3.0}
-    found = skgd.approx_gradient(lambda t: squares(t["a"]) + t["b"] ** 2, tree, method="central")
-    assert_allclose(found["a"], 2 * np.ones((2, 2)))
-    assert_allclose(found["b"], 6)
+    estimate = skgd.approx_gradient(lambda t: squares(t["a"]) + t["b"] ** 2, tree, method="central")
+    assert_allclose(estimate["a"], 2 * np.ones((2, 2)))
+    assert_allclose(estimate["b"], 6)
     assert_allclose(skgd.approx_gradient(lambda x, a: a * x, 1.0, args=(4.0,)), 4)
 
 
-def test_a_checked_gradient_names_its_worst_coordinate():
+def test_check_gradient_names_the_worst_coordinate():
     start = {"a": np.ones((2, 3)), "b": 3.0}
 
     def jac(t):
@@ -657,9 +669,9 @@ def test_a_checked_gradient_names_its_worst_coordinate():
         wrong[0, 0] += 0.1
         return {"a": wrong, "b": 2 * t["b"]}
 
-    with pytest.raises(ValueError, match=r"x\['a'\]\[1, 2\]: it says 2.5, .* 2 of 7"):
+    with pytest.raises(ValueError, match=r"x\['a'\]\[1, 2\]: it returned 2.5, .* 2 of 7"):
         skgd.check_gradient(lambda t: squares(t["a"]) + t["b"] ** 2, jac, start)
-    with pytest.raises(ValueError, match=r"wrong at x: it says nan"):
+    with pytest.raises(ValueError, match=r"wrong at x: it returned nan"):
         skgd.check_gradient(lambda x: x**2, lambda x: math.nan, 1.0)
     assert skgd.check_gradient(rosen, rosen_der, STARTS[0]) < 1e-8
 
@@ -668,6 +680,6 @@ def test_a_checked_gradient_names_its_worst_coordinate():
     ("options", "message"),
     [({"method": "backward"}, "method must be one of"), ({"step": -1}, "step must be")],
 )
-def test_bad_options_of_estimates(options, message):
+def test_approx_gradient_raises_an_error_for_invalid_options(options, message):
     with pytest.raises(InvalidParameterError, match=message):
         skgd.approx_gradient(squares, [1.0], **options)

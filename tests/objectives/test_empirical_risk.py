@@ -1,4 +1,4 @@
-"""Value, gradient and curvature of the objective against each other and against optima."""
+"""Value, gradient and curvature of the objective, compared with each other and with optima."""
 
 import numpy as np
 import pytest
@@ -38,10 +38,10 @@ def test_gradient_is_the_finite_difference_of_the_value(loss, outputs, scale, we
     problem = objective(X, y, loss=LOSSES[loss](), weights=weights, l2=0.3, scale=scale)
     theta = rng.normal(size=(*outputs, 4))
     difference = np.empty_like(theta)
-    for at in np.ndindex(theta.shape):
+    for index in np.ndindex(theta.shape):
         step = np.zeros_like(theta)
-        step[at] = 1e-6
-        difference[at] = (problem.value(theta + step) - problem.value(theta - step)) / 2e-6
+        step[index] = 1e-6
+        difference[index] = (problem.value(theta + step) - problem.value(theta - step)) / 2e-6
     assert_allclose(problem.evaluate(theta).gradient, difference, rtol=1e-6, atol=1e-8)
 
 
@@ -56,14 +56,14 @@ def test_value_is_the_formula(small):
     assert problem.evaluate(theta).value == problem.value(theta)
 
 
-def test_an_intercept_that_is_not_fitted_does_not_move(small):
+def test_the_gradient_by_an_intercept_that_is_not_fitted_is_zero(small):
     problem = objective(*small, fit_intercept=False)
     assert problem.evaluate(np.ones(4)).gradient[-1] == 0
     assert problem.intercept_only()[-1] == 0
 
 
 @pytest.mark.parametrize("alpha", [0.01, 0.1])
-def test_distance_is_zero_at_the_optimum_of_lasso(alpha, small):
+def test_the_subgradient_norm_is_zero_at_the_optimum_of_lasso(alpha, small):
     X, y = small
     lasso = Lasso(alpha=alpha, tol=1e-14, max_iter=100_000).fit(X, y)
     assert 0 < np.count_nonzero(lasso.coef_) < 3 or alpha == 0.01
@@ -73,7 +73,7 @@ def test_distance_is_zero_at_the_optimum_of_lasso(alpha, small):
     assert problem.min_subgradient_norm(problem.evaluate(optimum + 0.01)) > 1e-3
 
 
-def test_distance_is_zero_at_the_optimum_of_ridge(small):
+def test_the_subgradient_norm_is_zero_at_the_optimum_of_ridge(small):
     X, y = small
     ridge = Ridge(alpha=0.2 * len(X)).fit(X, y)
     problem = objective(X, y, l2=0.2)
@@ -84,7 +84,7 @@ def test_distance_is_zero_at_the_optimum_of_ridge(small):
 
 
 @pytest.mark.parametrize("outputs", [(), (2,)])
-def test_curvature_along_a_direction_is_that_of_the_hessian(outputs, small):
+def test_directional_curvature_equals_that_of_the_hessian(outputs, small):
     X, y = small
     y = np.stack([y, y], axis=1) if outputs else y
     weights = np.linspace(0.5, 2, len(X))

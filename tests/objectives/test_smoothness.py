@@ -1,4 +1,4 @@
-"""Curvatures against numpy's eigenvalues, and against all batches there are."""
+"""Curvature constants, compared with eigenvalues and with all possible batches."""
 
 from itertools import combinations
 
@@ -33,17 +33,17 @@ def test_largest_curvature_is_the_largest_eigenvalue(fit_intercept, l2, weighted
     weights = rng.uniform(0.1, 2, size=30) if weighted else np.ones(30)
     rows = np.column_stack([X, np.full(30, float(fit_intercept))])
     hessian = bound * rows.T @ (weights[:, None] * rows) / 30 + np.diag([l2] * 4 + [0])
-    found = largest_curvature(
+    curvature = largest_curvature(
         objective(X, fit_intercept=fit_intercept, weights=weights, l2=l2), bound
     )
-    assert_allclose(found, np.linalg.eigvalsh(hessian)[-1], rtol=1e-4)
+    assert_allclose(curvature, np.linalg.eigvalsh(hessian)[-1], rtol=1e-4)
 
 
-def test_a_design_of_zeros_has_no_curvature():
+def test_a_design_of_zeros_has_zero_curvature():
     assert largest_curvature(objective(np.zeros((4, 2))), 1.0) == 0
 
 
-def curvature_of_batches(X, k):
+def batch_hessian_moments(X, k):
     """Return the mean square and the mean of the Hessians of all batches of k rows."""
     hessians = [X[list(rows)].T @ X[list(rows)] / k for rows in combinations(range(len(X)), k)]
     return np.mean([hessian @ hessian for hessian in hessians], axis=0), np.mean(hessians, axis=0)
@@ -52,16 +52,16 @@ def curvature_of_batches(X, k):
 @pytest.mark.parametrize("k", range(1, 8))
 def test_expected_smoothness_bounds_the_mean_square_of_all_batches(k):
     X = np.random.default_rng(1).normal(size=(7, 3)) * [1, 2, 0.3]
-    mean_square, mean = curvature_of_batches(X, k)
+    mean_square, mean = batch_hessian_moments(X, k)
     smoothness = expected_smoothness(objective(X), 1.0, k)
-    # E[H_B²] <= L_k E[H_B] is the definition; the power iteration may be short by 1e-5.
+    # E[H_B²] <= L_k E[H_B] is the definition; the power iteration underestimates by up to 1e-5.
     assert np.linalg.eigvalsh(1.0001 * smoothness * mean - mean_square)[0] >= -1e-12
 
 
 @pytest.mark.parametrize("k", range(1, 6))
 def test_expected_smoothness_is_exact_for_orthogonal_rows(k):
     X = np.sqrt(5) * np.eye(5)
-    mean_square, mean = curvature_of_batches(X, k)
+    mean_square, mean = batch_hessian_moments(X, k)
     assert_allclose(mean_square, 5 / k * mean, atol=1e-12)
     assert_allclose(expected_smoothness(objective(X), 1.0, k), 5 / k, rtol=1e-9)
 

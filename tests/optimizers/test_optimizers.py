@@ -1,5 +1,7 @@
 """Update rules: against PyTorch, worked by hand, and at work on quadratics."""
 
+import math
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -48,6 +50,7 @@ def torch_optimizers():
         "adagrad": optim.Adagrad,
         "rmsprop": optim.RMSprop,
         "adam": optim.Adam,
+        "amsgrad": lambda *a, **k: optim.Adam(*a, amsgrad=True, **k),
     }
 
 
@@ -62,11 +65,54 @@ ENDS = {
 }
 
 
+def amsgrad(gradients, rate):
+    """Reddi, Kale and Kumar (2018), with PyTorch's correction of the bias."""
+    theta = first = second = largest = 0.0
+    for t, g in enumerate(gradients, start=1):
+        first = 0.9 * first + 0.1 * g
+        second = 0.999 * second + 0.001 * g**2
+        largest = max(largest, second)
+        denominator = math.sqrt(largest) / math.sqrt(1 - 0.999**t) + 1e-8
+        theta -= rate / (1 - 0.9**t) * first / denominator
+        yield theta
+
+
+def adabelief(gradients, rate):
+    """Zhuang et al. (2020), algorithm 2."""
+    theta = first = second = 0.0
+    for t, g in enumerate(gradients, start=1):
+        first = 0.9 * first + 0.1 * g
+        second = 0.999 * second + 0.001 * (g - first) ** 2 + 1e-16
+        corrected_first, corrected_second = first / (1 - 0.9**t), second / (1 - 0.999**t)
+        theta -= rate * corrected_first / (math.sqrt(corrected_second) + 1e-16)
+        yield theta
+
+
+def lion(gradients, rate):
+    """Chen et al. (2023), algorithm 2 without weight decay."""
+    theta = momentum = 0.0
+    for g in gradients:
+        interpolated = 0.9 * momentum + 0.1 * g
+        theta -= rate * math.copysign(1.0, interpolated)
+        momentum = 0.99 * momentum + 0.01 * g
+        yield theta
+
+
+#: Algorithms as their papers give them, on one coordinate.
+PAPERS = {"amsgrad": amsgrad, "adabelief": adabelief, "lion": lion}
+
+
 def test_every_elementwise_rule_has_an_oracle():
-    elementwise = {
-        name for name, cls in OPTIMIZERS.items() if issubclass(cls, ElementwiseOptimizer)
-    }
-    assert elementwise == set(ENDS)
+    assert set(DEFAULT_RATES) == {*ENDS, *PAPERS}
+
+
+@pytest.mark.parametrize("name", PAPERS)
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_the_path_is_that_of_the_paper_step_by_step(name, size):
+    gradients = size * np.random.default_rng(0).normal(size=50)
+    expected = list(PAPERS[name](gradients.tolist(), 0.1))
+    found = path(OPTIMIZERS[name](), gradients[:, None])[:, 0]
+    assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ENDS)
@@ -74,7 +120,7 @@ def test_the_path_ends_where_it_was_stored_to_end(name):
     assert_allclose(path(OPTIMIZERS[name](), GRADIENTS)[-1], ENDS[name], rtol=1e-7)
 
 
-@pytest.mark.parametrize("name", ENDS)
+@pytest.mark.parametrize("name", [*ENDS, "amsgrad"])
 def test_the_path_is_that_of_pytorch_step_by_step(name):
     torch = pytest.importorskip("torch")
     point = torch.nn.Parameter(torch.zeros(3, dtype=torch.float64))
@@ -102,10 +148,15 @@ def test_the_path_is_that_of_pytorch_step_by_step(name):
             [-0.1 / (0.75**0.5 + 1), 0.05 / (0.375**0.5 + 1), -0.025 / 1.375],
         ),
         # m = 0.5, 0, 0.125 over 0.5, 0.75, 0.875; v = 0.75, 0.375, 0.140625 over 3/4, 15/16, 63/64
+        (optimizers.Adam(0.5, 0.25, 1.0), [-0.1 / 2, 0, -0.1 * (1 / 7) / ((1 / 7) ** 0.5 + 1)]),
+        # m = 0.5, 0, 0.125 over 0.5, 0.75, 0.875; v = 0.75, 0.375, 0.140625, its maximum 0.75, over
+        # 3/4, 15/16, 63/64
         (
-            optimizers.Adam(0.5, 0.25, 1.0),
-            [-0.1 / 2, 0, -0.1 * (1 / 7) / ((1 / 7) ** 0.5 + 1)],
+            optimizers.AMSGrad(0.5, 0.25, 1.0),
+            [-0.1 / 2, 0, -0.1 / 7 / ((0.75 * 64 / 63) ** 0.5 + 1)],
         ),
+        # sign of 0.5, then of 0.25 - 0.25 = 0 with m = 0.5, 0, then of 0.125
+        (optimizers.Lion(0.5, 0.5), [-0.1, 0, -0.1]),
     ],
     ids=repr,
 )
@@ -115,15 +166,26 @@ def test_steps_worked_by_hand(rule, expected):
     assert_allclose(found, expected, rtol=1e-12, atol=1e-16)
 
 
+#: Published default learning rates of the elementwise rules.
+DEFAULT_RATES = {
+    "gd": None,
+    "momentum": None,
+    "nesterov": None,
+    "adagrad": 0.01,
+    "rmsprop": 0.001,
+    "adam": 0.001,
+    "amsgrad": 0.001,
+    "adabelief": 0.001,
+    "lion": 3e-4,  # the paper: 3 to 10 times smaller than that of Adam
+}
+
+
 def test_default_rates_are_the_published_ones():
-    assert {name: OPTIMIZERS[name].default_rate for name in ENDS} == {
-        "gd": None,
-        "momentum": None,
-        "nesterov": None,
-        "adagrad": 0.01,
-        "rmsprop": 0.001,
-        "adam": 0.001,
-    }
+    assert {
+        name: cls.default_rate
+        for name, cls in OPTIMIZERS.items()
+        if issubclass(cls, ElementwiseOptimizer)
+    } == DEFAULT_RATES
 
 
 # Properties
@@ -171,7 +233,7 @@ def test_the_coordinate_rate_is_what_scales_the_direction(rule):
     for number, (step, coordinate_rate, *_) in enumerate(steps(rule, GRADIENTS, rate=0.1)):
         if rule.default_rate is None:
             assert coordinate_rate == 0.1
-        elif not isinstance(rule, optimizers.Adam):
+        elif isinstance(rule, (optimizers.AdaGrad, optimizers.RMSprop)):
             assert_allclose(step, -coordinate_rate * GRADIENTS[number], rtol=1e-14)
         elif number == 0:
             assert_allclose(step, -coordinate_rate * GRADIENTS[0], rtol=1e-12)
@@ -325,9 +387,9 @@ def test_a_step_along_which_a_function_bends_down_is_not_remembered():
 
 
 def test_quasi_newton_refuses_what_is_no_number_of_pairs():
-    with pytest.raises(InvalidParameterError, match="pairs must be an integer"):
+    with pytest.raises(InvalidParameterError, match="pairs must be an int in the range"):
         optimizers.LBFGS(pairs=0)
-    with pytest.raises(InvalidParameterError, match=r"is for skgd\.minimize"):
+    with pytest.raises(InvalidParameterError, match=r"minimises functions; use skgd\.minimize"):
         BatchGDRegressor(optimizer=optimizers.LBFGS()).fit([[0.0], [1.0]], [0.0, 1.0])
 
 

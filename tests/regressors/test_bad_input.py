@@ -1,4 +1,4 @@
-"""Bad input is named, comes before any work, and leaves a fitted model as it was."""
+"""Invalid input is named in the error, raises before any work, and leaves a fitted model as is."""
 
 import operator
 import pickle
@@ -17,36 +17,37 @@ from skgd.losses import Huber, SquaredError
 from skgd.optimizers import Momentum
 from skgd.penalties import L2
 from skgd.schedules import Constant, InverseScaling
+from tests.helpers.regressors import REGRESSORS, STOCHASTIC, few_epochs
 
-REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
-QUIET = [BatchGDRegressor, MiniBatchGDRegressor]  # those that ignore nothing
+#: Regressors that reject every parameter without effect. SGDRegressor accepts those that
+#: scikit-learn accepts.
+STRICT = [BatchGDRegressor, MiniBatchGDRegressor]
+
+standardized = partial(few_epochs, standardize=True)
 
 
-def never(t):
-    """Stand for a learning rate where descent must not begin."""
+def fail(t):
+    """Fail where a descent asks for its learning rate, which it must not begin to."""
     raise AssertionError("the descent began")
 
 
-def quick(Regressor, **params):
-    defaults = {"tol": None, "max_iter": 3, "learning_rate": 0.05, "standardize": True}
-    return Regressor(**defaults | params)
-
-
-def assert_refused(model, method, *args, match, **kwargs):
-    """Check that a call is refused, and changes nothing at all in the model."""
+def assert_rejected(model, method, *args, match, **kwargs):
+    """Check that a call raises and changes nothing in the model."""
     before = pickle.dumps(vars(model))
     with pytest.raises((ValueError, TypeError), match=match):
         getattr(model, method)(*args, **kwargs)
     assert pickle.dumps(vars(model)) == before
 
 
-def refused_parameter(Regressor, small, match, **params):
-    """Check that a parameter is refused, by an unfitted model and by a fitted one."""
-    rate = {} if "learning_rate" in params or "eta0" in params else {"learning_rate": never}
-    assert_refused(clone(quick(Regressor)).set_params(**rate | params), "fit", *small, match=match)
-    fitted = quick(Regressor).fit(*small).set_params(**rate | params)
+def assert_parameter_rejected(Regressor, small, match, **params):
+    """Check that an unfitted and a fitted model reject a parameter."""
+    rate = {} if "learning_rate" in params or "eta0" in params else {"learning_rate": fail}
+    assert_rejected(
+        clone(standardized(Regressor)).set_params(**rate | params), "fit", *small, match=match
+    )
+    fitted = standardized(Regressor).fit(*small).set_params(**rate | params)
     for method in ("fit", "partial_fit"):
-        assert_refused(fitted, method, *small, match=match)
+        assert_rejected(fitted, method, *small, match=match)
 
 
 def intro(Regressor, name):
@@ -56,7 +57,7 @@ def intro(Regressor, name):
 
 # Parameters
 
-REFUSED = {
+INVALID = {
     "alpha": [-1, np.nan, np.inf, "1", None, True],
     "l1_ratio": [-0.1, 1.1, np.nan, "1"],
     "max_iter": [0, -1, 1.5, "10", None],
@@ -87,20 +88,20 @@ REFUSED = {
     [
         (Regressor, name, value)
         for Regressor in REGRESSORS
-        for name, values in REFUSED.items()
+        for name, values in INVALID.items()
         for value in values
         if name in Regressor().get_params()
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
-def test_a_value_that_is_not_allowed_is_named(Regressor, name, value, small):
+def test_invalid_value_is_named_in_the_error(Regressor, name, value, small):
     params = {name: value}
     if name == "eta0":
         params["learning_rate"] = "constant"
     if name == "power_t":
         params["learning_rate"] = "invscaling"
     match = f"^{intro(Regressor, name)} .+\\. Got {re.escape(repr(value))} instead\\."
-    refused_parameter(Regressor, small, match, **params)
+    assert_parameter_rejected(Regressor, small, match, **params)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
@@ -123,10 +124,10 @@ def test_a_misspelt_name_brings_the_known_ones_and_the_nearest(Regressor, name, 
         rf"^{intro(Regressor, name)} .*'{meant}'.*\. Got '{typo}' instead\. "
         rf"Did you mean '{meant}'\?$"
     )
-    refused_parameter(Regressor, small, match, **{name: typo})
+    assert_parameter_rejected(Regressor, small, match, **{name: typo})
 
 
-@pytest.mark.parametrize("Regressor", QUIET)
+@pytest.mark.parametrize("Regressor", STRICT)
 @pytest.mark.parametrize(
     ("params", "match"),
     [
@@ -141,7 +142,7 @@ def test_a_misspelt_name_brings_the_known_ones_and_the_nearest(Regressor, name, 
 )
 def test_no_flat_parameter_is_ignored(Regressor, params, match, small):
     match = f"^{intro(Regressor, next(iter(params)))} left at .*{match}"
-    refused_parameter(Regressor, small, match, **params)
+    assert_parameter_rejected(Regressor, small, match, **params)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
@@ -163,11 +164,11 @@ def test_no_flat_parameter_is_ignored(Regressor, params, match, small):
     ],
     ids=["optimal", "pa1", "elasticnet"],
 )
-def test_pieces_that_do_not_go_together(Regressor, params, match, small):
-    refused_parameter(Regressor, small, match, **params)
+def test_incompatible_components_are_rejected(Regressor, params, match, small):
+    assert_parameter_rejected(Regressor, small, match, **params)
 
 
-@pytest.mark.parametrize("Regressor", [MiniBatchGDRegressor, SGDRegressor])
+@pytest.mark.parametrize("Regressor", STOCHASTIC)
 @pytest.mark.parametrize(
     "params",
     [
@@ -177,9 +178,9 @@ def test_pieces_that_do_not_go_together(Regressor, params, match, small):
     ],
     ids=["line_search", "cg", "accelerated"],
 )
-def test_rules_that_need_all_rows(Regressor, params, small):
+def test_full_batch_rules_are_rejected_by_stochastic_regressors(Regressor, params, small):
     ((name, value), *_) = params.items()
-    refused_parameter(
+    assert_parameter_rejected(
         Regressor, small, f"^{intro(Regressor, name)} .*{value}.*BatchGDRegressor", **params
     )
 
@@ -200,8 +201,8 @@ def test_rules_that_need_all_rows(Regressor, params, small):
     ],
     ids=["l1", "kinks", "rate", "search"],
 )
-def test_searches_that_need_a_smooth_objective(params, match, small):
-    refused_parameter(BatchGDRegressor, small, match, **{"learning_rate": "auto"} | params)
+def test_cg_and_line_search_reject_what_they_cannot_minimise(params, match, small):
+    assert_parameter_rejected(BatchGDRegressor, small, match, **{"learning_rate": "auto"} | params)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
@@ -215,19 +216,19 @@ def test_searches_that_need_a_smooth_objective(params, match, small):
     ],
     ids=["zero", "nan", "falls_to_zero", "negative"],
 )
-def test_a_function_that_gives_no_rate_names_the_update(Regressor, function, update, small):
-    model = quick(Regressor, max_iter=5).fit(*small).set_params(learning_rate=function)
-    assert_refused(model, "fit", *small, match=rf"positive and finite; got .* t={update}\.")
+def test_invalid_rate_of_a_callable_names_the_update(Regressor, function, update, small):
+    model = standardized(Regressor, max_iter=5).fit(*small).set_params(learning_rate=function)
+    assert_rejected(model, "fit", *small, match=rf"positive and finite; got .* t={update}\.")
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_an_error_in_the_users_function_is_the_users(Regressor, small):
+def test_error_in_a_callable_schedule_propagates(Regressor, small):
     def broken(t):
-        raise ZeroDivisionError("mine")
+        raise ZeroDivisionError("user error")
 
-    model = quick(Regressor).fit(*small).set_params(learning_rate=broken)
+    model = standardized(Regressor).fit(*small).set_params(learning_rate=broken)
     before = pickle.dumps(model.coef_)
-    with pytest.raises(ZeroDivisionError, match="mine"):
+    with pytest.raises(ZeroDivisionError, match="user error"):
         model.partial_fit(*small)
     assert pickle.dumps(model.coef_) == before
 
@@ -235,7 +236,8 @@ def test_an_error_in_the_users_function_is_the_users(Regressor, small):
 # Data
 
 
-def damaged(array, value):
+def with_entry(array, value):
+    """Return a copy of the array whose entry or row 3 is the value."""
     array = np.array(array)
     array[3] = value
     return array
@@ -243,82 +245,87 @@ def damaged(array, value):
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_numbers_that_are_not_finite(Regressor, bad, small):
+def test_non_finite_data_are_rejected(Regressor, bad, small):
     X, y = small
     ones = np.ones(20)
-    fitted = quick(Regressor).fit(X, y).set_params(learning_rate=never)
+    fitted = standardized(Regressor).fit(X, y).set_params(learning_rate=fail)
     for method in ("fit", "partial_fit"):
-        assert_refused(fitted, method, damaged(X, bad), y, match="Input X contains")
-        assert_refused(fitted, method, X, damaged(y, bad), match="Input y contains")
-        assert_refused(
-            fitted, method, X, y, sample_weight=damaged(ones, bad), match="sample_weight contains"
+        assert_rejected(fitted, method, with_entry(X, bad), y, match="Input X contains")
+        assert_rejected(fitted, method, X, with_entry(y, bad), match="Input y contains")
+        assert_rejected(
+            fitted,
+            method,
+            X,
+            y,
+            sample_weight=with_entry(ones, bad),
+            match="sample_weight contains",
         )
-    assert_refused(fitted, "predict", damaged(X, bad), match="Input X contains")
-    assert_refused(
-        fitted, "fit", X, y, X_val=damaged(X, bad), y_val=y, match="X_val|Input X contains"
+    assert_rejected(fitted, "predict", with_entry(X, bad), match="Input X contains")
+    assert_rejected(
+        fitted, "fit", X, y, X_val=with_entry(X, bad), y_val=y, match="X_val|Input X contains"
     )
-    assert_refused(fitted, "fit", X, y, coef_init=[bad, 0, 0], match="coef_init contains")
-    assert_refused(fitted, "fit", X, y, intercept_init=[bad], match="intercept_init contains")
+    assert_rejected(fitted, "fit", X, y, coef_init=[bad, 0, 0], match="coef_init contains")
+    assert_rejected(fitted, "fit", X, y, intercept_init=[bad], match="intercept_init contains")
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_shapes_that_do_not_fit(Regressor, small):
+def test_inconsistent_shapes_are_rejected(Regressor, small):
     X, y = small
-    fitted = quick(Regressor).fit(X, y).set_params(learning_rate=never)
-    assert_refused(fitted, "fit", X[0], y, match="2D array")
-    assert_refused(fitted, "fit", X[:0], y[:0], match="0 sample")
-    assert_refused(fitted, "fit", X[:, :0], y, match="0 feature")
-    assert_refused(fitted, "fit", X[:5], y, match="inconsistent numbers of samples")
-    assert_refused(fitted, "fit", X, None, match="y")
-    assert_refused(fitted, "fit", X, np.array(["a"] * 20), match="a")
+    fitted = standardized(Regressor).fit(X, y).set_params(learning_rate=fail)
+    assert_rejected(fitted, "fit", X[0], y, match="2D array")
+    assert_rejected(fitted, "fit", X[:0], y[:0], match="0 sample")
+    assert_rejected(fitted, "fit", X[:, :0], y, match="0 feature")
+    assert_rejected(fitted, "fit", X[:5], y, match="inconsistent numbers of samples")
+    assert_rejected(fitted, "fit", X, None, match="y")
+    assert_rejected(fitted, "fit", X, np.array(["a"] * 20), match="a")
     for short in (np.ones(19), np.ones((20, 1))):
-        assert_refused(fitted, "fit", X, y, sample_weight=short, match="sample_weight|weight")
-    assert_refused(
+        assert_rejected(fitted, "fit", X, y, sample_weight=short, match="sample_weight|weight")
+    assert_rejected(
         fitted, "fit", X, y, sample_weight=-np.ones(20), match="sample_weight must not be negative"
     )
-    assert_refused(fitted, "fit", X, y, coef_init=[1, 2], match=r"coef_init has shape \(2,\)")
-    assert_refused(fitted, "fit", X, y, intercept_init=[1, 2], match="intercept_init has shape")
+    assert_rejected(fitted, "fit", X, y, coef_init=[1, 2], match=r"coef_init has shape \(2,\)")
+    assert_rejected(fitted, "fit", X, y, intercept_init=[1, 2], match="intercept_init has shape")
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_validation_rows_that_do_not_fit(Regressor, small):
+def test_inconsistent_validation_data_are_rejected(Regressor, small):
     X, y = small
-    fitted = quick(Regressor).fit(X, y).set_params(learning_rate=never)
-    assert_refused(fitted, "fit", X, y, X_val=X, match="X_val needs y_val")
-    assert_refused(fitted, "fit", X, y, y_val=y, match="need X_val")
-    assert_refused(fitted, "fit", X, y, X_val=X[:, :2], y_val=y, match="2 features")
-    assert_refused(fitted, "fit", X, y, X_val=X[:1], y_val=y[:1], match="R² needs two")
-    assert_refused(
+    fitted = standardized(Regressor).fit(X, y).set_params(learning_rate=fail)
+    assert_rejected(fitted, "fit", X, y, X_val=X, match="X_val needs y_val")
+    assert_rejected(fitted, "fit", X, y, y_val=y, match="need X_val")
+    assert_rejected(fitted, "fit", X, y, X_val=X[:, :2], y_val=y, match="2 features")
+    assert_rejected(fitted, "fit", X, y, X_val=X[:1], y_val=y[:1], match="R² needs two")
+    assert_rejected(
         fitted, "fit", X, y, X_val=X, y_val=np.c_[y, y], match=r"y_val has shape \(20, 2"
     )
     fitted.set_params(early_stopping=True)
-    assert_refused(fitted, "fit", X[:3], y[:3], match="validation_fraction=0.1 .*R² needs two")
+    assert_rejected(fitted, "fit", X[:3], y[:3], match="validation_fraction=0.1 .*R² needs two")
 
 
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_features_that_change_between_calls(Regressor, small):
+def test_features_must_not_change_between_calls(Regressor, small):
     X, y = small
-    fitted = quick(Regressor).fit(pd.DataFrame(X, columns=list("abc")), y)
-    fitted.set_params(learning_rate=never)
+    fitted = standardized(Regressor).fit(pd.DataFrame(X, columns=list("abc")), y)
+    fitted.set_params(learning_rate=fail)
     for method in ("partial_fit", "predict"):
         rest = (y,) if method == "partial_fit" else ()
-        assert_refused(fitted, method, X[:, :2], *rest, match="2 features.* 3 features")
-        assert_refused(
+        assert_rejected(fitted, method, X[:, :2], *rest, match="2 features.* 3 features")
+        assert_rejected(
             fitted, method, pd.DataFrame(X, columns=list("abd")), *rest, match="feature names"
         )
-        assert_refused(
+        assert_rejected(
             fitted, method, pd.DataFrame(X, columns=list("bac")), *rest, match="feature names"
         )
-    assert_refused(fitted, "partial_fit", X, np.c_[y, y], match=r"y has shape \(20, 2\)")
+    assert_rejected(fitted, "partial_fit", X, np.c_[y, y], match=r"y has shape \(20, 2\)")
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_no_weight_at_all(Regressor, small):
+def test_weights_that_are_all_zero(Regressor, small):
     X, y = small
     zeros = np.zeros(20)
-    fitted = quick(Regressor).fit(X, y).set_params(learning_rate=never)
-    assert_refused(fitted, "fit", X, y, sample_weight=zeros, match="sample_weight is zero")
+    fitted = standardized(Regressor).fit(X, y).set_params(learning_rate=fail)
+    assert_rejected(fitted, "fit", X, y, sample_weight=zeros, match="sample_weight is zero")
     before = pickle.dumps(vars(fitted))
     with pytest.warns(UserWarning, match="weights that are all zero"):
         fitted.partial_fit(X, y, zeros)
@@ -326,56 +333,54 @@ def test_no_weight_at_all(Regressor, small):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_early_stopping_needs_fit(Regressor, small):
+def test_partial_fit_rejects_early_stopping(Regressor, small):
     model = Regressor(early_stopping=True)
-    assert_refused(model, "partial_fit", *small, match="early_stopping")
+    assert_rejected(model, "partial_fit", *small, match="early_stopping")
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_an_unfitted_model_stays_unfitted(Regressor, small):
+def test_failed_first_call_leaves_the_estimator_unfitted(Regressor, small):
     X, y = small
-    model = quick(Regressor)
-    assert_refused(model, "fit", X, damaged(y, np.nan), match="Input y contains")
-    assert_refused(model, "partial_fit", X, damaged(y, np.nan), match="Input y contains")
-    assert_refused(model, "predict", X, match="not fitted")
+    model = standardized(Regressor)
+    assert_rejected(model, "fit", X, with_entry(y, np.nan), match="Input y contains")
+    assert_rejected(model, "partial_fit", X, with_entry(y, np.nan), match="Input y contains")
+    assert_rejected(model, "predict", X, match="not fitted")
     with pytest.raises(AttributeError, match="history_"):
         model.history_  # noqa: B018
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_a_descent_that_explodes_leaves_the_model_alone(Regressor, small):
-    fitted = quick(Regressor, max_iter=100, standardize=False).fit(*small)
-    if Regressor is MiniBatchGDRegressor:
-        fitted.set_params(batch_size=5)
+def test_divergence_leaves_the_fitted_model_unchanged(Regressor, small):
+    fitted = standardized(Regressor, max_iter=100, standardize=False, batch_size=5).fit(*small)
     fitted.set_params(learning_rate=1e6)
-    assert_refused(fitted, "fit", *small, match="diverged at epoch")
+    assert_rejected(fitted, "fit", *small, match="diverged at epoch")
     fitted.set_params(learning_rate=1e200)
     for method in ("fit", "partial_fit"):
-        assert_refused(fitted, method, *small, match="diverged at epoch")
+        assert_rejected(fitted, method, *small, match="diverged at epoch")
 
 
-# Data that is poor but not wrong
+# Degenerate but valid data
 
 
 @pytest.mark.filterwarnings("ignore:R.2 score is not well-defined")
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "epsilon_insensitive"])
 @pytest.mark.parametrize("standardize", [True, False])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_constant_targets(Regressor, standardize, loss, small):
+def test_constant_targets_are_fitted(Regressor, standardize, loss, small):
     X, _ = small
     model = Regressor(loss, standardize=standardize)
     if Regressor is SGDRegressor:
         model.set_params(learning_rate="auto")
     model.fit(X, np.full(20, 7.0))
     assert model.converged_
-    assert_allclose(model.predict(X), 7, atol=0.2)  # within the tube, at least
+    assert_allclose(model.predict(X), 7, atol=0.2)  # within the epsilon tube
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("standardize", [True, False])
 @pytest.mark.parametrize("rate", ["auto", 0.05])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_a_single_row(Regressor, rate, standardize):
+def test_single_row_is_fitted(Regressor, rate, standardize):
     X, y = np.array([[1.0, -2.0, 0.0]]), np.array([5.0])
     model = Regressor(learning_rate=rate, standardize=standardize, alpha=0.0).fit(X, y)
     assert_allclose(model.predict(X), y, rtol=0.05)
@@ -388,14 +393,14 @@ def test_a_single_row(Regressor, rate, standardize):
 
 @dataclass(frozen=True)
 class Interrupted(Huber):
-    """A loss whose user loses patience after so many slopes."""
+    """A loss whose gradient is interrupted after `limit` calls."""
 
     calls = 0
-    patience = 10**9
+    limit = 10**9
 
     def gradient(self, p, y):
         type(self).calls += 1
-        if self.calls > self.patience:
+        if self.calls > self.limit:
             raise KeyboardInterrupt
         return super().gradient(p, y)
 
@@ -403,11 +408,10 @@ class Interrupted(Huber):
 @pytest.mark.filterwarnings("ignore:Numba could not compile Interrupted")
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_an_interrupted_fit_keeps_its_last_whole_epoch(Regressor, shuffle, small, monkeypatch):
+def test_interrupted_fit_keeps_the_last_complete_epoch(Regressor, shuffle, small, monkeypatch):
     X, y = small
-    model = quick(Regressor, loss=Interrupted(1.0), max_iter=10, learning_rate=0.02)
-    if Regressor is not BatchGDRegressor:
-        model.set_params(shuffle=shuffle, random_state=0)
+    params = {"max_iter": 10, "learning_rate": 0.02, "shuffle": shuffle, "random_state": 0}
+    model = standardized(Regressor, loss=Interrupted(1.0), **params)
     monkeypatch.setattr(Interrupted, "calls", 0)
     clone(model).set_params(max_iter=4).fit(X, y)
     per_epoch = Interrupted.calls
@@ -416,12 +420,12 @@ def test_an_interrupted_fit_keeps_its_last_whole_epoch(Regressor, shuffle, small
 
     monkeypatch.setattr(Interrupted, "calls", 0)
     clone(model).set_params(max_iter=4).fit(X, y)
-    monkeypatch.setattr(Interrupted, "patience", Interrupted.calls + per_epoch // 2)
+    monkeypatch.setattr(Interrupted, "limit", Interrupted.calls + per_epoch // 2)
     monkeypatch.setattr(Interrupted, "calls", 0)
     stopped = clone(model)
     with pytest.raises(KeyboardInterrupt):
         stopped.fit(X, y)
-    monkeypatch.setattr(Interrupted, "patience", 10**9)
+    monkeypatch.setattr(Interrupted, "limit", 10**9)
 
     whole = clone(model).set_params(max_iter=4).fit(X, y)
     assert_array_equal(stopped.coef_, whole.coef_)
@@ -429,25 +433,23 @@ def test_an_interrupted_fit_keeps_its_last_whole_epoch(Regressor, shuffle, small
     assert (stopped.n_iter_, stopped.t_) == (4, whole.t_)
     assert (stopped.stop_reason_, stopped.converged_) == ("interrupted", False)
     assert stopped.history_["epoch"].tolist() == [0, 1, 2, 3, 4]
-    # and goes on as if nothing had happened
+    # further epochs are those of an uninterrupted fit
     assert_allclose(
         stopped.partial_fit(X, y).coef_, whole.set_params(max_iter=5).fit(X, y).coef_, rtol=1e-12
     )
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_an_interruption_by_the_schedule(Regressor, small):
+def test_interrupt_in_the_schedule_keeps_the_last_complete_epoch(Regressor, small):
     X, y = small
     epoch = {BatchGDRegressor: 1, MiniBatchGDRegressor: 1, SGDRegressor: 20}[Regressor]
 
-    def impatient(t):
+    def interrupted(t):
         if np.max(t) > 3 * epoch:
             raise KeyboardInterrupt
         return 0.02
 
-    model = quick(Regressor, max_iter=10, learning_rate=impatient)
-    if Regressor is not BatchGDRegressor:
-        model.set_params(shuffle=False)
+    model = standardized(Regressor, max_iter=10, learning_rate=interrupted, shuffle=False)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y)
     whole = clone(model).set_params(max_iter=3, learning_rate=0.02).fit(X, y)

@@ -1,4 +1,4 @@
-"""Digits of coefficients: problems that statistical software is certified with, and raw powers."""
+"""Accuracy of full-batch fits on the NIST reference problems and on raw powers of a variable."""
 
 import warnings
 from fractions import Fraction
@@ -10,14 +10,14 @@ from sklearn.exceptions import ConvergenceWarning
 from skgd import BatchGDRegressor
 from tests.helpers.certified import PROBLEMS
 
-#: Correct digits of the worst coefficient that are promised. How many more there are depends on how
-#: BLAS rounds. The powers of Filip, rounded to float64, have a solution that agrees with the
-#: certified one to 7.6 digits only.
+#: Guaranteed number of correct digits of the least accurate coefficient. How many more are correct
+#: depends on the rounding of BLAS. The powers of Filip, rounded to float64, have a solution that
+#: agrees with the certified one to 7.6 digits only.
 DIGITS = 6
 
 
 def solved(X, y, fit_intercept):
-    """Return the exact solution of least squares, given rational numbers."""
+    """Return the exact least-squares solution for rationals, by Gauss-Jordan elimination."""
     rows = [[Fraction(1)] * fit_intercept + list(row) for row in X]
     width = range(len(rows[0]))
     system = [
@@ -35,9 +35,9 @@ def solved(X, y, fit_intercept):
 
 
 def digits(model, coef):
-    """Return how many digits of the worst coefficient are correct."""
-    found = np.append(model.intercept_, model.coef_)[-len(coef) :]
-    return -np.log10(max(np.abs(found / coef - 1).max(), 1e-16))
+    """Return how many digits of the least accurate coefficient are correct."""
+    fitted = np.append(model.intercept_, model.coef_)[-len(coef) :]
+    return -np.log10(max(np.abs(fitted / coef - 1).max(), 1e-16))
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
@@ -49,7 +49,7 @@ def test_data_have_the_certified_solution(name):
 
 @pytest.mark.parametrize("tol", [0, 1e-10])
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_certified_coefficients_are_found(name, tol):
+def test_certified_coefficients_are_reached(name, tol):
     problem = PROBLEMS[name]
     X, y = problem.numbers()
     model = BatchGDRegressor(tol=tol, fit_intercept=problem.fit_intercept)
@@ -60,14 +60,14 @@ def test_certified_coefficients_are_found(name, tol):
 
 
 @pytest.mark.parametrize(("degree", "least"), [(5, 8), (6, 8), (7, 7), (8, 6)])
-def test_raw_powers_of_one_variable(degree, least):
+def test_polynomial_in_raw_powers_is_fitted_to_many_digits(degree, least):
     X = np.linspace(1, 10, 100)[:, None] ** np.arange(1, degree + 1)
     y = X.sum(axis=1) + 1
     for tol in (0, 1e-10):
         assert digits(BatchGDRegressor(tol=tol).fit(X, y), np.ones(degree + 1)) >= least
 
 
-def test_several_outputs_and_weights_keep_their_digits():
+def test_weighted_multi_output_fit_is_as_accurate():
     problem = PROBLEMS["Wampler3"]
     X, y = problem.numbers()
     weights = np.arange(1, 22) % 4
@@ -80,7 +80,7 @@ def test_several_outputs_and_weights_keep_their_digits():
     np.testing.assert_allclose(model.coef_[1], -2 * model.coef_[0], rtol=1e-7)
 
 
-def test_a_warm_start_and_further_calls_go_on_from_the_coefficients():
+def test_warm_start_and_partial_fit_continue_from_the_coefficients():
     X, y = (
         part.astype(float) for part in (PROBLEMS["Filip"].features(), PROBLEMS["Filip"].targets())
     )
@@ -94,7 +94,7 @@ def test_a_warm_start_and_further_calls_go_on_from_the_coefficients():
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e4])
-def test_columns_that_depend_on_each_other_are_left_alone(offset):
+def test_collinear_columns_do_not_change_predictions(offset):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 4)) + offset
     y = X @ [1.0, 2.0, 3.0, 4.0] + rng.standard_normal(300)

@@ -1,4 +1,4 @@
-"""The contracts of the design, on made-up tables; `make hunt` makes up many more."""
+"""The contracts of the design on random tables; `make hunt` tries many more of them."""
 
 import pickle
 import warnings
@@ -14,8 +14,9 @@ from sklearn import linear_model
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor, losses, optimizers, schedules
-from skgd._utils import numba_support
+from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor, losses, schedules
+from tests.helpers.executors import numpy_only
+from tests.helpers.regressors import ELEMENTWISE, REGRESSORS, objective
 from tests.helpers.tables import tables
 
 pytestmark = [
@@ -23,34 +24,30 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:R.2 score is not well-defined"),
 ]
 
-REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
-#: Rules whose steps are sums of gradients, and those that divide by them: also by roundings.
+#: Optimizers whose steps are linear in the gradients. The others divide by gradients, which may be
+#: rounding errors, so that the results of equivalent fits differ by more than rounding.
 LINEAR = ["gd", "momentum", "nesterov"]
-DIVIDING = [
-    name
-    for name, rule in optimizers.OPTIMIZERS.items()
-    if issubclass(rule, optimizers.ElementwiseOptimizer) and name not in LINEAR
-]
 regressors = st.sampled_from(REGRESSORS)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def numpy_only():
-    """Run on NumPy: that compiled loops do the same is a contract of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numba_support, "has_numba", lambda: False)
+def on_numpy():
+    """Run on NumPy; tests/solvers/compiled compares compiled loops with it."""
+    with numpy_only():
         yield
 
 
 @st.composite
-def models(draw, Regressor=None, penalties=(None, "l2", "l1", "elasticnet"), rules=LINEAR):
-    """Draw a regressor with a low explicit rate, whose epochs are counted and not judged."""
+def models(
+    draw, Regressor=None, penalties=(None, "l2", "l1", "elasticnet"), optimizer_names=LINEAR
+):
+    """Draw a regressor that runs a few epochs at a low explicit learning rate."""
     Regressor = Regressor or draw(regressors)
     params = {
         "loss": draw(st.sampled_from(list(losses.LOSSES))),
         "penalty": draw(st.sampled_from(penalties)),
         "alpha": draw(st.sampled_from([0.0, 0.01, 1.0])),
-        "optimizer": draw(st.sampled_from(rules)),
+        "optimizer": draw(st.sampled_from(optimizer_names)),
         "learning_rate": draw(
             st.sampled_from([1e-3, schedules.CosineDecay(0.002), schedules.Adaptive(0.002)])
         ),
@@ -69,7 +66,7 @@ def models(draw, Regressor=None, penalties=(None, "l2", "l1", "elasticnet"), rul
 
 
 def same(one, other, tol=1e-9):
-    """Check that two models are the same up to rounding."""
+    """Check that two models agree in their number of updates and, up to rounding, their values."""
     scale = max(1.0, np.abs(other.coef_).max(), np.abs(other.intercept_).max())
     assert_allclose(one.coef_, other.coef_, rtol=0, atol=tol * scale)
     assert_allclose(one.intercept_, other.intercept_, rtol=0, atol=tol * scale)
@@ -88,7 +85,7 @@ def same(one, other, tol=1e-9):
     rate=st.sampled_from(["constant", "invscaling", "optimal", "adaptive"]),
     weighted=st.booleans(),
 )
-def test_unshuffled_sgd_is_scikit_learns(table, loss, penalty, rate, weighted):
+def test_unshuffled_sgd_equals_scikit_learn(table, loss, penalty, rate, weighted):
     X, y, weights = table
     params = dict(loss=loss, penalty=penalty, learning_rate=rate, alpha=0.01, eta0=0.005)
     params |= {"shuffle": False, "max_iter": 3, "tol": None}
@@ -97,7 +94,7 @@ def test_unshuffled_sgd_is_scikit_learns(table, loss, penalty, rate, weighted):
     )
     assume(np.abs(theirs.coef_).max() < 1e6 and np.abs(theirs.intercept_).max() < 1e6)
     ours = SGDRegressor(**params).fit(X, y, sample_weight=weights if weighted else None)
-    # Weight 0 drops a row here; there it moves nothing but is counted.
+    # skgd drops rows of weight zero; scikit-learn counts them as updates.
     if not weighted or (weights > 0).all():
         same(ours, theirs)
 
@@ -106,7 +103,7 @@ def test_unshuffled_sgd_is_scikit_learns(table, loss, penalty, rate, weighted):
 
 
 @given(table=tables(), model=models(BatchGDRegressor, penalties=(None, "l2")))
-def test_one_batch_of_all_rows_is_a_full_batch(table, model):
+def test_one_batch_of_all_rows_equals_full_batch(table, model):
     X, y, _ = table
     params = model.get_params(deep=False)
     twin = MiniBatchGDRegressor(**params).set_params(batch_size=len(y), shuffle=False)
@@ -114,12 +111,12 @@ def test_one_batch_of_all_rows_is_a_full_batch(table, model):
 
 
 @given(table=tables(), model=models(SGDRegressor))
-def test_batches_of_one_row_are_stochastic_descent(table, model):
+def test_batches_of_one_row_equal_sgd(table, model):
     X, y, _ = table
     params = model.get_params(deep=False)
     params = {
         name: value for name, value in params.items() if name not in ("eta0", "power_t")
-    }  # read by names only
+    }  # parameters of named schedules only
     twin = MiniBatchGDRegressor(**params).set_params(batch_size=1)
     same(twin.fit(X, y), model.fit(X, y))
 
@@ -127,8 +124,8 @@ def test_batches_of_one_row_are_stochastic_descent(table, model):
 # 4: resuming
 
 
-@given(table=tables(), model=models(rules=LINEAR + DIVIDING))
-def test_epochs_are_calls_of_partial_fit(table, model):
+@given(table=tables(), model=models(optimizer_names=ELEMENTWISE))
+def test_epochs_equal_calls_of_partial_fit(table, model):
     X, y, _ = table
     whole, parts = clone(model).fit(X, y), clone(model)
     for _ in range(model.max_iter):
@@ -139,8 +136,8 @@ def test_epochs_are_calls_of_partial_fit(table, model):
 # 5: weights
 
 
-@given(table=tables(), model=models(rules=LINEAR + DIVIDING))
-def test_a_row_of_weight_zero_is_no_row(table, model):
+@given(table=tables(), model=models(optimizer_names=ELEMENTWISE))
+def test_zero_weight_equals_dropping_the_row(table, model):
     X, y, weights = table
     kept = weights > 0
     weighted = clone(model).fit(X, y, sample_weight=weights)
@@ -148,7 +145,7 @@ def test_a_row_of_weight_zero_is_no_row(table, model):
 
 
 @given(table=tables(), model=models(BatchGDRegressor))
-def test_whole_weights_are_repeated_rows(table, model):
+def test_integer_weights_equal_repeated_rows(table, model):
     X, y, weights = table
     repeats = weights.astype(int)
     weighted = clone(model).fit(X, y, sample_weight=weights)
@@ -173,16 +170,16 @@ def test_only_proportions_of_weights_matter(table, data, unit):
         [csr_array, pd.DataFrame, np.asfortranarray, np.ndarray.tolist, lambda X: X[::-1][::-1]]
     ),
 )
-def test_any_container_gives_the_same_model(table, model, kind):
+def test_input_container_does_not_change_the_model(table, model, kind):
     X, y, weights = table
     plain = clone(model).fit(X, y, sample_weight=weights)
-    boxed = clone(model).fit(kind(X), y, sample_weight=weights)
-    same(boxed, plain)
-    assert_allclose(boxed.predict(kind(X)), plain.predict(X), rtol=1e-7, atol=1e-9)
+    converted = clone(model).fit(kind(X), y, sample_weight=weights)
+    same(converted, plain)
+    assert_allclose(converted.predict(kind(X)), plain.predict(X), rtol=1e-7, atol=1e-9)
 
 
 @given(table=tables(), model=models())
-def test_single_precision_agrees_as_far_as_it_reaches(table, model):
+def test_float32_agrees_with_float64_within_its_precision(table, model):
     X, y, _ = table
     single = clone(model).fit(X.astype(np.float32), y.astype(np.float32))
     assert single.coef_.dtype == single.intercept_.dtype == np.float32
@@ -192,14 +189,8 @@ def test_single_precision_agrees_as_far_as_it_reaches(table, model):
 # 7: minima
 
 
-def objective(model, X, y):
-    """Return the objective of a model, by its formula."""
-    p = X @ model.coef_ + model.intercept_
-    return float(np.mean(model.loss_.value(p, y)) + model.penalty_.value(model.coef_))
-
-
 @given(table=tables(exponents=(-3, 0, 3)), alpha=st.sampled_from([0.0, 0.1]), data=st.data())
-def test_no_peer_finds_a_lower_objective(table, alpha, data):
+def test_objective_is_at_most_that_of_scikit_learn(table, alpha, data):
     X, y, _ = table
     penalty, peer = data.draw(
         st.sampled_from(
@@ -222,18 +213,17 @@ def test_no_peer_finds_a_lower_objective(table, alpha, data):
     penalty=st.sampled_from([None, "l2", "l1"]),
     seed=st.integers(0, 9),
 )
-def test_no_step_leads_below_the_minimum(table, loss, penalty, seed):
+def test_no_perturbation_lowers_the_objective(table, loss, penalty, seed):
     X, y, _ = table
     model = BatchGDRegressor(loss, penalty=penalty, alpha=0.1).fit(X, y)
     assume(model.converged_)
     reached, rng = objective(model, X, y), np.random.default_rng(seed)
     for size in (1e-3, 1e-1, 1.0):
-        moved = clone(model)
-        vars(moved).update(vars(model))
-        moved.coef_ = model.coef_ + size * rng.normal(size=model.coef_.shape)
-        moved.intercept_ = model.intercept_ + size * rng.normal()
+        perturbed = clone(model)
+        perturbed.coef_ = model.coef_ + size * rng.normal(size=model.coef_.shape)
+        perturbed.intercept_ = model.intercept_ + size * rng.normal()
         with np.errstate(over="ignore"):
-            assert objective(moved, X, y) >= reached * (1 - 1e-6) - 2e-4
+            assert objective(model, X, y, perturbed) >= reached * (1 - 1e-6) - 2e-4
 
 
 # Units
@@ -247,16 +237,16 @@ def test_no_step_leads_below_the_minimum(table, loss, penalty, seed):
     loss=st.sampled_from(["squared_error", "absolute_error"]),
 )
 @example((np.eye(2), np.array([1.0, 2]), np.ones(2)), 490, -490, BatchGDRegressor, "squared_error")
-def test_units_do_not_matter(table, x_unit, y_unit, Regressor, loss):
+def test_predictions_are_equivariant_to_units(table, x_unit, y_unit, Regressor, loss):
     X, y, _ = table
     params = {} if Regressor is BatchGDRegressor else {"random_state": 0, "max_iter": 20}
     model = Regressor(loss, standardize=True, learning_rate="auto", penalty=None, **params)
     if Regressor is SGDRegressor:
         model.set_params(tol=None)  # scikit-learn's is in units of y
-    here = clone(model).fit(X, y).predict(X)
-    # Powers of two lose no digit, as far as numbers and their squares reach.
-    there = model.fit(X * 2.0**x_unit, y * 2.0**y_unit).predict(X * 2.0**x_unit)
-    assert_allclose(there * 2.0**-y_unit, here, rtol=0, atol=1e-6 * np.abs(y).max())
+    expected = clone(model).fit(X, y).predict(X)
+    # Scaling by powers of two is exact unless numbers or their squares overflow or underflow.
+    scaled = model.fit(X * 2.0**x_unit, y * 2.0**y_unit).predict(X * 2.0**x_unit)
+    assert_allclose(scaled * 2.0**-y_unit, expected, rtol=0, atol=1e-6 * np.abs(y).max())
 
 
 @given(
@@ -278,7 +268,7 @@ def test_no_magnitude_breaks_an_automatic_fit(table, y_unit, Regressor, loss, st
         assert np.isfinite(model.predict(X)).all()
 
 
-# 8: slopes
+# 8: gradients
 
 
 numbers = st.floats(-1e150, 1e150)
@@ -290,14 +280,16 @@ numbers = st.floats(-1e150, 1e150)
     q=numbers,
     y=numbers,
 )
-def test_a_loss_lies_above_its_tangents(loss, p, q, y):
+def test_loss_lies_above_its_tangents(loss, p, q, y):
     if isinstance(loss, (losses.Poisson, losses.Gamma)):
         p, q, y = p % 50 - 25, q % 50 - 25, abs(y) % 1e9 + 1e-9
-    value, slope = loss.value(np.array([p, q]), np.array([y, y])), loss.gradient(p, y)
+    value, gradient = loss.value(np.array([p, q]), np.array([y, y])), loss.gradient(p, y)
     assert np.isfinite(value).all()
-    assert np.isfinite(slope)
+    assert np.isfinite(gradient)
     assert (value >= 0).all()
-    reach = (
-        abs(slope * (q - p)) + value.sum() + abs(loss.gradient(q, y)) * (abs(p) + abs(q) + abs(y))
+    magnitude = (
+        abs(gradient * (q - p))
+        + value.sum()
+        + abs(loss.gradient(q, y)) * (abs(p) + abs(q) + abs(y))
     )
-    assert value[1] >= value[0] + slope * (q - p) - 1e-9 * reach
+    assert value[1] >= value[0] + gradient * (q - p) - 1e-9 * magnitude

@@ -1,6 +1,5 @@
-"""Hunting for faults: senseless parameters, Ctrl-C anywhere, threads, processes, memory."""
+"""Fault injection: random parameters, interrupts at any line, threads, processes, memory."""
 
-import dataclasses
 import gc
 import inspect
 import json
@@ -22,61 +21,34 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 import skgd
-from skgd import (
-    BatchGDRegressor,
-    MiniBatchGDRegressor,
-    SGDRegressor,
-    losses,
-    optimizers,
-    penalties,
-    schedules,
-)
-from skgd._utils import numba_support
+from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
+from tests.helpers.executors import numpy_only
+from tests.helpers.regressors import COMPONENTS, REGRESSORS, build
 
-#: The files of the package, for what is traced in them.
+#: The files of the package, to select its memory allocations.
 PACKAGE = str(Path(skgd.__file__).parent / "*")
-
-REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
-
-
-@pytest.fixture
-def on_numpy(monkeypatch):
-    """Run on NumPy."""
-    monkeypatch.setattr(numba_support, "has_numba", lambda: False)
-
 
 # Every constructor parameter
 
 
-class Odd:
-    """An object that is nothing that a parameter could be."""
+class Unrelated:
+    """An object that no parameter accepts."""
 
     def __repr__(self):
-        return "Odd()"
+        return "Unrelated()"
 
 
-#: Every public piece that has a default, beside the parameter that takes its kind.
-PIECES = [
-    (parameter, component())
-    for parameter, module in {
-        "loss": losses,
-        "penalty": penalties,
-        "learning_rate": schedules,
-        "optimizer": optimizers,
-    }.items()
-    for component in map(vars(module).get, module.__all__)
-    if all(field.default is not dataclasses.MISSING for field in dataclasses.fields(component))
-]
-
-SENSELESS = st.one_of(
+VALUES = st.one_of(
     st.sampled_from(
         [None, True, False, np.nan, np.inf, -np.inf, -1, 0, 1, 2, 10**30, 0.5, -0.5, 1e-300, 1e300]
     ),
     st.sampled_from(["", "auto", "l2", "huber", "adam", "path", "constant", "Auto ", "1"]),
     st.sampled_from([[], [1], (), {}, set(), b"l2", np.array(1.0), np.array([0.1]), np.ones(20)]),
-    st.sampled_from([Odd(), Odd, object(), len, abs, lambda: 1, lambda t: None, lambda t: "a"]),
-    st.sampled_from([made for _, made in PIECES]),
-    st.sampled_from([type(made) for _, made in PIECES]),
+    st.sampled_from(
+        [Unrelated(), Unrelated, object(), len, abs, lambda: 1, lambda t: None, lambda t: "a"]
+    ),
+    st.sampled_from([component for _, component in COMPONENTS]),
+    st.sampled_from([type(component) for _, component in COMPONENTS]),
     st.sampled_from([np.float32(0.5), np.int64(3), np.bool_(True), np.str_("l1")]),
     st.floats(allow_nan=True),
     st.integers(-(2**70), 2**70),
@@ -86,7 +58,7 @@ SENSELESS = st.one_of(
 SETTINGS = {
     cls: st.dictionaries(
         st.sampled_from(sorted(set(cls().get_params(deep=False)) - {"verbose"})),
-        SENSELESS,
+        VALUES,
         min_size=1,
         max_size=3,
     ).filter(lambda params: not isinstance(params.get("max_iter"), int) or params["max_iter"] < 20)
@@ -96,20 +68,19 @@ SETTINGS = {
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 @given(data=st.data())
-def test_a_senseless_parameter_is_refused_by_name_or_serves(Regressor, data):
+def test_random_parameter_is_accepted_or_named_in_the_error(Regressor, data):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(20, 2)), np.exp(rng.normal(size=20))
     params = data.draw(SETTINGS[Regressor])
     model = Regressor(max_iter=5).set_params(**params)
-    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numba_support, "has_numba", lambda: False)
+    with warnings.catch_warnings(), numpy_only():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", ConvergenceWarning)
-        assert_serves_or_is_refused(model, X, y)
+        assert_accepted_or_rejected(model, X, y)
 
 
-def assert_serves_or_is_refused(model, X, y):
-    """Check that a fit succeeds, or that its error names a parameter and nothing was learned."""
+def assert_accepted_or_rejected(model, X, y):
+    """Check that a fit succeeds, or that it raises, names a parameter and sets no attribute."""
     try:
         model.fit(X, y)
     except (ValueError, TypeError, NotImplementedError) as error:
@@ -126,20 +97,20 @@ def assert_serves_or_is_refused(model, X, y):
 @pytest.mark.parametrize("rate", ["auto", 0.01])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 @pytest.mark.usefixtures("on_numpy")
-def test_every_piece_serves_or_is_refused_by_name(Regressor, rate, small):
+def test_every_component_is_accepted_or_named_in_the_error(Regressor, rate, small):
     X, y = small
-    for parameter, made in PIECES:
-        params = {"learning_rate": rate} | {parameter: made}
-        assert_serves_or_is_refused(Regressor(max_iter=5).set_params(**params), X, np.exp(y))
+    for parameter, component in COMPONENTS:
+        params = {"learning_rate": rate} | {parameter: component}
+        assert_accepted_or_rejected(Regressor(max_iter=5).set_params(**params), X, np.exp(y))
 
 
-# Ctrl-C
+# Interrupts
 
 
 def interrupted(call, line):
-    """Run a call; raise KeyboardInterrupt where the package runs that line, counted from 0.
+    """Run a call and raise KeyboardInterrupt before the package executes its `line`-th line.
 
-    Returns whether it came so far.
+    Returns whether the call reached that line.
     """
     root, left, before = str(Path(skgd.__file__).parent), [line], sys.gettrace()
 
@@ -164,41 +135,38 @@ def interrupted(call, line):
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_an_interrupt_anywhere_leaves_a_whole_model(method, Regressor, small, on_numpy):
+def test_interrupt_at_any_line_leaves_a_consistent_model(method, Regressor, small, on_numpy):
     params = {"learning_rate": 0.05, "tol": None, "max_iter": 4, "standardize": True}
-    params["record"] = "path"
-    if Regressor is not BatchGDRegressor:
-        params |= {"random_state": 0}
-    if Regressor is MiniBatchGDRegressor:
-        params["batch_size"] = 7
-    start = Regressor(**params).fit(*small)
+    params |= {"record": "path", "random_state": 0, "batch_size": 7}
+    start = build(Regressor, **params).fit(*small)
     wholes = []
     for epochs in range(5 if method == "fit" else 2):
         whole = pickle.loads(pickle.dumps(start))
         if epochs:
             getattr(whole.set_params(max_iter=epochs), method)(*small)
         wholes.append((whole.t_, whole.coef_, whole.path_["update"], len(whole.history_["epoch"])))
-    # Of a full batch's single update every line is tried; of others, whose lines repeat, some.
-    longest = {BatchGDRegressor: 2 if method == "partial_fit" else 150, SGDRegressor: 1500}
-    longest = longest.get(Regressor, 300)
+    # Every line of the single update of partial_fit with a full batch is tried. The other calls run
+    # the same lines many times, of which a random sample is tried.
+    largest_step = {BatchGDRegressor: 2 if method == "partial_fit" else 150, SGDRegressor: 1500}
+    largest_step = largest_step.get(Regressor, 300)
     rng, line = np.random.default_rng(0), 0
     while True:
         model = pickle.loads(pickle.dumps(start))
-        came = interrupted(lambda model=model: getattr(model, method)(*small), line)
-        found = model.t_, model.coef_, model.path_["update"], len(model.history_["epoch"])
+        was_interrupted = interrupted(lambda model=model: getattr(model, method)(*small), line)
+        state = model.t_, model.coef_, model.path_["update"], len(model.history_["epoch"])
         assert any(
-            all(np.array_equal(a, b) for a, b in zip(found, whole, strict=True)) for whole in wholes
+            all(np.array_equal(a, b) for a, b in zip(state, whole, strict=True)) for whole in wholes
         ), line
         assert_array_equal(model.predict(small[0]), model.predict(small[0]))
-        if not came:
+        if not was_interrupted:
             break
-        line += int(rng.integers(1, longest))
+        line += int(rng.integers(1, largest_step))
 
 
 # Threads and processes
 
 
-def test_threads_fit_at_once(small):
+def test_concurrent_fits_in_threads_equal_sequential_fits(small):
     X, y = small
     models = [
         cls(loss, optimizer=rule, learning_rate=0.01, max_iter=20, tol=None, **params)
@@ -217,13 +185,13 @@ def test_threads_fit_at_once(small):
         assert_array_equal(model.coef_, alone[number % len(models)].coef_)
 
 
-def test_threads_may_share_a_fitted_model(small):
+def test_threads_share_a_fitted_model(small):
     X, y = small
     model = SGDRegressor(random_state=0, max_iter=5, tol=None).fit(X, y)
     expected = model.predict(X)
     with ThreadPoolExecutor(8) as pool:
-        for found in pool.map(lambda _: model.predict(X), range(100)):
-            assert_array_equal(found, expected)
+        for predictions in pool.map(lambda _: model.predict(X), range(100)):
+            assert_array_equal(predictions, expected)
 
 
 PROGRAM = """
@@ -243,7 +211,7 @@ print(json.dumps([
 """
 
 
-def test_processes_find_the_same_with_numba_and_without():
+def test_processes_agree_with_and_without_numba():
     def run(**changes):
         environment = os.environ | changes
         return subprocess.Popen(
@@ -260,14 +228,13 @@ def test_processes_find_the_same_with_numba_and_without():
 
 
 @pytest.mark.parametrize(
-    ("Regressor", "record"),
-    [*((cls, None) for cls in REGRESSORS), (SGDRegressor, "path")],
+    ("Regressor", "record"), [*((cls, None) for cls in REGRESSORS), (SGDRegressor, "path")]
 )
-def test_many_calls_leave_no_more_than_they_record(Regressor, record, small, on_numpy):
+def test_partial_fit_does_not_leak_memory(Regressor, record, small, on_numpy):
     X, y = small[0][:6], small[1][:6]
     model = Regressor(learning_rate=0.001, record=record, standardize=True)
     calls = 400 if os.environ.get("HYPOTHESIS_PROFILE") == "hunt" else 100
-    tracemalloc.start()  # before the caches fill: what takes an untraced place would seem to grow
+    tracemalloc.start()  # before the caches fill: their replacements would count as growth
     try:
         sizes = []
         for _ in range(3):
@@ -278,7 +245,8 @@ def test_many_calls_leave_no_more_than_they_record(Regressor, record, small, on_
             sizes.append(sum(trace.size for trace in ours.traces))
     finally:
         tracemalloc.stop()
-    # A number of a column takes 32 bytes, and its place 8; points of the path are bounded.
+    # A number of a history column takes 32 bytes and its slot in the list 8. The path is thinned to
+    # at most 2048 points.
     recorded = calls * 40 * len(model.history_) + 2048 * 300 if record else 0
     assert sizes[2] - sizes[1] < 10_000 + recorded
 

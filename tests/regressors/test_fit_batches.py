@@ -1,4 +1,4 @@
-"""Fits of data that comes in batches, broken off and taken up again."""
+"""fit_batches: equality with fits of all rows, checkpoints and resuming, invalid batches."""
 
 import pickle
 import warnings
@@ -10,8 +10,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 
-SUMS = [BatchGDRegressor(), BatchGDRegressor("huber", alpha=0.1)]
-WALKS = [
+FULL_BATCH = [BatchGDRegressor(), BatchGDRegressor("huber", alpha=0.1)]
+SGD = [
     MiniBatchGDRegressor(learning_rate=0.05, max_iter=4, random_state=0),
     MiniBatchGDRegressor(max_iter=3, optimizer="adam", random_state=0),
     SGDRegressor(max_iter=4, average=True, random_state=0),
@@ -25,7 +25,7 @@ def rows():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 4)) * [1, 2, 0.5, 1] + [0, 1, -1, 0]
     weights = rng.integers(0, 3, 300).astype(float)
-    weights[100:120] = 0  # a whole batch
+    weights[100:120] = 0  # a batch without weight
     return X, X @ [1.0, -2, 0.5, 3] + 5 + rng.standard_normal(300), weights
 
 
@@ -34,8 +34,8 @@ def batches(rows):
     return [tuple(part[start : start + 20] for part in rows) for start in range(0, 300, 20)]
 
 
-class Failing(list):
-    """Batches that give out after a number of visits."""
+class FailingList(list):
+    """Batches that raise OSError after a number of reads."""
 
     def __init__(self, batches, left):
         super().__init__(batches)
@@ -52,50 +52,50 @@ class Failing(list):
 
 
 @pytest.mark.filterwarnings("ignore:partial_fit got weights")
-@pytest.mark.parametrize("model", SUMS, ids=repr)
-def test_sums_over_batches_give_the_fit_of_all_rows(model, rows, batches):
+@pytest.mark.parametrize("model", FULL_BATCH, ids=repr)
+def test_full_batch_fit_of_batches_equals_fit_of_all_rows(model, rows, batches):
     X, y, weights = rows
-    found = clone(model).fit_batches(batches)
+    fitted = clone(model).fit_batches(batches)
     expected = clone(model).fit(X, y, sample_weight=weights)
-    np.testing.assert_allclose(found.coef_, expected.coef_, rtol=1e-9)
-    np.testing.assert_allclose(found.intercept_, expected.intercept_, rtol=1e-9)
-    assert found.stop_reason_ == "converged"
+    np.testing.assert_allclose(fitted.coef_, expected.coef_, rtol=1e-9)
+    np.testing.assert_allclose(fitted.intercept_, expected.intercept_, rtol=1e-9)
+    assert fitted.stop_reason_ == "converged"
 
 
 @pytest.mark.filterwarnings("ignore:partial_fit got weights")
-def test_an_unshuffled_walk_is_one_partial_fit_after_the_other(batches):
+def test_unshuffled_sgd_equals_successive_calls_of_partial_fit(batches):
     model = SGDRegressor(max_iter=2, shuffle=False, tol=None)
     expected = clone(model)
     for _ in range(2):
         for X, y, weights in batches:
             expected.partial_fit(X, y, sample_weight=weights)
-    found = model.fit_batches(batches)
-    np.testing.assert_array_equal(found.coef_, expected.coef_)
-    assert found.n_iter_ == 2
-    assert found.t_ == expected.t_
+    fitted = model.fit_batches(batches)
+    np.testing.assert_array_equal(fitted.coef_, expected.coef_)
+    assert fitted.n_iter_ == 2
+    assert fitted.t_ == expected.t_
 
 
 @pytest.mark.filterwarnings("ignore:partial_fit got weights")
 @pytest.mark.parametrize("left", [1, 7, 15, 40])
-@pytest.mark.parametrize("model", SUMS + WALKS, ids=repr)
-def test_a_fit_that_was_killed_goes_on_as_if_nothing_had_happened(model, left, batches, tmp_path):
+@pytest.mark.parametrize("model", FULL_BATCH + SGD, ids=repr)
+def test_resuming_from_a_checkpoint_is_exact(model, left, batches, tmp_path):
     whole, path = clone(model).fit_batches(batches), tmp_path / "model.pkl"
     try:
-        clone(model).fit_batches(Failing(batches, left), checkpoint=path)
+        clone(model).fit_batches(FailingList(batches, left), checkpoint=path)
     except OSError:
-        loaded = pickle.loads(path.read_bytes()).fit_batches(batches, resume=True)
+        resumed = pickle.loads(path.read_bytes()).fit_batches(batches, resume=True)
     else:
-        loaded = pickle.loads(path.read_bytes())
-    np.testing.assert_array_equal(loaded.coef_, whole.coef_)
-    np.testing.assert_array_equal(loaded.intercept_, whole.intercept_)
-    assert (loaded.n_iter_, loaded.stop_reason_) == (whole.n_iter_, whole.stop_reason_)
+        resumed = pickle.loads(path.read_bytes())
+    np.testing.assert_array_equal(resumed.coef_, whole.coef_)
+    np.testing.assert_array_equal(resumed.intercept_, whole.intercept_)
+    assert (resumed.n_iter_, resumed.stop_reason_) == (whole.n_iter_, whole.stop_reason_)
 
 
-BAD = {
+INVALID = {
     "other columns": (lambda X, y: (X[:, :3], y), "3 features"),
     "not a number": (lambda X, y: (np.where(X > 1, np.nan, X), y), "NaN"),
     "infinite": (lambda X, y: (np.where(X > 1, np.inf, X), y), "infinity"),
-    "empty": (lambda X, y: (X[:0], y[:0]), "no rows. Leave empty blocks out"),
+    "empty": (lambda X, y: (X[:0], y[:0]), "no rows. Leave empty batches out"),
     "ragged": (lambda X, y: (X, y[:-1]), "inconsistent numbers of samples"),
     "two targets": (lambda X, y: (X, np.stack([y, y], axis=1)), "number of targets"),
     "no pair": (lambda X, y: X, r"must be \(X, y\)"),
@@ -105,10 +105,10 @@ BAD = {
 
 @pytest.mark.filterwarnings("ignore:partial_fit got weights")
 @pytest.mark.parametrize("model", [BatchGDRegressor(), MiniBatchGDRegressor(), SGDRegressor()])
-@pytest.mark.parametrize("name", BAD)
-def test_a_bad_batch_is_named_and_the_model_stays_as_it_was_before_it(model, name, batches):
-    spoil, message = BAD[name]
-    spoiled = [*batches[:2], spoil(*batches[2][:2]), *batches[3:]]
+@pytest.mark.parametrize("name", INVALID)
+def test_invalid_batch_is_named_and_leaves_the_model_unchanged(model, name, batches):
+    invalidate, message = INVALID[name]
+    invalid = [*batches[:2], invalidate(*batches[2][:2]), *batches[3:]]
     model = clone(model)
     if hasattr(model, "shuffle"):
         model.shuffle = False
@@ -116,13 +116,13 @@ def test_a_bad_batch_is_named_and_the_model_stays_as_it_was_before_it(model, nam
     else:
         before = model.fit_batches(batches[5:]).coef_.copy()
     with pytest.raises(ValueError, match=f"Chunk 2 of the data.*{message}"):
-        model.fit_batches(spoiled)
+        model.fit_batches(invalid)
     np.testing.assert_array_equal(model.coef_, before)
     assert np.isfinite(model.predict(batches[0][0])).all()
 
 
 @pytest.mark.parametrize("model", [MiniBatchGDRegressor(), SGDRegressor()], ids=repr)
-def test_what_can_be_read_once_is_refused_for_two_epochs_before_it_is_touched(model, batches):
+def test_one_shot_iterator_is_rejected_unread_for_several_epochs(model, batches):
     once = iter(batches)
     with pytest.raises(ValueError, match=r"read only once.*max_iter=1"):
         model.fit_batches(once)
@@ -130,59 +130,59 @@ def test_what_can_be_read_once_is_refused_for_two_epochs_before_it_is_touched(mo
 
 
 @pytest.mark.filterwarnings("ignore:partial_fit got weights")
-def test_what_can_be_read_once_will_do_for_one_pass(batches):
-    sums = BatchGDRegressor().fit_batches(iter(batches))
-    np.testing.assert_array_equal(sums.coef_, BatchGDRegressor().fit_batches(batches).coef_)
-    walk = SGDRegressor(max_iter=1, shuffle=False, tol=None)
-    expected = clone(walk).fit_batches(batches)
-    np.testing.assert_array_equal(walk.fit_batches(iter(batches)).coef_, expected.coef_)
+def test_one_shot_iterator_suffices_for_one_pass(batches):
+    full_batch = BatchGDRegressor().fit_batches(iter(batches))
+    np.testing.assert_array_equal(full_batch.coef_, BatchGDRegressor().fit_batches(batches).coef_)
+    sgd = SGDRegressor(max_iter=1, shuffle=False, tol=None)
+    expected = clone(sgd).fit_batches(batches)
+    np.testing.assert_array_equal(sgd.fit_batches(iter(batches)).coef_, expected.coef_)
     with pytest.raises(ValueError, match="read only once"):
         BatchGDRegressor("huber").fit_batches(iter(batches))
 
 
 @pytest.mark.parametrize("model", [BatchGDRegressor("huber"), SGDRegressor(shuffle=False)])
-def test_functions_that_return_iterators_are_read_again(model, batches):
+def test_callable_that_returns_iterators_is_called_every_epoch(model, batches):
     kept = [batch for batch in batches if batch[2].any()]
-    found = clone(model).fit_batches(lambda: iter(kept))
-    np.testing.assert_array_equal(found.coef_, clone(model).fit_batches(kept).coef_)
+    fitted = clone(model).fit_batches(lambda: iter(kept))
+    np.testing.assert_array_equal(fitted.coef_, clone(model).fit_batches(kept).coef_)
 
 
 @pytest.mark.parametrize(
     ("batches", "error", "message"),
     [
         (3, TypeError, "must be an iterable"),
-        ([], ValueError, "no block"),
-        (lambda: iter(()), ValueError, "no block"),
+        ([], ValueError, "is empty"),
+        (lambda: iter(()), ValueError, "is empty"),
     ],
 )
 @pytest.mark.parametrize("model", [BatchGDRegressor(), SGDRegressor()], ids=repr)
-def test_no_batches_are_refused(model, batches, error, message):
+def test_missing_batches_are_rejected(model, batches, error, message):
     with pytest.raises(error, match=message):
         model.fit_batches(batches)
 
 
-def test_batches_that_change_between_passes_are_refused(batches):
+def test_batches_that_change_between_passes_are_rejected(batches):
     passes = iter([batches[:5], batches[:3], batches[:3]])
-    with pytest.raises(ValueError, match="gave 5 blocks at first and 3 later"):
+    with pytest.raises(ValueError, match="gave 5 of them, and a later one 3"):
         BatchGDRegressor("huber").fit_batches(lambda: iter(next(passes)))
 
 
 @pytest.mark.parametrize("model", [BatchGDRegressor(), SGDRegressor()], ids=repr)
-def test_there_has_to_be_something_to_resume(model, batches):
-    with pytest.raises(ValueError, match="broken off"):
+def test_resume_needs_an_interrupted_fit(model, batches):
+    with pytest.raises(ValueError, match="interrupted fit_batches"):
         model.fit_batches(batches, resume=True)
     model.fit_batches(batches[:3])
-    with pytest.raises(ValueError, match="broken off"):
+    with pytest.raises(ValueError, match="interrupted fit_batches"):
         model.fit_batches(batches[:3], resume=True)
 
 
 @pytest.mark.parametrize("model", [BatchGDRegressor(), SGDRegressor()], ids=repr)
-def test_early_stopping_is_refused(model, batches):
+def test_early_stopping_is_rejected(model, batches):
     with pytest.raises(ValueError, match="early_stopping"):
         model.set_params(early_stopping=True).fit_batches(batches)
 
 
-def test_a_stall_ends_the_epochs(batches):
+def test_lack_of_improvement_stops_the_fit(batches):
     kept = [batch[:2] for batch in batches]
     model = MiniBatchGDRegressor(learning_rate=0.05, random_state=0, tol=1e-3)
     with warnings.catch_warnings():
@@ -202,7 +202,7 @@ def test_float32_batches_give_a_float32_model(batches):
         assert model.coef_.dtype == np.float32
 
 
-def test_a_data_frame_gives_its_names(batches):
+def test_data_frames_set_the_feature_names(batches):
     pd = pytest.importorskip("pandas")
     frames = [(pd.DataFrame(X, columns=list("abcd")), y) for X, y, _ in batches]
     for model in (BatchGDRegressor(), SGDRegressor(max_iter=2)):

@@ -1,4 +1,6 @@
-"""Validation data and weights on their way through pipelines and searches."""
+"""Pipelines and searches route validation data and sample weights to `fit`."""
+
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,9 +11,9 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
+from tests.helpers.regressors import REGRESSORS, few_epochs
 
-REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
+five_epochs = partial(few_epochs, learning_rate=0.1, max_iter=5, standardize=True)
 
 
 @pytest.fixture(autouse=True)
@@ -22,22 +24,17 @@ def routing():
 
 @pytest.fixture(scope="module")
 def split():
-    """Rows to train on and rows to validate with, in raw units."""
+    """Training and validation rows, in raw units."""
     rng = np.random.default_rng(0)
     X = rng.normal(50, 20, size=(60, 3))
     y = X @ [1.0, -2.0, 0.5] + rng.normal(size=60)
     return X[:40], y[:40], X[40:], y[40:]
 
 
-def model_of(Regressor, **params):
-    """Return a regressor with a few epochs at an explicit rate."""
-    return Regressor(learning_rate=0.1, max_iter=5, tol=None, standardize=True, **params)
-
-
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_a_pipeline_transforms_the_validation_rows(Regressor, split):
+def test_pipeline_transforms_the_validation_data(Regressor, split):
     X, y, X_val, y_val = split
-    model = model_of(Regressor).set_fit_request(X_val=True, y_val=True)
+    model = five_epochs(Regressor).set_fit_request(X_val=True, y_val=True)
     steps = [("scale", StandardScaler()), ("descent", model)]
     pipeline = Pipeline(steps, transform_input=["X_val"]).fit(X, y, X_val=X_val, y_val=y_val)
     score = pipeline.named_steps["descent"].history_["validation_score"][-1]
@@ -45,14 +42,14 @@ def test_a_pipeline_transforms_the_validation_rows(Regressor, split):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_without_transform_input_they_arrive_raw(Regressor, split):
+def test_without_transform_input_validation_data_are_not_transformed(Regressor, split):
     X, y, X_val, y_val = split
-    model = model_of(Regressor).set_fit_request(X_val=True, y_val=True)
+    model = five_epochs(Regressor).set_fit_request(X_val=True, y_val=True)
     pipeline = Pipeline([("scale", StandardScaler()), ("descent", model)])
     pipeline.fit(X, y, X_val=X_val, y_val=y_val)
     score = pipeline.named_steps["descent"].history_["validation_score"][-1]
-    as_they_are = pipeline.named_steps["descent"].score(X_val, y_val)
-    assert score == pytest.approx(as_they_are)
+    untransformed = pipeline.named_steps["descent"].score(X_val, y_val)
+    assert score == pytest.approx(untransformed)
     assert score < pipeline.score(X_val, y_val) - 0.5
 
 
@@ -61,52 +58,50 @@ def test_weights_are_routed_and_sliced(Regressor, split):
     X, y, *_ = split
     weights = np.linspace(0.1, 2, len(y))
     model = (
-        model_of(Regressor)
+        five_epochs(Regressor, shuffle=False)
         .set_fit_request(sample_weight=True)
         .set_score_request(sample_weight=False)
     )
-    if Regressor is not BatchGDRegressor:
-        model.set_params(shuffle=False)
     folds = KFold(4)
-    found = cross_validate(
+    result = cross_validate(
         model, X, y, cv=folds, params={"sample_weight": weights}, return_estimator=True
     )
-    for (train, _), fitted in zip(folds.split(X), found["estimator"], strict=True):
+    for (train, _), fitted in zip(folds.split(X), result["estimator"], strict=True):
         alone = clone(model).fit(X[train], y[train], sample_weight=weights[train])
         assert_allclose(fitted.coef_, alone.coef_)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_a_search_hands_on_validation_rows_of_another_length(Regressor, split):
+def test_search_passes_on_validation_data_of_another_length(Regressor, split):
     X, y, X_val, y_val = split
-    model = model_of(Regressor).set_fit_request(X_val=True, y_val=True)
+    model = five_epochs(Regressor).set_fit_request(X_val=True, y_val=True)
     search = GridSearchCV(model, {"alpha": [0.0, 0.1]}, cv=2).fit(X, y, X_val=X_val, y_val=y_val)
     best = search.best_estimator_
     assert best.history_["validation_score"][-1] == pytest.approx(best.score(X_val, y_val))
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_a_search_slices_validation_rows_as_many_as_the_training_rows(Regressor, split):
-    """scikit-learn slices every routed array that has as many rows as X: the guide warns of it."""
+def test_search_slices_validation_data_as_long_as_the_training_data(Regressor, split):
+    """scikit-learn slices every routed array that has as many rows as X; the user guide warns."""
     X, y, X_val, y_val = split
     rows = np.concatenate([X_val, X_val]), np.concatenate([y_val, y_val])
-    seen = []
+    lengths = []
 
-    class Watching(Regressor):
+    class Recording(Regressor):
         def fit(self, X, y, *, X_val=None, y_val=None):
-            seen.append(len(X_val))
+            lengths.append(len(X_val))
             return super().fit(X, y, X_val=X_val, y_val=y_val)
 
-    model = model_of(Regressor)
-    watching = Watching(**model.get_params(deep=False)).set_fit_request(X_val=True, y_val=True)
-    GridSearchCV(watching, {"alpha": [0.0]}, cv=2).fit(X, y, X_val=rows[0], y_val=rows[1])
-    assert seen == [20, 20, 40]
+    model = five_epochs(Regressor)
+    recording = Recording(**model.get_params(deep=False)).set_fit_request(X_val=True, y_val=True)
+    GridSearchCV(recording, {"alpha": [0.0]}, cv=2).fit(X, y, X_val=rows[0], y_val=rows[1])
+    assert lengths == [20, 20, 40]
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_weights_of_validation_rows_weigh_the_score(Regressor, split):
+def test_validation_score_uses_the_validation_weights(Regressor, split):
     X, y, X_val, y_val = split
     weights = np.linspace(0.1, 2, len(y_val))
-    model = model_of(Regressor).fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weights)
+    model = five_epochs(Regressor).fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weights)
     expected = model.score(X_val, y_val, sample_weight=weights)
     assert model.history_["validation_score"][-1] == pytest.approx(expected)

@@ -1,16 +1,17 @@
-"""Several targets at once: each output is its own fit."""
+"""A fit of several outputs equals separate fits of each."""
+
+from functools import partial
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 
-from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
+from skgd import BatchGDRegressor
 from skgd.losses import LOSSES
-from skgd.optimizers import OPTIMIZERS, ElementwiseOptimizer
+from tests.helpers.regressors import ELEMENTWISE, REGRESSORS, few_epochs
 
-REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
-ELEMENTWISE = [name for name, rule in OPTIMIZERS.items() if issubclass(rule, ElementwiseOptimizer)]
+four_epochs = partial(few_epochs, learning_rate=0.02, max_iter=4, random_state=0)
 
 
 @pytest.fixture(scope="module")
@@ -20,21 +21,16 @@ def targets(small):
     return np.column_stack([y, 2 + np.cos(5 * y), y[::-1] ** 2 + 0.1])
 
 
-def explicit(Regressor, **params):
-    """Return a regressor with an explicit rate that makes some epochs."""
-    shared = {"learning_rate": 0.02, "max_iter": 4, "tol": None}
-    if Regressor is not BatchGDRegressor:
-        shared["random_state"] = 0
-    return Regressor(**shared | params)
-
-
 @pytest.mark.parametrize("standardize", [False, True])
 @pytest.mark.parametrize("penalty", [None, "l2", "elasticnet"])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_each_output_is_its_own_fit(Regressor, loss, penalty, standardize, small, targets, weights):
+@pytest.mark.usefixtures("compile_sampled_pairs")
+def test_multi_output_fit_equals_separate_fits(
+    Regressor, loss, penalty, standardize, small, targets, weights
+):
     X, _ = small
-    model = explicit(Regressor, loss=loss, penalty=penalty, alpha=0.1, standardize=standardize)
+    model = four_epochs(Regressor, loss=loss, penalty=penalty, alpha=0.1, standardize=standardize)
     together = clone(model).fit(X, targets, sample_weight=weights)
     assert together.coef_.shape == (3, 3)
     assert together.intercept_.shape == (3,)
@@ -47,22 +43,18 @@ def test_each_output_is_its_own_fit(Regressor, loss, penalty, standardize, small
 
 @pytest.mark.parametrize("optimizer", ELEMENTWISE)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_optimizers_keep_outputs_apart(Regressor, optimizer, small, targets):
+def test_optimizer_state_is_separate_for_each_output(Regressor, optimizer, small, targets):
     X, _ = small
-    model = explicit(Regressor, optimizer=optimizer)
-    if Regressor is not BatchGDRegressor:
-        model.set_params(average=5)
+    model = four_epochs(Regressor, optimizer=optimizer, average=5)
     together = clone(model).fit(X, targets)
     alone = [clone(model).fit(X, target).coef_ for target in targets.T]
     assert_allclose(together.coef_, alone, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_partial_fit_learns_all_outputs(Regressor, small, targets):
+def test_partial_fit_equals_fit_for_several_outputs(Regressor, small, targets):
     X, _ = small
-    model = explicit(Regressor, standardize=False)
-    if Regressor is not BatchGDRegressor:
-        model.set_params(shuffle=False)
+    model = four_epochs(Regressor, standardize=False, shuffle=False)
     parts = clone(model)
     for _ in range(4):
         parts.partial_fit(X, targets)
@@ -72,26 +64,26 @@ def test_partial_fit_learns_all_outputs(Regressor, small, targets):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_one_column_keeps_its_shape(Regressor, small):
+def test_single_column_target_keeps_two_dimensions(Regressor, small):
     X, y = small
-    model = explicit(Regressor).fit(X, y[:, None])
+    model = four_epochs(Regressor).fit(X, y[:, None])
     assert model.coef_.shape == (1, 3)
     assert model.intercept_.shape == (1,)
     assert model.predict(X).shape == (20, 1)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_the_history_sums_over_the_outputs(Regressor, small, targets):
+def test_objective_in_the_history_is_the_sum_over_outputs(Regressor, small, targets):
     X, _ = small
-    model = explicit(Regressor, penalty=None, record="objective").fit(X, targets)
+    model = four_epochs(Regressor, penalty=None, record="objective").fit(X, targets)
     expected = 0.5 * ((model.predict(X) - targets) ** 2).sum(axis=1).mean()
     assert model.history_["objective"][-1] == pytest.approx(expected, rel=1e-10)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_the_path_names_the_coefficients_of_every_output(Regressor, small, targets):
+def test_path_has_columns_for_the_coefficients_of_every_output(Regressor, small, targets):
     X, _ = small
-    model = explicit(Regressor, record="path").fit(X, targets)
+    model = four_epochs(Regressor, record="path").fit(X, targets)
     assert model.path_["coef_2_1"][-1] == pytest.approx(model.coef_[2, 1], rel=1e-12)
     assert model.path_["intercept_0"][-1] == pytest.approx(model.intercept_[0], rel=1e-12)
 
@@ -100,13 +92,13 @@ def test_the_path_names_the_coefficients_of_every_output(Regressor, small, targe
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_early_stopping_scores_all_outputs(Regressor, small, targets):
     X, _ = small
-    model = explicit(Regressor, early_stopping=True, tol=0.0, max_iter=30)
+    model = four_epochs(Regressor, early_stopping=True, tol=0.0, max_iter=30)
     model.fit(X, targets, X_val=X, y_val=targets)
     assert model.history_["validation_score"].max() == pytest.approx(model.score(X, targets))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_automatic_batch_fits_reach_each_outputs_minimum(loss, small, targets):
+def test_automatic_full_batch_fit_reaches_the_minimum_of_each_output(loss, small, targets):
     X, _ = small
     together = BatchGDRegressor(loss=loss).fit(X, targets)
     value = LOSSES[loss]().value

@@ -1,10 +1,11 @@
-"""What the three regressors promise: to each other, to themselves, and beside scikit-learn."""
+"""Contracts of the three regressors: among themselves, and with scikit-learn."""
 
 import operator
 import pickle
 from dataclasses import replace
 from functools import partial
 from itertools import product
+from types import NoneType
 
 import numpy as np
 import pandas as pd
@@ -16,27 +17,32 @@ from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
-from skgd._utils import numba_support
 from skgd._utils.component import Component
 from skgd.losses import LOSSES, EpsilonInsensitive, Huber
 from skgd.optimizers import (
-    GD,
     OPTIMIZERS,
+    SVRG,
     BatchOptimizer,
     ConjugateGradient,
-    ElementwiseOptimizer,
     Momentum,
     Nesterov,
     NewtonCG,
-    Snapshot,
 )
-from skgd.penalties import PENALTIES
+from skgd.penalties import PENALTIES, ElasticNet
 from skgd.schedules import SCHEDULES, Constant, Schedule
 from skgd.step_rules import STEP_RULES, LineSearch, PassiveAggressive, StepRule
+from tests.helpers.executors import COMPILED_PAIRS, compiled_if
+from tests.helpers.regressors import (
+    ELEMENTWISE,
+    REGRESSORS,
+    STOCHASTIC,
+    assert_same_model,
+    few_epochs,
+    objective,
+)
 
 RATES = SCHEDULES | STEP_RULES
-REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
-ELEMENTWISE = [name for name, rule in OPTIMIZERS.items() if issubclass(rule, ElementwiseOptimizer)]
+
 SMOOTH = [None, *(name for name, penalty in PENALTIES.items() if penalty(alpha=1.0).l1 == 0)]
 #: Schedules that give a rate for each update, whatever the batch, beside a plain function of t.
 TIMED = {name: schedule() for name, schedule in SCHEDULES.items()} | {
@@ -45,7 +51,7 @@ TIMED = {name: schedule() for name, schedule in SCHEDULES.items()} | {
 
 
 def gentle(component):
-    """Return a piece whose numbers suit the small data: a low rate, little momentum."""
+    """Return a component with parameters for the small data: a low rate, little momentum."""
     if not isinstance(component, Component):
         return component
     known = component.get_params()
@@ -54,20 +60,20 @@ def gentle(component):
     )
 
 
-def started(model, X, y):
-    """Fit from a start where the slopes of all losses have both signs."""
+def fit_from_start(model, X, y):
+    """Fit from coefficients at which the gradients of all losses have both signs."""
     loss = LOSSES.get(model.loss, type(model.loss))()
     return model.fit(
         X, y, coef_init=[0.1, -0.2, 0.15], intercept_init=[loss.intercept_only(y) + 0.01]
     )
 
 
-def go_together(Regressor, loss, penalty, schedule, optimizer):
-    """Tell whether pieces may be combined."""
+def are_compatible(Regressor, loss, penalty, schedule, optimizer):
+    """Return whether the components may be combined."""
     if isinstance(schedule, SCHEDULES["optimal"]):
-        # Its rates are of the size of 1 / alpha: far too long for steps that are a rate long.
-        rules = (OPTIMIZERS["gd"], OPTIMIZERS["momentum"], OPTIMIZERS["nesterov"])
-        return penalty is not None and isinstance(optimizer, rules)
+        # Its rates are of order 1 / alpha, which is too high for optimizers with normalised steps.
+        linear = (OPTIMIZERS["gd"], OPTIMIZERS["momentum"], OPTIMIZERS["nesterov"])
+        return penalty is not None and isinstance(optimizer, linear)
     full_batch = Regressor is BatchGDRegressor
     if isinstance(optimizer, BatchOptimizer) and not full_batch:
         return False
@@ -88,19 +94,19 @@ def go_together(Regressor, loss, penalty, schedule, optimizer):
     return True
 
 
-def explicit(Regressor, **params):
-    """Return a regressor whose epochs are counted, not judged, at an explicit rate."""
-    defaults = {"learning_rate": 0.05, "optimizer": "gd", "standardize": False, "tol": None}
-    defaults |= {"max_iter": 3, "penalty": "l2", "alpha": 0.0}
-    if Regressor is not BatchGDRegressor:
-        defaults |= {"shuffle": False}
-    if Regressor is MiniBatchGDRegressor:
-        defaults |= {"batch_size": 6}
-    return Regressor(**defaults | params)
+gd_regressor = partial(
+    few_epochs,
+    optimizer="gd",
+    penalty="l2",
+    alpha=0.0,
+    standardize=False,
+    shuffle=False,
+    batch_size=6,
+)
 
 
-def turn(Regressor, number):
-    """Return switches that take turns with the number: averaging, shuffling, standardising."""
+def rotated_switches(Regressor, number):
+    """Return settings of averaging, shuffling and standardising, in rotation by number."""
     if Regressor is BatchGDRegressor:
         return {"standardize": bool(number % 2)}
     average, shuffle, standardize = list(product([False, 4], [False, True], [False, True]))[
@@ -115,18 +121,13 @@ def turn(Regressor, number):
     }
 
 
-def assert_same_model(one, other, rtol=1e-10):
-    assert_allclose(one.coef_, other.coef_, rtol=rtol, atol=rtol)
-    assert_allclose(one.intercept_, other.intercept_, rtol=rtol, atol=rtol)
-
-
-def nearness(loss):
-    """Return how near automatic descent comes to a minimum; kinks are rounded over 1e-4."""
+def tolerance(loss):
+    """Return the relative accuracy of automatic fits; kinks are smoothed over a width of 1e-4."""
     return 1e-4 if LOSSES[loss].has_moreau_envelope() else 1e-6
 
 
-def same_course(one, other, rtol=1e-12):
-    """Tell whether two fits agree in model, count of updates and history, up to rounding."""
+def is_same_fit(one, other, rtol=1e-12):
+    """Return whether two fits agree in model, number of updates and history, up to rounding."""
 
     def close(a, b):
         return np.allclose(a, b, rtol=0, atol=rtol * np.nanmax(np.abs(b)), equal_nan=True)
@@ -147,21 +148,21 @@ def same_course(one, other, rtol=1e-12):
 @pytest.mark.parametrize("schedule", [*RATES, "callable"])
 @pytest.mark.parametrize("loss_name", LOSSES)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_epochs_of_fit_are_calls_of_partial_fit(Regressor, loss_name, schedule, small, monkeypatch):
+def test_epochs_of_fit_equal_calls_of_partial_fit(Regressor, loss_name, schedule, small):
     X, y = small[0][:8], small[1][:8]
     rate = TIMED["callable"] if schedule == "callable" else gentle(RATES[schedule]())
     loss = LOSSES[loss_name]()
-    alpha = 4.0 if schedule == "optimal" else 0.3  # its rates are low where alpha is high
+    alpha = 4.0 if schedule == "optimal" else 0.3  # a high alpha gives "optimal" low rates
     penalties = [None, *(penalty(alpha=alpha) for penalty in PENALTIES.values())]
-    optimizers = [gentle(optimizer()) for optimizer in OPTIMIZERS.values()]
     different = []
-    # Of the penalties two take their turn, and one of the switches' settings, so that any two of
-    # all these meet.
+    # Every second penalty is tested, and one setting of the switches, both in rotation, so that any
+    # two values of all these parameters meet.
     offset = list(LOSSES).index(loss_name) + [*RATES, "callable"].index(schedule)
-    for number, (optimizer, penalty) in enumerate(product(optimizers, penalties), start=offset):
-        if number % 2 or not go_together(Regressor, loss, penalty, rate, optimizer):
+    for number, (name, penalty) in enumerate(product(OPTIMIZERS, penalties), start=offset):
+        optimizer = gentle(OPTIMIZERS[name]())
+        if number % 2 or not are_compatible(Regressor, loss, penalty, rate, optimizer):
             continue
-        model = explicit(
+        model = gd_regressor(
             Regressor,
             loss=loss,
             penalty=penalty,
@@ -169,28 +170,24 @@ def test_epochs_of_fit_are_calls_of_partial_fit(Regressor, loss_name, schedule, 
             learning_rate=rate,
             optimizer=optimizer,
             max_iter=2,
-            **turn(Regressor, number // 2),
+            **rotated_switches(Regressor, number // 2),
         )
-        with monkeypatch.context() as patch:
-            # To compile a loop takes a second: there every optimizer meets the squared error, and
-            # plain descent Huber's loss; test_compiled.py has every loss, and so has NumPy here.
-            plain = isinstance(optimizer, GD) and loss_name == "huber"
-            if not (loss_name == "squared_error" or plain):
-                patch.setattr(numba_support, "has_numba", lambda: False)
+        is_sampled = (loss_name, name) in COMPILED_PAIRS
+        with compiled_if(is_sampled and type(penalty) in (NoneType, ElasticNet)):
             whole, parts = clone(model).fit(X, y), clone(model)
             for _ in range(2):
                 parts = pickle.loads(pickle.dumps(parts.partial_fit(X, y)))
-        # Moments that are met in parts are rounded otherwise than those met at once.
-        if not same_course(whole, parts, rtol=1e-9 if model.standardize else 1e-12):
+        # Moments that are merged from parts differ from those of all rows by rounding.
+        if not is_same_fit(whole, parts, rtol=1e-9 if model.standardize else 1e-12):
             different.append(whole)
     assert not different
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_a_rate_that_fell_stays_down_in_partial_fit(Regressor, small):
+def test_partial_fit_keeps_a_reduced_adaptive_rate(Regressor, small):
     X, y = small
     tol = {BatchGDRegressor: 0.9, MiniBatchGDRegressor: 1.0, SGDRegressor: 1e9}[Regressor]
-    model = explicit(
+    model = gd_regressor(
         Regressor, learning_rate="adaptive", eta0=0.01, tol=tol, n_iter_no_change=1, max_iter=4
     )
     with pytest.warns(Warning, match="did not converge"):
@@ -199,55 +196,59 @@ def test_a_rate_that_fell_stays_down_in_partial_fit(Regressor, small):
     for _ in range(4):
         parts = pickle.loads(pickle.dumps(parts.partial_fit(X, y + 50)))
     assert whole.history_["learning_rate"][-1] < 0.01
-    assert same_course(whole, parts)
+    assert is_same_fit(whole, parts)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_partial_fit_starts_from_coefficients_that_the_user_assigned(Regressor, small):
+def test_partial_fit_starts_from_assigned_coefficients(Regressor, small):
     X, y = small
-    assigned = explicit(Regressor).fit(X, y)
+    assigned = gd_regressor(Regressor).fit(X, y)
     assigned.coef_, assigned.intercept_ = np.array([1.0, 2.0, 3.0]), np.array([4.0])
     assigned.partial_fit(X, y)
-    started = explicit(Regressor, max_iter=1)
-    started.fit(X, y, coef_init=[1.0, 2.0, 3.0], intercept_init=[4.0])
-    assert_same_model(assigned, started, rtol=1e-13)
+    expected = gd_regressor(Regressor, max_iter=1)
+    expected.fit(X, y, coef_init=[1.0, 2.0, 3.0], intercept_init=[4.0])
+    assert_same_model(assigned, expected, rtol=1e-13)
 
 
-# Contract 3: one engine
+# Contract 3: one descent for all batch sizes
 
 
 @pytest.mark.parametrize("penalty", SMOOTH)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("optimizer", ELEMENTWISE)
-def test_one_batch_of_all_rows_is_full_batch(optimizer, loss, penalty, small):
+@pytest.mark.usefixtures("compile_sampled_pairs")
+def test_one_batch_of_all_rows_equals_full_batch(optimizer, loss, penalty, small):
     params = {"loss": loss, "penalty": penalty, "alpha": 0.5, "standardize": True}
     params |= {"learning_rate": 0.02, "optimizer": gentle(OPTIMIZERS[optimizer]())}
-    batch = started(explicit(BatchGDRegressor, **params), *small)
-    mini = started(explicit(MiniBatchGDRegressor, batch_size=20, shuffle=True, **params), *small)
+    batch = fit_from_start(gd_regressor(BatchGDRegressor, **params), *small)
+    mini = fit_from_start(
+        gd_regressor(MiniBatchGDRegressor, batch_size=20, shuffle=True, **params), *small
+    )
     assert_same_model(mini, batch)
 
 
 @pytest.mark.parametrize("penalty", [None, *PENALTIES])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("optimizer", ELEMENTWISE)
-def test_batches_of_one_row_are_stochastic_descent(optimizer, loss, penalty, small):
+@pytest.mark.usefixtures("compile_sampled_pairs")
+def test_batches_of_one_row_equal_sgd(optimizer, loss, penalty, small):
     params = {"loss": loss, "penalty": penalty, "alpha": 0.5, "random_state": 0, "average": 30}
     params |= {"learning_rate": 0.02, "optimizer": gentle(OPTIMIZERS[optimizer]())}
     params |= {"shuffle": True, "max_iter": 2}
-    sgd = started(explicit(SGDRegressor, **params), *small)
-    mini = started(explicit(MiniBatchGDRegressor, batch_size=1, **params), *small)
+    sgd = fit_from_start(gd_regressor(SGDRegressor, **params), *small)
+    mini = fit_from_start(gd_regressor(MiniBatchGDRegressor, batch_size=1, **params), *small)
     assert_same_model(mini, sgd)
     assert mini.t_ == sgd.t_ == 41
 
 
 @pytest.mark.parametrize("schedule", TIMED)
-def test_batches_of_any_size_share_the_schedules(schedule, small):
+def test_schedules_mean_the_same_at_every_batch_size(schedule, small):
     params = {"learning_rate": gentle(TIMED[schedule]), "alpha": 4.0, "average": False}
-    mini = explicit(MiniBatchGDRegressor, **params)
+    mini = gd_regressor(MiniBatchGDRegressor, **params)
     del params["average"]
-    batch = explicit(BatchGDRegressor, **params).fit(*small)
+    batch = gd_regressor(BatchGDRegressor, **params).fit(*small)
     assert_same_model(clone(mini).set_params(batch_size=20).fit(*small), batch)
-    sgd = explicit(SGDRegressor, **params).fit(*small)
+    sgd = gd_regressor(SGDRegressor, **params).fit(*small)
     assert_same_model(clone(mini).set_params(batch_size=1).fit(*small), sgd)
 
 
@@ -268,18 +269,18 @@ def test_batches_of_any_size_share_the_schedules(schedule, small):
     ],
     ids=lambda params: "-".join(params),
 )
-def test_degenerate_cases(Regressor, one, other, small):
+def test_equivalent_parameters_give_the_same_model(Regressor, one, other, small):
     base = {"alpha": 0.1}
     assert_same_model(
-        explicit(Regressor, **base | one).fit(*small),
-        explicit(Regressor, **base | other).fit(*small),
+        gd_regressor(Regressor, **base | one).fit(*small),
+        gd_regressor(Regressor, **base | other).fit(*small),
         rtol=1e-12,
     )
 
 
-def test_a_batch_size_above_n_is_all_rows(small):
-    capped = explicit(MiniBatchGDRegressor, batch_size=1000).fit(*small)
-    assert_same_model(capped, explicit(MiniBatchGDRegressor, batch_size=20).fit(*small), rtol=0)
+def test_batch_size_is_capped_at_the_number_of_rows(small):
+    capped = gd_regressor(MiniBatchGDRegressor, batch_size=1000).fit(*small)
+    assert_same_model(capped, gd_regressor(MiniBatchGDRegressor, batch_size=20).fit(*small), rtol=0)
     assert capped.t_ == 4
 
 
@@ -289,9 +290,10 @@ def test_a_batch_size_above_n_is_all_rows(small):
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("standardize", [True, False])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_a_row_of_weight_zero_is_no_row(Regressor, standardize, loss, small, weights):
+@pytest.mark.usefixtures("compile_sampled_pairs")
+def test_zero_weight_equals_dropping_the_row(Regressor, standardize, loss, small, weights):
     X, y = small
-    model = explicit(Regressor, loss=loss, standardize=standardize, alpha=0.1)
+    model = gd_regressor(Regressor, loss=loss, standardize=standardize, alpha=0.1)
     kept = weights > 0
     weighted = clone(model).fit(X, y, sample_weight=weights)
     dropped = clone(model).fit(X[kept], y[kept], sample_weight=weights[kept])
@@ -302,7 +304,7 @@ def test_a_row_of_weight_zero_is_no_row(Regressor, standardize, loss, small, wei
 @pytest.mark.parametrize("penalty", [None, *PENALTIES])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("rate", ["auto", 0.05])
-def test_whole_weights_are_repeated_rows(rate, loss, penalty, small, weights):
+def test_integer_weights_equal_repeated_rows(rate, loss, penalty, small, weights):
     X, y = small
     tol = 1e-10 if rate == "auto" else None
     model = BatchGDRegressor(loss, penalty=penalty, alpha=0.1, learning_rate=rate, tol=tol)
@@ -310,14 +312,15 @@ def test_whole_weights_are_repeated_rows(rate, loss, penalty, small, weights):
     repeats = weights.astype(int)
     weighted = clone(model).fit(X, y, sample_weight=weights)
     repeated = clone(model).fit(np.repeat(X, repeats, axis=0), np.repeat(y, repeats))
-    assert_same_model(weighted, repeated, rtol=nearness(loss) if rate == "auto" else 1e-11)
+    assert_same_model(weighted, repeated, rtol=tolerance(loss) if rate == "auto" else 1e-11)
 
 
 @pytest.mark.parametrize("rate", ["auto", 0.05])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("Regressor", [BatchGDRegressor, MiniBatchGDRegressor])
-def test_only_proportions_of_weights_matter(Regressor, loss, rate, small, weights):
-    model = explicit(Regressor, loss=loss, learning_rate=rate, alpha=0.1, max_iter=5)
+@pytest.mark.usefixtures("compile_sampled_pairs")
+def test_scaling_all_weights_changes_nothing(Regressor, loss, rate, small, weights):
+    model = gd_regressor(Regressor, loss=loss, learning_rate=rate, alpha=0.1, max_iter=5)
     model.set_params(optimizer="auto", standardize=True)
     fits = [clone(model).fit(*small, sample_weight=c * weights) for c in (1, 1e3, 1e-3)]
     assert_same_model(fits[1], fits[0])
@@ -327,18 +330,20 @@ def test_only_proportions_of_weights_matter(Regressor, loss, rate, small, weight
 
 
 @pytest.mark.parametrize("Regressor", [BatchGDRegressor, MiniBatchGDRegressor])
-def test_only_proportions_of_weights_matter_in_partial_fit(Regressor, small, weights):
+def test_scaling_all_weights_changes_nothing_in_partial_fit(Regressor, small, weights):
     X, y = small
-    one, other = (explicit(Regressor, standardize=True, alpha=0.1) for _ in range(2))
+    one, other = (gd_regressor(Regressor, standardize=True, alpha=0.1) for _ in range(2))
     for rows in (slice(0, 12), slice(12, 20)):
         one.partial_fit(X[rows], y[rows], weights[rows])
         other.partial_fit(X[rows], y[rows], 50 * weights[rows])
     assert_same_model(one, other)
 
 
-def test_stochastic_updates_are_multiplied_by_the_weights(small):
-    halved = explicit(SGDRegressor).fit(*small, sample_weight=np.full(20, 0.5))
-    assert_same_model(halved, explicit(SGDRegressor, learning_rate=0.025).fit(*small), rtol=1e-13)
+def test_weights_multiply_stochastic_updates(small):
+    halved = gd_regressor(SGDRegressor).fit(*small, sample_weight=np.full(20, 0.5))
+    assert_same_model(
+        halved, gd_regressor(SGDRegressor, learning_rate=0.025).fit(*small), rtol=1e-13
+    )
 
 
 # Contract 6: kinds of input
@@ -357,23 +362,23 @@ def test_stochastic_updates_are_multiplied_by_the_weights(small):
     ],
     ids=["pandas", "polars", "list", "fortran", "strided"],
 )
-def test_any_container_gives_the_same_model(kind, Regressor, standardize, small):
+def test_input_container_does_not_change_the_model(kind, Regressor, standardize, small):
     X, y = small
-    model = explicit(Regressor, standardize=standardize)
-    boxed = clone(model).fit(kind(X), y)
+    model = gd_regressor(Regressor, standardize=standardize)
+    converted = clone(model).fit(kind(X), y)
     plain = clone(model).fit(X, y)
-    assert_same_model(boxed, plain, rtol=1e-13)
-    assert_allclose(boxed.predict(kind(X)), plain.predict(X), rtol=1e-13)
+    assert_same_model(converted, plain, rtol=1e-13)
+    assert_allclose(converted.predict(kind(X)), plain.predict(X), rtol=1e-13)
 
 
 @pytest.mark.parametrize("as_frame", [pd.DataFrame, pl.DataFrame])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_names_of_features_are_kept(Regressor, as_frame, small):
+def test_feature_names_are_stored(Regressor, as_frame, small):
     X, y = small
     frame = as_frame({name: X[:, j] for j, name in enumerate("abc")})
     if not hasattr(StandardScaler().fit(frame), "feature_names_in_"):
         pytest.skip("this scikit-learn reads no names from such frames")
-    model = explicit(Regressor).fit(frame, y)
+    model = gd_regressor(Regressor).fit(frame, y)
     assert model.feature_names_in_.tolist() == ["a", "b", "c"]
     with pytest.raises(ValueError, match="feature names"):
         model.predict(frame[["b", "a", "c"]])
@@ -382,9 +387,10 @@ def test_names_of_features_are_kept(Regressor, as_frame, small):
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("standardize", [True, False])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_single_precision_stays_single(Regressor, standardize, loss, small):
+@pytest.mark.usefixtures("compile_sampled_pairs")
+def test_float32_is_preserved(Regressor, standardize, loss, small):
     X, y = (array.astype(np.float32) for array in small)
-    model = explicit(Regressor, loss=loss, standardize=standardize, alpha=0.1)
+    model = gd_regressor(Regressor, loss=loss, standardize=standardize, alpha=0.1)
     single = clone(model).fit(X, y)
     double = clone(model).fit(*small)
     assert single.coef_.dtype == single.intercept_.dtype == single.predict(X).dtype == np.float32
@@ -392,7 +398,7 @@ def test_single_precision_stays_single(Regressor, standardize, loss, small):
     assert double.coef_.dtype == double.intercept_.dtype == np.float64
 
 
-def test_automatic_fits_work_at_single_precision(diabetes):
+def test_automatic_fit_in_float32(diabetes):
     X, y = (array.astype(np.float32) for array in diabetes)
     for Regressor in (BatchGDRegressor, partial(MiniBatchGDRegressor, random_state=0)):
         single, double = Regressor().fit(X, y), Regressor().fit(*diabetes)
@@ -400,19 +406,19 @@ def test_automatic_fits_work_at_single_precision(diabetes):
         assert_allclose(single.predict(X), double.predict(diabetes[0]), rtol=1e-3)
 
 
-def test_the_input_is_never_written_to(small):
+def test_input_arrays_are_never_written_to(small):
     X, y = small  # they are not writeable
     start, sample_weight = np.ones(3), np.ones(20)
     for array in (start, sample_weight):
         array.flags.writeable = False
     for Regressor in REGRESSORS:
-        explicit(Regressor).fit(X, y, coef_init=start, sample_weight=sample_weight)
+        gd_regressor(Regressor).fit(X, y, coef_init=start, sample_weight=sample_weight)
 
 
 # Contract 7: minima
 
 
-def test_linear_regression_on_raw_units(diabetes):
+def test_defaults_equal_linear_regression_on_unscaled_data(diabetes):
     ours, theirs = BatchGDRegressor().fit(*diabetes), linear_model.LinearRegression().fit(*diabetes)
     assert_allclose(ours.coef_, theirs.coef_, rtol=1e-8)
     assert_allclose(ours.intercept_, theirs.intercept_, rtol=1e-8)
@@ -420,7 +426,7 @@ def test_linear_regression_on_raw_units(diabetes):
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
-def test_linear_regression_with_weights(fit_intercept, diabetes):
+def test_weighted_fit_equals_linear_regression(fit_intercept, diabetes):
     weights = np.random.default_rng(0).uniform(0, 3, size=len(diabetes[1]))
     ours = BatchGDRegressor(fit_intercept=fit_intercept)
     theirs = linear_model.LinearRegression(fit_intercept=fit_intercept)
@@ -432,7 +438,7 @@ def test_linear_regression_with_weights(fit_intercept, diabetes):
 
 @pytest.fixture(scope="session")
 def wide(diabetes):
-    """Every fourth row of the real data, in units that a penalty can be compared in."""
+    """Every fourth row of the real data, in units in which penalties are comparable."""
     X, y = diabetes[0][::4], diabetes[1][::4]
     return (X - X.mean(axis=0)) / X.std(axis=0) + 1, y
 
@@ -454,7 +460,9 @@ def wide(diabetes):
     ids=["l2", "l1", "elasticnet"],
 )
 @pytest.mark.parametrize("standardize", [True, False])
-def test_penalised_squared_error(standardize, penalty, l1_ratio, peer, alpha, wide):
+def test_penalised_least_squares_equals_ridge_lasso_and_elastic_net(
+    standardize, penalty, l1_ratio, peer, alpha, wide
+):
     X, y = wide
     ours = BatchGDRegressor(
         penalty=penalty, alpha=alpha, l1_ratio=l1_ratio, standardize=standardize
@@ -463,13 +471,6 @@ def test_penalised_squared_error(standardize, penalty, l1_ratio, peer, alpha, wi
     assert_allclose(ours.coef_, theirs.coef_, rtol=1e-6, atol=1e-6)
     assert_allclose(ours.intercept_, theirs.intercept_, rtol=1e-6)
     assert_array_equal(ours.coef_ == 0, theirs.coef_ == 0)
-
-
-def objective(model, X, y, predict=None):
-    """Return the mean loss plus the penalty of a fitted regressor of ours, for any coefficients."""
-    other = model if predict is None else predict
-    p = X @ other.coef_.ravel() + other.intercept_
-    return np.mean(model.loss_.value(p, y)) + model.penalty_.value(other.coef_)
 
 
 PEERS = {
@@ -518,39 +519,39 @@ PEERS = {
 
 @pytest.mark.parametrize("alpha", [0.01, 1.0])
 @pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss in PEERS])
-def test_the_objective_of_scikit_learns_regressor_is_reached(loss, alpha, wide):
+def test_objective_equals_that_of_the_scikit_learn_regressor(loss, alpha, wide):
     X, y = wide
     ours, theirs = (model.fit(X, y) for model in PEERS[loss](X, y, alpha))
     rtol = 1e-5 if ours.loss_.has_moreau_envelope() else 1e-8
-    assert_allclose(objective(ours, X, y), objective(ours, X, y, theirs), rtol=rtol)
+    assert_allclose(objective(ours, X, y), objective(ours, X, y, coefficients_of=theirs), rtol=rtol)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
-def test_huber_regressor(alpha, wide):
+def test_objective_equals_that_of_huber_regressor(alpha, wide):
     X, y = wide
     n = len(X)
     theirs = linear_model.HuberRegressor(epsilon=1.35, alpha=alpha, tol=1e-10, max_iter=10**4)
     theirs.fit(X, y)
-    # It minimises n sigma + (2 / sigma) sum_i huber(r_i) + alpha w², with sigma among the unknowns.
+    # HuberRegressor minimises n sigma + (2 / sigma) sum_i huber(r_i) + alpha w², also over sigma.
     sigma = theirs.scale_
     ours = BatchGDRegressor("huber", epsilon=1.35 * sigma, alpha=alpha * sigma / n).fit(X, y)
-    assert_allclose(objective(ours, X, y), objective(ours, X, y, theirs), rtol=1e-7)
-    assert objective(ours, X, y) <= objective(ours, X, y, theirs) * (1 + 1e-12)
+    assert_allclose(objective(ours, X, y), objective(ours, X, y, coefficients_of=theirs), rtol=1e-7)
+    assert objective(ours, X, y) <= objective(ours, X, y, coefficients_of=theirs) * (1 + 1e-12)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("penalty", [None, "l2", "elasticnet"])
-def test_descent_ends_where_no_small_step_helps(loss, penalty, small):
+def test_no_small_perturbation_lowers_the_objective(loss, penalty, small):
     X, y = small
     model = BatchGDRegressor(LOSSES[loss](), penalty=penalty, alpha=0.05).fit(X, y)
     start = objective(model, X, y)
-    moved = clone(model).fit(X, y)
+    perturbed = clone(model).fit(X, y)
     for step in 0.01 * np.random.default_rng(0).normal(size=(100, 4)):
-        moved.coef_, moved.intercept_ = model.coef_ + step[:3], model.intercept_ + step[3]
-        assert objective(model, X, y, moved) >= start * (1 - 1e-6)
+        perturbed.coef_, perturbed.intercept_ = model.coef_ + step[:3], model.intercept_ + step[3]
+        assert objective(model, X, y, coefficients_of=perturbed) >= start * (1 - 1e-6)
 
 
-def test_defaults_of_sgd_are_scikit_learns():
+def test_sgd_defaults_equal_scikit_learn():
     ours, theirs = SGDRegressor().get_params(), linear_model.SGDRegressor().get_params()
     shared = ours.keys() & theirs.keys()
     assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
@@ -558,7 +559,7 @@ def test_defaults_of_sgd_are_scikit_learns():
 
 
 @pytest.mark.parametrize("rate", ["pa1", "pa2"])
-def test_passive_aggressive_steps_on_a_row_of_zeros(rate, small):
+def test_passive_aggressive_steps_on_a_row_of_zeros_equal_scikit_learn(rate, small):
     X, y = np.vstack([small[0][:5], np.zeros(3)]), np.append(small[1][:5], 9.0)
     params = {"loss": "epsilon_insensitive", "learning_rate": rate, "eta0": 1.0, "penalty": None}
     theirs = linear_model.SGDRegressor(shuffle=False, max_iter=2, tol=None)
@@ -572,7 +573,7 @@ def test_passive_aggressive_steps_on_a_row_of_zeros(rate, small):
 # Textbook descent
 
 
-def test_the_textbooks_loop(small):
+def test_full_batch_equals_the_textbook_loop(small):
     X, y = small
     rows, theta = np.column_stack([X, np.ones(20)]), np.zeros(4)
     for _ in range(50):
@@ -584,13 +585,13 @@ def test_the_textbooks_loop(small):
     assert_allclose(model.intercept_, theta[3:], rtol=1e-12)
 
 
-def test_the_textbooks_stochastic_loop(small):
+def test_sgd_equals_the_textbook_loop(small):
     X, y = small
     theta = np.zeros(4)
     for _ in range(3):
         for row, target in zip(np.column_stack([X, np.ones(20)]), y, strict=True):
             theta = theta - 0.1 * (row @ theta - target) * row
-    model = explicit(SGDRegressor, learning_rate=0.1).fit(X, y)
+    model = gd_regressor(SGDRegressor, learning_rate=0.1).fit(X, y)
     assert_allclose(np.append(model.coef_, model.intercept_), theta, rtol=1e-11)
 
 
@@ -600,12 +601,13 @@ def test_the_textbooks_stochastic_loop(small):
 @pytest.mark.parametrize("optimizer", ELEMENTWISE)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_standardising_is_descent_on_standardised_columns(Regressor, loss, optimizer, small):
+@pytest.mark.usefixtures("compile_sampled_pairs")
+def test_standardize_equals_descent_on_standardised_columns(Regressor, loss, optimizer, small):
     X, y = small
     center, scale = X.mean(axis=0), X.std(axis=0)
-    model = explicit(Regressor, loss=loss, learning_rate=0.02)
+    model = gd_regressor(Regressor, loss=loss, learning_rate=0.02)
     model.set_params(optimizer=gentle(OPTIMIZERS[optimizer]()))
-    before = started(clone(model), (X - center) / scale, y)
+    before = fit_from_start(clone(model), (X - center) / scale, y)
     start = {"coef_init": [0.1, -0.2, 0.15] / scale}
     start["intercept_init"] = LOSSES[loss]().intercept_only(y) + 0.01 - start["coef_init"] @ center
     inside = model.set_params(standardize=True).fit(X, y, **start)
@@ -615,11 +617,11 @@ def test_standardising_is_descent_on_standardised_columns(Regressor, loss, optim
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_standardising_does_not_move_the_minimum(loss, penalty, small):
+def test_standardize_does_not_change_the_minimum(loss, penalty, small):
     X, y = small
     model = BatchGDRegressor(loss, penalty=penalty, alpha=0.05)
     inside, outside = clone(model).fit(X, y), model.set_params(standardize=False).fit(X, y)
-    assert_allclose(objective(inside, X, y), objective(outside, X, y), rtol=nearness(loss))
+    assert_allclose(objective(inside, X, y), objective(outside, X, y), rtol=tolerance(loss))
 
 
 @pytest.mark.parametrize(
@@ -628,7 +630,7 @@ def test_standardising_does_not_move_the_minimum(loss, penalty, small):
     ids=["times_30", "times_0.001", "plus_100", "mixed_units"],
 )
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_units_and_offsets_do_not_matter(Regressor, change, small):
+def test_units_and_offsets_of_features_do_not_change_the_fit(Regressor, change, small):
     X, y = small
     model = Regressor(penalty=None, standardize=True)
     if Regressor is not BatchGDRegressor:
@@ -642,10 +644,10 @@ def test_units_and_offsets_do_not_matter(Regressor, change, small):
 
 @pytest.mark.parametrize("constant", [0.0, 3.0, 0.1, 1e6])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_a_constant_column_is_ignored(Regressor, constant, small):
+def test_constant_column_gets_a_zero_coefficient(Regressor, constant, small):
     X, y = small
     more = np.column_stack([X, np.full(20, constant)])
-    model = explicit(Regressor, standardize=True, alpha=0.1)
+    model = gd_regressor(Regressor, standardize=True, alpha=0.1)
     with_column, without = clone(model).fit(more, y), clone(model).fit(X, y)
     assert_allclose(with_column.coef_[-1], 0, atol=1e-20)
     assert_allclose(with_column.predict(more), without.predict(X), rtol=1e-10)
@@ -653,9 +655,10 @@ def test_a_constant_column_is_ignored(Regressor, constant, small):
 
 @pytest.mark.parametrize("optimizer", ELEMENTWISE)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_new_moments_do_not_change_the_function(Regressor, optimizer, small):
+@pytest.mark.usefixtures("compile_sampled_pairs")
+def test_updated_moments_do_not_change_predictions(Regressor, optimizer, small):
     X, y = small
-    model = explicit(
+    model = gd_regressor(
         Regressor, optimizer=optimizer, standardize=True, learning_rate=Constant(eta0=0.05)
     ).fit(X, y)
     before = model.predict(X)
@@ -664,9 +667,9 @@ def test_new_moments_do_not_change_the_function(Regressor, optimizer, small):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_a_stream_in_any_units_is_learned(Regressor):
+def test_stream_in_mixed_units_is_learned(Regressor):
     rng = np.random.default_rng(0)
-    model = explicit(Regressor, standardize=True, learning_rate=0.05)
+    model = gd_regressor(Regressor, standardize=True, learning_rate=0.05)
     chunks = {BatchGDRegressor: 200, MiniBatchGDRegressor: 60, SGDRegressor: 30}
     for _ in range(chunks[Regressor]):
         X = rng.normal(size=(20, 3)) * [1, 1000, 0.001] + [100, -3000, 0]
@@ -675,26 +678,26 @@ def test_a_stream_in_any_units_is_learned(Regressor):
     assert model.score(X, y) > 0.99
 
 
-# What a fit leaves behind
+# Fitted attributes
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_shapes_and_counts(Regressor, small):
+def test_shapes_and_counts_of_fitted_attributes(Regressor, small):
     X, y = small
     updates = {BatchGDRegressor: 1, MiniBatchGDRegressor: 4, SGDRegressor: 20}[Regressor]
-    one = explicit(Regressor).fit(X, y)
+    one = gd_regressor(Regressor).fit(X, y)
     assert (one.coef_.shape, one.intercept_.shape, one.predict(X).shape) == ((3,), (1,), (20,))
     assert (one.n_iter_, one.t_, one.n_features_in_) == (3, 1 + 3 * updates, 3)
     one.partial_fit(X, y)
     assert (one.n_iter_, one.t_) == (1, 1 + 4 * updates)
-    column = explicit(Regressor).fit(X, y[:, None])
+    column = gd_regressor(Regressor).fit(X, y[:, None])
     assert (column.coef_.shape, column.intercept_.shape) == ((1, 3), (1,))
     assert column.predict(X).shape == (20, 1)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_what_auto_and_names_stood_for_is_told(Regressor, small):
-    model = explicit(Regressor, loss="huber", epsilon=0.3, penalty="l1", alpha=0.2)
+def test_fitted_attributes_hold_the_resolved_components(Regressor, small):
+    model = gd_regressor(Regressor, loss="huber", epsilon=0.3, penalty="l1", alpha=0.2)
     model.set_params(learning_rate="constant", eta0=0.04).fit(*small)
     assert model.loss_ == Huber(0.3)
     assert model.penalty_ == PENALTIES["l1"](0.2)
@@ -702,37 +705,37 @@ def test_what_auto_and_names_stood_for_is_told(Regressor, small):
     assert model.optimizer_ == OPTIMIZERS["gd"]()
     model.set_params(learning_rate="auto", eta0=Regressor().eta0, optimizer="auto").fit(*small)
     assert isinstance(model.schedule_, (Schedule, StepRule))
-    kinds = tuple(OPTIMIZERS.values()) if Regressor is BatchGDRegressor else Snapshot
+    kinds = tuple(OPTIMIZERS.values()) if Regressor is BatchGDRegressor else SVRG
     assert isinstance(model.optimizer_, kinds)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_without_an_intercept(Regressor, small):
-    model = explicit(Regressor, fit_intercept=False, standardize=True).fit(*small)
+def test_without_an_intercept_it_is_zero(Regressor, small):
+    model = gd_regressor(Regressor, fit_intercept=False, standardize=True).fit(*small)
     assert_array_equal(model.intercept_, [0])
     assert_allclose(model.predict(np.zeros((1, 3))), [0])
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_warm_start_keeps_weights_only(Regressor, small):
-    warm = explicit(Regressor, optimizer="momentum", warm_start=True).fit(*small)
+def test_warm_start_keeps_coefficients_but_no_optimizer_state(Regressor, small):
+    warm = gd_regressor(Regressor, optimizer="momentum", warm_start=True).fit(*small)
     start = {"coef_init": warm.coef_, "intercept_init": warm.intercept_}
-    cold = explicit(Regressor, optimizer="momentum").fit(*small, **start)
+    cold = gd_regressor(Regressor, optimizer="momentum").fit(*small, **start)
     assert_same_model(warm.fit(*small), cold, rtol=1e-13)
     assert warm.t_ == cold.t_
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_a_start_that_is_given_counts_more_than_warm_start(Regressor, small):
+def test_explicit_start_overrides_warm_start(Regressor, small):
     start = {"coef_init": np.ones(3), "intercept_init": [2.0]}
-    warm = explicit(Regressor, warm_start=True).fit(*small).fit(*small, **start)
-    assert_same_model(warm, explicit(Regressor).fit(*small, **start), rtol=0)
+    warm = gd_regressor(Regressor, warm_start=True).fit(*small).fit(*small, **start)
+    assert_same_model(warm, gd_regressor(Regressor).fit(*small, **start), rtol=0)
 
 
-@pytest.mark.parametrize("Regressor", [MiniBatchGDRegressor, SGDRegressor])
+@pytest.mark.parametrize("Regressor", STOCHASTIC)
 def test_average_is_the_mean_of_the_iterates(Regressor, small):
     X, y = small
-    model = explicit(Regressor, average=3)
+    model = gd_regressor(Regressor, average=3)
     if Regressor is MiniBatchGDRegressor:
         model.set_params(batch_size=20)
     else:
@@ -746,25 +749,33 @@ def test_average_is_the_mean_of_the_iterates(Regressor, small):
     assert_same_model(begun, iterates[1], rtol=0)
 
 
-@pytest.mark.parametrize("Regressor", [MiniBatchGDRegressor, SGDRegressor])
-def test_shuffling_is_reproducible_and_fresh_each_epoch(Regressor, small):
-    model = explicit(Regressor, shuffle=True, random_state=0)
+@pytest.mark.parametrize("Regressor", STOCHASTIC)
+def test_shuffling_is_reproducible_by_seed(Regressor, small):
+    model = gd_regressor(Regressor, shuffle=True, random_state=0)
     assert_same_model(clone(model).fit(*small), clone(model).fit(*small), rtol=0)
     other = clone(model).set_params(random_state=1).fit(*small)
     assert not np.allclose(other.coef_, model.fit(*small).coef_, rtol=1e-6)
 
 
-def test_shuffled_orders_do_not_repeat(small):
+def test_every_epoch_has_a_new_order(small):
     X, y = small
-    model = explicit(SGDRegressor, shuffle=True, random_state=42, record="path", max_iter=100)
+    model = gd_regressor(SGDRegressor, shuffle=True, random_state=42, record="path", max_iter=100)
     ends = model.fit(X, y).path_["coef_0"][:: len(y)]
-    steps = np.diff(ends[40:])  # it wanders about the minimum
+    steps = np.diff(ends[40:])  # the iterates fluctuate about the minimum
     assert len(np.unique(steps.round(12))) == len(steps)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_lasso_zeros_are_exact(Regressor, small):
+def test_l1_penalty_gives_exact_zeros(Regressor, small):
     X, y = small
-    model = explicit(Regressor, penalty="l1", alpha=0.3, max_iter=20).fit(X, y)
+    model = gd_regressor(Regressor, penalty="l1", alpha=0.3, max_iter=20).fit(X, y)
     assert np.any(model.coef_ == 0)
-    assert np.any(explicit(Regressor, max_iter=20).fit(X, y).coef_ != 0)
+    assert np.any(gd_regressor(Regressor, max_iter=20).fit(X, y).coef_ != 0)
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_print_is_short_before_and_after_a_fit(Regressor, small):
+    model = Regressor()
+    assert repr(model) == f"{Regressor.__name__}()"
+    assert repr(model.fit(*small)) == f"{Regressor.__name__}()"
+    assert repr(Regressor(alpha=0.5)) == f"{Regressor.__name__}(alpha=0.5)"

@@ -1,4 +1,4 @@
-"""Data and rates that once led a fit astray without a word."""
+"""Data and learning rates that once gave wrong models without a warning."""
 
 import warnings
 
@@ -8,12 +8,12 @@ from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
-from skgd._utils import numba_support
 from skgd.losses import LOSSES
-from skgd.optimizers import OPTIMIZERS, Momentum
+from skgd.optimizers import Momentum
 from skgd.solvers.descent import _Descent
-
-REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
+from skgd.solvers.recorder import Recorder
+from skgd.solvers.speculative_epochs import SpeculativeEpochs
+from tests.helpers.regressors import ELEMENTWISE, REGRESSORS, STOCHASTIC, build
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def linear():
 
 @pytest.mark.parametrize("loss", ["squared_error", "huber"])
 @pytest.mark.parametrize("value", [1e8, 1e10, 1.7e9 + 0.123, 1.7e18])
-def test_a_large_constant_column_changes_nothing(value, loss, linear):
+def test_large_constant_column_changes_nothing(value, loss, linear):
     X, y = linear
     plain = BatchGDRegressor(loss).fit(X, y)
     with_column = BatchGDRegressor(loss).fit(np.column_stack([X, np.full(60, value)]), y)
@@ -35,7 +35,7 @@ def test_a_large_constant_column_changes_nothing(value, loss, linear):
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5])
-def test_an_automatic_batch_learns_from_a_stream(rows):
+def test_automatic_full_batch_learns_from_a_stream(rows):
     rng = np.random.default_rng(1)
     model = BatchGDRegressor()
     for _ in range(300):
@@ -45,12 +45,12 @@ def test_an_automatic_batch_learns_from_a_stream(rows):
 
 
 @pytest.mark.parametrize("rate", [1.8, 2.05])
-def test_a_divergence_too_slow_to_explode_is_no_convergence(rate, linear):
+def test_slow_divergence_is_not_convergence(rate, linear):
     with pytest.raises(ValueError, match="Descent diverged"):
         MiniBatchGDRegressor(learning_rate=rate, batch_size=60, random_state=0).fit(*linear)
 
 
-def test_a_stall_far_above_the_start_warns_under_scikit_learns_schedules(linear):
+def test_stop_far_above_the_start_warns_under_scikit_learn_schedules(linear):
     X, y = linear
     model = SGDRegressor(learning_rate="constant", eta0=0.45, random_state=0)
     with pytest.warns(ConvergenceWarning, match="diverged"):
@@ -60,10 +60,8 @@ def test_a_stall_far_above_the_start_warns_under_scikit_learns_schedules(linear)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_divergence_over_many_calls_is_noticed(Regressor, linear):
-    model = Regressor(learning_rate=2.5, standardize=True)
-    if Regressor is MiniBatchGDRegressor:
-        model.set_params(batch_size=60)
+def test_divergence_over_many_calls_is_detected(Regressor, linear):
+    model = build(Regressor, learning_rate=2.5, standardize=True, batch_size=60)
 
     def stream():
         for _ in range(60):
@@ -73,7 +71,7 @@ def test_divergence_over_many_calls_is_noticed(Regressor, linear):
         stream()
 
 
-def test_an_explosion_in_the_last_epoch_is_noticed(linear):
+def test_divergence_in_the_last_epoch_is_detected(linear):
     model = BatchGDRegressor(learning_rate=1e6, optimizer="gd", max_iter=1, tol=None)
     with pytest.raises(ValueError, match="Descent diverged at epoch 1"):
         model.fit(*linear)
@@ -81,7 +79,7 @@ def test_an_explosion_in_the_last_epoch_is_noticed(linear):
 
 @pytest.mark.parametrize("loss", ["huber", "log_cosh", "absolute_error"])
 @pytest.mark.parametrize("unit", [1.0, 1000.0])
-def test_losses_of_bounded_slope_arrive_however_far_y_is(loss, unit, linear):
+def test_losses_with_bounded_gradient_converge_for_distant_targets(loss, unit, linear):
     X, y = linear
     model = MiniBatchGDRegressor(loss, random_state=0).fit(X, unit * y)
     assert model.score(X, unit * y) > 0.998
@@ -89,16 +87,16 @@ def test_losses_of_bounded_slope_arrive_however_far_y_is(loss, unit, linear):
 
 @pytest.mark.parametrize("rate", ["auto", 0.05])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_targets_of_any_size_are_learned(Regressor, rate, linear):
+def test_targets_of_any_magnitude_are_learned(Regressor, rate, linear):
     X, y = linear
-    params = {} if Regressor is BatchGDRegressor else {"random_state": 0}
     for unit in (1e15, 1e100):
-        model = Regressor(learning_rate=rate, standardize=True, **params).fit(X, unit * y)
+        model = build(Regressor, learning_rate=rate, standardize=True, random_state=0)
+        model.fit(X, unit * y)
         assert model.score(X, unit * y) > 0.99
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_one_epoch_of_a_stream_is_no_convergence(Regressor, linear):
+def test_one_epoch_of_a_stream_is_not_convergence(Regressor, linear):
     X, y = linear
     model = Regressor(learning_rate=0.001)
     for row, target in zip(X, y, strict=True):
@@ -107,7 +105,7 @@ def test_one_epoch_of_a_stream_is_no_convergence(Regressor, linear):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_targets_too_large_for_the_precision_are_refused(Regressor, linear):
+def test_targets_too_large_for_the_precision_are_rejected(Regressor, linear):
     X, y = linear
     with pytest.raises(ValueError, match="y has values that are too large for the float32 of X"):
         Regressor().fit(X.astype(np.float32), 1e50 * y)
@@ -116,7 +114,7 @@ def test_targets_too_large_for_the_precision_are_refused(Regressor, linear):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_weights_of_zero_in_the_first_call_leave_the_estimator_unfitted(Regressor, linear):
+def test_zero_weights_in_the_first_call_leave_the_estimator_unfitted(Regressor, linear):
     model = Regressor()
     with pytest.warns(UserWarning, match="nothing was learned"):
         model.partial_fit(*linear, sample_weight=np.zeros(60))
@@ -124,7 +122,7 @@ def test_weights_of_zero_in_the_first_call_leave_the_estimator_unfitted(Regresso
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_an_interrupt_before_the_first_epoch_keeps_the_fitted_model(Regressor, linear, monkeypatch):
+def test_interrupt_before_the_first_epoch_keeps_the_fitted_model(Regressor, linear, monkeypatch):
     model = Regressor(learning_rate=0.01, max_iter=3, tol=None, standardize=True).fit(*linear)
     coef = model.coef_.copy()
 
@@ -132,28 +130,27 @@ def test_an_interrupt_before_the_first_epoch_keeps_the_fitted_model(Regressor, l
         raise KeyboardInterrupt
 
     monkeypatch.setattr(_Descent, "advance", interrupted)
-    monkeypatch.setattr(_Descent, "lookahead", interrupted)
+    monkeypatch.setattr(SpeculativeEpochs, "count_epochs", interrupted)
     with pytest.raises(KeyboardInterrupt, match="left the model as it was"):
         model.fit(*linear)
     assert_allclose(model.coef_, coef, rtol=0)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_an_interrupt_after_the_updates_takes_them_back(Regressor, linear, monkeypatch):
+def test_interrupt_before_an_epoch_is_recorded_reverts_it(Regressor, linear, monkeypatch):
     X, y = linear
     params = {"learning_rate": 0.01, "tol": None, "standardize": True, "record": "objective"}
-    if Regressor is not BatchGDRegressor:
-        params["random_state"] = 0
-    whole = Regressor(max_iter=2, **params).fit(X, y)
-    remember = _Descent.remember
+    params["random_state"] = 0
+    whole = build(Regressor, max_iter=2, **params).fit(X, y)
+    record = Recorder.record
 
-    def interrupted(self, epoch, rate, value):
-        if epoch == 3:
+    def interrupted(self, state, info, n_epochs, learning_rate):
+        if n_epochs == 3:
             raise KeyboardInterrupt
-        return remember(self, epoch, rate, value)
+        return record(self, state, info, n_epochs, learning_rate)
 
-    monkeypatch.setattr(_Descent, "remember", interrupted)
-    model = Regressor(max_iter=10, **params)
+    monkeypatch.setattr(Recorder, "record", interrupted)
+    model = build(Regressor, max_iter=10, **params)
     with pytest.raises(KeyboardInterrupt, match="after epoch 2"):
         model.fit(X, y)
     assert_allclose(model.coef_, whole.coef_, rtol=0)
@@ -161,15 +158,15 @@ def test_an_interrupt_after_the_updates_takes_them_back(Regressor, linear, monke
     assert len(model.history_["epoch"]) == 3
 
 
-@pytest.mark.parametrize("Regressor", [MiniBatchGDRegressor, SGDRegressor])
-def test_numpys_booleans_are_booleans(Regressor, linear):
+@pytest.mark.parametrize("Regressor", STOCHASTIC)
+def test_numpy_booleans_are_accepted(Regressor, linear):
     model = Regressor(average=np.True_, verbose=np.False_, learning_rate=0.01, tol=None, max_iter=2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.fit(*linear)
 
 
-def test_steps_that_died_out_are_no_convergence(linear):
+def test_vanishing_steps_are_not_convergence(linear):
     model = BatchGDRegressor(learning_rate="step", eta0=0.01)
     with pytest.warns(ConvergenceWarning, match="stalled far from the minimum"):
         model.fit(*linear)
@@ -177,7 +174,7 @@ def test_steps_that_died_out_are_no_convergence(linear):
     assert not model.converged_
 
 
-@pytest.mark.parametrize("Regressor", [MiniBatchGDRegressor, SGDRegressor])
+@pytest.mark.parametrize("Regressor", STOCHASTIC)
 @pytest.mark.parametrize(
     ("params", "allowed"),
     [
@@ -185,43 +182,39 @@ def test_steps_that_died_out_are_no_convergence(linear):
         ({"learning_rate": "line_search"}, "a schedule that needs no line search"),
     ],
 )
-def test_what_needs_full_batches_is_refused_with_what_is_allowed(
-    Regressor, params, allowed, linear
-):
+def test_error_for_full_batch_components_lists_what_is_allowed(Regressor, params, allowed, linear):
     with pytest.raises(ValueError, match=allowed):
         Regressor(**params).fit(*linear)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("optimizer", [n for n, o in OPTIMIZERS.items() if hasattr(o, "update")])
+@pytest.mark.parametrize("optimizer", ELEMENTWISE)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_every_rule_has_an_automatic_rate_that_descends(
-    Regressor, optimizer, loss, linear, monkeypatch
-):
-    # Compiled loops do the same (tests/solvers/compiled), and take minutes to compile.
-    monkeypatch.setattr(numba_support, "has_numba", lambda: False)
+@pytest.mark.usefixtures("on_numpy")
+def test_automatic_rate_descends_for_every_optimizer(Regressor, optimizer, loss, linear):
     X, y = linear
-    y = np.exp(y / 4) if LOSSES[loss]().inverse_link(0.0) else y  # behind a logarithm
-    given = dict(loss=loss, optimizer=optimizer, learning_rate="auto", penalty=None)
-    model = Regressor(**given, standardize=True)
+    y = np.exp(y / 4) if LOSSES[loss]().inverse_link(0.0) else y  # positive, for a log link
+    params = dict(loss=loss, optimizer=optimizer, learning_rate="auto", penalty=None)
+    model = Regressor(**params, standardize=True)
     model.set_params(max_iter=min(model.max_iter, 2000))
     best = BatchGDRegressor(loss, penalty=None).fit(X, y)
-    made = best.loss_
+    loss_ = best.loss_
 
     def objective(p):
-        return np.mean(made.value(p, y))
+        return np.mean(loss_.value(p, y))
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X, y)
     reached, least = (objective(X @ m.coef_ + m.intercept_) for m in (model, best))
-    at_first = objective(made.intercept_only(y))
+    at_first = objective(loss_.intercept_only(y))
     assert reached - least < 0.2 * (at_first - least)
 
 
 @pytest.mark.parametrize(("loss", "lipschitz"), [("absolute_error", 1.0), ("huber", 0.1)])
 @pytest.mark.parametrize(("optimizer", "share"), [("nesterov", 0.1), (Momentum(0.5), 0.5)])
-def test_where_the_slope_is_bounded_the_first_step_is_as_long_as_the_way(
+@pytest.mark.usefixtures("on_numpy")
+def test_automatic_rate_of_losses_with_bounded_gradient_matches_the_spread_of_y(
     optimizer, share, loss, lipschitz
 ):
     X, y = np.array([[3.0], [4.0], [0.0], [1.0]]), np.array([1e3, 3e3, 2e3, 2e3])
@@ -231,7 +224,7 @@ def test_where_the_slope_is_bounded_the_first_step_is_as_long_as_the_way(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X, y)
-    # Distances from the median are 1000, 1000, 0, 0; the longest row is 4. Momentum makes one step
-    # one of ten, or of two.
+    # The distances from the median are 1000, 1000, 0 and 0, and the largest norm of a row is 4.
+    # Momentum multiplies the length of a step by 1 / (1 - momentum): ten, or two.
     assert model.schedule_.eta0 == pytest.approx(share * np.sqrt(2e6 / 4) / (4 * lipschitz))
     assert model.schedule_.power_t == 0.5

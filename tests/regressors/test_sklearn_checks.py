@@ -1,17 +1,18 @@
-"""scikit-learn's own checks of an estimator."""
+"""The estimator checks of scikit-learn."""
 
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
+from skgd import SGDRegressor
+from tests.helpers.regressors import REGRESSORS
 
 
 def expected_failed_checks(estimator):
     if not isinstance(estimator, SGDRegressor):
         return {}
-    return {  # scikit-learn declares both for its own SGDRegressor, too
+    return {  # scikit-learn expects both to fail for its own SGDRegressor
         f"check_sample_weight_equivalence_on_{kind}_data": (
-            "A row of weight 2 is one long step, the same row given twice is two short ones."
+            "A row of weight 2 makes one update, the same row repeated makes two."
         )
         for kind in ("dense", "sparse")
     }
@@ -19,8 +20,7 @@ def expected_failed_checks(estimator):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # as in its own suite
 @parametrize_with_checks(
-    [BatchGDRegressor(), MiniBatchGDRegressor(), SGDRegressor()],
-    expected_failed_checks=expected_failed_checks,
+    [Regressor() for Regressor in REGRESSORS], expected_failed_checks=expected_failed_checks
 )
-def test_scikit_learn_check(estimator, check):
+def test_estimator_check_of_scikit_learn(estimator, check):
     check(estimator)

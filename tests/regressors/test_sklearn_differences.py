@@ -1,6 +1,6 @@
-"""Where SGDRegressor departs from scikit-learn's on purpose, point by point as in the user guide.
+"""Deliberate differences from scikit-learn's SGDRegressor, numbered as in the user guide.
 
-Each test holds what ours does, and beside it that scikit-learn's does not.
+Each test checks the property for skgd, and that scikit-learn's regressor lacks it.
 """
 
 import copy
@@ -27,13 +27,13 @@ def data():
 
 
 def pair(**params):
-    """Return our estimator and theirs, for whole epochs in the order of the rows."""
+    """Return both estimators, with a fixed number of epochs in the order of the rows."""
     params = {"shuffle": False, "tol": None, "max_iter": 6} | params
     return Ours(**params), Theirs(**params)
 
 
-def same(one, other):
-    """Tell whether two fits came to one model."""
+def is_same_model(one, other):
+    """Return whether two fits gave the same model."""
     return np.allclose(one.coef_, other.coef_, rtol=1e-9, atol=1e-12) and np.allclose(
         one.intercept_, other.intercept_, rtol=1e-9, atol=1e-12
     )
@@ -42,19 +42,19 @@ def same(one, other):
 # 1. Early stopping scores the model it returns
 
 
-class Watched(Theirs):
-    """Scikit-learn's regressor, which tells the scores that it stops by."""
+class RecordingSGD(Theirs):
+    """Scikit-learn's regressor, which records the scores that it stops by."""
 
-    seen: list
+    scores: list
 
     def score(self, *args):
-        self.seen.append(super().score(*args))
-        return self.seen[-1]
+        self.scores.append(super().score(*args))
+        return self.scores[-1]
 
 
-def test_early_stopping_scores_the_model(data, monkeypatch):
+def test_early_stopping_scores_the_returned_model(data, monkeypatch):
     X, y = data
-    monkeypatch.setattr(Watched, "seen", [], raising=False)
+    monkeypatch.setattr(RecordingSGD, "scores", [], raising=False)
     params = {"early_stopping": True, "alpha": 0.1, "learning_rate": "constant", "random_state": 0}
     ours, theirs = pair(**params, max_iter=20)
     _, held = next(ShuffleSplit(test_size=0.1, random_state=0).split(X))
@@ -62,21 +62,21 @@ def test_early_stopping_scores_the_model(data, monkeypatch):
     scores = ours.history_["validation_score"]
     assert scores.max() == pytest.approx(ours.score(X[held], y[held]), abs=1e-12)
     assert scores[-1] > 0.8
-    Watched(**theirs.get_params()).fit(X, y)
-    assert Watched.seen[-1] < -100
+    RecordingSGD(**theirs.get_params()).fit(X, y)
+    assert RecordingSGD.scores[-1] < -100
     assert theirs.fit(X, y).score(X[held], y[held]) > 0.8
 
 
 def test_early_stopping_returns_the_best_model(data, monkeypatch):
     X, y = data
-    monkeypatch.setattr(Watched, "seen", [], raising=False)
+    monkeypatch.setattr(RecordingSGD, "scores", [], raising=False)
     params = {"early_stopping": True, "penalty": None, "learning_rate": "constant", "eta0": 0.1}
     ours, theirs = pair(**params, random_state=0, max_iter=10, shuffle=True)
     _, held = next(ShuffleSplit(test_size=0.1, random_state=0).split(X))
     best = ours.fit(X, y).history_["validation_score"].max()
     assert ours.score(X[held], y[held]) == pytest.approx(best, abs=1e-12)
-    theirs = Watched(**theirs.get_params()).fit(X, y)
-    best = max(Watched.seen)
+    theirs = RecordingSGD(**theirs.get_params()).fit(X, y)
+    best = max(RecordingSGD.scores)
     assert theirs.score(X[held], y[held]) < best - 1e-3
 
 
@@ -84,10 +84,10 @@ def test_early_stopping_returns_the_best_model(data, monkeypatch):
 
 
 def orders(model, n_rows, n_epochs):
-    """Return the order of the rows in each epoch, read off the coefficients.
+    """Return the order of the rows in each epoch, read from the coefficients.
 
-    Row i is the i-th unit vector and its target far away, so that the update t adds 1 / t to its
-    own coefficient and to no other.
+    Row i is the i-th unit vector and its target is distant, so that update t adds 1 / t to
+    coefficient i only.
     """
     model = clone(model).set_params(loss="epsilon_insensitive", epsilon=0.0, penalty=None)
     model.set_params(fit_intercept=False, learning_rate="invscaling", eta0=1.0, power_t=1.0)
@@ -97,25 +97,25 @@ def orders(model, n_rows, n_epochs):
     return np.argsort(-np.diff(path, axis=0))
 
 
-def test_orders_are_read_off_the_coefficients():
+def test_helper_reads_the_order_from_the_coefficients():
     for Regressor in (Ours, Theirs):
         assert_array_equal(orders(Regressor(shuffle=False), 4, 2), [[0, 1, 2, 3]] * 2)
 
 
-def test_every_epoch_has_an_order_of_its_own():
+def test_every_epoch_has_a_new_order():
     ours, theirs = (orders(Regressor(random_state=1), 10, 24) for Regressor in (Ours, Theirs))
     assert_array_equal(np.sort(ours), np.tile(np.arange(10), (24, 1)))
     assert len(np.unique(ours, axis=0)) == 24
     assert len(np.unique(theirs, axis=0)) < 24
 
 
-def test_every_row_moves():
+def test_every_row_changes_its_position():
     ours, theirs = (orders(Regressor(random_state=42), 50, 5) for Regressor in (Ours, Theirs))
     assert np.ptp(ours, axis=0).all()
     assert not np.ptp(theirs, axis=0).all()
 
 
-def test_a_seed_gives_one_order_everywhere():
+def test_seed_gives_the_same_order_on_every_platform():
     expected = [[2, 1, 0, 4, 7, 6, 5, 3], [7, 5, 3, 1, 6, 0, 4, 2]]
     assert_array_equal(orders(Ours(random_state=0), 8, 2), expected)
     assert_array_equal(orders(Ours(random_state=np.int64(0)), 8, 2), expected)
@@ -123,7 +123,7 @@ def test_a_seed_gives_one_order_everywhere():
 
 
 @pytest.mark.parametrize("Regressor", [Ours, Theirs])
-def test_a_generator_goes_on_from_fit_to_fit(Regressor, data):
+def test_generator_continues_from_fit_to_fit(Regressor, data):
     seeded = Regressor(random_state=0, max_iter=2, tol=None).fit(*data).coef_
     model = Regressor(random_state=np.random.RandomState(0), max_iter=2, tol=None)
     assert_array_equal(model.fit(*data).coef_, seeded)
@@ -131,7 +131,7 @@ def test_a_generator_goes_on_from_fit_to_fit(Regressor, data):
 
 
 @pytest.mark.parametrize("Regressor", [Ours, Theirs])
-def test_none_is_numpys_own_generator(Regressor, data):
+def test_none_uses_the_global_generator_of_numpy(Regressor, data):
     found = []
     for _ in range(2):
         np.random.seed(0)  # noqa: NPY002
@@ -141,7 +141,7 @@ def test_none_is_numpys_own_generator(Regressor, data):
 
 
 @pytest.mark.parametrize("seed", [0, np.random.RandomState(0), None])
-def test_partial_fit_goes_on_with_the_order(seed, data):
+def test_partial_fit_continues_the_sequence_of_orders(seed, data):
     if seed is None:
         np.random.seed(0)  # noqa: NPY002
     parts = Ours(random_state=copy.deepcopy(seed))
@@ -153,7 +153,7 @@ def test_partial_fit_goes_on_with_the_order(seed, data):
     assert_array_equal(parts.coef_, whole.coef_)
 
 
-def test_the_same_rows_are_held_out(data):
+def test_held_out_rows_equal_those_of_shuffle_split(data):
     X, y = data
     for seed in (3, np.random.RandomState(3)):
         split = ShuffleSplit(test_size=0.2, random_state=copy.deepcopy(seed))
@@ -167,25 +167,25 @@ def test_the_same_rows_are_held_out(data):
 # 3. Arguments are never written to
 
 
-def test_starts_are_not_written_to(data):
+def test_initial_coefficients_are_not_written_to(data):
     for model, kept in zip(pair(), (True, False), strict=True):
         coef_init = np.zeros(5)
         model.fit(*data, coef_init=coef_init)
         assert (not coef_init.any()) is kept
 
 
-def test_a_start_counts_more_than_warm_start(data):
+def test_explicit_start_overrides_warm_start(data):
     for model, counts in zip(pair(warm_start=True), (True, False), strict=True):
         start = {"coef_init": np.full(5, 3.0), "intercept_init": np.ones(1)}
         cold = clone(model).fit(*data, **{name: value.copy() for name, value in start.items()})
-        assert same(model.fit(*data).fit(*data, **start), cold) is counts
+        assert is_same_model(model.fit(*data).fit(*data, **start), cold) is counts
 
 
 # 4. No silent divergence
 
 
 @pytest.mark.parametrize("change", [lambda X: 30 * X, lambda X: X + 10, lambda X: X + 100])
-def test_divergence_is_told(change, data):
+def test_divergence_warns_or_raises(change, data):
     X, y = change(data[0]), data[1]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -198,27 +198,27 @@ def test_divergence_is_told(change, data):
         Ours(random_state=0, learning_rate=0.01).fit(X, y)
 
 
-# 5. Weights mean what they say
+# 5. Weights
 
 
-def test_a_weight_is_in_the_stop_test(data):
-    """A weight of 1/4 is half the row and half its target: one objective, one course."""
+def test_stopping_criterion_is_weighted(data):
+    """A weight of 1/4 equals half the row with half its target: same objective, same iterates."""
     X, y = data
     params = {"tol": 1e-4, "max_iter": 1000, "eta0": 0.1, "fit_intercept": False}
     for model, one in zip(pair(**params), (True, False), strict=True):
         weighted = clone(model).fit(X, y, sample_weight=np.full(200, 0.25))
         scaled = clone(model).fit(X / 2, y / 2)
         assert (weighted.n_iter_ == scaled.n_iter_) is one
-        assert same(weighted, scaled) is one
+        assert is_same_model(weighted, scaled) is one
 
 
-def test_a_row_of_weight_zero_is_no_row(data):
+def test_zero_weight_equals_dropping_the_row(data):
     X, y = data
     kept = np.arange(200) % 10 == 0
     for model, one in zip(pair(alpha=0.1, penalty="l2", max_iter=50), (True, False), strict=True):
         weighted = clone(model).fit(X, y, sample_weight=kept.astype(float))
         dropped = clone(model).fit(X[kept], y[kept])
-        assert same(weighted, dropped) is one
+        assert is_same_model(weighted, dropped) is one
         assert (weighted.t_ == dropped.t_) is one
 
 
@@ -228,7 +228,7 @@ def test_weights_that_are_all_zero_change_nothing(data):
     with pytest.warns(UserWarning, match="all zero: nothing was learned"):
         model.partial_fit(*data, sample_weight=np.zeros(200))
     assert model.t_ == before.t_
-    for further in (model, before):  # also the generator is where it was
+    for further in (model, before):  # the state of the generator is unchanged, too
         further.partial_fit(*data)
     assert_array_equal(model.coef_, before.coef_)
 
@@ -236,16 +236,16 @@ def test_weights_that_are_all_zero_change_nothing(data):
 # 6. Sparse equals dense
 
 
-def test_sparse_rows_give_the_model_of_dense_rows(data):
+def test_sparse_fit_equals_dense_fit(data):
     X, y = data[0], data[1] + 10
     for model, one in zip(pair(max_iter=20), (True, False), strict=True):
-        assert same(clone(model).fit(X, y), clone(model).fit(csr_matrix(X), y)) is one
+        assert is_same_model(clone(model).fit(X, y), clone(model).fit(csr_matrix(X), y)) is one
 
 
 # 7. float32 stays float32
 
 
-def test_single_precision_stays_single(data):
+def test_float32_is_preserved(data):
     X, y = (array.astype(np.float32) for array in data)
     for model, kept in zip(pair(), (True, False), strict=True):
         model.fit(X, y)
@@ -254,7 +254,7 @@ def test_single_precision_stays_single(data):
         assert (model.predict(X).dtype == np.float32) is kept
 
 
-# 8. Resume is exact
+# 8. Resuming is exact
 
 
 @pytest.mark.parametrize(
@@ -267,13 +267,13 @@ def test_single_precision_stays_single(data):
     ids=["l1", "elasticnet", "adaptive"],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_epochs_one_by_one_are_a_fit(params, data):
+def test_epochs_of_fit_equal_calls_of_partial_fit(params, data):
     for model, one in zip(pair(**params), (True, False), strict=True):
         whole, parts = clone(model).fit(*data), clone(model)
         for _ in range(whole.n_iter_):
             parts.partial_fit(*data)
         assert whole.n_iter_ == 6
-        assert same(whole, parts) is one
+        assert is_same_model(whole, parts) is one
 
 
 # 9. `t_` counts updates
@@ -284,10 +284,10 @@ def test_t_counts_updates(data):
         assert model.fit(*data).t_ == 1 + 6 * rows
 
 
-# 10. The objective is that of the model at hand
+# 10. The running objective is that of the iterates
 
 
-def test_the_running_objective_is_that_of_the_models_passed_through(data):
+def test_running_objective_is_that_of_the_iterates(data):
     X, y = data[0][:20], data[1][:20]
     ours, theirs = pair(penalty="l1", alpha=2.0, eta0=0.05, max_iter=1)
     models = [(np.zeros(5), 0.0)]
@@ -302,7 +302,7 @@ def test_the_running_objective_is_that_of_the_models_passed_through(data):
     assert_allclose(found, np.mean(costs), rtol=1e-12)
 
 
-def test_the_fit_stops_by_that_objective(data):
+def test_fit_stops_by_the_running_objective(data):
     X, y = data[0][:20], data[1][:20]
     ours, theirs = pair(penalty="l1", alpha=2.0, eta0=0.05, tol=1e-3, max_iter=200)
     ours.fit(X, y)
@@ -330,11 +330,11 @@ def test_several_outputs_are_fitted(data):
         assert_allclose(together.intercept_[k], alone.intercept_[0], rtol=1e-12)
 
 
-# 12. An average is an average
+# 12. Averaging
 
 
 @pytest.mark.parametrize("penalty", ["l1", "elasticnet"])
-def test_the_average_is_that_of_the_models_passed_through(penalty, data):
+def test_average_is_the_mean_of_the_iterates(penalty, data):
     X, y = data[0][:60], data[1][:60]
     params = {"penalty": penalty, "alpha": 0.2, "l1_ratio": 0.5, "max_iter": 1}
     ours, theirs = pair(**params, learning_rate="constant")

@@ -1,9 +1,9 @@
-"""SGDRegressor takes scikit-learn's place: parameters, errors and (contract 2) fitted models.
+"""SGDRegressor agrees with scikit-learn's in parameters, errors and (contract 2) fitted models.
 
-Without shuffling it finds what scikit-learn's finds. Under an l1 penalty, though, two numbers of
-scikit-learn's are not what they are meant to be: its average, and the penalty in its stop test
-(points 10 and 12 of "Coming from scikit-learn"). There the values to expect are formed from the
-models that its own fits go through, one update after the other.
+Without shuffling both give the same models. Under an l1 penalty, however, scikit-learn computes two
+quantities incorrectly: the average, and the penalty in the stopping criterion (points 10 and 12 of
+"Coming from scikit-learn"). There the expected values are computed from scikit-learn's iterates,
+one update at a time.
 """
 
 import inspect
@@ -23,7 +23,7 @@ from skgd import SGDRegressor
 
 BOTH = [SGDRegressor, linear_model.SGDRegressor]
 
-#: Older versions let some errors pass, and leave the penalty out of the stop test.
+#: Older versions accept some invalid parameters, and omit the penalty from the stopping criterion.
 RECENT = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 9)
 
 
@@ -35,25 +35,28 @@ def parameters(function):
     return [p.replace(annotation=p.empty) for p in inspect.signature(function).parameters.values()]
 
 
-def test_the_constructor_begins_with_scikit_learns():
+def test_constructor_begins_with_the_parameters_of_scikit_learn():
     ours, theirs = map(parameters, BOTH)
     assert ours[: len(theirs)] == theirs
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit", "predict", "score"])
-def test_methods_take_scikit_learns_arguments(method):
+def test_methods_accept_the_arguments_of_scikit_learn(method):
     ours, theirs = (parameters(getattr(cls, method)) for cls in BOTH)
     assert ours[: len(theirs)] == theirs
     assert all(further.kind is further.KEYWORD_ONLY for further in ours[len(theirs) :])
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_nothing_is_missing(small):
+def test_public_attributes_of_scikit_learn_exist(small):
     X, y = small
     X = pd.DataFrame(X, columns=["a", "b", "c"])
     ours, theirs = (cls(max_iter=3).fit(X, y) for cls in BOTH)
     public = {name for name in dir(theirs) if not name.startswith("_")}
-    assert public - set(dir(ours)) <= {"loss_functions", "C"}  # its own affairs
+    assert public - set(dir(ours)) <= {
+        "loss_functions",
+        "C",
+    }  # implementation details of scikit-learn
     fitted = {name for name in vars(theirs) if name.endswith("_") and not name.startswith("_")}
     assert fitted >= {"coef_", "intercept_", "n_iter_", "t_", "n_features_in_"}
     for name in fitted:
@@ -63,7 +66,7 @@ def test_nothing_is_missing(small):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_coefficients_become_sparse_and_dense_again(small):
+def test_sparsify_and_densify(small):
     X, y = small
     for cls in BOTH:
         model = cls(penalty="l1", alpha=0.3, max_iter=3, shuffle=False).fit(X, y)
@@ -78,7 +81,7 @@ def test_coefficients_become_sparse_and_dense_again(small):
 # Errors
 
 SWITCHED = ["fit_intercept", "shuffle", "early_stopping", "warm_start"]
-BAD_PARAMETERS = [
+INVALID_PARAMETERS = [
     *product(["loss", "penalty", "learning_rate"], ["other", True, ["l2"]]),
     *product(["loss", "learning_rate"], [None]),
     *product(SWITCHED, ["yes", 1, None]),
@@ -96,7 +99,7 @@ BAD_PARAMETERS = [
 
 
 def assert_same_error(call, match=None):
-    """Check that both classes raise, and that our error can be caught as theirs."""
+    """Check that both classes raise, and that the error of skgd is caught by the same handlers."""
     with pytest.raises((ValueError, TypeError, AttributeError), match=match) as ours:
         call(SGDRegressor)
     theirs = None
@@ -110,16 +113,16 @@ def assert_same_error(call, match=None):
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-@pytest.mark.parametrize(("name", "value"), BAD_PARAMETERS)
-def test_bad_parameters_raise_what_they_do_in_scikit_learn(name, value, method, small):
+@pytest.mark.parametrize(("name", "value"), INVALID_PARAMETERS)
+def test_invalid_parameters_raise_as_in_scikit_learn(name, value, method, small):
     assert_same_error(lambda cls: getattr(cls(**{name: value}), method)(*small), match=name)
 
 
-def bad_calls(X, y):
-    """Return calls that both classes refuse."""
+def invalid_calls(X, y):
+    """Return calls that both classes reject."""
     nan, weights = np.where(np.arange(X.size).reshape(X.shape) == 7, np.nan, X), np.ones(len(X))
 
-    def known(cls):
+    def fitted_model(cls):
         return cls(max_iter=3, tol=None).fit(X, y)
 
     return {
@@ -139,7 +142,7 @@ def bad_calls(X, y):
         "intercept_init too long": lambda cls: cls().fit(X, y, intercept_init=np.ones(2)),
         "intercept_init in two dimensions": lambda cls: cls().fit(X, y, None, np.ones((1, 1))),
         "warm_start with fewer features": lambda cls: (
-            known(cls).set_params(warm_start=True).fit(X[:, :2], y)
+            fitted_model(cls).set_params(warm_start=True).fit(X[:, :2], y)
         ),
         "nan": lambda cls: cls().fit(nan, y),
         "infinity": lambda cls: cls().fit(X, y * np.inf),
@@ -161,11 +164,11 @@ def bad_calls(X, y):
         "score before fit": lambda cls: cls().score(X, y),
         "sparsify before fit": lambda cls: cls().sparsify(),
         "densify before fit": lambda cls: cls().densify(),
-        "predict with fewer features": lambda cls: known(cls).predict(X[:, :2]),
-        "predict one row": lambda cls: known(cls).predict(X[0]),
-        "predict nan": lambda cls: known(cls).predict(nan),
-        "predict nothing": lambda cls: known(cls).predict(X[:0]),
-        "partial_fit with fewer features": lambda cls: known(cls).partial_fit(X[:, :2], y),
+        "predict with fewer features": lambda cls: fitted_model(cls).predict(X[:, :2]),
+        "predict one row": lambda cls: fitted_model(cls).predict(X[0]),
+        "predict nan": lambda cls: fitted_model(cls).predict(nan),
+        "predict nothing": lambda cls: fitted_model(cls).predict(X[:0]),
+        "partial_fit with fewer features": lambda cls: fitted_model(cls).partial_fit(X[:, :2], y),
         "unknown parameter": lambda cls: cls(other=1),
         "unknown parameter set": lambda cls: cls().set_params(other=1),
         "unknown nested parameter set": lambda cls: cls().set_params(other__x=1),
@@ -175,14 +178,14 @@ def bad_calls(X, y):
     }
 
 
-@pytest.mark.parametrize("name", bad_calls(np.ones((4, 3)), np.ones(4)))
-def test_bad_calls_raise_what_they_do_in_scikit_learn(name, small):
-    assert_same_error(bad_calls(*small)[name])
+@pytest.mark.parametrize("name", invalid_calls(np.ones((4, 3)), np.ones(4)))
+def test_invalid_calls_raise_as_in_scikit_learn(name, small):
+    assert_same_error(invalid_calls(*small)[name])
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("start", [np.ones((1, 3)), np.ones((3, 1)), [1, 1, 1]])
-def test_starts_of_any_shape_are_taken(start, small):
+def test_initial_coefficients_of_any_shape_are_accepted(start, small):
     ours, theirs = (
         cls(shuffle=False, max_iter=2).fit(*small, coef_init=np.array(start), intercept_init=2)
         for cls in BOTH
@@ -194,7 +197,7 @@ def test_starts_of_any_shape_are_taken(start, small):
 # Models
 
 EPSILON, ALPHA, L1_RATIO, TOL = 0.2, 0.1, 0.4, 0.02
-LOSSES = {  # of a distance from the target
+LOSSES = {  # as functions of the distance from the target
     "squared_error": lambda r: r**2 / 2,
     "huber": lambda r: np.where(r <= EPSILON, r**2 / 2, EPSILON * (r - EPSILON / 2)),
     "epsilon_insensitive": lambda r: np.maximum(r - EPSILON, 0),
@@ -208,18 +211,20 @@ SHAPES = {"n>32": (35, 3), "n<d": (7, 11), "constant_column": (12, 4), "zero_col
 
 @pytest.fixture(scope="module")
 def differences(request):
-    """Differences of all configurations; the largest is printed when they are through."""
-    found = []
-    yield found
+    """Differences of all configurations; the largest is printed at the end."""
+    differences = []
+    yield differences
     capture = request.config.pluginmanager.get_plugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        print(f"\n{len(found)} fits beside scikit-learn {sklearn.__version__}: ", end="")
-        print(f"the largest difference is {max(found, default=0):.1e}")
+        print(
+            f"\n{len(differences)} fits compared with scikit-learn {sklearn.__version__}: ", end=""
+        )
+        print(f"the largest difference is {max(differences, default=0):.1e}")
 
 
 @pytest.fixture(scope="module", params=SHAPES)
 def rows(request):
-    """Rows of some shape, one of them zero if they are few; targets; weights."""
+    """Rows of several shapes, with a row of zeros if they are few; targets; weights."""
     rng = np.random.default_rng(0)
     n, d = SHAPES[request.param]
     X = rng.normal(0.2, 0.4, size=(n, d))
@@ -236,7 +241,7 @@ def fitted(Regressor, X, y, weights, params):
     return np.append(model.coef_, model.intercept_), model.n_iter_
 
 
-def visited(X, y, weights, params):
+def iterates(X, y, weights, params):
     """Return scikit-learn's parameters after each update."""
     epochs = params["max_iter"]
     X, y, weights = np.tile(X, (epochs, 1)), np.tile(y, epochs), np.tile(weights, epochs)
@@ -249,8 +254,8 @@ def visited(X, y, weights, params):
     )
 
 
-def stop(path, X, y, params):
-    """Return the epoch in which the objective stalls, if its penalty is that of the model."""
+def stopping_epoch(path, X, y, params):
+    """Return the epoch in which the objective with the penalty of the iterates stops improving."""
     epochs, l1 = params["max_iter"], L1_SHARE[params["penalty"]]
     before = np.vstack([np.zeros(path.shape[1]), path[:-1]])
     w, b = before[:, :-1], before[:, -1]
@@ -264,13 +269,13 @@ def stop(path, X, y, params):
 
 
 def expected(X, y, weights, params, path):
-    """Return what scikit-learn finds or, where a path is given, what that leads to."""
+    """Return scikit-learn's model or, where a path of iterates is given, that computed from it."""
     average, epochs = params["average"], params["max_iter"]
     if path is None or not (average or params["tol"]):
         return fitted(linear_model.SGDRegressor, X, y, weights, params)
-    epochs = stop(path, X, y, params) if params["tol"] else epochs
+    epochs = stopping_epoch(path, X, y, params) if params["tol"] else epochs
     path = path[: epochs * len(X)]
-    if params["learning_rate"] == "pa1":  # a row of zeros makes no update
+    if params["learning_rate"] == "pa1":  # PA-I makes no update on a row of zeros
         path = path[np.tile(X.any(axis=1), epochs)]
     return path[average - 1 :].mean(axis=0) if average else path[-1], epochs
 
@@ -278,7 +283,7 @@ def expected(X, y, weights, params, path):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # few epochs
 @pytest.mark.parametrize("penalty", L1_SHARE)
 @pytest.mark.parametrize(("loss", "rate"), RATES)
-def test_scikit_learns_models_are_found(loss, rate, penalty, rows, differences):
+def test_models_equal_those_of_scikit_learn(loss, rate, penalty, rows, differences):
     known = linear_model.SGDRegressor._parameter_constraints["learning_rate"][0]
     if not known.is_satisfied_by(rate):
         pytest.skip("this scikit-learn has no such learning_rate")
@@ -290,25 +295,25 @@ def test_scikit_learns_models_are_found(loss, rate, penalty, rows, differences):
         params |= {"fit_intercept": fit_intercept, "n_iter_no_change": 1}
         params |= {"max_iter": max(3, 60 // len(X)), "tol": None if weighted else TOL}
         plain = params | {"tol": None}
-        for epochs in range(1, params["max_iter"] + 1):  # all can be compared with: none explodes
-            course = fitted(linear_model.SGDRegressor, X, y, weights, plain | {"max_iter": epochs})
-            assert np.abs(course[0]).max() < 1e6
+        for epochs in range(1, params["max_iter"] + 1):  # no fit diverges, so all are comparable
+            prefix = fitted(linear_model.SGDRegressor, X, y, weights, plain | {"max_iter": epochs})
+            assert np.abs(prefix[0]).max() < 1e6
         path = None
         if L1_SHARE[penalty]:
-            path = visited(X, y, weights, params)
-            if rate == "adaptive":  # a path has one rate
+            path = iterates(X, y, weights, params)
+            if rate == "adaptive":  # the path is computed with a constant rate
                 params["tol"] = None
         elif penalty and not RECENT:
             params["tol"] = None
         for average in (False, True, len(X) + 3):
             params["average"] = average
-            found = fitted(SGDRegressor, X, y, weights if weighted else None, params)
-            known = expected(X, y, weights, params, path)
-            size = max(1, np.abs(known[0]).max())
-            differences.append(np.abs(found[0] - known[0]).max() / size)
+            ours = fitted(SGDRegressor, X, y, weights if weighted else None, params)
+            theirs = expected(X, y, weights, params, path)
+            size = max(1, np.abs(theirs[0]).max())
+            differences.append(np.abs(ours[0] - theirs[0]).max() / size)
             assert differences[-1] <= 1e-9
-            assert found[1] == known[1]
+            assert ours[1] == theirs[1]
 
 
-def test_the_grid_is_large():
+def test_number_of_configurations():
     assert len(RATES) * len(L1_SHARE) * len(SHAPES) * 12 >= 2000

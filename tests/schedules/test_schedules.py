@@ -1,4 +1,4 @@
-"""Schedules: their curves, their clocks, the runs they fit, and the rates that are refused."""
+"""Schedules: values, units of time, lengths, compositions and invalid rates."""
 
 import math
 
@@ -23,33 +23,33 @@ from skgd.schedules import (
     TimeDecay,
 )
 
-RUN = {"alpha": 1e-2, "updates_per_epoch": 3, "max_iter": 10}
+FIT = {"alpha": 1e-2, "updates_per_epoch": 3, "max_iter": 10}
 WARM_COSINE = Join(
     [LinearWarmup(Constant(0.1), length=4, start_factor=0.2), CosineDecay(0.1, final=0.01)], at=[4]
 )
 
-EVERY = [cls() for cls in SCHEDULES.values()]
-EVERY += [
+SCHEDULE_OBJECTS = [cls() for cls in SCHEDULES.values()]
+SCHEDULE_OBJECTS += [
     cls(per=per)
     for cls in SCHEDULES.values()
     if "per" in cls().get_params()
     for per in ("update", "epoch")
 ]
-EVERY += [LinearWarmup(InverseScaling(), per=per) for per in ("update", "epoch")]
-EVERY += [Join([TimeDecay(), OneCycle(), StepDecay()], at=[2, 5]), WARM_COSINE]
-EVERY += [Join([CosineDecay(), OneCycle(per="epoch")], at=[7], per="update")]
-EVERY = list(dict.fromkeys(EVERY))
+SCHEDULE_OBJECTS += [LinearWarmup(InverseScaling(), per=per) for per in ("update", "epoch")]
+SCHEDULE_OBJECTS += [Join([TimeDecay(), OneCycle(), StepDecay()], at=[2, 5]), WARM_COSINE]
+SCHEDULE_OBJECTS += [Join([CosineDecay(), OneCycle(per="epoch")], at=[7], per="update")]
+SCHEDULE_OBJECTS = list(dict.fromkeys(SCHEDULE_OBJECTS))
 
-every_schedule = pytest.mark.parametrize("schedule", EVERY, ids=repr)
+every_schedule = pytest.mark.parametrize("schedule", SCHEDULE_OBJECTS, ids=repr)
 
 
 # Properties
 
 
 @every_schedule
-def test_rates_are_positive_and_finite_within_the_run_and_long_after(schedule):
+def test_rates_are_positive_and_finite_within_the_fit_and_long_after(schedule):
     t = np.concatenate([np.arange(1, 100), 10 ** np.arange(3, 13)])
-    rates = schedule.resolve(**RUN)(t)
+    rates = schedule.resolve(**FIT)(t)
     assert rates.shape == t.shape
     assert rates.dtype == float
     assert np.isfinite(rates).all()
@@ -57,11 +57,11 @@ def test_rates_are_positive_and_finite_within_the_run_and_long_after(schedule):
 
 
 @every_schedule
-def test_a_rate_depends_on_its_time_alone(schedule):
-    rates = schedule.resolve(**RUN)
+def test_a_rate_depends_on_its_update_number_only(schedule):
+    rates = schedule.resolve(**FIT)
     t = np.arange(1, 50)
     expected = rates(t)
-    assert_array_equal([float(rates(moment)) for moment in t], expected)
+    assert_array_equal([float(rates(number)) for number in t], expected)
     assert_array_equal(rates(t[::-1]), expected[::-1])
     assert_array_equal(np.concatenate([rates(t[:20]), rates(t[20:])]), expected)
 
@@ -72,7 +72,7 @@ def test_a_rate_depends_on_its_time_alone(schedule):
     + [LinearWarmup(CosineDecay()), WARM_COSINE],
     ids=repr,
 )
-def test_a_clock_of_epochs_gives_all_updates_of_an_epoch_one_rate(schedule):
+def test_all_updates_of_an_epoch_have_the_same_rate_with_per_epoch(schedule):
     epochs = schedule.resolve(updates_per_epoch=1, max_iter=10)(np.arange(1, 13))
     updates = schedule.resolve(updates_per_epoch=3, max_iter=10)(np.arange(1, 37))
     assert_array_equal(updates, np.repeat(epochs, 3))
@@ -85,7 +85,7 @@ def test_a_schedule_starts_at_eta0_where_it_has_one(name):
     if "eta0" not in component().get_params():
         assert name in ("optimal", "time_decay", "one_cycle")
         return
-    assert_allclose(component(eta0=0.3).resolve(**RUN)([1]), 0.3, rtol=1e-15)
+    assert_allclose(component(eta0=0.3).resolve(**FIT)([1]), 0.3, rtol=1e-15)
 
 
 # Curves
@@ -115,7 +115,7 @@ def torch_schedulers():
     }
 
 
-#: Schedules that begin at 0.1 in runs of ten epochs, and what PyTorch computes for them.
+#: Schedules of fits of ten epochs, and the rates that PyTorch computes for them.
 CURVES = {
     "step": (StepDecay(0.1, 0.5, 3), [0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.025]),
     "exponential": (ExponentialDecay(0.1, 0.8), [0.1, 0.08, 0.064, 0.0512, 0.04096]),
@@ -139,10 +139,7 @@ CURVES = {
         OneCycle(length=8),
         [0.004, 0.08192751, 0.097194178, 0.081174565, 0.055598401, 0.0283061, 0.0076641594, 4e-7],
     ),
-    "warmup": (
-        LinearWarmup(Constant(0.1), 4, 0.2),
-        [0.02, 0.04, 0.06, 0.08, 0.1, 0.1],
-    ),
+    "warmup": (LinearWarmup(Constant(0.1), 4, 0.2), [0.02, 0.04, 0.06, 0.08, 0.1, 0.1]),
     "warmup_of_a_decay": (
         LinearWarmup(ExponentialDecay(0.1, 0.8), 4, 0.2),
         [0.02, 0.032, 0.0384, 0.04096, 0.04096, 0.032768],
@@ -155,7 +152,7 @@ CURVES = {
 
 
 @pytest.mark.parametrize("name", CURVES)
-def test_curves_are_those_that_were_stored(name):
+def test_rates_are_the_stored_ones(name):
     schedule, stored = CURVES[name]
     rates = schedule.resolve(max_iter=10)
     assert_allclose(rates(np.arange(1, len(stored) + 1)), stored, rtol=1e-7, atol=1e-15)
@@ -163,7 +160,7 @@ def test_curves_are_those_that_were_stored(name):
 
 @pytest.mark.filterwarnings("ignore:.*epoch parameter.*:UserWarning")  # SequentialLR's own
 @pytest.mark.parametrize("name", CURVES)
-def test_curves_are_those_of_pytorch(name):
+def test_rates_are_those_of_pytorch(name):
     torch = pytest.importorskip("torch")
     schedule, stored = CURVES[name]
     sgd = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
@@ -200,12 +197,12 @@ def test_curves_are_those_of_pytorch(name):
     ids=repr,
 )
 def test_rates_worked_by_hand(schedule, t, rates):
-    """The penalty has alpha = 0.01; the run has 30 epochs of one update."""
+    """The penalty has alpha = 0.01; the fit has 30 epochs of one update."""
     assert_allclose(schedule.resolve(alpha=0.01, max_iter=30)(t), rates, rtol=1e-12)
 
 
 @pytest.mark.parametrize("per", ["update", "epoch"])
-def test_power_and_delay_read_the_clock_that_per_names(per):
+def test_per_is_the_unit_of_t(per):
     t = np.arange(1, 8)
     clock = t if per == "update" else np.array([1, 1, 1, 2, 2, 2, 3])
     for schedule, rates in [
@@ -217,17 +214,17 @@ def test_power_and_delay_read_the_clock_that_per_names(per):
         assert_allclose(schedule.resolve(updates_per_epoch=3)(t), rates, rtol=1e-14)
 
 
-# The length of the run
+# The length of the fit
 
 
 @pytest.mark.parametrize("per", ["update", "epoch"])
 @pytest.mark.parametrize("cls", [PolynomialDecay, CosineDecay, OneCycle])
-def test_without_a_length_a_schedule_takes_the_whole_run(cls, per):
-    run = {"updates_per_epoch": 4, "max_iter": 5}
+def test_the_default_length_is_that_of_the_fit(cls, per):
+    fit = {"updates_per_epoch": 4, "max_iter": 5}
     t = np.arange(1, 40)
     length = 20 if per == "update" else 5
-    rates = cls(per=per).resolve(**run)(t)
-    assert_array_equal(rates, cls(per=per, length=length).resolve(**run)(t))
+    rates = cls(per=per).resolve(**fit)(t)
+    assert_array_equal(rates, cls(per=per, length=length).resolve(**fit)(t))
     assert rates[19] < rates[14]
 
 
@@ -267,18 +264,20 @@ def test_a_cycle_may_be_very_short(length, warm_fraction):
     ],
     ids=repr,
 )
-def test_a_schedule_longer_than_the_run_is_refused_with_both_lengths(schedule, name):
+def test_a_schedule_longer_than_the_fit_is_an_error(schedule, name):
     schedule.resolve(updates_per_epoch=2, max_iter=13)
     whole = "8" if isinstance(schedule, Join) else "10"
-    message = rf"has {name}, which is longer than the run of {whole} epochs.*max_iter"
+    message = rf"has {name}, which is longer than the {whole} epochs in.*max_iter"
     with pytest.raises(InvalidParameterError, match=message):
         schedule.resolve(updates_per_epoch=2, max_iter=10)
 
 
-def test_a_length_in_updates_is_compared_with_the_updates_of_the_run():
+def test_a_length_in_updates_is_compared_with_the_updates_of_the_fit():
     schedule = OneCycle(length=20)
     schedule.resolve(updates_per_epoch=2, max_iter=10)
-    message = r"^OneCycle has length=20, which is longer than the run of 18 updates\."
+    message = (
+        r"^OneCycle has length=20, which is longer than the 18 updates in which it is active\."
+    )
     with pytest.raises(ValueError, match=message):
         schedule.resolve(updates_per_epoch=2, max_iter=9)
 
@@ -289,35 +288,35 @@ def test_optimal_needs_a_penalty():
             schedule.resolve(alpha=0.0)
 
 
-# Schedules made of schedules
+# Composed schedules
 
 
 @pytest.mark.parametrize("per", ["update", "epoch"])
-def test_a_warmup_scales_the_rates_of_a_schedule_that_keeps_its_own_clock(per):
+def test_a_warmup_scales_the_rates_of_a_schedule_with_its_own_unit_of_time(per):
     t = np.arange(1, 31)
     inner = InverseScaling(0.5, 0.5, per="update")
-    warm = LinearWarmup(inner, length=6, start_factor=0.4, per=per).resolve(**RUN)(t)
+    warm = LinearWarmup(inner, length=6, start_factor=0.4, per=per).resolve(**FIT)(t)
     clock = t if per == "update" else 1 + (t - 1) // 3
     ramp = np.minimum(1, 0.4 + 0.6 * (clock - 1) / 6)
     assert_allclose(warm, 0.5 / np.sqrt(t) * ramp, rtol=1e-14)
 
 
 @pytest.mark.parametrize(("per", "at"), [("epoch", [2, 5]), ("update", [7, 16])])
-def test_each_part_of_a_join_begins_at_its_own_time_1_and_takes_its_whole_turn(per, at):
+def test_the_time_of_each_schedule_of_a_join_starts_at_1(per, at):
     parts = [TimeDecay(), CosineDecay(per="update"), StepDecay(every=2)]
     rates = Join(parts, at=at, per=per).resolve(updates_per_epoch=3, max_iter=10)(np.arange(1, 41))
     first, second = np.array(at) * (3 if per == "epoch" else 1)
-    turns = [
+    segments = [
         TimeDecay().resolve(updates_per_epoch=3)(np.arange(1, first + 1)),
         CosineDecay(per="update", length=int(second - first)).resolve(max_iter=99)(
             np.arange(1, second - first + 1)
         ),
         StepDecay(every=2).resolve(updates_per_epoch=3)(np.arange(1, 41 - second)),
     ]
-    assert_allclose(rates, np.concatenate(turns), rtol=1e-12)
+    assert_allclose(rates, np.concatenate(segments), rtol=1e-12)
 
 
-def test_a_join_of_one_part_is_that_part_and_joins_nest():
+def test_a_join_of_one_schedule_is_that_schedule_and_joins_nest():
     t = np.arange(1, 13)
     a, b, c = StepDecay(0.1, every=1), CosineDecay(0.2), TimeDecay()
     assert_array_equal(Join([b]).resolve(max_iter=12)(t), b.resolve(max_iter=12)(t))
@@ -325,15 +324,15 @@ def test_a_join_of_one_part_is_that_part_and_joins_nest():
     assert_allclose(nested, Join([a, b, c], at=[3, 8]).resolve(max_iter=12)(t), rtol=1e-14)
 
 
-def test_a_part_is_asked_for_no_rate_outside_its_turn():
-    asked = []
+def test_a_join_evaluates_schedules_only_where_they_are_active():
+    times = []
 
     def rate(t):
-        asked.extend(np.ravel(t))
+        times.extend(np.ravel(t))
         return 0.1 + 0 * t
 
     Join([FromCallable(rate), Constant()], at=[3]).resolve(max_iter=9)(np.arange(1, 10))
-    assert asked == [1, 2, 3]
+    assert times == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -345,7 +344,10 @@ def test_a_part_is_asked_for_no_rate_outside_its_turn():
             r"^schedules\[0\] must be an object of skgd\.schedules .*got 0\.1\.",
         ),
         ({"schedules": [Constant(), Constant], "at": [1]}, r"^schedules\[1\] must be an object"),
-        ({"schedules": [schedules.Adaptive()]}, r"^schedules\[0\] must be .* time alone; got Adap"),
+        (
+            {"schedules": [schedules.Adaptive()]},
+            r"^schedules\[0\] must be .* number only; got Adap",
+        ),
         ({"schedules": []}, "^at must be one shorter than schedules"),
         ({"at": [3]}, r"^at must be one shorter than schedules, which has 1; got \(3,\)"),
         ({"schedules": [Constant()] * 2}, r"^at must be one shorter than schedules, which has 2"),
@@ -355,7 +357,7 @@ def test_a_part_is_asked_for_no_rate_outside_its_turn():
         ({"schedules": [Constant()] * 2, "at": [2.5]}, r"^at\[0\] must be an int in"),
     ],
 )
-def test_parts_that_cannot_be_joined_are_refused(parameters, message):
+def test_invalid_joins_are_errors(parameters, message):
     with pytest.raises(InvalidParameterError, match=message):
         Join(**parameters)
 
@@ -372,21 +374,23 @@ def test_parts_that_cannot_be_joined_are_refused(parameters, message):
     ],
     ids=repr,
 )
-def test_a_warmup_needs_a_schedule_that_depends_on_the_time_alone(part):
+def test_a_warmup_needs_a_schedule_that_depends_on_the_update_number_only(part):
     with pytest.raises(InvalidParameterError, match=r"^schedule must be an object of skgd\.sched"):
         LinearWarmup(part)
 
 
-def test_a_number_is_answered_with_how_to_write_it():
-    with pytest.raises(InvalidParameterError, match=r"For a number, write Constant\(number\)\.$"):
+def test_the_error_for_a_number_suggests_constant():
+    with pytest.raises(
+        InvalidParameterError, match=r"For a constant rate, write Constant\(number\)\.$"
+    ):
         LinearWarmup(0.1)
 
 
 @pytest.mark.parametrize(("per", "at"), [("epoch", 6), ("update", 18)])
-def test_a_join_whose_last_part_never_begins_is_refused(per, at):
+def test_a_join_whose_last_schedule_never_becomes_active_is_an_error(per, at):
     join = Join([Constant(), TimeDecay()], at=[at], per=per)
     join.resolve(updates_per_epoch=3, max_iter=7)
-    message = rf"^Join has at=\({at},\), but the run ends after {at} {per}s"
+    message = rf"^Join has at=\({at},\), but the fit ends after {at} {per}s"
     with pytest.raises(InvalidParameterError, match=message):
         join.resolve(updates_per_epoch=3, max_iter=6)
 
@@ -405,37 +409,36 @@ def test_a_join_whose_last_part_never_begins_is_refused(per, at):
         lambda t: np.reciprocal(float(t)),
     ],
 )
-def test_a_function_may_be_made_for_arrays_or_for_single_times(function):
+def test_a_function_may_accept_arrays_or_single_numbers(function):
     rates = FromCallable(function).resolve()
     assert_allclose(rates([1, 2, 3, 4]), [1, 1 / 2, 1 / 3, 1 / 4], rtol=1e-15)
     assert_allclose(rates([3]), [1 / 3], rtol=1e-15)
     assert_allclose(rates(3), 1 / 3, rtol=1e-15)
 
 
-def test_a_function_may_return_the_same_number_always():
+def test_a_function_may_return_a_constant():
     assert_array_equal(FromCallable(lambda t: 0.2).resolve()([1, 2, 3]), [0.2, 0.2, 0.2])
     rates = FromCallable(lambda t: 2).resolve()([1, 2, 3])
     assert (rates.dtype, rates.tolist()) == (float, [2, 2, 2])
 
 
-def test_a_function_made_for_arrays_is_called_once():
+def test_a_function_of_arrays_is_called_once():
     calls = []
     rates = FromCallable(lambda t: calls.append(t) or 1 / t).resolve()
     assert_array_equal(rates([1, 2, 4]), [1, 0.5, 0.25])
     assert len(calls) == 1
 
 
-def test_nothing_said_of_the_run_means_one_epoch_of_one_update_without_a_penalty():
-    length_one = schedules.CosineDecay(0.1, final=0.001).resolve()
+def test_the_default_fit_is_one_epoch_of_one_update_without_a_penalty():
+    default = schedules.CosineDecay(0.1, final=0.001).resolve()
     assert_array_equal(
-        length_one([1, 2, 3]),
-        schedules.CosineDecay(0.1, final=0.001, length=1).resolve()([1, 2, 3]),
+        default([1, 2, 3]), schedules.CosineDecay(0.1, final=0.001, length=1).resolve()([1, 2, 3])
     )
     with pytest.raises(ValueError, match="alpha=0"):
         schedules.Optimal().resolve()
 
 
-def test_an_error_in_a_function_is_shown_as_it_is():
+def test_errors_of_a_function_are_propagated():
     with pytest.raises(ZeroDivisionError):
         FromCallable(lambda t: 1 / (int(t) - 2)).resolve()([1, 2])
     with pytest.raises(ValueError, match=r"could not convert string to float: .*fast"):
@@ -443,14 +446,14 @@ def test_an_error_in_a_function_is_shown_as_it_is():
 
 
 @pytest.mark.parametrize("bad", [0.0, -0.1, math.nan, math.inf])
-def test_a_rate_that_is_not_positive_and_finite_is_refused_with_its_time(bad):
+def test_the_error_for_an_invalid_rate_names_its_update(bad):
     rates = FromCallable(lambda t: np.where(t < 6, 0.1, bad)).resolve(updates_per_epoch=2)
     assert_array_equal(rates([1, 5]), [0.1, 0.1])
     with pytest.raises(ValueError, match=rf"positive and finite; got {bad} at update t=6\."):
         rates([4, 5, 6, 7])
 
 
-def test_a_schedule_without_a_formula_says_what_it_needs():
+def test_a_missing_method_is_named():
     class Mine(schedules.Schedule):
         pass
 
@@ -458,7 +461,7 @@ def test_a_schedule_without_a_formula_says_what_it_needs():
         Mine().resolve()([1])
 
 
-# Schedules that answer to the fit
+# Schedules that depend on the state of the fit
 
 
 @pytest.mark.parametrize(
@@ -472,7 +475,7 @@ def test_a_schedule_without_a_formula_says_what_it_needs():
         (schedules.Adaptive(1.1e-6), 1.0, 0.2),
     ],
 )
-def test_a_stall_divides_the_rate_until_it_is_too_small(schedule, scale, after):
+def test_a_plateau_divides_the_rate_until_it_is_too_small(schedule, scale, after):
     assert schedule.after_stall(scale) == after
 
 

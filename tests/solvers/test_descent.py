@@ -1,6 +1,5 @@
-"""The descent loop, one seam above the kernels: epochs, states, exits."""
+"""The descent loop around the solvers: epochs, states, stopping and divergence."""
 
-import copy
 import pickle
 from dataclasses import replace
 from types import SimpleNamespace
@@ -24,13 +23,24 @@ from skgd.schedules import (
     Join,
     Schedule,
 )
-from skgd.solvers import choice
-from skgd.solvers import descent as engine
-from skgd.solvers.descent import LR_BACKOFF_FACTOR, MIN_RELATIVE_LR, _Descent, descend
+from skgd.solvers import speculative_epochs
+from skgd.solvers.base import Solver
+from skgd.solvers.choice import choose_solver
+from skgd.solvers.descent import MIN_RELATIVE_LR, _Descent, descend
+from skgd.solvers.divergence import LR_BACKOFF_FACTOR, DivergedError, DivergenceMonitor
+from skgd.solvers.full_batch import VerifiedPoint
 from skgd.solvers.history import History
-from skgd.solvers.problem import DivergedError, Problem, State
-from skgd.solvers.problem import StoppingCriteria as Exits  # pytest would collect it
-from skgd.solvers.stopping import GradientNorm, NoImprovement, StopReason
+from skgd.solvers.problem import Problem
+from skgd.solvers.speculative_epochs import SpeculativeEpochs
+from skgd.solvers.state import State
+from skgd.solvers.stopping import (
+    ExpectedDecrease,
+    GradientNorm,
+    GradientNormState,
+    NoImprovement,
+    StoppingCriteria,
+    StopReason,
+)
 from skgd.step_rules import LineSearch
 
 
@@ -47,7 +57,7 @@ def problem(small):
     )
     return Problem(
         objective=objective,
-        model=objective,
+        surrogate=objective,
         optimizer=GD(),
         schedule=Constant(0.1),
         batch_size=None,
@@ -56,12 +66,14 @@ def problem(small):
     )
 
 
-def begin():
+def initial_state():
     return State.initial(np.zeros(4), np.random.default_rng(0))
 
 
-def run(problem, state=None, tests=None, **kwargs):
-    return descend(problem, state or begin(), tests or Exits(), History(), **kwargs)
+def run(problem, state=None, criteria=None, history=None, **kwargs):
+    state, criteria = state or initial_state(), criteria or StoppingCriteria()
+    history = History() if history is None else history
+    return descend(problem, choose_solver(problem), state, criteria, history, **kwargs)
 
 
 @pytest.mark.parametrize(("batch_size", "updates"), [(None, 1), (20, 1), (7, 3), (1, 20)])
@@ -69,7 +81,7 @@ def test_updates_are_counted(batch_size, updates, problem):
     problem = replace(problem, batch_size=batch_size)
     assert problem.updates_per_epoch == updates
     outcome = run(problem)
-    assert (outcome.state.t, outcome.epochs) == (1 + 3 * updates, 3)
+    assert (outcome.state.t, outcome.n_epochs) == (1 + 3 * updates, 3)
     assert outcome.reason is StopReason.MAX_ITER
 
 
@@ -82,16 +94,16 @@ def test_two_calls_are_one_longer_call(batch_size, shuffle, problem):
     problem = replace(problem, schedule=InverseScaling(0.05))
     whole = run(replace(problem, max_iter=4)).state
     halves = run(replace(problem, max_iter=2), run(replace(problem, max_iter=2)).state).state
-    for name in ("theta", "mean", "optimizer_state", "t"):
+    for name in ("theta", "averaged_theta", "optimizer_state", "t"):
         assert_array_equal(getattr(halves, name), getattr(whole, name))
 
 
-def test_the_state_that_is_given_is_not_changed(problem):
-    state = begin()
+def test_the_initial_state_is_not_changed(problem):
+    state = initial_state()
     run(replace(problem, batch_size=7, average=1), state)
     for array in (
         state.theta,
-        state.mean,
+        state.averaged_theta,
         *state.optimizer_state,
         state.l1_total,
         state.l1_applied,
@@ -100,40 +112,39 @@ def test_the_state_that_is_given_is_not_changed(problem):
     assert state.t == 1
 
 
-def test_full_batch_descent_is_the_formula(problem, small):
+def test_full_batch_descent_follows_its_formula(problem, small):
     rows, theta = np.column_stack([small[0], np.ones(20)]), np.zeros(4)
     for _ in range(3):
         theta = theta - 0.1 * rows.T @ (rows @ theta - small[1]) / 20
     assert_allclose(run(problem).state.theta, theta, rtol=1e-13)
 
 
-def test_a_small_gradient_ends_it(problem):
-    tests = Exits(gradient=GradientNorm(tol=0.5, reference=1.0))
-    outcome = run(replace(problem, max_iter=1000), tests=tests)
+def test_a_small_gradient_ends_the_descent(problem):
+    criteria = StoppingCriteria((GradientNorm(tol=0.5, reference=1.0),))
+    outcome = run(replace(problem, max_iter=1000), criteria=criteria)
     assert outcome.reason is StopReason.CONVERGED
-    assert outcome.final["gradient_norm"] <= 0.5 < outcome.history.arrays()["gradient_norm"][-2]
+    assert outcome.last_row["gradient_norm"] <= 0.5 < outcome.history.arrays()["gradient_norm"][-2]
 
 
-def test_a_score_ends_it_and_the_best_is_kept(problem):
+def test_a_score_ends_the_descent_and_the_best_model_is_kept(problem):
     scores = iter([0.0, 1.0, 3.0, 2.0, 2.5, 9.0])
-    tests = Exits(
-        plateau=NoImprovement(0.0, 2), validate=lambda theta: next(scores), early_stopping=True
-    )
-    outcome = run(replace(problem, max_iter=10), tests=tests)
-    assert (outcome.reason, outcome.epochs) == (StopReason.EARLY_STOPPING, 4)
+    criterion = NoImprovement(0.0, 2, monitor="validation_score")
+    criteria = StoppingCriteria((criterion,), lambda theta: next(scores), early_stopping=True)
+    outcome = run(replace(problem, max_iter=10), criteria=criteria)
+    assert (outcome.reason, outcome.n_epochs) == (StopReason.EARLY_STOPPING, 4)
     assert_array_equal(outcome.state.theta, run(replace(problem, max_iter=2)).state.theta)
 
 
 def test_a_stall_lowers_an_adaptive_rate(problem):
     problem = replace(problem, schedule=Adaptive(0.1, factor=10, minimum=0.02), max_iter=10)
-    tests = Exits(plateau=NoImprovement(1e9, 1))
-    outcome = run(replace(problem, batch_size=20), tests=tests)
+    criteria = StoppingCriteria((NoImprovement(1e9, 1),))
+    outcome = run(replace(problem, batch_size=20), criteria=criteria)
     assert outcome.reason is StopReason.CONVERGED
     assert_allclose(outcome.history.arrays()["learning_rate"][1:], [0.1, 0.1, 0.01])
 
 
 @pytest.mark.parametrize("batch_size", [None, 7])
-def test_an_explosion_raises(batch_size, problem):
+def test_a_divergence_raises(batch_size, problem):
     problem = replace(problem, schedule=Constant(100.0), batch_size=batch_size, max_iter=50)
     with pytest.raises(DivergedError) as error:
         run(problem)
@@ -142,16 +153,16 @@ def test_an_explosion_raises(batch_size, problem):
 
 
 @pytest.mark.parametrize("batch_size", [None, 7])
-def test_an_explosion_is_taken_back(batch_size, problem):
+def test_a_divergence_is_backed_off_from(batch_size, problem):
     problem = replace(problem, schedule=Constant(5.0), batch_size=batch_size, max_iter=1000)
     outcome = run(replace(problem, on_divergence="back_off"))
     assert outcome.reason is StopReason.MAX_ITER
-    assert outcome.state.scale < 1
+    assert outcome.state.lr_multiplier < 1
     assert problem.objective.value(outcome.state.theta) < problem.objective.value(np.zeros(4))
 
 
-def test_a_full_batch_goes_back_to_where_its_objective_was_fine(problem):
-    # The rate is fine at first, and explodes later.
+def test_a_full_batch_backs_off_to_the_last_safe_state(problem):
+    # The rate is stable at first, and diverges later.
     schedule = Join((Constant(0.1), Constant(1e9)), (4,))
     problem = replace(problem, planned_epochs=9)
     outcome = run(replace(problem, schedule=schedule, max_iter=5, on_divergence="back_off"))
@@ -160,95 +171,99 @@ def test_a_full_batch_goes_back_to_where_its_objective_was_fine(problem):
     assert outcome.state.t == good.t
 
 
-def test_an_explosion_may_go_on(problem):
-    problem = replace(problem, schedule=Constant(5.0), max_iter=20, on_divergence="go_on")
+def test_a_divergence_may_continue(problem):
+    problem = replace(problem, schedule=Constant(5.0), max_iter=20, on_divergence="continue")
     outcome = run(problem)
-    assert (outcome.reason, outcome.epochs) == (StopReason.DIVERGED, 20)
+    assert (outcome.reason, outcome.n_epochs) == (StopReason.DIVERGED, 20)
     with pytest.raises(DivergedError):
         run(replace(problem, max_iter=10_000))
 
 
-class Onlooker:
-    """Looks on until the second epoch, then raises or asks for an end."""
+class StoppingMonitor:
+    """Monitor that raises or asks for an end after the second epoch."""
 
     def __init__(self, error=None):
-        self.error, self.begun, self.seen = error, 0, []
+        self.error, self.n_begun, self.ended = error, 0, []
 
-    def begin(self):
-        self.begun += 1
+    def begin_epoch(self):
+        self.n_begun += 1
 
-    def end(self, row, state):
+    def end_epoch(self, row, state):
         if row["epoch"] == 2 and self.error:
             raise self.error
-        self.seen.append((row["epoch"], state.t))
+        self.ended.append((row["epoch"], state.t))
         return row["epoch"] == 2
 
 
 @pytest.mark.parametrize(("batch_size", "updates"), [(None, 1), (7, 3)])
-def test_an_onlooker_sees_each_epoch_and_may_end_the_descent(batch_size, updates, problem):
-    onlooker = Onlooker()
-    outcome = run(replace(problem, max_iter=10, batch_size=batch_size), watch=onlooker)
-    assert (outcome.reason, outcome.epochs) == (StopReason.CALLBACK, 2)
-    assert onlooker.begun == 2
-    assert onlooker.seen == [(1, 1 + updates), (2, 1 + 2 * updates)]
+def test_a_monitor_sees_each_epoch_and_may_end_the_descent(batch_size, updates, problem):
+    monitor = StoppingMonitor()
+    outcome = run(replace(problem, max_iter=10, batch_size=batch_size), monitor=monitor)
+    assert (outcome.reason, outcome.n_epochs) == (StopReason.CALLBACK, 2)
+    assert monitor.n_begun == 2
+    assert monitor.ended == [(1, 1 + updates), (2, 1 + 2 * updates)]
 
 
 def test_an_interruption_keeps_the_last_whole_epoch(problem):
-    outcome = run(replace(problem, max_iter=10), watch=Onlooker(KeyboardInterrupt))
+    outcome = run(replace(problem, max_iter=10), monitor=StoppingMonitor(KeyboardInterrupt))
     assert outcome.reason is StopReason.INTERRUPTED
-    assert outcome.epochs == 1
+    assert outcome.n_epochs == 1
     assert len(outcome.history) == outcome.state.t
 
 
-# Exits, one by one
+# Stopping and divergence, one decision at a time
 
 
-def descent(problem, tests=None, **params):
-    return _Descent(replace(problem, **params), begin(), tests or Exits(), History(), None)
+def start_descent(problem, criteria=None, state=None, **params):
+    """Return a descent before its first epoch."""
+    problem, criteria = replace(problem, **params), criteria or StoppingCriteria()
+    state = state or initial_state()
+    return _Descent(problem, choose_solver(problem), state, criteria, History(), None)
 
 
-def test_a_divergence_crosses_processes():
-    error = pickle.loads(pickle.dumps(DivergedError(3, 0.1, 1.0, 2e9)))
+def test_a_divergence_error_pickles():
+    error = pickle.loads(pickle.dumps(DivergedError("problem", 3, 0.1, 1.0, 2e9)))
+    assert error.problem == "problem"
     assert (error.epoch, error.rate, error.start, error.value) == (3, 0.1, 1.0, 2e9)
     assert error.args == (3, 0.1, 1.0, 2e9)
 
 
 @pytest.mark.parametrize(("value", "far"), [(1.9, False), (2.0, False), (2.1, True), (1e9, True)])
 def test_a_stall_above_twice_the_best_constant_is_no_convergence(value, far, problem):
-    stalled = descent(problem, batch_size=7)
-    stalled.explosion.reference, stalled.last_value = 1.0, value
+    stalled = start_descent(problem, batch_size=7)
+    exact = start_descent(problem)
+    for descent in (stalled, exact):
+        descent.guard.monitor, descent.last_objective = DivergenceMonitor(1.0), value
     assert stalled.ended_diverged(StopReason.CONVERGED) is far
     assert stalled.ended_diverged(StopReason.MAX_ITER) is False
-    stalled.tests.gradient = GradientNorm(tol=0.5, reference=1.0)
-    assert stalled.ended_diverged(StopReason.CONVERGED) is False
+    # A full batch converges by its gradient norm, whatever its objective.
+    assert exact.ended_diverged(StopReason.CONVERGED) is False
 
 
 @pytest.mark.parametrize(
     ("streaming", "count", "far"),
     [(False, 0, False), (False, 1, True), (True, 1, False), (True, 2, True)],
 )
-def test_one_far_epoch_ends_a_fit_and_two_a_stream(streaming, count, far, problem):
-    out = descent(problem, streaming=streaming)
-    out.explosion.count = count
-    assert out.ended_diverged(StopReason.MAX_ITER) is far
+def test_one_epoch_above_the_limit_ends_a_fit_and_two_a_stream(streaming, count, far, problem):
+    descent = start_descent(problem, streaming=streaming)
+    descent.here = descent.here._replace(divergence_count=count)
+    assert descent.ended_diverged(StopReason.MAX_ITER) is far
 
 
-def test_an_explosion_is_measured_by_the_larger_of_start_and_best_constant(problem, small):
+def test_divergence_is_measured_by_the_larger_of_start_and_best_constant(problem, small):
     constant = np.var(small[1]) / 2
     start = np.mean(small[1] ** 2) / 2
-    assert_allclose(descent(problem).explosion.reference, start)
-    near = _Descent(
-        problem, State.initial(np.array([0, 0, 0, small[1].mean()]), None), Exits(), History(), None
-    )
-    assert_allclose(near.explosion.reference, constant)
-    went_on = replace(begin(), reference=77.0, explosions=1)
-    resumed = _Descent(problem, went_on, Exits(), History(), None)
-    assert (resumed.explosion.reference, resumed.explosion.count) == (77.0, 1)
-    state = descend(problem, went_on, Exits(), History()).state
-    assert (state.reference, state.explosions) == (77.0, 0)
+    assert_allclose(start_descent(problem).guard.monitor.reference, start)
+    near = State.initial(np.array([0, 0, 0, small[1].mean()]), None)
+    assert_allclose(start_descent(problem, state=near).guard.monitor.reference, constant)
+    earlier = replace(initial_state(), reference_objective=77.0, divergence_count=1)
+    resumed = start_descent(problem, state=earlier)
+    assert (resumed.guard.monitor.reference, resumed.here.divergence_count) == (77.0, 1)
+    state = run(problem, earlier).state
+    assert (state.reference_objective, state.divergence_count) == (77.0, 0)
 
 
-def test_targets_out_of_range_are_told_by_their_precision(problem):
+def test_targets_out_of_range_are_refused_with_their_precision(problem):
     y = np.full(20, 1e200)
     with pytest.raises(
         ValueError, match=r"not finite at the start: .* float64\. Scale them down\.$"
@@ -256,22 +271,21 @@ def test_targets_out_of_range_are_told_by_their_precision(problem):
         run(replace(problem, objective=replace(problem.objective, y=y), batch_size=7))
 
 
-def test_a_step_back_goes_to_the_last_good_state_at_a_quarter_of_the_rate(problem):
-    # One update an epoch: the running objective is that of where it began.
+def test_backing_off_goes_to_the_last_safe_state_at_a_quarter_of_the_rate(problem):
+    # With one update an epoch, the running objective is that before the epoch.
     problem = replace(
         problem, schedule=Constant(1e4), batch_size=20, on_divergence="back_off", max_iter=3
     )
     outcome = run(problem)
-    assert outcome.state.scale == LR_BACKOFF_FACTOR
+    assert outcome.state.lr_multiplier == LR_BACKOFF_FACTOR
     assert_array_equal(outcome.state.theta, np.zeros(4))
-    assert outcome.state.explosions == 0
-    remembered = replace(begin(), memory={"of": "before"})
-    taken_back = descend(problem, remembered, Exits(), History())
-    assert taken_back.state.memory == {}
+    assert outcome.state.divergence_count == 0
+    earlier = replace(initial_state(), solver_state={"of": "before"})
+    assert run(problem, earlier).state.solver_state == {}
 
 
 @pytest.mark.parametrize("batch_size", [None, 20])
-def test_numbers_that_are_not_finite_are_an_explosion_at_once(batch_size, problem):
+def test_numbers_that_are_not_finite_are_a_divergence_at_once(batch_size, problem):
     problem = replace(problem, schedule=Constant(1e250), batch_size=batch_size)
     with pytest.raises(DivergedError) as error:
         run(replace(problem, max_iter=10))
@@ -279,145 +293,158 @@ def test_numbers_that_are_not_finite_are_an_explosion_at_once(batch_size, proble
 
 
 def test_the_first_of_equal_scores_is_the_best(problem):
-    tests = Exits(plateau=NoImprovement(0.0, 9), validate=lambda theta: 1.0, early_stopping=True)
-    state = run(problem, tests=tests).state
+    criterion = NoImprovement(0.0, 9, monitor="validation_score")
+    criteria = StoppingCriteria((criterion,), lambda theta: 1.0, early_stopping=True)
+    state = run(problem, criteria=criteria).state
     assert_array_equal(state.theta, run(replace(problem, max_iter=1)).state.theta)
 
 
-def test_without_a_plateau_a_score_ends_nothing(problem):
-    tests = Exits(validate=lambda theta: -(theta[0] ** 2), early_stopping=True)
-    assert run(problem, tests=tests).reason is StopReason.MAX_ITER
+def test_without_a_criterion_a_score_ends_nothing(problem):
+    criteria = StoppingCriteria(validate=lambda theta: -(theta[0] ** 2), early_stopping=True)
+    assert run(problem, criteria=criteria).reason is StopReason.MAX_ITER
 
 
-@pytest.mark.parametrize("scale", [1.0, 0.1])
-def test_a_rate_that_died_out_is_a_small_share_of_the_first(scale, problem):
-    problem = replace(problem, schedule=InverseScaling(0.5, power_t=1.0))
-    dying = _Descent(problem, replace(begin(), scale=scale), Exits(), History(), None)
-    edge = MIN_RELATIVE_LR * scale * 0.5
-    assert [bool(dying.lr_vanished(rate)) for rate in (0.99 * edge, edge, 1.01 * edge)] == [
+@pytest.mark.parametrize("multiplier", [1.0, 0.1])
+def test_a_vanished_rate_is_a_small_share_of_the_first(multiplier, problem):
+    schedule = InverseScaling(0.5, power_t=1.0)
+    state = replace(initial_state(), lr_multiplier=multiplier)
+    descent = start_descent(problem, state=state, schedule=schedule)
+    edge = MIN_RELATIVE_LR * multiplier * 0.5
+    assert [bool(descent.lr_vanished(rate)) for rate in (0.99 * edge, edge, 1.01 * edge)] == [
         True,
         False,
         False,
     ]
-    searching = descent(problem, schedule=LineSearch())
-    assert not searching.lr_vanished(0.0)
+    assert not start_descent(problem, schedule=LineSearch()).lr_vanished(0.0)
 
 
-def test_a_descent_whose_rate_died_out_has_stalled(problem):
-    tests = Exits(gradient=GradientNorm(tol=1e-9, reference=1.0, patience=3))
-    dying = replace(problem, schedule=ExponentialDecay(0.1, decay=0.5), max_iter=500)
-    assert run(dying, tests=tests).reason is StopReason.STALLED
+def test_a_descent_whose_rate_vanished_has_stalled(problem):
+    criteria = StoppingCriteria((GradientNorm(tol=1e-9, reference=1.0, patience=3),))
+    decaying = replace(problem, schedule=ExponentialDecay(0.1, decay=0.5), max_iter=500)
+    assert run(decaying, criteria=criteria).reason is StopReason.STALLED
 
 
 def test_a_small_gradient_is_no_stall_however_small_the_rate(problem):
-    tests = Exits(gradient=GradientNorm(tol=1e9, reference=1.0))
-    dying = replace(problem, schedule=ExponentialDecay(0.1, decay=1e-3))
-    late = run(dying, replace(begin(), t=4), tests)
-    assert late.final["learning_rate"] < MIN_RELATIVE_LR * 0.1
+    criteria = StoppingCriteria((GradientNorm(tol=1e9, reference=1.0),))
+    decaying = replace(problem, schedule=ExponentialDecay(0.1, decay=1e-3))
+    late = run(decaying, replace(initial_state(), t=4), criteria)
+    assert late.last_row["learning_rate"] < MIN_RELATIVE_LR * 0.1
     assert late.reason is StopReason.CONVERGED
 
 
-def expanding(problem):
-    """Return a task on second moments that hold few digits, its objective, and its tests."""
+def imprecise_problem(problem):
+    """Return a problem on second moments that hold few digits, and its stopping criteria."""
     t = np.linspace(0, 1, 200)
     X, y = np.column_stack([t**k for k in range(1, 7)]), np.exp(t)
     design = Design(X, FeatureScaling(X.mean(axis=0), X.std(axis=0)), True)
     objective = Objective(design, y, None, SquaredError(), np.zeros(7), np.zeros(7))
-    model = QuadraticModel.from_second_moments(objective, SecondMoments.of(X, y, None))
+    surrogate = QuadraticModel.from_second_moments(objective, SecondMoments.from_rows(X, y, None))
     reference = objective.min_subgradient_norm(objective.evaluate(objective.intercept_only()))
-    tests = Exits(gradient=GradientNorm(tol=1e-13, reference=reference))
-    params = dict(objective=objective, model=model, optimizer=ConjugateGradient())
-    return replace(
-        problem, **params, schedule=LineSearch(), max_iter=3000, planned_epochs=3000
-    ), tests
+    criteria = StoppingCriteria((GradientNorm(tol=1e-13, reference=reference),))
+    params = dict(objective=objective, surrogate=surrogate, optimizer=ConjugateGradient())
+    params |= dict(schedule=LineSearch(), max_iter=3000, planned_epochs=3000)
+    return replace(problem, **params), criteria
 
 
-def test_what_an_expansion_calls_small_is_small_on_the_rows(problem):
-    problem, tests = expanding(problem)
+def test_a_gradient_that_is_small_on_a_model_is_small_on_the_rows(problem):
+    problem, criteria = imprecise_problem(problem)
     state = State.initial(problem.objective.intercept_only(), np.random.default_rng(0))
-    outcome = descend(problem, state, tests, History())
+    outcome = run(problem, state, criteria)
     assert outcome.reason.is_success
-    # What is told is the gradient on the rows, and no digit of it can be gained.
-    told = problem.objective.min_subgradient_norm(problem.objective.evaluate(outcome.state.theta))
-    assert_allclose(outcome.final["gradient_norm"], told, rtol=1e-9)
-    alone = replace(problem, model=problem.objective)
-    on_rows = descend(alone, state, expanding(problem)[1], History())
-    best = alone.objective.min_subgradient_norm(alone.objective.evaluate(on_rows.state.theta))
-    assert told <= 10 * max(best, 1e-13 * tests.gradient.reference)
+    # The reported gradient is that on the rows, and it cannot be decreased by a digit.
+    norm = problem.objective.min_subgradient_norm(problem.objective.evaluate(outcome.state.theta))
+    assert_allclose(outcome.last_row["gradient_norm"], norm, rtol=1e-9)
+    on_rows = run(replace(problem, surrogate=problem.objective), state, criteria)
+    best = problem.objective.min_subgradient_norm(problem.objective.evaluate(on_rows.state.theta))
+    assert norm <= 10 * max(best, 1e-13 * criteria.criteria[0].reference)
 
 
-def doubtful(problem, small, last):
-    """Return a descent on an expansion, whose gradient was `last` times the one here before."""
-    expansion = replace(
-        QuadraticModel.from_second_moments(problem.objective, SecondMoments.of(*small, None)),
-        accurate=False,
+def unverified(problem, small, last, *, tol=1e-3, is_accurate=False):
+    """Return a descent on a quadratic model, its criterion, and the gradient norm on the rows.
+
+    At the last verified point the norm was `last` times this norm; ``tol=None`` stands for a
+    tolerance that the norm just meets.
+    """
+    moments = SecondMoments.from_rows(*small, None)
+    surrogate = replace(
+        QuadraticModel.from_second_moments(problem.objective, moments), is_accurate=is_accurate
     )
-    tests = Exits(gradient=GradientNorm(tol=1e-3, reference=1.0, best_value=3.0, flat=7))
-    doubt = descent(problem, tests, model=expansion)
-    doubt.state = replace(doubt.state, theta=np.array([0.3, -0.2, 0.1, 0.5]), memory={"a": 1})
-    norm = problem.objective.min_subgradient_norm(problem.objective.evaluate(doubt.state.theta))
-    doubt.expanded_at = last * norm, begin(), "the point before"
-    return doubt, norm
+    theta = np.array([0.3, -0.2, 0.1, 0.5])
+    norm = problem.objective.min_subgradient_norm(problem.objective.evaluate(theta))
+    criterion = GradientNorm(tol=1.01 * norm if tol is None else tol, reference=1.0)
+    descent = start_descent(problem, StoppingCriteria((criterion,)), surrogate=surrogate)
+    verified = VerifiedPoint(last * norm, initial_state(), "the point before")
+    descent.here = descent.here._replace(
+        state=replace(descent.here.state, theta=theta, solver_state={"a": 1}),
+        workspace=descent.here.workspace._replace(verified=verified),
+        criterion_states=(GradientNormState(best_objective=3.0, n_epochs=7),),
+    )
+    return descent, criterion, norm
 
 
-def test_without_an_expansion_there_is_nothing_to_confirm(problem):
-    assert descent(problem).verify_on_data() is True
+def test_without_a_quadratic_model_there_is_nothing_to_verify(problem):
+    criterion = GradientNorm(tol=1e-3, reference=1.0)
+    descent = start_descent(problem, StoppingCriteria((criterion,)))
+    here = descent.here
+    assert descent.verify_on_data(criterion, 0) is True
+    assert descent.recorder.last_row == {}
+    assert descent.here.state is here.state
+    assert descent.here.workspace is here.workspace
 
 
 @pytest.mark.parametrize("last", [2.0, 2.5, np.inf])
-def test_a_gradient_that_at_least_halved_is_followed_from_a_new_expansion(last, problem, small):
-    doubt, norm = doubtful(problem, small, last)
-    state = doubt.state
-    assert doubt.verify_on_data() is False
-    assert doubt.expanded_at[:2] == (norm, state)
-    assert_array_equal(doubt.expanded_at[2].gradient, doubt.point.gradient)
-    assert_array_equal(doubt.problem.model.anchor.theta, state.theta)
-    assert_array_equal(doubt.point.gradient, problem.objective.evaluate(state.theta).gradient)
-    assert_array_equal(doubt.state.theta, state.theta)
-    assert doubt.state.memory == {}
-    assert (doubt.tests.gradient.best_value, doubt.tests.gradient.flat) == (np.inf, 0)
+def test_a_gradient_norm_that_halved_continues_from_a_recentred_model(last, problem, small):
+    descent, criterion, norm = unverified(problem, small, last)
+    state = descent.here.state
+    assert descent.verify_on_data(criterion, 0) is False
+    here, workspace = descent.here, descent.here.workspace
+    assert (workspace.verified.norm, workspace.verified.state) == (norm, state)
+    assert_array_equal(workspace.verified.point.gradient, workspace.point.gradient)
+    assert_array_equal(workspace.surrogate.anchor.theta, state.theta)
+    assert_array_equal(workspace.point.gradient, problem.objective.evaluate(state.theta).gradient)
+    assert_array_equal(here.state.theta, state.theta)
+    assert here.state.solver_state == {}
+    (criterion_state,) = here.criterion_states
+    assert (criterion_state.best_objective, criterion_state.n_epochs) == (np.inf, 0)
 
 
 @pytest.mark.parametrize("last", [1.0, 1.5])
-def test_a_gradient_that_hardly_fell_is_as_small_as_it_gets(last, problem, small):
-    doubt, norm = doubtful(problem, small, last)
-    state = doubt.state
-    assert doubt.verify_on_data() is True
-    assert doubt.final == {"gradient_norm": norm}
-    assert doubt.state is state
+def test_a_gradient_norm_that_hardly_decreased_is_final(last, problem, small):
+    descent, criterion, norm = unverified(problem, small, last)
+    state = descent.here.state
+    assert descent.verify_on_data(criterion, 0) is True
+    assert descent.recorder.last_row == {"gradient_norm": norm}
+    assert descent.here.state is state
 
 
-def test_a_gradient_that_rose_leads_back_to_the_point_before(problem, small):
-    doubt, norm = doubtful(problem, small, 0.5)
-    _, state, point = doubt.expanded_at
-    assert doubt.verify_on_data() is True
-    assert (doubt.state, doubt.point) == (state, point)
-    assert doubt.final == {"gradient_norm": norm / 2}
+def test_a_gradient_norm_that_increased_restores_the_verified_point(problem, small):
+    descent, criterion, norm = unverified(problem, small, 0.5)
+    _, state, point = descent.here.workspace.verified
+    assert descent.verify_on_data(criterion, 0) is True
+    assert (descent.here.state, descent.here.workspace.point) == (state, point)
+    assert descent.recorder.last_row == {"gradient_norm": norm / 2}
 
 
-@pytest.mark.parametrize(("tol", "asked"), [(1e-3, False), (0, True)])
-def test_moments_that_are_accurate_need_no_rows_unless_every_digit_counts(
-    tol, asked, problem, small
+@pytest.mark.parametrize(("tol", "is_computed"), [(1e-3, False), (0, True)])
+def test_accurate_moments_are_verified_only_where_the_tolerance_is_zero(
+    tol, is_computed, problem, small
 ):
-    doubt, norm = doubtful(problem, small, 1.0)
-    doubt.problem = replace(doubt.problem, model=replace(doubt.problem.model, accurate=True))
-    doubt.tests.gradient.tol = tol
-    assert doubt.verify_on_data() is True
-    assert (doubt.final.get("gradient_norm") == norm) is asked
+    descent, criterion, norm = unverified(problem, small, 1.0, tol=tol, is_accurate=True)
+    assert descent.verify_on_data(criterion, 0) is True
+    assert (descent.recorder.last_row.get("gradient_norm") == norm) is is_computed
 
 
-def test_a_gradient_that_is_small_on_the_rows_too_is_confirmed(problem, small):
-    doubt, norm = doubtful(problem, small, np.inf)
-    doubt.tests.gradient.tol = 1.01 * norm
-    assert doubt.verify_on_data() is True
+def test_a_gradient_norm_that_is_small_on_the_rows_is_verified(problem, small):
+    descent, criterion, _ = unverified(problem, small, np.inf, tol=None)
+    assert descent.verify_on_data(criterion, 0) is True
 
 
-def test_a_path_goes_on_in_the_next_call(problem):
+def test_the_trajectory_continues_in_the_next_call(problem):
     problem = replace(problem, batch_size=7, shuffle=True, record="path")
     whole, history = run(replace(problem, max_iter=6)), History()
-    state = begin()
+    state = initial_state()
     for _ in range(2):
-        state = descend(problem, state, Exits(), history).state
+        state = run(problem, state, history=history).state
     expected, found = whole.history.path.arrays(), history.path.arrays()
     assert_array_equal(found["update"], np.arange(19))
     for name in expected:
@@ -428,7 +455,7 @@ def test_a_path_goes_on_in_the_next_call(problem):
     assert_allclose(*running, rtol=1e-13)
 
 
-def test_a_path_keeps_every_kth_update_however_the_epochs_fall(problem):
+def test_the_trajectory_keeps_every_kth_update_across_epochs(problem):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1501, 3))
     design = Design(X, FeatureScaling.identity(3), True)
@@ -446,11 +473,11 @@ def test_a_path_keeps_every_kth_update_however_the_epochs_fall(problem):
         assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_what_is_remembered_is_counted_on_from_the_calls_before(problem):
+def test_the_history_continues_that_of_earlier_calls(problem):
     history = History()
-    state = begin()
+    state = initial_state()
     for _ in range(2):
-        state = descend(problem, state, Exits(), history).state
+        state = run(problem, state, history=history).state
     columns = history.arrays()
     assert columns["epoch"].tolist() == [0, 1, 2, 3, 4, 5, 6]
     assert np.isnan(columns["learning_rate"][0])
@@ -460,36 +487,40 @@ def test_what_is_remembered_is_counted_on_from_the_calls_before(problem):
         assert_allclose(columns[name], whole[name], rtol=1e-13)
 
 
-def test_nothing_is_remembered_where_none_is_asked_for(problem):
+def test_record_none_records_nothing(problem):
     outcome = run(replace(problem, record=None))
     assert outcome.history.arrays() == {}
-    assert outcome.final["epoch"] == 3
+    assert outcome.last_row["epoch"] == 3
 
 
-def test_the_average_is_what_a_row_describes(problem):
+def test_a_row_of_the_history_describes_the_average(problem):
     problem = replace(problem, batch_size=7, average=2, record="objective")
     outcome = run(problem)
     assert_allclose(
-        outcome.history.arrays()["objective"][-1], problem.objective.value(outcome.state.mean)
+        outcome.history.arrays()["objective"][-1],
+        problem.objective.value(outcome.state.averaged_theta),
     )
-    assert_array_equal(outcome.state.model(2), outcome.state.mean)
+    assert_array_equal(outcome.state.model(2), outcome.state.averaged_theta)
     assert_array_equal(outcome.state.model(0), outcome.state.theta)
     late = replace(outcome.state, t=5)
-    assert_array_equal(late.model(4), late.mean)
+    assert_array_equal(late.model(4), late.averaged_theta)
     assert_array_equal(late.model(5), late.theta)
 
 
-def test_preparing_descents_end_early():
+def test_stages_before_the_last_end_early():
     gradient, plateau = GradientNorm(tol=1e-9, reference=1.0), NoImprovement(1e-6, 5)
-    Exits(gradient=gradient).loosen(1e-3)
-    Exits(plateau=plateau).loosen(1e-3)
-    assert (gradient.tol, plateau.tol, plateau.patience) == (1e-3, 1e-3, 1)
-    Exits(gradient=gradient, plateau=NoImprovement(1e-2, 5)).loosen(1e-4)
-    assert gradient.tol == 1e-3
-    Exits().loosen(1e-3)
+    decrease = ExpectedDecrease(1e-6, 5, 1.0)
+    for criterion in (gradient, plateau, decrease):
+        (loosened,) = StoppingCriteria((criterion,)).loosen(1e-3).criteria
+        patience = criterion.patience if criterion is gradient else 1
+        assert loosened == replace(criterion, tol=1e-3, patience=patience)
+    loosened = StoppingCriteria((replace(gradient, tol=1e-3),)).loosen(1e-4)
+    assert loosened.criteria[0].tol == 1e-3
+    assert StoppingCriteria().loosen(1e-3) == StoppingCriteria()
+    assert (gradient.tol, plateau.tol, plateau.patience) == (1e-9, 1e-6, 5)
 
 
-def test_an_explosion_in_the_last_epoch_tells_all_that_others_do(problem):
+def test_a_divergence_in_the_last_epoch_raises_the_same_error(problem):
     with pytest.raises(DivergedError) as error:
         run(replace(problem, schedule=Constant(1e4), max_iter=1))
     start = problem.objective.value(np.zeros(4))
@@ -497,66 +528,77 @@ def test_an_explosion_in_the_last_epoch_tells_all_that_others_do(problem):
     assert error.value.args == (1, 1e4, start, problem.objective.value(landed))
 
 
-def test_an_explosion_in_the_last_epoch_is_taken_back(problem):
+def test_a_divergence_in_the_last_epoch_is_backed_off_from(problem):
     outcome = run(replace(problem, schedule=Constant(1e4), max_iter=1, on_divergence="back_off"))
     assert_array_equal(outcome.state.theta, np.zeros(4))
     assert outcome.reason is StopReason.MAX_ITER
-    assert outcome.state.reference == problem.objective.value(np.zeros(4))
+    assert outcome.state.reference_objective == problem.objective.value(np.zeros(4))
 
 
-def test_the_best_average_is_the_one_to_report(problem):
+def test_the_best_average_is_returned(problem):
     scores = iter([0.0, 1.0, 3.0, 2.0])
-    tests = Exits(validate=lambda theta: next(scores), early_stopping=True)
+    criteria = StoppingCriteria(validate=lambda theta: next(scores), early_stopping=True)
     problem = replace(problem, batch_size=7, average=1)
     best = run(replace(problem, max_iter=2)).state
-    outcome = run(problem, tests=tests)
-    assert_array_equal(outcome.state.mean, best.mean)
-    assert_array_equal(outcome.state.model(1), best.mean)
+    outcome = run(problem, criteria=criteria)
+    assert_array_equal(outcome.state.averaged_theta, best.averaged_theta)
+    assert_array_equal(outcome.state.model(1), best.averaged_theta)
 
 
-def test_a_descent_that_gains_no_more_digits_ends_at_its_precision(problem):
-    tests = Exits(gradient=GradientNorm(tol=0.0, reference=1.0, patience=3))
-    outcome = run(replace(problem, schedule=Constant(1.0), max_iter=100_000), tests=tests)
+def test_a_descent_that_cannot_improve_in_floating_point_ends(problem):
+    criteria = StoppingCriteria((GradientNorm(tol=0.0, reference=1.0, patience=3),))
+    outcome = run(replace(problem, schedule=Constant(1.0), max_iter=100_000), criteria=criteria)
     assert outcome.reason is StopReason.PRECISION
 
 
-# Epochs run ahead
+# Speculative epochs
 
 
-class RunAhead:
-    """NumPy's epochs, with what compiled ones have besides: several in one call."""
+class RunAheadSolver(Solver):
+    """Adds `run_epochs`, which compiled solvers have, to any solver; records the counts."""
 
-    def __init__(self, run_epoch):
-        self.run_epoch, self.counts = run_epoch, []
+    can_run_ahead = True
 
-    def __call__(self, *args):
-        return self.run_epoch(*args)
+    def __init__(self, solver):
+        super().__init__(solver.problem)
+        self.solver, self.counts = solver, []
+        self.is_exact, self.can_split_epochs = solver.is_exact, solver.can_split_epochs
+
+    def init(self, state):
+        return self.solver.init(state)
+
+    def draw_order(self, rng):
+        return self.solver.draw_order(rng)
+
+    def run_epoch(self, *args):
+        return self.solver.run_epoch(*args)
 
     def run_epochs(self, state, orders, rates):
         self.counts.append(len(rates))
         orders = [None] * len(rates) if orders is None else orders
-        states, running = [], []
+        states, objectives = [], []
         for order, row in zip(orders, rates, strict=True):
-            state, value = self.run_epoch(state, order, row)
+            state, _, info = self.solver.run_epoch(state, None, row, order)
             states.append(state)
-            running.append(value)
-        finite = np.array([np.isfinite(state.theta).all() for state in states])
-        return SimpleNamespace(finite=finite, running=np.array(running), state=states.__getitem__)
+            objectives.append(info.objective)
+        is_finite = np.array([np.isfinite(state.theta).all() for state in states])
+        return SimpleNamespace(
+            is_finite=is_finite, objectives=np.array(objectives), state=states.__getitem__
+        )
 
 
-def ran_ahead(problem, tests=None, history=None, state=None, **kwargs):
-    """Descend with epochs run ahead; return how many each time, and the outcome."""
-    problem = replace(problem)
-    ahead = RunAhead(None if problem.batch_size is None else choice.executor(problem))
-    problem.__dict__["run_epoch"] = ahead
+def run_ahead(problem, criteria=None, history=None, state=None, **kwargs):
+    """Descend with speculative epochs; return how many each time, and the outcome."""
+    solver = RunAheadSolver(choose_solver(problem))
     history = History() if history is None else history
-    return ahead.counts, descend(problem, state or begin(), tests or Exits(), history, **kwargs)
+    state, criteria = state or initial_state(), criteria or StoppingCriteria()
+    return solver.counts, descend(problem, solver, state, criteria, history, **kwargs)
 
 
 @pytest.fixture
-def walk(problem, monkeypatch):
+def stochastic(problem, monkeypatch):
     """Stochastic descent, at most 400 epochs of 20 rows and 4 parameters, six run ahead."""
-    monkeypatch.setattr(engine, "SPECULATIVE_ENTRIES", 6 * 20 * 4)
+    monkeypatch.setattr(speculative_epochs, "SPECULATIVE_ENTRIES", 6 * 20 * 4)
     return replace(
         problem,
         batch_size=1,
@@ -585,17 +627,21 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_epochs_that_are_run_ahead_are_those_run_one_by_one(ending, walk):
-    changes, plateau = ENDINGS[ending]
-    walk = replace(walk, **changes)
-    counts, several = ran_ahead(walk, Exits(plateau=copy.copy(plateau)))
-    single = run(walk, tests=Exits(plateau=copy.copy(plateau)))
-    assert counts[0] == min(6, walk.max_iter)
-    assert (several.reason, several.epochs) == (single.reason, single.epochs)
-    for name in ("theta", "mean", "optimizer_state", "t", "scale", "explosions", "reference"):
+def test_speculative_epochs_equal_single_epochs(ending, stochastic):
+    changes, criterion = ENDINGS[ending]
+    problem = replace(stochastic, **changes)
+    criteria = StoppingCriteria(() if criterion is None else (criterion,))
+    counts, several = run_ahead(problem, criteria)
+    single = run(problem, criteria=criteria, monitor=SilentMonitor())
+    assert counts[0] == min(6, problem.max_iter)
+    assert (several.reason, several.n_epochs) == (single.reason, single.n_epochs)
+    assert several.state.criterion_states == single.state.criterion_states
+    for name in ("theta", "averaged_theta", "optimizer_state", "t", "lr_multiplier"):
         assert_array_equal(getattr(several.state, name), getattr(single.state, name))
+    for name in ("divergence_count", "reference_objective"):
+        assert getattr(several.state, name) == getattr(single.state, name)
     assert several.state.rng.bit_generator.state == single.state.rng.bit_generator.state
-    assert {**several.final, "time": 0} == {**single.final, "time": 0}
+    assert {**several.last_row, "time": 0} == {**single.last_row, "time": 0}
     several, single = several.history.arrays(), single.history.arrays()
     assert list(several) == list(single)
     for name in set(several) - {"time"}:
@@ -604,40 +650,50 @@ def test_epochs_that_are_run_ahead_are_those_run_one_by_one(ending, walk):
     assert np.all(np.diff(several.get("time", [])) >= 0)
 
 
+class SilentMonitor:
+    """Monitor that asks for nothing; its epochs are run one by one."""
+
+    def begin_epoch(self):
+        pass
+
+    def end_epoch(self, row, state):
+        return False
+
+
 @pytest.mark.parametrize("rate", [3.0, 1e3, 1e200])
-def test_an_explosion_among_epochs_run_ahead_is_told_as_if_alone(rate, walk):
-    walk = replace(walk, schedule=Constant(rate))
+def test_a_divergence_among_speculative_epochs_raises_the_same_error(rate, stochastic):
+    stochastic = replace(stochastic, schedule=Constant(rate))
     with pytest.raises(DivergedError) as several:
-        ran_ahead(walk)
+        run_ahead(stochastic)
     with pytest.raises(DivergedError) as single:
-        run(walk)
+        run(stochastic)
     assert str(several.value.args) == str(single.value.args)  # NaN is not itself
 
 
-def test_the_longer_nothing_is_decided_the_more_epochs_are_run_ahead(walk, monkeypatch):
-    counts, outcome = ran_ahead(walk)
+def test_the_number_of_speculative_epochs_grows_with_the_number_completed(stochastic, monkeypatch):
+    counts, outcome = run_ahead(stochastic)
     # Six at first, and a quarter of those before when that is more: 4 + 12 // 4 = 7.
     assert counts[:4] == [6, 6, 7, 8]
-    assert sum(counts) == outcome.epochs == 400
-    monkeypatch.setattr(engine, "MAX_SPECULATIVE_ROWS", 20 * 5)
-    assert set(ran_ahead(walk)[0]) == {5}
+    assert sum(counts) == outcome.n_epochs == 400
+    monkeypatch.setattr(speculative_epochs, "MAX_SPECULATIVE_ROWS", 20 * 5)
+    assert set(run_ahead(stochastic)[0]) == {5}
 
 
-def test_a_call_that_goes_on_counts_on(walk):
+def test_a_later_call_continues_the_counts(stochastic):
     history = History()
-    first = ran_ahead(replace(walk, max_iter=30), history=history)[1]
-    ran_ahead(replace(walk, max_iter=20), history=history, state=first.state)
-    whole = run(replace(walk, max_iter=50)).history.arrays()
+    first = run_ahead(replace(stochastic, max_iter=30), history=history)[1]
+    run_ahead(replace(stochastic, max_iter=20), history=history, state=first.state)
+    whole = run(replace(stochastic, max_iter=50)).history.arrays()
     for name, column in history.arrays().items():
         if name != "time":
             assert_array_equal(column, whole[name])
     assert np.all(np.diff(history.arrays()["time"]) >= 0)
 
 
-def test_an_epoch_that_ends_nothing_after_all_is_run_once_by_itself(walk):
+def test_an_epoch_after_which_the_rate_is_lowered_is_run_alone_once(stochastic):
     # After each stall the rate is lowered, and the next epochs are run ahead again.
-    walk = replace(walk, schedule=Adaptive(0.02, minimum=1e-4))
-    counts, outcome = ran_ahead(walk, Exits(plateau=NoImprovement(1e9, 2)))
+    stochastic = replace(stochastic, schedule=Adaptive(0.02, minimum=1e-4))
+    counts, outcome = run_ahead(stochastic, StoppingCriteria((NoImprovement(1e9, 2),)))
     rates = outcome.history.arrays()["learning_rate"][1:]
     assert len(counts) == len(np.unique(rates)) > 2
 
@@ -657,24 +713,28 @@ class OwnSchedule(Schedule):
     ],
     ids=["function", "class", "function inside", "class inside"],
 )
-def test_schedules_of_the_users_own_are_not_asked_ahead(schedule, walk):
-    walk = replace(walk, schedule=schedule, max_iter=5)
-    assert ran_ahead(walk)[0] == []
-    assert ran_ahead(replace(walk, schedule=Join((Constant(0.01), Constant(0.02)), (2,))))[0]
+def test_schedules_of_users_are_not_evaluated_ahead(schedule, stochastic):
+    stochastic = replace(stochastic, schedule=schedule, max_iter=5)
+    assert run_ahead(stochastic)[0] == []
+    assert run_ahead(replace(stochastic, schedule=Join((Constant(0.01), Constant(0.02)), (2,))))[0]
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"record": "objective"}, {"record": "path"}, {"batch_size": None}],
-    ids=str,
-)
-def test_epochs_that_are_looked_at_are_not_run_ahead(changes, walk):
-    assert ran_ahead(replace(walk, max_iter=5, **changes))[0] == []
+@pytest.mark.parametrize("record", ["objective", "path"])
+def test_epochs_that_are_recorded_exactly_are_not_run_ahead(record, stochastic):
+    assert run_ahead(replace(stochastic, max_iter=5, record=record))[0] == []
 
 
-def test_epochs_that_are_scored_or_watched_are_not_run_ahead(walk):
-    walk = replace(walk, max_iter=5)
-    watch = SimpleNamespace(begin=lambda: None, end=lambda row, state: False)
-    assert ran_ahead(walk, watch=watch)[0] == []
-    assert ran_ahead(walk, Exits(validate=lambda theta: 0.0))[0] == []
-    assert ran_ahead(replace(walk, max_iter=1))[0] == []
+def test_full_batches_are_not_run_ahead(stochastic):
+    problem = replace(stochastic, max_iter=5, batch_size=None)
+    solver = choose_solver(problem)
+    assert solver.can_run_ahead is False
+    assert not SpeculativeEpochs(problem, solver, StoppingCriteria(), False).is_possible
+    with_gradient = StoppingCriteria((GradientNorm(tol=1e-9, reference=1.0),))
+    assert run_ahead(problem, with_gradient)[0] == []
+
+
+def test_epochs_that_are_scored_or_monitored_are_not_run_ahead(stochastic):
+    problem = replace(stochastic, max_iter=5)
+    assert run_ahead(problem, monitor=SilentMonitor())[0] == []
+    assert run_ahead(problem, StoppingCriteria(validate=lambda theta: 0.0))[0] == []
+    assert run_ahead(replace(problem, max_iter=1))[0] == []

@@ -1,4 +1,4 @@
-"""What a fit remembers: the columns of history_, their rows, and what appends to them."""
+"""The columns and rows of history_, and the calls that append to it."""
 
 import re
 
@@ -86,7 +86,7 @@ def test_rows_describe_the_models_after_their_epochs(Regressor, average, small):
         assert_allclose(history["gradient_norm"][epochs], norm, rtol=1e-10)
 
 
-def test_the_running_objective_is_the_mean_as_it_went(small):
+def test_the_running_objective_is_the_mean_over_the_updates(small):
     X, y = small
     model = quick(SGDRegressor, shuffle=False, standardize=False, max_iter=2).fit(X, y)
     coef, intercept, running = np.zeros(3), 0.0, []
@@ -148,7 +148,7 @@ def test_validation_rows_are_recorded_without_any_effect(Regressor, small):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_a_column_that_comes_later_is_filled_up(Regressor, small):
+def test_a_later_column_is_filled_with_nan(Regressor, small):
     X, y = small
     model = quick(Regressor).fit(X, y, X_val=X, y_val=y).partial_fit(X, y)
     scores = model.history_["validation_score"]

@@ -13,7 +13,11 @@ from skgd.data.scaling import FeatureScaling
 from skgd.losses import LOSSES, Huber
 from skgd.objectives import Objective
 from skgd.objectives.incremental_hessian import IncrementalHessian
-from skgd.solvers.newton_cg import Newton
+from skgd.optimizers import NewtonCG
+from skgd.solvers.newton_cg import NewtonCGSolver, subsample_step
+from skgd.solvers.problem import Problem
+from skgd.solvers.state import State
+from skgd.step_rules import LineSearch
 
 
 @pytest.fixture
@@ -45,17 +49,19 @@ def test_a_moved_sum_has_the_new_factors_where_they_changed(changed, design, rng
     factors = 0.5 + rng.random(3000)
     new = factors * (1 + 0.001 * rng.random(3000))
     new[:changed] = 3 * rng.random(changed)
-    moved = IncrementalHessian.of(design, factors).update(design, new)
-    exact, rows = IncrementalHessian.of(design, moved.factors).squares, inner(design)
-    assert_allclose(moved.squares, exact, atol=1e-9)
-    assert_allclose(moved.squares, (new[:, None] * rows).T @ rows, rtol=0.02, atol=5)
-    assert np.abs(moved.factors - new).max() <= 0.02 * max(new.max(), new.mean())
-    assert (moved.factors[changed:] == new[changed:]).all() == (changed == 2000)
+    moved = IncrementalHessian.from_design(design, factors).update(design, new)
+    exact, rows = IncrementalHessian.from_design(design, moved.weights).hessian, inner(design)
+    assert_allclose(moved.hessian, exact, atol=1e-9)
+    assert_allclose(moved.hessian, (new[:, None] * rows).T @ rows, rtol=0.02, atol=5)
+    assert np.abs(moved.weights - new).max() <= 0.02 * max(new.max(), new.mean())
+    assert (moved.weights[changed:] == new[changed:]).all() == (changed == 2000)
 
 
 def test_factors_that_fall_by_much_make_a_new_sum(design):
-    moved = IncrementalHessian.of(design, np.ones(3000)).update(design, np.full(3000, 0.05))
-    assert (moved.factors == 0.05).all()
+    moved = IncrementalHessian.from_design(design, np.ones(3000)).update(
+        design, np.full(3000, 0.05)
+    )
+    assert (moved.weights == 0.05).all()
 
 
 @pytest.mark.parametrize("loss", [loss for loss in LOSSES if LOSSES[loss].has_hessian()])
@@ -70,7 +76,7 @@ def test_the_first_step_from_a_constant_comes_from_a_sample(loss, rng):
     assert_allclose(model.coef_, slow.coef_, rtol=1e-5)
 
 
-def test_a_sample_that_misleads_is_not_followed(rng):
+def test_a_misleading_subsample_is_rejected(rng):
     X = rng.normal(size=(9000, 3))
     y = X @ [1.0, 2.0, 3.0]
     left_out = np.setdiff1d(np.arange(9000), np.random.default_rng(0).choice(9000, 1000, False))
@@ -78,12 +84,16 @@ def test_a_sample_that_misleads_is_not_followed(rng):
     objective = Objective(
         Design(X, FeatureScaling.identity(3), True), y, None, Huber(1.0), np.zeros(4), np.zeros(4)
     )
-    newton, start = Newton(objective), objective.evaluate(objective.intercept_only())
-    assert newton.leap(start) is None
-    assert newton.step(start)[0].value < start.value
+    start = objective.evaluate(objective.intercept_only())
+    assert subsample_step(objective, start) is None
+    problem = Problem(objective, NewtonCG(), LineSearch(), None, 1, 1, surrogate=objective)
+    solver, state = NewtonCGSolver(problem), State.initial(start.theta, rng)
+    _, workspace, info = solver.run_epoch(state, solver.init(state), np.ones(1))
+    assert workspace.point.value == info.objective < start.value
+    assert workspace.hessians is not None
 
 
-def test_there_is_no_sample_of_few_rows_and_none_beside_a_start(rng):
+def test_few_rows_have_no_subsample(rng):
     X = rng.normal(size=(7000, 3))
     objective = Objective(
         Design(X, FeatureScaling.identity(3), True),
@@ -93,8 +103,22 @@ def test_there_is_no_sample_of_few_rows_and_none_beside_a_start(rng):
         np.zeros(4),
         np.zeros(4),
     )
-    assert objective.subsample(20) is None
-    assert Newton(objective).leap(objective.evaluate(np.ones(4))) is None
+    assert objective.random_subsample(20) is None
+    assert subsample_step(objective, objective.evaluate(objective.intercept_only())) is None
+
+
+def test_a_start_that_is_not_constant_takes_no_subsample(rng):
+    X = rng.normal(size=(9000, 3))
+    objective = Objective(
+        Design(X, FeatureScaling.identity(3), True),
+        X[:, 0],
+        None,
+        Huber(),
+        np.zeros(4),
+        np.zeros(4),
+    )
+    assert objective.random_subsample(20) is not None
+    assert subsample_step(objective, objective.evaluate(np.ones(4))) is None
 
 
 def test_a_median_ends_where_nothing_but_the_rounding_of_kinks_is_left(rng):

@@ -16,8 +16,9 @@ from skgd.losses import SquaredError
 from skgd.objectives import Objective, QuadraticModel
 from skgd.optimizers import GD, OPTIMIZERS, BatchOptimizer, ConjugateGradient
 from skgd.schedules import Constant
-from skgd.solvers.full_batch import run_update
-from skgd.solvers.problem import Problem, State
+from skgd.solvers.choice import choose_solver
+from skgd.solvers.problem import Problem
+from skgd.solvers.state import State
 from skgd.step_rules import LineSearch
 
 PENALTIES = {"none": (0.0, 0.0), "l2": (0.0, 0.5), "l1": (0.3, 0.0), "elasticnet": (0.2, 0.4)}
@@ -40,18 +41,20 @@ def objective_of(X, y, weights, penalty, standardised):
     return Objective(Design(X, scaling, True), y, weights, SquaredError(), l1, l2)
 
 
-def iterates(objective, model, rule, steps):
-    """Return the parameters after each step."""
+def iterates(objective, surrogate, rule, steps):
+    """Return parameters, value and gradient after each step of the chosen solver."""
     optimizer, schedule = rule
-    problem = Problem(objective, optimizer, schedule, None, steps, steps, model=model)
-    # Not at the best constant, where Adam's kin take the sign of an intercept's gradient of zero.
+    problem = Problem(objective, optimizer, schedule, None, steps, steps, surrogate=surrogate)
+    # Not at the best constant, where Adam and related rules take the sign of a zero gradient.
     state = State.initial(objective.intercept_only() + 0.3, np.random.default_rng(0))
     state = state.for_optimizer(optimizer)
-    point, found = model.evaluate(state.theta), []
+    solver = choose_solver(problem)
+    workspace, results = solver.init(state), []
     for _ in range(steps):
-        state, point, _ = run_update(problem, state, point, 0.1)
-        found.append((state.theta, point.value, point.gradient))
-    return found
+        state, workspace, info = solver.run_epoch(state, workspace, np.array([0.1]))
+        assert info.objective == workspace.point.value
+        results.append((state.theta, workspace.point.value, workspace.point.gradient))
+    return results
 
 
 @pytest.mark.parametrize("standardised", [True, False])
@@ -73,7 +76,7 @@ def test_iterates_on_moments_are_those_on_rows(rule, penalty, outputs, weighted,
     if weighted:
         weights /= weights.mean()
     objective = objective_of(X, y, weights, penalty, standardised)
-    model = QuadraticModel.from_second_moments(objective, SecondMoments.of(X, y, weights))
+    model = QuadraticModel.from_second_moments(objective, SecondMoments.from_rows(X, y, weights))
     on_rows = iterates(objective, objective, RULES[rule], 8)
     on_moments = iterates(objective, model, RULES[rule], 8)
     for row, moment in zip(on_rows, on_moments, strict=True):
@@ -94,11 +97,11 @@ def test_moments_are_numpys_whatever_the_parts_and_threads(d, weighted, outputs,
     rng = np.random.default_rng(d)
     X, y = rng.normal(size=(5001, d)) + 1e3, rng.normal(size=(5001, *outputs))
     weights = rng.integers(1, 4, size=5001) if weighted else None
-    monkeypatch.setattr(second_moments, "MANY", 1)
+    monkeypatch.setattr(second_moments, "MIN_PARALLEL_SIZE", 1)
     found = []
     for threads in (1, 2):
         with threadpool_limits(threads):
-            found.append(SecondMoments.in_parts(X, y, weights))
+            found.append(SecondMoments.from_rows_in_parallel(X, y, weights))
     together = np.column_stack([X, y])
     covariance = np.atleast_2d(np.cov(together.T, bias=True, fweights=weights))
     parts = covariance[:d, :d], covariance[:d, d:].reshape(d, *outputs)
@@ -116,18 +119,18 @@ def test_rows_are_centred_whatever_their_order_in_memory(order):
     rng = np.random.default_rng(0)
     X, y = np.asarray(rng.normal(size=(2048 + 77, 7)), order=order), rng.normal(size=2125)
     assert_allclose(
-        SecondMoments.of(X, y).covariance, np.cov(X.T, bias=True), rtol=1e-12, atol=1e-14
+        SecondMoments.from_rows(X, y).covariance, np.cov(X.T, bias=True), rtol=1e-12, atol=1e-14
     )
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e200])
 def test_threads_say_nothing_of_numbers_out_of_bounds(bad, monkeypatch):
-    monkeypatch.setattr(second_moments, "MANY", 1)
+    monkeypatch.setattr(second_moments, "MIN_PARALLEL_SIZE", 1)
     X, y = np.random.default_rng(0).normal(size=(2000, 3)), np.zeros(2000)
     X[1500, 1] = bad
     with threadpool_limits(2):
         with np.errstate(all="ignore"):  # of this thread
-            assert not SecondMoments.in_parts(X, y).finite
+            assert not SecondMoments.from_rows_in_parallel(X, y).is_finite
         if not np.isfinite(bad):
             with pytest.raises(ValueError, match=r"contains (NaN|infinity)"):
                 BatchGDRegressor().fit(X, y)

@@ -1,4 +1,4 @@
-"""How fits end: converged, stopped early, out of epochs, or exploded; and what they say then."""
+"""How fits end: converged, stopped early, out of epochs or diverged; and their messages."""
 
 import re
 import warnings
@@ -17,7 +17,8 @@ from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.losses import LOSSES, SquaredError
 from skgd.optimizers import GD, OPTIMIZERS, ElementwiseOptimizer, Momentum, Nesterov
 from skgd.schedules import Constant
-from skgd.solvers.stopping import DivergenceMonitor, GradientNorm, NoImprovement, StopReason
+from skgd.solvers.divergence import DivergenceMonitor
+from skgd.solvers.stopping import GradientNorm, Measurement, NoImprovement, StopReason
 
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
 STABLE = [rule() for rule in OPTIMIZERS.values() if issubclass(rule, ElementwiseOptimizer)]
@@ -39,7 +40,7 @@ def largest_eigenvalue(X, alpha=0.0):
 
 
 def is_steep(loss):
-    """Tell whether slopes grow with the error, so that a rate can be too high to hold."""
+    """Return whether gradients grow with the error, so that a rate can be too high to hold."""
     return max(abs(loss.gradient(p, 1.0)) for p in (-100.0, 100.0)) > 10
 
 
@@ -69,7 +70,7 @@ def test_the_largest_stable_rate_is_where_descent_begins_to_diverge(optimizer, a
 )
 @pytest.mark.parametrize("alpha", [0.0, 0.5])
 @pytest.mark.parametrize("rate", [50.0, Constant(50.0), lambda t: 50.0, "constant"])
-def test_the_error_names_epoch_rate_stable_rate_and_ways_out(rate, alpha, optimizer, factor, small):
+def test_the_error_names_epoch_rate_stable_rate_and_remedies(rate, alpha, optimizer, factor, small):
     X, y = small
     model = fixed(BatchGDRegressor, optimizer=optimizer, alpha=alpha, learning_rate=rate)
     if rate == "constant":
@@ -84,7 +85,7 @@ def test_the_error_names_epoch_rate_stable_rate_and_ways_out(rate, alpha, optimi
     assert "standardize=True" in text
 
 
-def test_standardised_descent_is_not_told_to_standardise(small):
+def test_the_error_of_standardised_descent_does_not_advise_standardize(small):
     with pytest.raises(ValueError, match="diverged") as error:
         fixed(BatchGDRegressor, standardize=True, learning_rate=50.0).fit(*small)
     assert "standardize=True" not in str(error.value)
@@ -122,7 +123,7 @@ def test_scikit_learns_schedules_warn_and_keep_the_model(name, small):
     assert np.isfinite(model.coef_).all()
 
 
-def test_scikit_learns_schedules_raise_where_numbers_cease_to_be_finite(small):
+def test_scikit_learns_schedules_raise_where_numbers_are_not_finite(small):
     X, y = small
     model = SGDRegressor(learning_rate="constant", shuffle=False, tol=None)
     with pytest.raises(ValueError, match=r"under-/overflow occurred at epoch #\d"):
@@ -139,7 +140,7 @@ def test_other_rates_of_sgd_raise(rate, small):
 @pytest.mark.parametrize("standardize", [True, False])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_automatic_rates_never_explode(Regressor, loss, standardize, small):
+def test_automatic_rates_never_diverge(Regressor, loss, standardize, small):
     X, y = small
     model = Regressor(loss, learning_rate="auto", penalty=None, max_iter=10, tol=None)
     model.set_params(standardize=standardize, record="objective")
@@ -155,15 +156,15 @@ def test_automatic_rates_never_explode(Regressor, loss, standardize, small):
 
 
 @dataclass(frozen=True)
-class Flattered(SquaredError):
+class UnderstatedCurvature(SquaredError):
     """Squared error that claims a hundredth of its curvature: its automatic rate is too high."""
 
     gradient_lipschitz = 0.01
     quadratic = False
 
 
-def test_an_automatic_rate_that_explodes_backs_off_and_goes_on(small):
-    model = BatchGDRegressor(Flattered(), optimizer="gd", penalty=None).fit(*small)
+def test_an_automatic_rate_that_diverges_is_lowered(small):
+    model = BatchGDRegressor(UnderstatedCurvature(), optimizer="gd", penalty=None).fit(*small)
     assert_allclose(model.coef_, BatchGDRegressor(penalty=None).fit(*small).coef_, rtol=1e-6)
     rates = model.history_["learning_rate"][1:]
     assert model.converged_
@@ -175,7 +176,7 @@ def test_an_automatic_rate_that_explodes_backs_off_and_goes_on(small):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("penalty", [None, "l2", "l1", "elasticnet"])
-def test_batch_converges_with_nothing_set(loss, penalty, small):
+def test_full_batches_converge_with_default_parameters(loss, penalty, small):
     model = BatchGDRegressor(loss, penalty=penalty, alpha=0.05 if penalty else 0.0).fit(*small)
     assert model.converged_
     assert model.stop_reason_ in ("converged", "precision")
@@ -205,7 +206,7 @@ def test_the_gradient_is_small_against_that_of_the_best_constant(small):
     [{}, {"optimizer": "gd", "learning_rate": 0.5}, {"optimizer": "accelerated"}],
     ids=["auto", "gd", "accelerated"],
 )
-def test_with_tol_zero_batch_goes_on_until_nothing_improves(params, small):
+def test_full_batches_with_tol_zero_continue_until_nothing_improves(params, small):
     X, y = small
     exact = np.linalg.lstsq(np.column_stack([X, np.ones(20)]), y, rcond=None)[0]
     model = BatchGDRegressor(tol=0, **params).fit(X, y)
@@ -214,14 +215,14 @@ def test_with_tol_zero_batch_goes_on_until_nothing_improves(params, small):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_with_tol_none_every_epoch_is_made_in_silence(Regressor, small):
+def test_tol_none_runs_all_epochs_without_a_warning(Regressor, small):
     model = Regressor(tol=None, max_iter=70).fit(*small)
     assert model.n_iter_ == 70
     assert (model.stop_reason_, model.converged_) == ("max_iter", False)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_epochs_that_run_out_bring_a_warning(Regressor, small):
+def test_max_iter_without_convergence_warns(Regressor, small):
     model = Regressor(learning_rate=1e-4, max_iter=3, tol=1e-9)
     with pytest.warns(ConvergenceWarning, match="did not converge in max_iter=3 epochs") as seen:
         model.fit(*small)
@@ -243,7 +244,7 @@ def test_minibatch_stops_when_progress_is_small_against_the_objective(small):
 
 
 @pytest.mark.parametrize("Regressor", [MiniBatchGDRegressor, SGDRegressor])
-def test_an_adaptive_rate_falls_with_each_stall_and_then_ends_the_fit(Regressor, small):
+def test_an_adaptive_rate_decreases_with_each_stall_and_then_ends_the_fit(Regressor, small):
     model = Regressor(learning_rate="adaptive", eta0=0.1, random_state=0, n_iter_no_change=2)
     model.fit(*small)
     assert model.converged_
@@ -289,7 +290,7 @@ def test_the_best_model_is_returned(Regressor, average, small):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_it_stops_so_many_epochs_after_the_best(Regressor):
+def test_early_stopping_ends_n_iter_no_change_epochs_after_the_best(Regressor):
     model, data, validation = overshooting(Regressor)
     model.fit(*data, **validation)
     assert model.n_iter_ == np.argmax(model.history_["validation_score"]) + 4
@@ -320,7 +321,7 @@ def test_rows_are_held_out_by_scikit_learns_split(Regressor, weighted, diabetes)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_after_an_early_stop_partial_fit_goes_on_from_the_best(Regressor):
+def test_partial_fit_after_early_stopping_continues_from_the_best_model(Regressor):
     model, data, validation = overshooting(Regressor)
     model.fit(*data, **validation)
     restored = model.coef_.copy()
@@ -330,7 +331,16 @@ def test_after_an_early_stop_partial_fit_goes_on_from_the_best(Regressor):
     assert_allclose(model.coef_, start.coef_, rtol=1e-12)
 
 
-# The tests by themselves
+# The criteria by themselves
+
+
+def reasons_of(criterion, measurements):
+    """Return the reason to stop after each of some epochs."""
+    state, reasons = criterion.init(), []
+    for measurement in measurements:
+        state = criterion.update(state, measurement)
+        reasons.append(criterion.reason(state))
+    return reasons
 
 
 @pytest.mark.parametrize(
@@ -342,40 +352,45 @@ def test_after_an_early_stop_partial_fit_goes_on_from_the_best(Regressor):
         (True, [1e-9, 4e-10, 3.9e-10, 3.8e-10], [0, 0, 0, 1]),
     ],
 )
-def test_plateau(relative, values, verdicts):
-    tol = 0.5
+def test_no_improvement(relative, values, verdicts):
     patience = 1 if verdicts == [0, 0, 1, 1] else 2
-    plateau = NoImprovement(tol=tol, patience=patience, relative=relative)
-    found = []
-    for value in values:
-        found.append(int(plateau.stalled(value)))
-    assert found == verdicts
+    criterion = NoImprovement(tol=0.5, patience=patience, relative=relative)
+    expected = [StopReason.CONVERGED if verdict else None for verdict in verdicts]
+    assert reasons_of(criterion, [Measurement(value) for value in values]) == expected
+    # A score should increase where an objective should decrease.
+    scored = NoImprovement(0.5, patience, relative, monitor="validation_score")
+    expected = [StopReason.EARLY_STOPPING if verdict else None for verdict in verdicts]
+    scores = [Measurement(np.nan, validation_score=-value) for value in values]
+    assert reasons_of(scored, scores) == expected
 
 
-def test_plateau_takes_numbers_that_are_none_for_progress():
-    plateau = NoImprovement(tol=0.1, patience=1)
-    assert not plateau.stalled(np.nan)
+def test_an_objective_of_nan_counts_as_an_improvement():
+    criterion = NoImprovement(tol=0.1, patience=1)
+    assert reasons_of(criterion, [Measurement(np.nan)]) == [None]
 
 
-def test_gradient_test():
-    test = GradientNorm(tol=1e-3, reference=10.0)
-    eps = np.finfo(float).eps
-    assert test.verdict(5.0, 1.0, eps) is None
-    assert test.verdict(4.0, 0.01, eps) is StopReason.CONVERGED
+def test_gradient_norm():
+    criterion = GradientNorm(tol=1e-3, reference=10.0)
+    measurements = [Measurement(5.0, gradient_norm=1.0), Measurement(4.0, gradient_norm=0.01)]
+    assert reasons_of(criterion, measurements) == [None, StopReason.CONVERGED]
     flat = GradientNorm(tol=0, reference=10.0, patience=3)
-    verdicts = [flat.verdict(1.0, 1e-9, eps) for _ in range(5)]
-    assert verdicts == [None, None, None, StopReason.PRECISION, StopReason.PRECISION]
+    reasons = reasons_of(flat, [Measurement(1.0, gradient_norm=1e-9)] * 5)
+    assert reasons == [None, None, None, StopReason.PRECISION, StopReason.PRECISION]
 
 
-def test_explosion_is_noticed_at_the_second_epoch_or_at_once():
-    explosion = DivergenceMonitor(reference=2.0)
-    assert [explosion.noticed(v) for v in (2001, 1999, 2001, 2001)] == [False, False, False, True]
-    assert DivergenceMonitor(reference=2.0).noticed(np.inf)
-    assert DivergenceMonitor(reference=2.0).noticed(np.nan)
+def test_divergence_is_detected_at_the_second_epoch_or_at_once():
+    monitor = DivergenceMonitor(reference=2.0)
+    count, verdicts = 0, []
+    for objective in (2001, 1999, 2001, 2001):
+        count = monitor.count(count, objective)
+        verdicts.append(monitor.is_diverged(count))
+    assert verdicts == [False, False, False, True]
+    assert monitor.is_diverged(monitor.count(0, np.inf))
+    assert monitor.is_diverged(monitor.count(0, np.nan))
 
 
 @pytest.mark.parametrize("reason", StopReason)
-def test_success_is_having_nothing_left_to_gain(reason):
+def test_success_means_that_no_improvement_was_to_be_expected(reason):
     assert reason.is_success == (reason in ("converged", "precision", "early_stopping"))
 
 

@@ -1,4 +1,4 @@
-"""Streams with nothing set: blocks of rows through partial_fit."""
+"""Automatic fits of streams: batches of rows through partial_fit."""
 
 import pickle
 
@@ -12,11 +12,11 @@ from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd._utils.numba_support import has_numba
 from skgd.losses import LOSSES, Huber
 from skgd.optimizers import Implicit
-from skgd.solvers.implicit_sgd import walker
+from skgd.solvers.implicit_sgd import make_row_loop
 
 
 def regressors(**params):
-    """Return both regressors as they learn when nothing is tuned."""
+    """Return both regressors with automatic learning rates."""
     given = {"learning_rate": "auto", "standardize": True, "penalty": None, "random_state": 0}
     return [MiniBatchGDRegressor(**given | params), SGDRegressor(**given | params)]
 
@@ -44,18 +44,11 @@ def rows_of(kind, n=600):
     return X, y
 
 
-KINDS = [
-    "scales",
-    "offsets",
-    "drifting offsets",
-    "drifting scales",
-    "correlated",
-    "sorted",
-]
+KINDS = ["scales", "offsets", "drifting offsets", "drifting scales", "correlated", "sorted"]
 
 
 def learn(model, X, y, passes=1, size=50, weights=None):
-    """Give a model the rows, block by block."""
+    """Call partial_fit on the rows, batch by batch."""
     for _ in range(passes):
         for start in range(0, len(y), size):
             here = slice(start, start + size)
@@ -85,7 +78,7 @@ def test_penalties_and_weights_count_as_in_a_fit_of_all_rows():
         assert_allclose(learn(model, X, y, passes=2).coef_, lasso.coef_, rtol=1e-3)
 
 
-def test_several_outputs_and_sparse_rows_are_learned_alike():
+def test_several_outputs_and_sparse_rows_give_least_squares():
     X, y = rows_of("plain")
     X = np.where(np.random.default_rng(1).random(X.shape) < 0.4, X, 0)
     targets = np.column_stack([y, 1e6 * X[:, 0] - y])
@@ -95,7 +88,7 @@ def test_several_outputs_and_sparse_rows_are_learned_alike():
             assert_allclose(learn(model, rows, targets).coef_, best.coef_, rtol=1e-5)
 
 
-def test_a_stream_goes_on_from_a_fit_and_from_what_is_assigned():
+def test_a_stream_continues_a_fit_and_assigned_coefficients():
     X, y = rows_of("plain", 3000)
     for model in regressors():
         model.fit(X, y)
@@ -132,7 +125,7 @@ def test_other_losses_are_learned_row_by_row(loss, kind):
         assert excess < 2e-2 * span
 
 
-def test_outliers_do_no_harm_to_a_robust_stream():
+def test_outliers_hardly_change_a_robust_stream():
     X, y = rows_of("plain")
     best = LinearRegression().fit(X, y).score(X, y)
     far = np.where(np.arange(len(y)) % 100 == 50, -1e9, y)
@@ -141,16 +134,16 @@ def test_outliers_do_no_harm_to_a_robust_stream():
 
 
 @pytest.mark.skipif(not has_numba(), reason="Numba is not there")
-def test_the_compiled_walk_is_the_python_walk():
-    from skgd.solvers.compiled.implicit_sgd import walk
+def test_the_compiled_row_loop_equals_the_python_loop():
+    from skgd.solvers.compiled.implicit_sgd import learn_rows
 
-    rng = np.random.default_rng(0)
-    loss, found = Huber(0.5), []
-    for step in (walk, walker(Huber.value, Huber.gradient)):
-        theta, mean, notes = np.zeros(4), np.zeros(4), np.zeros(8)
+    loss, results = Huber(0.5), []
+    for loop in (learn_rows, make_row_loop(Huber.value, Huber.gradient)):
+        theta, average, statistics = np.zeros(4), np.zeros(4), np.zeros(8)
         rng = np.random.default_rng(0)
         rows, y, weights = rng.standard_normal((64, 4)), rng.standard_normal(64), rng.random(64)
         strengths = np.array([0.1, 0, 0, 0]), np.array([0.1, 0.1, 0, 0])
-        total = step(loss, rows, y, weights, *strengths, theta, mean, notes, False, 1.0)
-        found.append(np.concatenate([[total], theta, mean, notes]))
-    assert_allclose(*found, rtol=1e-10)
+        arrays = theta, average, statistics
+        total = loop(loss, rows, y, weights, strengths, arrays, False, 1.0)
+        results.append(np.concatenate([[total], *arrays]))
+    assert_allclose(*results, rtol=1e-10)

@@ -1,4 +1,4 @@
-"""Fits by small batches with nothing set: what an epoch proposes, and where it all arrives."""
+"""SVRG: its stochastic epochs, and the minima that automatic fits by small batches reach."""
 
 import numpy as np
 import pytest
@@ -10,17 +10,17 @@ from sklearn.linear_model import LinearRegression
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd._utils.numba_support import has_numba
 from skgd.data.design import Design
-from skgd.data.moments import FeatureMoments
+from skgd.data.feature_moments import FeatureMoments
 from skgd.data.scaling import FeatureScaling
 from skgd.losses import LOSSES
-from skgd.optimizers import Snapshot
-from skgd.solvers.svrg_epoch import BLOCK, Model, svrg_epoch
+from skgd.optimizers import SVRG
+from skgd.solvers.svrg_epoch import BLOCK_SIZE, SVRGModel, svrg_epoch
 
 KINKED = [name for name, loss in LOSSES.items() if loss.has_moreau_envelope()]
 
 
 def regressors(**params):
-    """Return both regressors as they descend when nothing is tuned."""
+    """Return both regressors with automatic learning rates."""
     return [
         MiniBatchGDRegressor(random_state=0, **params),
         SGDRegressor(
@@ -29,11 +29,11 @@ def regressors(**params):
     ]
 
 
-# Proposals
+# Stochastic epochs
 
 
 def direct(model, order, size, rate):
-    """The recursion, row by row and batch by batch as it is written down."""
+    """Return the result of the recursion, computed batch by batch from its definition."""
     rows = np.column_stack([model.design.scaled_rows(slice(None)) @ np.eye(4), np.ones(len(order))])
     delta, steps = np.zeros(5), rate * model.free
     batches = [order[k : k + size] for k in range(0, len(order), size)]
@@ -42,25 +42,25 @@ def direct(model, order, size, rate):
         delta = delta - steps * (model.gradient + pulls @ rows[batch] / len(batch))
         if size > 1:
             delta /= 1 + steps * model.l2
-        elif number % BLOCK == 0 or number == len(batches):
-            delta /= 1 + ((number - 1) % BLOCK + 1) * steps * model.l2
+        elif number % BLOCK_SIZE == 0 or number == len(batches):
+            delta /= 1 + ((number - 1) % BLOCK_SIZE + 1) * steps * model.l2
     return delta
 
 
 def some_model(sparse):
-    """A model of four scaled columns, of which one is held."""
+    """Return a quadratic model of four scaled columns, one of which is fixed."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((101, 4)) + 1
     if sparse:
         X = csr_array(np.where(rng.random(X.shape) < 0.5, X, 0))
-    design = Design(X, FeatureScaling.standard(FeatureMoments.of(X), True, 0.1), True)
+    design = Design(X, FeatureScaling.standard(FeatureMoments.from_rows(X), True, 0.1), True)
     strengths = np.array([0.1, 0.2, 0.3, 0.0, 0.0])
     free = np.array([1.0, 1.0, 0.0, 1.0, 1.0])
-    return Model(design, rng.standard_normal(5) * free, rng.random(101), strengths, free)
+    return SVRGModel(design, rng.standard_normal(5) * free, rng.random(101), strengths, free)
 
 
 @pytest.mark.parametrize(("sparse", "size"), [(False, 1), (False, 32), (True, 32)])
-def test_a_proposal_is_where_the_updates_lead(sparse, size):
+def test_a_stochastic_epoch_follows_its_recursion(sparse, size):
     model = some_model(sparse)
     order = np.random.default_rng(1).permutation(101)
     expected = direct(model, order, size, 0.1)
@@ -71,11 +71,11 @@ def test_a_proposal_is_where_the_updates_lead(sparse, size):
         assert_allclose(compiled(model, order, size, 0.1), expected, rtol=1e-10)
 
 
-# Where it arrives
+# The minimum
 
 
-def hostile(name):
-    """Return data that a fixed rate does not cope with."""
+def difficult_data(name):
+    """Return data on which no fixed rate converges fast."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 6))
     if name == "diabetes":
@@ -119,14 +119,14 @@ MEMBERS = [
 
 
 @pytest.mark.parametrize("name", MEMBERS)
-def test_least_squares_is_reached_with_nothing_set(name):
-    X, y = hostile(name)
+def test_automatic_fits_reach_least_squares(name):
+    X, y = difficult_data(name)
     units = (X - X.mean(axis=0)) / np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
     least = np.mean((LinearRegression().fit(units, y).predict(units) - y) ** 2)
     for model in regressors():
         model.fit(X, y)
         assert model.converged_
-        assert isinstance(model.optimizer_, Snapshot)
+        assert isinstance(model.optimizer_, SVRG)
         excess = np.mean((model.predict(X) - y) ** 2) - least
         assert excess < 1e-4 * y.var()
 
@@ -140,7 +140,7 @@ def test_units_and_offsets_change_nothing(change, diabetes):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_arrives_where_full_batches_do(loss, small):
+def test_every_loss_reaches_the_minimum_of_full_batches(loss, small):
     X, y = small
     best = BatchGDRegressor(loss).fit(X, y)
     component = best.loss_
@@ -158,7 +158,7 @@ def test_every_loss_arrives_where_full_batches_do(loss, small):
 
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "poisson"])
 @pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
-def test_penalties_arrive_where_full_batches_do(loss, penalty, small):
+def test_penalties_reach_the_minimum_of_full_batches(loss, penalty, small):
     X, y = small
     params = {"loss": loss, "penalty": penalty, "alpha": 0.02, "tol": 1e-9}
     best = BatchGDRegressor(**params | {"tol": 1e-10}).fit(X, y)
@@ -167,14 +167,14 @@ def test_penalties_arrive_where_full_batches_do(loss, penalty, small):
         assert_allclose(model.coef_ == 0, best.coef_ == 0)
 
 
-def test_the_objective_never_rises():
-    X, y = hostile("log-normal")
+def test_the_objective_never_increases():
+    X, y = difficult_data("log-normal")
     for model in regressors(loss="log_cosh", max_iter=30, tol=None):
         objective = model.fit(X, y).history_["running_objective"]
         assert np.all(np.diff(objective) <= 1e-12 * objective[1:])
 
 
-def test_outputs_of_unlike_units_all_arrive():
+def test_outputs_in_different_units_all_reach_the_minimum():
     X, y = load_linnerud(return_X_y=True)
     y = y * [1e-6, 1.0, 1e6]
     best = LinearRegression().fit(X, y)
@@ -182,22 +182,22 @@ def test_outputs_of_unlike_units_all_arrive():
         assert_allclose(model.fit(X, y).predict(X), best.predict(X), rtol=1e-3)
 
 
-def test_without_an_intercept_an_offset_is_one_more_direction():
-    X, y = hostile("offsets")
+def test_offsets_without_an_intercept_reach_least_squares():
+    X, y = difficult_data("offsets")
     least = np.mean((LinearRegression(fit_intercept=False).fit(X, y).predict(X) - y) ** 2)
     for model in regressors(fit_intercept=False):
         model.fit(X, y)
         assert np.mean((model.predict(X) - y) ** 2) < least + 1e-3 * y.var()
 
 
-def test_targets_far_beyond_the_bound_of_slopes(small):
+def test_targets_far_above_the_gradient_bound(small):
     X, y = small
     best = LinearRegression().fit(X, y)
     for model in regressors():
         assert_allclose(model.fit(X, 1e150 * y).predict(X), 1e150 * best.predict(X), rtol=1e-3)
 
 
-def test_sparse_rows_and_single_precision_arrive(diabetes):
+def test_sparse_rows_and_single_precision_reach_the_minimum(diabetes):
     X, y = diabetes
     best = LinearRegression().fit(X, y).score(X, y)
     for rows in (csr_array(X), X.astype(np.float32)):
@@ -215,8 +215,8 @@ def test_weights_count_as_repetitions(small, weights):
         assert_allclose(model.fit(X, y, sample_weight=weights).coef_, expected, rtol=1e-5)
 
 
-def test_a_fit_that_is_cut_short_tells_what_is_left():
-    X, y = hostile("correlated")
+def test_a_fit_that_ends_early_warns_of_the_expected_decrease():
+    X, y = difficult_data("correlated")
     for model in regressors(max_iter=3):
-        with pytest.warns(Warning, match="is expected to fall by about"):
+        with pytest.warns(Warning, match="is expected to decrease by about"):
             model.fit(X, y)

@@ -1,4 +1,4 @@
-"""The coefficients along a descent: which updates are kept, how many, and that they are right."""
+"""The coefficients along a descent: their number, their spacing and their values."""
 
 import pickle
 from dataclasses import dataclass
@@ -48,17 +48,17 @@ def test_kept_points_are_evenly_spaced_from_the_start_to_the_last(updates):
     arrays = path.arrays()
     kept = arrays["update"]
     assert (kept[0], kept[-1]) == (0, updates)
-    assert len(kept) <= module.MOST_POINTS + 1
+    assert len(kept) <= module.MAX_POINTS + 1
     assert set(np.diff(kept)[:-1]) <= {path.stride}
-    assert path.stride == 1 or len(kept) > module.MOST_POINTS // 2
+    assert path.stride == 1 or len(kept) > module.MAX_POINTS // 2
     assert_array_equal(arrays["coef_1"], kept)
     assert_array_equal(arrays["intercept"], -kept)
 
 
 def test_a_large_model_keeps_fewer_points():
-    path = long_path(1000, shape=(module.MOST_NUMBERS // 100,))
+    path = long_path(1000, shape=(module.MAX_COEFFICIENTS // 100,))
     assert 50 < len(path.points) <= 100
-    assert Trajectory((module.MOST_NUMBERS * 10,)).capacity == module.FEWEST_POINTS
+    assert Trajectory((module.MAX_COEFFICIENTS * 10,)).capacity == module.MIN_CAPACITY
 
 
 @pytest.mark.parametrize("average", [False, 5])
@@ -95,7 +95,7 @@ def test_every_update_of_a_batch_by_hand(small):
 @pytest.mark.parametrize("loss", ["squared_error", "huber"])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_recording_changes_nothing(Regressor, loss, penalty, convert, most, small, monkeypatch):
-    monkeypatch.setattr(module, "MOST_POINTS", most)
+    monkeypatch.setattr(module, "MAX_POINTS", most)
     X, y = small
     params = {"loss": loss, "penalty": penalty, "alpha": 0.01}
     kept = quick(Regressor, **params).fit(convert(X), y, sample_weight=np.arange(1.0, 21))
@@ -121,7 +121,7 @@ def test_the_path_is_in_the_units_of_the_data(Regressor, diabetes):
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 @pytest.mark.parametrize("again", ["partial_fit", "warm_start"])
-def test_further_calls_go_on(Regressor, again, small):
+def test_further_calls_continue_the_trajectory(Regressor, again, small):
     X, y = small
     model = quick(Regressor, warm_start=again == "warm_start").fit(X, y)
     before = model.path_
@@ -140,7 +140,7 @@ def test_further_calls_go_on(Regressor, again, small):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_of_several_outputs(Regressor, small):
+def test_names_of_several_outputs(Regressor, small):
     X, y = small
     model = quick(Regressor).fit(X, np.column_stack([y, 2 * y]))
     names = ["coef_0_0", "coef_0_1", "coef_0_2", "coef_1_0", "coef_1_1", "coef_1_2"]
@@ -151,16 +151,16 @@ def test_of_several_outputs(Regressor, small):
 
 
 @dataclass(frozen=True)
-class Steep(SquaredError):
+class UnderstatedCurvature(SquaredError):
     """Squared error that claims a hundredth of its curvature: its automatic rate is too high."""
 
     gradient_lipschitz = 0.01
     quadratic = False
 
 
-def test_a_descent_that_backs_off_goes_back_on_its_path(small):
+def test_backing_off_removes_points_of_the_trajectory(small):
     X, y = small
-    model = BatchGDRegressor(Steep(), optimizer="gd", record="path").fit(X, y)
+    model = BatchGDRegressor(UnderstatedCurvature(), optimizer="gd", record="path").fit(X, y)
     rates = model.history_["learning_rate"][1:]
     assert rates[-1] < rates[0]
     updates = model.path_["update"]
@@ -193,7 +193,7 @@ def test_without_a_path_the_error_says_how_to_get_one(Regressor, small):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_a_table_and_a_pickle(Regressor, small):
+def test_data_frame_and_pickle(Regressor, small):
     model = quick(Regressor).fit(*small)
     frame = pd.DataFrame(model.path_)
     assert len(frame) == model.t_

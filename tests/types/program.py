@@ -1,4 +1,4 @@
-"""A program of a user who checks types strictly; `make lint` checks it, nothing runs it."""
+"""A user's program under strict type checking; `make lint` checks it, it is never run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,19 +25,19 @@ from skgd import (
 
 @dataclass(frozen=True)
 class Cubed(losses.Loss):
-    """A loss of one's own."""
+    """A user-defined loss."""
 
     scale: float = 1.0
 
     def value(self, p: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return the cubed distance."""
+        """Return scale * abs(p - y)**3."""
         cubes: np.ndarray = self.scale * np.abs(p - y) ** 3
         return cubes
 
     def gradient(self, p: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return its derivative."""
-        slopes: np.ndarray = 3 * self.scale * (p - y) * np.abs(p - y)
-        return slopes
+        """Return the derivative with respect to p."""
+        gradient: np.ndarray = 3 * self.scale * (p - y) * np.abs(p - y)
+        return gradient
 
 
 X, y = np.ones((5, 2)), np.ones(5)

@@ -1,127 +1,133 @@
-"""Epochs that follow each other, of whichever kind."""
+"""Consecutive epochs, by the loop for the kind of rows and batches."""
 
-from functools import cache
 from typing import NamedTuple
 
+import numpy as np
 from numba.extending import overload
 
-from skgd.solvers.compiled.jit import MERGED_PART, PART, Kernel, inline
+from skgd.solvers.compiled.jit import (
+    INLINED_OVERLOAD_OPTIONS,
+    OVERLOAD_OPTIONS,
+    CompiledLoop,
+    jit_function,
+    without_refcount,
+)
 from skgd.solvers.compiled.lazy_sparse import run_lazy_sparse
-from skgd.solvers.compiled.sgd_loops import per_batch, per_long_sample, per_sample
+from skgd.solvers.compiled.sgd_loops import SGDState, Visits, per_batch, per_sample
 
 
 class PerSample(NamedTuple):
     """Updates on one dense row each."""
 
 
-class PerLongSample(NamedTuple):
-    """Updates on one long dense row each."""
-
-
 class PerBatch(NamedTuple):
-    """Updates on rows of any kind and number."""
+    """Updates on batches of rows of any kind."""
 
 
 class LazySparse(NamedTuple):
-    """Updates on sparse rows that touch their entries only."""
+    """Updates on sparse rows that touch only the coordinates with stored entries."""
 
 
-LOOPS = {
-    PerSample: per_sample,
-    PerLongSample: per_long_sample,
-    PerBatch: per_batch,
-    LazySparse: run_lazy_sparse,
-}
+LOOPS = {PerSample: per_sample, PerBatch: per_batch, LazySparse: run_lazy_sparse}
 
 
-def epoch(kind, rows, targets, order, rates, components, penalty, walk, manner, start, t):
-    """Run an epoch; see :func:`skgd.solvers.compiled.sgd_loops.per_sample`."""
-
-
-@overload(epoch, jit_options=MERGED_PART)
-def _epoch(kind, rows, targets, order, rates, components, penalty, walk, manner, start, t):
-    return LOOPS[kind.instance_class]
-
-
-def epochs(
-    kind,
-    rows,
-    targets,
-    orders,
-    rates,
-    components,
-    penalty,
-    walk,
-    manner,
-    start,
-    t,
-    course,
-    totals,
-    times,
-):
-    """Run epochs.
+class Epochs(NamedTuple):
+    """The updates of consecutive epochs.
 
     Parameters
     ----------
-    kind : PerSample, PerLongSample, PerBatch or LazySparse
-        Which loop runs them.
-    orders : array of shape (number, n_rows)
-        The rows in the order of their visits; of shape (number, 0) for that in which they stand.
-    rates : array of shape (number, m)
-        The rates of each epoch.
-    course : Walk of arrays of shape (number, k, d + 1)
-        Takes what the epochs lead to; arrays of length 0 for what is not to be known.
-    totals : array of shape (number,)
-        Takes the sums of their objectives.
-    times : array of shape (number,)
-        Takes the numbers of the updates that come after them.
-    rows, targets, pieces, penalty, walk, manner, start, t
+    orders : array of shape (n_epochs, n_rows)
+        The rows in the order of their visits; of shape (n_epochs, 0) for the order in which they
+        are stored.
+    rates : array of shape (n_epochs, m)
+        Learning rates of the updates of each epoch.
+    first : int
+        Number of the first visit of each epoch.
+    t : float
+        Number of the first update, from 1.
+    """
+
+    orders: np.ndarray
+    rates: np.ndarray
+    first: int
+    t: float
+
+
+class TraceArrays(NamedTuple):
+    """Arrays that results are written to, epoch by epoch.
+
+    Parameters
+    ----------
+    states : SGDState of arrays of shape (n_epochs, k, d + 1)
+        The state after each epoch; arrays of length 0 are not written to.
+    totals : array of shape (n_epochs,)
+        Sums of the objectives just before the updates.
+    times : array of shape (n_epochs,)
+        Numbers of the updates after each epoch.
+    """
+
+    states: SGDState
+    totals: np.ndarray
+    times: np.ndarray
+
+
+def run_epoch(kind, data, visits, formulas, penalty, options, state):
+    """Run an epoch; see :func:`skgd.solvers.compiled.sgd_loops.per_sample`."""
+
+
+@overload(run_epoch, jit_options=INLINED_OVERLOAD_OPTIONS)
+def _run_epoch(kind, data, visits, formulas, penalty, options, state):
+    return LOOPS[kind.instance_class]
+
+
+def epochs_loop(kind, data, epochs, formulas, penalty, options, state, trace):
+    """Run consecutive epochs.
+
+    Parameters
+    ----------
+    kind : PerSample, PerBatch or LazySparse
+        Selects the loop.
+    epochs : Epochs
+        Their updates.
+    trace : TraceArrays
+        The results, which are written to.
+    data, formulas, penalty, options, state : named tuples
         See :func:`skgd.solvers.compiled.sgd_loops.per_sample`.
     """
-    for number in range(len(rates)):
-        order, some, t = orders[number], rates[number], float(t)
-        totals[number], t = epoch(
-            kind, rows, targets, order, some, components, penalty, walk, manner, start, t
-        )
-        times[number] = t
-        keep(course.theta, number, walk.theta)
-        keep(course.mean, number, walk.mean)
-        keep(course.l1_total, number, walk.l1_total)
-        keep(course.l1_applied, number, walk.l1_applied)
-        keep_all(course.optimizer_state, number, walk.optimizer_state)
+    state, trace, t = without_refcount(state), without_refcount(trace), epochs.t
+    for number in range(len(epochs.rates)):
+        visits = Visits(epochs.orders[number], epochs.rates[number], epochs.first, t)
+        trace.totals[number], t = run_epoch(kind, data, visits, formulas, penalty, options, state)
+        trace.times[number] = t
+        copy_array(trace.states.theta, number, state.theta)
+        copy_array(trace.states.averaged_theta, number, state.averaged_theta)
+        copy_array(trace.states.l1_total, number, state.l1_total)
+        copy_array(trace.states.l1_applied, number, state.l1_applied)
+        copy_arrays(trace.states.optimizer_state, number, state.optimizer_state)
 
 
-@inline
-def keep(course, number, part):
-    """Keep a copy of an array, if there is a place for it."""
-    if len(course):
-        for o in range(part.shape[0]):  # an assignment of arrays would compile for seconds
-            for j in range(part.shape[1]):
-                course[number, o, j] = part[o, j]
+@jit_function
+def copy_array(copies, number, array):
+    """Copy an array to ``copies[number]``, unless `copies` has length 0."""
+    if len(copies):
+        for o in range(array.shape[0]):  # assigning whole arrays would take seconds to compile
+            for j in range(array.shape[1]):
+                copies[number, o, j] = array[o, j]
 
 
-def keep_all(courses, number, parts):
-    """Keep a copy of each of some arrays."""
+def copy_arrays(copies, number, arrays):
+    """Copy each array of a tuple."""
 
 
-@cache
-def keeper(count):
-    """Return the compiled function that keeps copies of the first `count` arrays."""
-    if count == 0:
-        return inline(lambda courses, number, parts: None)
-    keep_others, last = keeper(count - 1), count - 1
-
-    def keep_first(courses, number, parts):
-        keep_others(courses, number, parts)
-        keep(courses[last], number, parts[last])
-
-    return inline(keep_first)
+def _copy_arrays_loop(copies, number, arrays):
+    for k in range(len(arrays)):
+        copy_array(copies[k], number, arrays[k])
 
 
-@overload(keep_all, jit_options=PART)
-def _keep_all(courses, number, parts):
-    keep_first = keeper(len(parts))
-    return lambda courses, number, parts: keep_first(courses, number, parts)
+@overload(copy_arrays, jit_options=OVERLOAD_OPTIONS)
+def _copy_arrays(copies, number, arrays):
+    # The items of an empty tuple have no type.
+    return _copy_arrays_loop if len(arrays) else lambda copies, number, arrays: None
 
 
-run_epochs = Kernel(epochs)
+run_epochs = CompiledLoop(epochs_loop)

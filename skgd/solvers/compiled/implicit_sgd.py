@@ -1,14 +1,14 @@
 """The loop of :mod:`skgd.solvers.implicit_sgd`, compiled."""
 
 from skgd._utils.component import is_built_in
-from skgd.solvers.compiled.formulas import gradient, record, value
-from skgd.solvers.compiled.jit import Kernel
-from skgd.solvers.implicit_sgd import walker
+from skgd.solvers.compiled.component_methods import loss_gradient, loss_value, record
+from skgd.solvers.compiled.jit import CompiledLoop
+from skgd.solvers.implicit_sgd import make_row_loop
 
-kernel = Kernel(walker(value, gradient))
+run_rows = CompiledLoop(make_row_loop(loss_value, loss_gradient))
 
 
-def walk(loss, *arguments):
-    """Do what the loop of :func:`skgd.solvers.implicit_sgd.walker` does."""
-    parts = record(loss), *arguments
-    return kernel.compiled(parts, keep=is_built_in(loss))(*parts)
+def learn_rows(loss, *arguments):
+    """Run the compiled loop of :func:`skgd.solvers.implicit_sgd.make_row_loop`."""
+    arguments = record(loss), *arguments
+    return run_rows.compile_for(arguments, cache=is_built_in(loss))(*arguments)

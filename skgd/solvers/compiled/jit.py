@@ -1,4 +1,4 @@
-"""How loops are compiled, and where their machine code is kept."""
+"""How loops are compiled, and where their machine code is cached."""
 
 import hashlib
 import re
@@ -14,97 +14,101 @@ from numba.extending import intrinsic
 #: Sums may be reordered and fused. The full flag would make ``isfinite(nan)`` true.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
 
-#: How loops are compiled. A division by zero is infinite, as in NumPy.
-OPTIONS: Any = {
+#: Options of loops. A division by zero is infinite, as in NumPy.
+LOOP_OPTIONS: Any = {
     "fastmath": FASTMATH,
     "error_model": "numpy",
     "nogil": True,
     "no_cfunc_wrapper": True,
 }
 
-#: The same for what they are made of. What Python would need to call it is left out: that takes a
-#: third of the time of compiling.
-INNER: Any = {**OPTIONS, "no_cpython_wrapper": True}
+#: Options of the functions that loops call. They have no wrapper for calls from Python, which takes
+#: a third of the compile time.
+FUNCTION_OPTIONS: Any = {**LOOP_OPTIONS, "no_cpython_wrapper": True}
 
-#: The same for parts that Numba finds by the types of their arguments.
-PART: Any = {name: option for name, option in INNER.items() if name != "nogil"}
+#: Options of overloads, which Numba selects by the types of their arguments.
+OVERLOAD_OPTIONS: Any = {
+    name: option for name, option in FUNCTION_OPTIONS.items() if name != "nogil"
+}
 
-#: What Numba raises where it cannot compile. The second is no subclass of the first, and older
+#: Options of overloads that are always inlined; see :data:`force_inline`.
+INLINED_OVERLOAD_OPTIONS: Any = {**OVERLOAD_OPTIONS, "forceinline": True}
+
+#: What Numba raises if it cannot compile. The second is no subclass of the first, and older
 #: versions lack it.
-REFUSALS = errors.NumbaError, getattr(errors, "UnsupportedBytecodeError", errors.NumbaError)
+COMPILE_ERRORS = errors.NumbaError, getattr(errors, "UnsupportedBytecodeError", errors.NumbaError)
 
-#: Decorator of the functions that kernels are made of.
-inline = njit(**INNER)
+#: Decorator of the functions that loops call.
+jit_function = njit(**FUNCTION_OPTIONS)
 
-#: The same for small functions of many arrays: a call would take longer than their work. It is LLVM
-#: that merges them; with ``inline="always"`` Numba itself would, and confuses variables in loops.
-force_inline = njit(**INNER, forceinline=True)
-
-#: Such functions where Numba finds them by the types of their arguments.
-MERGED_PART: Any = {**PART, "forceinline": True}
+#: The same for small functions of many arrays, where a call takes longer than the work. They are
+#: inlined by LLVM: Numba's own ``inline="always"`` mixes up variables in loops.
+force_inline = njit(**FUNCTION_OPTIONS, forceinline=True)
 
 
 @intrinsic
 def without_refcount(context, value):
-    """Return an array, or a named tuple with arrays, without counting references to it.
+    """Return an array, or a tuple with arrays, whose references are not counted.
 
-    Whoever calls a function holds its arguments until it returns. Still, each array that is taken
-    out of a tuple within a loop would be counted up and down, which costs more than a short row.
+    The caller of a compiled function holds its arguments until it returns. Still, the reference
+    count of each array that is read from a tuple within a loop would be increased and decreased,
+    which takes longer than the update on a short row.
     """
 
     def generate(context, builder, signature, arguments):
-        return uncounted(context, builder, signature.args[0], arguments[0])
+        return _drop_owner(context, builder, signature.args[0], arguments[0])
 
     return value(value), generate
 
 
-def uncounted(context, builder, kind, value):
-    """Return the code for a value whose arrays say that nobody owns them."""
-    if isinstance(kind, types.Array):
-        made = context.make_array(kind)(context, builder, value)
-        made.meminfo = made.meminfo.type(None)
-        made.parent = made.parent.type(None)
-        return made._getvalue()
-    if isinstance(kind, types.BaseTuple):
-        for k, part in enumerate(kind.types):
-            inner = uncounted(context, builder, part, builder.extract_value(value, k))
-            value = builder.insert_value(value, inner, k)
+def _drop_owner(context, builder, numba_type, value):
+    """Return the code for a value whose arrays have no owner, so that nothing is counted."""
+    if isinstance(numba_type, types.Array):
+        array = context.make_array(numba_type)(context, builder, value)
+        array.meminfo = array.meminfo.type(None)
+        array.parent = array.parent.type(None)
+        return array._getvalue()
+    if isinstance(numba_type, types.BaseTuple):
+        for index, item_type in enumerate(numba_type.types):
+            item = builder.extract_value(value, index)
+            item = _drop_owner(context, builder, item_type, item)
+            value = builder.insert_value(value, item, index)
     return value
 
 
 class NotCompilableError(TypeError):
-    """A piece of the user's own cannot be compiled."""
+    """Numba cannot compile a component of the user's own."""
 
 
-class Kernel:
-    """A compiled epoch, for every combination of argument types that it is called with.
+class CompiledLoop:
+    """A loop that is compiled for each combination of argument types it is called with.
 
-    Machine code for the pieces of this package is kept on disk, beside the code or in the user's
-    cache directory, for the next process. An edited formula must never find the machine code of the
-    old one, and Numba looks at the kernel's own file only: so the kernel's qualified name, by which
-    its cache is filed, ends in a hash of all sources. Code for pieces of the user's own is not
-    kept: reading it back needs their modules.
+    Machine code for components of this package is cached on disk, beside the source or in the
+    user's cache directory, and loaded by the next process. An edited formula must never run the
+    machine code of the old one, and Numba looks only at the file that defines the loop. So the
+    loop's qualified name, under which its machine code is cached, ends in a hash of all sources.
+    Code for a user's own components is not cached: loading it needs their modules.
 
     Parameters
     ----------
     function : callable
-        The loops.
+        The loop in Python.
     """
 
     def __init__(self, function):
         self.function = function
-        self.dispatchers = {}
-        self.known = {}  # machine code by kinds of arguments
+        self.dispatchers = {}  # by whether they cache on disk
+        self.machine_code = {}  # by whether it is cached on disk, and argument types
 
-    def compiled(self, arguments, keep):
+    def compile_for(self, arguments, cache):
         """Return the machine code for arguments of these types.
 
         Parameters
         ----------
         arguments : tuple
-            What the code will be called with; later calls must have the same types.
-        keep : bool
-            Whether the code is read from disk and kept there.
+            Arguments of the types that later calls will have.
+        cache : bool
+            Whether the machine code is loaded from disk and stored there.
 
         Returns
         -------
@@ -113,56 +117,56 @@ class Kernel:
         Raises
         ------
         NotCompilableError
-            If Numba cannot compile a piece.
+            If Numba cannot compile a component.
         """
-        kinds = keep, kind_of(arguments)
-        if kinds not in self.known:
-            self.known[kinds] = self._found(arguments, keep)
-        return self.known[kinds]
+        key = cache, type_key(arguments)
+        if key not in self.machine_code:
+            self.machine_code[key] = self._load_or_compile(arguments, cache)
+        return self.machine_code[key]
 
-    def _found(self, arguments, keep):
+    def _load_or_compile(self, arguments, cache):
         try:
             signature = tuple(map(typeof, arguments))
-            if keep:
+            if cache:
                 try:
-                    return self._compiled(signature, cached=True)
-                except REFUSALS:
+                    return self._compile(signature, cache=True)
+                except COMPILE_ERRORS:
                     raise
-                except Exception:  # no place to write, a damaged index, a full disk, …
+                except Exception:  # no writable directory, a damaged index, a full disk, …
                     pass
-            return self._compiled(signature, cached=False)
-        except REFUSALS as error:
-            raise NotCompilableError(reason(error)) from error
+            return self._compile(signature, cache=False)
+        except COMPILE_ERRORS as error:
+            raise NotCompilableError(error_summary(error)) from error
 
-    def _compiled(self, signature, cached):
-        dispatcher = self.dispatchers.get(cached)
+    def _compile(self, signature, cache):
+        dispatcher = self.dispatchers.get(cache)
         if dispatcher is None:
-            if cached:
-                self.function.__qualname__ = f"{self.function.__name__}_{digest()}"
-            dispatcher = njit(**OPTIONS, cache=cached)(self.function)
-            self.dispatchers[cached] = dispatcher
+            if cache:
+                self.function.__qualname__ = f"{self.function.__name__}_{source_hash()}"
+            dispatcher = njit(**LOOP_OPTIONS, cache=cache)(self.function)
+            self.dispatchers[cache] = dispatcher
         if signature not in dispatcher.overloads:
             dispatcher.compile(signature)
         return dispatcher.get_overload(signature)
 
 
-def kind_of(value):
-    """Return what tells types of arguments apart, in a fraction of the time that Numba's take."""
+def type_key(value):
+    """Return a hashable value that differs where Numba's types differ, in less time than these."""
     if isinstance(value, np.ndarray):
         return value.dtype, value.ndim, value.flags.num
     if isinstance(value, tuple):
-        return type(value), *map(kind_of, value)
+        return type(value), *map(type_key, value)
     return type(value)
 
 
-def reason(error):
-    """Return the line of Numba's message that says what it did not like."""
-    found = re.search(r"^(.+)\n\s*\n\s*File ", str(error), re.MULTILINE)
-    return found[1].strip() if found else str(error).strip().splitlines()[-1]
+def error_summary(error):
+    """Return the line of Numba's error message that names the cause."""
+    match = re.search(r"^(.+)\n\s*\n\s*File ", str(error), re.MULTILINE)
+    return match[1].strip() if match else str(error).strip().splitlines()[-1]
 
 
 @cache
-def digest():
+def source_hash():
     """Return a short hash of the package's sources."""
     root = Path(__file__).parents[2]
     sources = sorted(root.rglob("*.py"))

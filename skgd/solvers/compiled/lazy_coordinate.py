@@ -1,163 +1,252 @@
-r"""The course of a coordinate between the updates that touch it.
+r"""The coefficient of a feature between the updates whose rows have entries of it.
 
-A coordinate is kept as the number z that stays what it is while no row mentions the coordinate,
+In update t, with the learning rate :math:`\eta_t`, an l2 penalty multiplies a coefficient by
+:math:`d_t = \max(0, 1 - \eta_t l_2)`, and an l1 penalty shrinks it by :math:`\eta_t l_1`. With
+:math:`P_t = \prod_{s<t} d_s` and :math:`V_t = \sum_{s<t} \eta_s / P_{s+1}` the coefficient is
 
-.. math:: u_t = \operatorname{sign}(z)\, P_t \max(0, |z| - l_1 V_t),
+.. math:: u_t = \operatorname{sign}(z)\, P_t \max(0, |z| - l_1 V_t)
 
-so that nothing has to be known of when it was touched last. What it adds to the running objective
-and to the average between two touches is a difference of two values of one function of z: that of
-the old z is added and that of the new one subtracted.
+with a number z that does not change until a row has an entry of the feature. So z is stored, and it
+need not be known when it was last updated. What the coefficient adds to the running objective and
+to the average between two such updates is a difference of two values of one function of z: that of
+the old z is added, and that of the new one subtracted.
 """
 
 import math
 from typing import NamedTuple
 
-from skgd.solvers.compiled.formulas import soft_threshold
-from skgd.solvers.compiled.jit import force_inline, inline
+import numpy as np
 
-#: Columns of the sums over the updates of a stretch: share P, debt V and total rate after them; of
-#: P and PV (for the l1 term of the objective), of P², P²V and P²V² (for the l2 term), and of P and
-#: PV after each update that enters the average.
-SHARE, DEBT, RATE, VALUES, SQUARES, ITERATES, SUMS = 0, 1, 2, 3, 5, 8, 10
+from skgd.solvers.compiled.component_methods import soft_threshold
+from skgd.solvers.compiled.jit import force_inline, jit_function
+
+#: Indices of the cumulative sums over the updates of a lazy period: the decay P, the shrinkage V
+#: and the sum of the learning rates; the sums of P and PV before each update (for the l1 term of
+#: the objective), of P², P²V and P²V² (for the l2 term), and of P and PV after each update whose
+#: iterate enters the average.
+DECAY, SHRINKAGE, RATE, L1_SUMS, L2_SUMS, AVERAGE_SUMS, N_SUMS = 0, 1, 2, 3, 5, 8, 10
+
+
+class LazyPeriod(NamedTuple):
+    """The coordinates between two updates of all of them.
+
+    Parameters
+    ----------
+    z : array of shape (k, d)
+        Numbers z of the coefficients.
+    iterates : array of shape (k, d + 1)
+        Sum of the iterates that enter the average, without what has not been added for z.
+    l1_total, l1_applied : arrays of shape (k, d + 1)
+        The l1 penalty so far, and the part of it that has been applied (u and q of Tsuruoka et al.,
+        2009); `l1_total` is that at the beginning of the period.
+    past : array of shape (m, 10)
+        The cumulative sums after 0, 1, ... updates; a single row without an l1 penalty.
+    now : array of shape (10,)
+        The cumulative sums after the updates so far.
+    shift : array of shape (3, k)
+        The multiple of the shift of centred rows in the coefficients, the sum of those multiples
+        that enter the average, and the product of the shift and z.
+    """
+
+    z: np.ndarray
+    iterates: np.ndarray
+    l1_total: np.ndarray
+    l1_applied: np.ndarray
+    past: np.ndarray
+    now: np.ndarray
+    shift: np.ndarray
+
+
+class UpdateSums(NamedTuple):
+    """The cumulative sums before and after an update that the update of a coordinate needs."""
+
+    shrinkage_before: float
+    average_before: float
+    shrinkage: float
+    decay: float
+    rate: float
+    l1_decay: float
+    l2_decay: float
+    l2_shrinkage: float
 
 
 @force_inline
-def advance(now, after, decay, rows, averaged):
-    """Put the sums after one more update, of so many rows, into `after`; see `advance_debts`."""
-    share = now[SHARE]
-    after[SHARE] = share * decay
-    after[SQUARES] = now[SQUARES] + rows * share**2
-    after[ITERATES] = now[ITERATES] + averaged * after[SHARE]
+def advance_sums(now, after, decay, n_penalized, is_averaged):
+    """Write the cumulative sums after an update to `after`; see also `advance_l1_sums`.
+
+    Parameters
+    ----------
+    now : array of shape (10,)
+        The cumulative sums before the update.
+    after : array of shape (10,)
+        Written to.
+    decay : float
+        What the l2 penalty multiplies a coefficient by.
+    n_penalized : int
+        How many times the penalty enters the running objective.
+    is_averaged : bool
+        Whether the iterate enters the average.
+    """
+    before = now[DECAY]
+    after[DECAY] = before * decay
+    after[L2_SUMS] = now[L2_SUMS] + n_penalized * before**2
+    after[AVERAGE_SUMS] = now[AVERAGE_SUMS] + is_averaged * after[DECAY]
 
 
 @force_inline
-def advance_debts(now, after, rate, rows, averaged):
-    """Do the same for the sums that an l1 penalty needs beside these."""
-    share, debt = now[SHARE], now[DEBT]
-    after[DEBT] = debt + rate / after[SHARE]
+def advance_l1_sums(now, after, rate, n_penalized, is_averaged):
+    """Write the other cumulative sums, which an l1 penalty needs, to `after`."""
+    before, shrinkage = now[DECAY], now[SHRINKAGE]
+    after[SHRINKAGE] = shrinkage + rate / after[DECAY]
     after[RATE] = now[RATE] + rate
-    after[VALUES] = now[VALUES] + rows * share
-    after[VALUES + 1] = now[VALUES + 1] + rows * share * debt
-    after[SQUARES + 1] = now[SQUARES + 1] + rows * share**2 * debt
-    after[SQUARES + 2] = now[SQUARES + 2] + rows * (share * debt) ** 2
-    after[ITERATES + 1] = now[ITERATES + 1] + averaged * after[SHARE] * after[DEBT]
+    after[L1_SUMS] = now[L1_SUMS] + n_penalized * before
+    after[L1_SUMS + 1] = now[L1_SUMS + 1] + n_penalized * before * shrinkage
+    after[L2_SUMS + 1] = now[L2_SUMS + 1] + n_penalized * before**2 * shrinkage
+    after[L2_SUMS + 2] = now[L2_SUMS + 2] + n_penalized * (before * shrinkage) ** 2
+    after[AVERAGE_SUMS + 1] = now[AVERAGE_SUMS + 1] + is_averaged * after[DECAY] * after[SHRINKAGE]
 
 
-@inline
-def value_sum(l1, l2, size, sums):
-    """Return what a coordinate of this |z| adds to the objectives that `sums` go over."""
-    squares = size * size * sums[SQUARES]
+@force_inline
+def select_sums(now, after):
+    """Return the cumulative sums of an update as numbers, which no write to an array changes."""
+    return UpdateSums(
+        shrinkage_before=now[SHRINKAGE],
+        average_before=now[AVERAGE_SUMS],
+        shrinkage=after[SHRINKAGE],
+        decay=after[DECAY],
+        rate=after[RATE],
+        l1_decay=after[L1_SUMS],
+        l2_decay=after[L2_SUMS],
+        l2_shrinkage=after[L2_SUMS + 1],
+    )
+
+
+@jit_function
+def penalty_sum(l1, l2, magnitude, sums):
+    """Return the sum of the penalties of a coefficient, given abs(z) and the cumulative sums."""
+    squares = magnitude * magnitude * sums[L2_SUMS]
     if l1:
-        squares += l1 * (l1 * sums[SQUARES + 2] - 2 * size * sums[SQUARES + 1])
-    return l1 * (size * sums[VALUES] - l1 * sums[VALUES + 1]) + 0.5 * l2 * squares
+        squares += l1 * (l1 * sums[L2_SUMS + 2] - 2 * magnitude * sums[L2_SUMS + 1])
+    return l1 * (magnitude * sums[L1_SUMS] - l1 * sums[L1_SUMS + 1]) + 0.5 * l2 * squares
 
 
-@inline
-def iterate_sum(l1, size, sums):
-    """Return what a coordinate of this |z| adds to the iterates that `sums` go over."""
-    return size * sums[ITERATES] - l1 * sums[ITERATES + 1]
+@jit_function
+def iterate_sum(l1, magnitude, sums):
+    """Return the sum of a coefficient's averaged iterates, given abs(z) and the cumulative sums."""
+    return magnitude * sums[AVERAGE_SUMS] - l1 * sums[AVERAGE_SUMS + 1]
 
 
-@inline
-def zero_crossing(past, count, size, l1):
-    """Return the first of `count` updates after which the coordinate is zero."""
+@jit_function
+def zero_crossing(past, count, magnitude, l1):
+    """Return the first of `count` updates after which a coefficient is zero."""
     first, last = 1, count
     while first < last:
         middle = (first + last) // 2
-        if l1 * past[middle, DEBT] >= size:
+        if l1 * past[middle, SHRINKAGE] >= magnitude:
             last = middle
         else:
             first = middle + 1
     return first
 
 
-@inline
-def catch_up(stretch, o, j, l1, l2, count, sums):
-    """Account for the way of a coordinate up to now.
+@jit_function
+def catch_up(period, o, j, l1, l2, count, sums):
+    """Apply the deferred updates to a coordinate.
+
+    Parameters
+    ----------
+    period : LazyPeriod
+        The coordinates; the coordinate's averaged iterates are added to `iterates`.
+    o, j : int
+        Output and feature.
+    l1, l2 : float
+        Strengths of the penalties.
+    count : int
+        Updates of the period so far.
+    sums : array of shape (10,)
+        The cumulative sums up to which the penalty is summed.
 
     Returns
     -------
-    here : float
-        The coordinate.
-    paid : float
-        What it has paid of the l1 penalty.
+    w : float
+        The coefficient.
+    l1_applied : float
+        The l1 penalty applied to it.
     total : float
-        What it added to the objectives that `sums` go over.
+        Sum of its penalties.
     """
-    past, now, l1_total = stretch.past, stretch.now, stretch.l1_total
-    size, sign = abs(stretch.z[o, j]), math.copysign(1.0, stretch.z[o, j])
-    if size == 0:
-        return 0.0, float(stretch.l1_applied[o, j]), 0.0
-    left = size - l1 * now[DEBT]
-    if left > 0:
-        stretch.iterates[o, j] += sign * iterate_sum(l1, size, now)
-        until_now = -sign * (l1_total[o, j] + l1 * now[RATE])
-        return sign * now[SHARE] * left, until_now, value_sum(l1, l2, size, sums)
-    last = zero_crossing(past, count, size, l1)
-    stretch.iterates[o, j] += sign * iterate_sum(l1, size, past[last - 1])
-    left = past[last, SHARE] * (size - l1 * past[last - 1, DEBT])
-    until_then = -sign * (l1_total[o, j] + l1 * past[last - 1, RATE] + left)
-    return 0.0, until_then, value_sum(l1, l2, size, past[last])
-
-
-class Sums(NamedTuple):
-    """What a coordinate that an update touches needs of the sums before and after that update."""
-
-    debt_before: float
-    iterates_before: float
-    debt: float
-    share: float
-    rate: float
-    values: float
-    squares: float
-    debt_squares: float
+    past, now, l1_total = period.past, period.now, period.l1_total
+    magnitude, sign = abs(period.z[o, j]), math.copysign(1.0, period.z[o, j])
+    if magnitude == 0:
+        return 0.0, float(period.l1_applied[o, j]), 0.0
+    remaining = magnitude - l1 * now[SHRINKAGE]
+    if remaining > 0:
+        period.iterates[o, j] += sign * iterate_sum(l1, magnitude, now)
+        l1_applied = -sign * (l1_total[o, j] + l1 * now[RATE])
+        return sign * now[DECAY] * remaining, l1_applied, penalty_sum(l1, l2, magnitude, sums)
+    last = zero_crossing(past, count, magnitude, l1)
+    period.iterates[o, j] += sign * iterate_sum(l1, magnitude, past[last - 1])
+    remaining = past[last, DECAY] * (magnitude - l1 * past[last - 1, SHRINKAGE])
+    l1_applied = -sign * (l1_total[o, j] + l1 * past[last - 1, RATE] + remaining)
+    return 0.0, l1_applied, penalty_sum(l1, l2, magnitude, past[last])
 
 
 @force_inline
-def sums_of(now, after):
-    """Return the sums of an update as numbers, which no writing into arrays can change."""
-    return Sums(
-        now[DEBT], now[ITERATES],
-        after[DEBT], after[SHARE], after[RATE], after[VALUES], after[SQUARES], after[SQUARES + 1],
-    )  # fmt: skip
+def update_coordinate(period, after, sums, o, j, l1, update, step):
+    """Subtract `step` from z; return what the coordinate adds to the running objective.
 
+    A coefficient that keeps its sign is updated as if there were no l1 penalty, whose shrinkage is
+    part of z. One at zero stays there as long as the step is less than the l1 penalty not yet
+    applied. Both cases are computed without a branch, which the processor could not predict.
 
-@force_inline
-def update_coordinate(stretch, after, sums, o, j, l1, l2, count, fall, averages):
-    """Move a coordinate against a gradient by `fall`; return what it adds to the objective.
-
-    `fall` is a difference of z. A coordinate that keeps its sign falls as if there was no l1
-    penalty, whose debt is part of z; one at rest, at zero, stays there as long as what pushes it
-    is less than what it owes. Both are worked out, as nobody can foretell which it will be.
+    Parameters
+    ----------
+    period : LazyPeriod
+        The coordinates.
+    after : array of shape (10,)
+        The cumulative sums after the update.
+    sums : UpdateSums
+        Cumulative sums before and after the update.
+    o, j : int
+        Output and feature.
+    l1 : float
+        Strength of the l1 penalty.
+    update : named tuple
+        The update: l2 strength, count of earlier updates, and whether iterates are averaged.
+    step : float
+        Difference of z.
     """
-    z, l1_applied = stretch.z, stretch.l1_applied
-    size, sign = abs(z[o, j]), math.copysign(1.0, z[o, j])
-    moved, push = size - sign * fall, fall * sums.share
-    above = min(size - l1 * sums.debt_before, moved - l1 * sums.debt)
-    within = stretch.l1_total[o, j] + l1 * sums.rate - abs(l1_applied[o, j] + push)
-    if not max(above, within if size == 0 else -1.0) > 0:
-        return update_at_zero(stretch, after, o, j, l1, l2, count, push)
-    falls = above > 0
-    fallen = size - moved if falls else 0.0
-    z[o, j] = sign * moved if falls else 0.0
-    l1_applied[o, j] += 0.0 if falls else push
-    if averages:
-        stretch.iterates[o, j] += sign * fallen * sums.iterates_before
-    squares = (size + moved) * sums.squares - 2 * l1 * sums.debt_squares
-    return fallen * (l1 * sums.values + 0.5 * l2 * squares)
+    z, l1_applied = period.z, period.l1_applied
+    magnitude, sign = abs(z[o, j]), math.copysign(1.0, z[o, j])
+    updated, pushed = magnitude - sign * step, step * sums.decay
+    remaining = min(magnitude - l1 * sums.shrinkage_before, updated - l1 * sums.shrinkage)
+    unapplied = period.l1_total[o, j] + l1 * sums.rate - abs(l1_applied[o, j] + pushed)
+    if not max(remaining, unapplied if magnitude == 0 else -1.0) > 0:
+        return update_at_zero(period, after, o, j, l1, update, pushed)
+    keeps_sign = remaining > 0
+    decrease = magnitude - updated if keeps_sign else 0.0
+    z[o, j] = sign * updated if keeps_sign else 0.0
+    l1_applied[o, j] += 0.0 if keeps_sign else pushed
+    if update.averages:
+        period.iterates[o, j] += sign * decrease * sums.average_before
+    squares = (magnitude + updated) * sums.l2_decay - 2 * l1 * sums.l2_shrinkage
+    return decrease * (l1 * sums.l1_decay + 0.5 * update.l2 * squares)
 
 
-@inline
-def update_at_zero(stretch, after, o, j, l1, l2, count, fall):
-    """Update a coordinate that is zero or may become zero; see :func:`update_coordinate`."""
-    z, now, l1_applied = stretch.z, stretch.now, stretch.l1_applied
-    here, before, total = catch_up(stretch, o, j, l1, l2, count, after)
-    landed = here * (after[SHARE] / now[SHARE]) - fall
-    left = soft_threshold(landed, stretch.l1_total[o, j] + l1 * after[RATE], before)
-    if left == 0:  # else what it has paid is what it owes
-        z[o, j], l1_applied[o, j] = 0, before + (left - landed)
+@jit_function
+def update_at_zero(period, after, o, j, l1, update, step):
+    """Update a coefficient that is zero or may become zero; see :func:`update_coordinate`.
+
+    Here `step` is a difference of the coefficient, not of z.
+    """
+    z, now, l1_applied = period.z, period.now, period.l1_applied
+    w, applied, total = catch_up(period, o, j, l1, update.l2, update.n_previous, after)
+    unpenalized = w * (after[DECAY] / now[DECAY]) - step
+    shrunk = soft_threshold(unpenalized, period.l1_total[o, j] + l1 * after[RATE], applied)
+    if shrunk == 0:  # else what has been applied follows from the total
+        z[o, j], l1_applied[o, j] = 0, applied + (shrunk - unpenalized)
         return total
-    size, sign = abs(left) / after[SHARE] + l1 * after[DEBT], math.copysign(1.0, left)
-    z[o, j] = sign * size
-    stretch.iterates[o, j] -= sign * iterate_sum(l1, size, now)
-    return total - value_sum(l1, l2, size, after)
+    magnitude, sign = abs(shrunk) / after[DECAY] + l1 * after[SHRINKAGE], math.copysign(1.0, shrunk)
+    z[o, j] = sign * magnitude
+    period.iterates[o, j] -= sign * iterate_sum(l1, magnitude, now)
+    return total - penalty_sum(l1, update.l2, magnitude, after)

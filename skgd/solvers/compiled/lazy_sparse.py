@@ -1,7 +1,7 @@
-"""Plain descent on sparse rows as a loop that touches their entries only.
+"""Gradient descent on sparse rows whose updates touch only the coordinates with stored entries.
 
-What :mod:`skgd.solvers.sgd.lazy_sparse` does with arrays, and on the same grounds;
-:mod:`skgd.solvers.compiled.lazy_coordinate` has the arithmetic of a coordinate that waits.
+It does what :mod:`skgd.solvers.sgd.lazy_sparse` does with arrays;
+:mod:`skgd.solvers.compiled.lazy_coordinate` has the arithmetic of a coordinate.
 """
 
 from typing import NamedTuple
@@ -10,87 +10,74 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from skgd.solvers.compiled.formulas import value
-from skgd.solvers.compiled.jit import MERGED_PART, PART, force_inline, inline, without_refcount
+from skgd.solvers.compiled.component_methods import loss_value
+from skgd.solvers.compiled.jit import (
+    INLINED_OVERLOAD_OPTIONS,
+    OVERLOAD_OPTIONS,
+    force_inline,
+    jit_function,
+    without_refcount,
+)
 from skgd.solvers.compiled.lazy_coordinate import (
-    DEBT,
-    ITERATES,
+    AVERAGE_SUMS,
+    DECAY,
+    L2_SUMS,
+    N_SUMS,
     RATE,
-    SHARE,
-    SQUARES,
-    SUMS,
-    advance,
-    advance_debts,
+    SHRINKAGE,
+    LazyPeriod,
+    advance_l1_sums,
+    advance_sums,
     catch_up,
-    sums_of,
+    select_sums,
     update_coordinate,
 )
 from skgd.solvers.compiled.rows import (
-    StoredCentred,
+    ScaledCSRRows,
     accumulate,
-    column,
+    column_of,
     dot,
+    entry_range,
     row_at,
-    span,
-    stored,
+    stored_value,
 )
-from skgd.solvers.compiled.sgd_loops import has_rule, passed_over, per_batch, pull, strength
-from skgd.solvers.sgd.lazy_sparse import SMALLEST_SHARE, STRETCH
+from skgd.solvers.compiled.sgd_loops import (
+    Visits,
+    has_step_rule,
+    is_skipped,
+    per_batch,
+    row_factor,
+    strength_at,
+)
+from skgd.solvers.sgd.lazy_sparse import MAX_INTERVAL_UPDATES, MIN_DECAY_PRODUCT
 
-#: Updates, at least, between two that go over all coordinates, where each of them is remembered.
-REMEMBERED = 4096
+#: Updates, at least, of a lazy period with an l1 penalty, whose cumulative sums are all kept.
+MIN_PERIOD = 4096
 
-#: An update that goes over all coordinates.
-update_all = inline(per_batch)
-
-
-class Stretch(NamedTuple):
-    """Parameters on their way between two updates that go over all coordinates.
-
-    Parameters
-    ----------
-    z : array of shape (k, d)
-        The coordinates, as numbers that stay while no row mentions them.
-    iterates : array of shape (k, d + 1)
-        Sum of the iterates that enter the average, without what z has still to add.
-    owed, paid : arrays of shape (k, d + 1)
-        Of an l1 penalty; what is owed is what it was at the beginning.
-    past : array of shape (m, 10)
-        The sums after 0, 1, ... updates; one row is enough without an l1 penalty.
-    now : array of shape (10,)
-        The sums after the updates so far; see :mod:`skgd.solvers.compiled.lazy_coordinate`.
-    centre : array of shape (3, k)
-        The multiple of the centre, the sum of those that enter the average, and the product of the
-        centre with the coordinates.
-    """
-
-    z: np.ndarray
-    iterates: np.ndarray
-    l1_total: np.ndarray
-    l1_applied: np.ndarray
-    past: np.ndarray
-    now: np.ndarray
-    centre: np.ndarray
+#: An update of all coordinates.
+update_all = jit_function(per_batch)
 
 
-class Gathered(NamedTuple):
-    """What an update collects from its rows.
+class Buffers(NamedTuple):
+    """Arrays that each update writes to.
 
     Parameters
     ----------
-    slopes : array of shape (k, batch_size)
-        Slopes of the rows over their number.
+    factors : array of shape (k, batch_size)
+        Factors of the rows in the gradient.
     products : array of shape (k,)
-        Products of the last row and the coordinates.
+        Dot products of the last row and z.
     gradient : array of shape (k, d)
-        Zero but where columns have been found.
-    columns, marks : arrays of shape (d,)
-        The columns found, and by which update each was found last.
+        Zero except during an update.
+    columns : array of shape (d,)
+        The columns with entries in the batch.
+    marks : array of shape (d,)
+        The mark of the last batch with an entry in each column.
     after : array of shape (10,)
-        The sums after the update.
+        The cumulative sums after the update.
     """
 
-    slopes: np.ndarray
+    factors: np.ndarray
     products: np.ndarray
     gradient: np.ndarray
     columns: np.ndarray
@@ -98,404 +85,434 @@ class Gathered(NamedTuple):
     after: np.ndarray
 
 
+class LazyUpdate(NamedTuple):
+    """An update of the coordinates with stored entries.
+
+    Parameters
+    ----------
+    order : array
+        The rows in the order of their visits.
+    first, stop : int
+        Its visits, from `first` to `stop`.
+    rate : float
+        Learning rate.
+    l2 : float
+        Strength of the l2 penalty.
+    n_previous : int
+        Updates of the period before this one.
+    mark : int
+        A number that no other update has.
+    averages : bool
+        Whether iterates are averaged at all.
+    """
+
+    order: np.ndarray
+    first: int
+    stop: int
+    rate: float
+    l2: float
+    n_previous: int
+    mark: int
+    averages: bool
+
+
+class PeriodCounts(NamedTuple):
+    """Updates of a period, those whose iterate is averaged, and averaged ones before the period."""
+
+    updates: int
+    averaged: int
+    averaged_before: float
+
+
 def has_l1(penalty):
-    """Tell whether there is an l1 penalty."""
+    """Return whether there is an l1 penalty."""
 
 
-@overload(has_l1, jit_options=PART)
+@overload(has_l1, jit_options=OVERLOAD_OPTIONS)
 def _has_l1(penalty):
-    found = not isinstance(penalty.types[0], types.NoneType)
-    return lambda penalty: found
+    is_l1 = not isinstance(penalty.types[0], types.NoneType)
+    return lambda penalty: is_l1
 
 
-def l1_of(penalty, j):
-    """Return the l1 strength of a coordinate."""
+def l1_at(penalty, j):
+    """Return the strength of the l1 penalty of coefficient j."""
 
 
-@overload(l1_of, jit_options=PART)
-def _l1_of(penalty, j):
+@overload(l1_at, jit_options=OVERLOAD_OPTIONS)
+def _l1_at(penalty, j):
     if isinstance(penalty.types[0], types.NoneType):
         return lambda penalty, j: 0.0
-    return lambda penalty, j: np.float64(strength(penalty.l1, j))
+    return lambda penalty, j: np.float64(strength_at(penalty.l1, j))
 
 
 def has_shift(rows):
-    """Tell whether a centre is subtracted."""
+    """Return whether a shift is subtracted from the rows."""
 
 
-@overload(has_shift, jit_options=PART)
+@overload(has_shift, jit_options=OVERLOAD_OPTIONS)
 def _has_shift(rows):
-    found = rows.instance_class is StoredCentred
-    return lambda rows: found
+    is_shifted = rows.instance_class is ScaledCSRRows
+    return lambda rows: is_shifted
 
 
-def shift_of(rows, j):
-    """Return what the centre subtracts from an entry."""
+def shift_at(rows, j):
+    """Return entry j of the shift."""
 
 
-@overload(shift_of, jit_options=PART)
-def _shift_of(rows, j):
-    if rows.instance_class is StoredCentred:
+@overload(shift_at, jit_options=OVERLOAD_OPTIONS)
+def _shift_at(rows, j):
+    if rows.instance_class is ScaledCSRRows:
         return lambda rows, j: rows.shift[j]
     return lambda rows, j: 0.0
 
 
-def squared_shift(rows):
-    """Return the squared length of the centre."""
+def squared_shift_norm(rows):
+    """Return the squared norm of the shift."""
 
 
-@overload(squared_shift, jit_options=PART)
-def _squared_shift(rows):
-    if rows.instance_class is StoredCentred:
+@overload(squared_shift_norm, jit_options=OVERLOAD_OPTIONS)
+def _squared_shift_norm(rows):
+    if rows.instance_class is ScaledCSRRows:
         return lambda rows: np.float64((rows.shift * rows.shift).sum())
     return lambda rows: 0.0
 
 
 def dot_shift(rows, i):
-    """Return the product of the stored part of row i with the centre."""
+    """Return the dot product of the stored entries of row i and the shift."""
 
 
-@inline
-def _stored_along_shift(rows, i):
+@jit_function
+def _dot_shift_loop(rows, i):
     total = 0.0
-    for e in range(*span(rows, i)):
-        j = column(rows, e)
-        total += stored(rows, e, j) * rows.shift[j]
+    for e in range(*entry_range(rows, i)):
+        j = column_of(rows, e)
+        total += stored_value(rows, e, j) * rows.shift[j]
     return total
 
 
-@overload(dot_shift, jit_options=PART)
-def _along_shift(rows, i):
-    if rows.instance_class is StoredCentred:
-        return lambda rows, i: _stored_along_shift(rows, i)
+@overload(dot_shift, jit_options=OVERLOAD_OPTIONS)
+def _dot_shift(rows, i):
+    if rows.instance_class is ScaledCSRRows:
+        return lambda rows, i: _dot_shift_loop(rows, i)
     return lambda rows, i: 0.0
 
 
-def product(rows, i, z, o, penalty, debt):
-    """Return the product of row i and the coordinates, but for the share that is left of these."""
+def dot_shrunk(rows, i, z, o, penalty, shrinkage):
+    """Return the dot product of row i and the coefficients over their decay."""
 
 
 @force_inline
-def _shrunk_product(rows, i, z, o, penalty, debt):
+def _dot_shrunk_loop(rows, i, z, o, penalty, shrinkage):
     total = 0.0
-    for e in range(*span(rows, i)):
-        j = column(rows, e)
-        spent = l1_of(penalty, j) * debt
-        total += stored(rows, e, j) * (max(z[o, j] - spent, 0.0) + min(z[o, j] + spent, 0.0))
+    for e in range(*entry_range(rows, i)):
+        j = column_of(rows, e)
+        shrunk = l1_at(penalty, j) * shrinkage
+        coefficient = max(z[o, j] - shrunk, 0.0) + min(z[o, j] + shrunk, 0.0)
+        total += stored_value(rows, e, j) * coefficient
     return total
 
 
-@overload(product, jit_options=MERGED_PART)
-def _product(rows, i, z, o, penalty, debt):
+@overload(dot_shrunk, jit_options=INLINED_OVERLOAD_OPTIONS)
+def _dot_shrunk(rows, i, z, o, penalty, shrinkage):
     if isinstance(penalty.types[0], types.NoneType):
-        return lambda rows, i, z, o, penalty, debt: dot(rows, i, z, o)
-    return lambda rows, i, z, o, penalty, debt: _shrunk_product(rows, i, z, o, penalty, debt)
+        return lambda rows, i, z, o, penalty, shrinkage: dot(rows, i, z, o)
+    return lambda rows, i, z, o, penalty, shrinkage: _dot_shrunk_loop(
+        rows, i, z, o, penalty, shrinkage
+    )
 
 
-def places(penalty, n_outputs, d):
-    """Return room for z, iterates, owed and paid."""
+def allocate_coordinates(penalty, n_outputs, d):
+    """Return uninitialised arrays for z, iterates, l1_total and l1_applied."""
 
 
-@inline
-def _places_together(penalty, n_outputs, d):
-    # A touch needs all four: they come from the memory in one line.
-    whole = np.empty((n_outputs, d + 1, 4))
-    return whole[:, :d, 0], whole[:, :, 1], whole[:, :, 2], whole[:, :, 3]
+@jit_function
+def _allocate_interleaved(penalty, n_outputs, d):
+    # The update of a coordinate reads all four: they share a cache line.
+    array = np.empty((n_outputs, d + 1, 4))
+    return array[:, :d, 0], array[:, :, 1], array[:, :, 2], array[:, :, 3]
 
 
-@inline
-def _places_apart(penalty, n_outputs, d):
+@jit_function
+def _allocate_without_l1(penalty, n_outputs, d):
     iterates = np.empty((n_outputs, d + 1))
-    return np.empty((n_outputs, d)), iterates, iterates, iterates  # nothing is owed or paid
+    return np.empty((n_outputs, d)), iterates, iterates, iterates  # the last two are not used
 
 
-@overload(places, jit_options=PART)
-def _places(penalty, n_outputs, d):
-    found = _places_together
+@overload(allocate_coordinates, jit_options=OVERLOAD_OPTIONS)
+def _allocate_coordinates(penalty, n_outputs, d):
+    allocate = _allocate_interleaved
     if isinstance(penalty.types[0], types.NoneType):
-        found = _places_apart
-    return lambda penalty, n_outputs, d: found(penalty, n_outputs, d)
+        allocate = _allocate_without_l1
+    return lambda penalty, n_outputs, d: allocate(penalty, n_outputs, d)
 
 
-@inline
-def begin(stretch, rows, penalty, walk):
-    """Begin a stretch where an update on all coordinates has led."""
-    for o in range(len(stretch.z)):
-        along = 0.0
-        for j in range(stretch.z.shape[1]):
-            stretch.z[o, j] = walk.theta[o, j]
-            along += shift_of(rows, j) * walk.theta[o, j]
-            stretch.iterates[o, j] = 0
+@jit_function
+def start_period(period, rows, penalty, state):
+    """Start a lazy period at the coefficients of `state`."""
+    for o in range(len(period.z)):
+        product = 0.0
+        for j in range(period.z.shape[1]):
+            period.z[o, j] = state.theta[o, j]
+            product += shift_at(rows, j) * state.theta[o, j]
+            period.iterates[o, j] = 0
             if has_l1(penalty):
-                stretch.l1_total[o, j], stretch.l1_applied[o, j] = (
-                    walk.l1_total[o, j],
-                    walk.l1_applied[o, j],
+                period.l1_total[o, j] = state.l1_total[o, j]
+                period.l1_applied[o, j] = state.l1_applied[o, j]
+        period.iterates[o, -1] = 0
+        period.shift[0, o] = period.shift[1, o] = 0
+        period.shift[2, o] = product
+    for k in range(N_SUMS):
+        period.now[k] = period.past[0, k] = 1.0 if k == DECAY else 0.0
+
+
+@jit_function
+def finish_period(period, rows, penalty, state, counts):
+    """Write all coordinates to `state`; return what they add to the running objective."""
+    total, now, dtype = 0.0, period.now, state.theta.dtype.type
+    for o in range(len(period.z)):
+        for j in range(period.z.shape[1]):
+            l1, l2 = l1_at(penalty, j), np.float64(strength_at(penalty.l2, j))
+            w, l1_applied, penalty_sum = catch_up(
+                period, o, np.uintp(j), l1, l2, counts.updates, now
+            )
+            total += penalty_sum
+            shift = shift_at(rows, j)
+            state.theta[o, j] = w + period.shift[0, o] * shift
+            period.iterates[o, j] += period.shift[1, o] * shift
+            if has_l1(penalty):
+                state.l1_applied[o, j] = l1_applied
+                state.l1_total[o, j] += dtype(l1_at(penalty, j) * now[RATE])
+        if counts.averaged:
+            n_averaged = counts.averaged_before + counts.averaged
+            for j in range(state.averaged_theta.shape[1]):
+                iterates = (
+                    counts.averaged_before * state.averaged_theta[o, j] + period.iterates[o, j]
                 )
-        stretch.iterates[o, -1] = 0
-        stretch.centre[0, o] = stretch.centre[1, o] = 0
-        stretch.centre[2, o] = along
-    for part in range(SUMS):
-        stretch.now[part] = stretch.past[0, part] = 1.0 if part == SHARE else 0.0
-
-
-@inline
-def finish(stretch, rows, penalty, walk, count, averaged, earlier):
-    """Bring all coordinates up to date; return what they add to the running objective."""
-    total, now, dtype = 0.0, stretch.now, walk.theta.dtype.type
-    for o in range(len(stretch.z)):
-        for j in range(stretch.z.shape[1]):
-            l1, l2 = l1_of(penalty, j), np.float64(strength(penalty.l2, j))
-            here, l1_applied, added = catch_up(stretch, o, np.uintp(j), l1, l2, count, now)
-            total += added
-            shift = shift_of(rows, j)
-            walk.theta[o, j] = here + stretch.centre[0, o] * shift
-            stretch.iterates[o, j] += stretch.centre[1, o] * shift
-            if has_l1(penalty):
-                walk.l1_applied[o, j] = l1_applied
-                walk.l1_total[o, j] += dtype(l1_of(penalty, j) * now[RATE])
-        if averaged:
-            for j in range(walk.mean.shape[1]):
-                summed = earlier * walk.mean[o, j] + stretch.iterates[o, j]
-                walk.mean[o, j] = summed / (earlier + averaged)
+                state.averaged_theta[o, j] = iterates / n_averaged
     return total
 
 
 @force_inline
-def fall_freely(rows, i, z, o, step):
-    """Move the coordinates of row i, where there is no l1 penalty.
+def step_on_row(rows, i, z, o, step):
+    """Subtract ``step * row i`` from z, without an l1 penalty.
 
     Returns
     -------
-    squared_norm, along : float
-        Of the stored part of the row, and its product with the centre.
+    squared_norm : float
+        Squared norm of the stored entries of the row.
+    product : float
+        Dot product of these and the shift.
     """
-    squared_norm, along = 0.0, 0.0
-    for e in range(*span(rows, i)):  # apart from the moves, which no vector instruction makes
-        j = column(rows, e)
-        squared_norm += stored(rows, e, j) ** 2
+    squared_norm, product = 0.0, 0.0
+    for e in range(*entry_range(rows, i)):  # a loop of its own, which is vectorised
+        j = column_of(rows, e)
+        squared_norm += stored_value(rows, e, j) ** 2
         if has_shift(rows):
-            along += stored(rows, e, j) * shift_of(rows, j)
-    for e in range(*span(rows, i)):
-        j = column(rows, e)
-        z[o, j] -= step * stored(rows, e, j)
-    return squared_norm, along
+            product += stored_value(rows, e, j) * shift_at(rows, j)
+    for e in range(*entry_range(rows, i)):
+        j = column_of(rows, e)
+        z[o, j] -= step * stored_value(rows, e, j)
+    return squared_norm, product
 
 
-@force_inline
-def touch_row(rows, i, step, stretch, after, o, penalty, l2, count, averages):
-    """Move the coordinates of row i; return what they add to the objective."""
-    total, sums = 0.0, sums_of(stretch.now, after)
-    for e in range(*span(rows, i)):
-        j = column(rows, e)
-        fall = step * stored(rows, e, j)
-        total += update_coordinate(
-            stretch, after, sums, o, j, l1_of(penalty, j), l2, count, fall, averages
-        )
-    return total
-
-
-@inline
-def collect(rows, i, slope, gradient, o, columns, marks, mark, found):
-    """Add a multiple of row i to a gradient; return how many columns have been found by now."""
-    for e in range(*span(rows, i)):
-        j = column(rows, e)
-        if marks[j] != mark:
-            marks[j] = mark
-            columns[found] = j
-            found += 1
-        gradient[o, j] += slope * stored(rows, e, j)
-    return found
-
-
-def move(
-    rows, order, rate, penalty, walk, stretch, gathered, l2, o, first, stop, mark, count, averages
-):
-    """Move the coordinates of output o; return what they add to the objective.
+@jit_function
+def accumulate_columns(rows, i, factor, o, buffers, mark, n_columns):
+    """Add ``factor * row i`` to the gradient and list its columns; return how many there are now.
 
     Parameters
     ----------
-    rows, penalty, walk, stretch, gathered : records
-        See their classes.
-    order, rate, first, stop
-        The update: its rows are the visits from `first` to `stop`.
-    l2 : float
-        Strength of the l2 penalty.
+    rows : named tuple
+        The rows.
+    i, o : int
+        Row and output.
+    factor : float
+        Factor of the row.
+    buffers : Buffers
+        Its arrays `gradient`, `columns` and `marks` are written to.
     mark : int
-        What the columns found are marked with.
-    count : int
-        Updates of the stretch before this one.
-    averages : bool
-        Whether iterates are averaged at all.
+        Mark of this batch and output.
+    n_columns : int
+        Number of columns before.
+    """
+    gradient, columns, marks = buffers.gradient, buffers.columns, buffers.marks
+    for e in range(*entry_range(rows, i)):
+        j = column_of(rows, e)
+        if marks[j] != mark:
+            marks[j] = mark
+            columns[n_columns] = j
+            n_columns += 1
+        gradient[o, j] += factor * stored_value(rows, e, j)
+    return n_columns
+
+
+def update_coordinates(rows, penalty, period, buffers, update, o):
+    """Update the coordinates of output o; return what they add to the running objective.
+
+    Parameters
+    ----------
+    rows, penalty, period, buffers, update : named tuples
+        See their classes.
+    o : int
+        Output.
     """
 
 
 @force_inline
-def _move_freely(
-    rows, order, rate, penalty, walk, stretch, gathered, l2, o, first, stop, mark, count, averages
-):
-    total, after = 0.0, gathered.after
+def _update_without_l1(rows, penalty, period, buffers, update, o):
+    order, first, stop = update.order, update.first, update.stop
+    total, after = 0.0, buffers.after
     for visit in range(first, stop):
         i = order[visit] if order.size else visit
-        step = rate * gathered.slopes[o, visit - first] / after[SHARE]
+        step = update.rate * buffers.factors[o, visit - first] / after[DECAY]
         if stop - first > 1:
-            gathered.products[o] = dot(rows, i, stretch.z, o)
-        squared_norm, along = fall_freely(rows, i, stretch.z, o, step)
-        squares = step * (step * squared_norm - 2 * gathered.products[o])
-        total -= 0.5 * l2 * squares * after[SQUARES]
-        stretch.centre[2, o] -= step * along
-        if averages:
-            accumulate(rows, i, step * stretch.now[ITERATES], stretch.iterates, o)
+            buffers.products[o] = dot(rows, i, period.z, o)
+        squared_norm, product = step_on_row(rows, i, period.z, o, step)
+        squares = step * (step * squared_norm - 2 * buffers.products[o])
+        total -= 0.5 * update.l2 * squares * after[L2_SUMS]
+        period.shift[2, o] -= step * product
+        if update.averages:
+            accumulate(rows, i, step * period.now[AVERAGE_SUMS], period.iterates, o)
     return total
 
 
 @force_inline
-def _move_against_l1(
-    rows, order, rate, penalty, walk, stretch, gathered, l2, o, first, stop, mark, count, averages
-):
-    gradient, columns, after = gathered.gradient, gathered.columns, gathered.after
-    total, rate = 0.0, rate / after[SHARE]
+def _update_with_l1(rows, penalty, period, buffers, update, o):
+    order, first, stop = update.order, update.first, update.stop
+    gradient, columns, after = buffers.gradient, buffers.columns, buffers.after
+    total, rate, sums = 0.0, update.rate / after[DECAY], select_sums(period.now, after)
     if stop - first == 1:
         i = order[first] if order.size else first
-        step = rate * gathered.slopes[o, 0]
-        return touch_row(rows, i, step, stretch, after, o, penalty, l2, count, averages)
-    found, sums = np.int64(0), sums_of(stretch.now, after)
+        scaled_rate = rate * buffers.factors[o, 0]
+        for e in range(*entry_range(rows, i)):
+            j = column_of(rows, e)
+            step = scaled_rate * stored_value(rows, e, j)
+            total += update_coordinate(period, after, sums, o, j, l1_at(penalty, j), update, step)
+        return total
+    n_columns = np.int64(0)
     for visit in range(first, stop):
         i = order[visit] if order.size else visit
-        slope = gathered.slopes[o, visit - first]
-        found = collect(rows, i, slope, gradient, o, columns, gathered.marks, mark, found)
-    for c in range(found):
+        factor = buffers.factors[o, visit - first]
+        n_columns = accumulate_columns(rows, i, factor, o, buffers, update.mark + o, n_columns)
+    for c in range(n_columns):
         j = columns[c]
-        fall = rate * gradient[o, j]
+        step = rate * gradient[o, j]
         gradient[o, j] = 0
-        total += update_coordinate(
-            stretch, after, sums, o, j, l1_of(penalty, j), l2, count, fall, averages
-        )
+        total += update_coordinate(period, after, sums, o, j, l1_at(penalty, j), update, step)
     return total
 
 
-@overload(move, jit_options=MERGED_PART)
-def _move(
-    rows, order, rate, penalty, walk, stretch, gathered, l2, o, first, stop, mark, count, averages
-):
-    found = _move_against_l1
+@overload(update_coordinates, jit_options=INLINED_OVERLOAD_OPTIONS)
+def _update_coordinates(rows, penalty, period, buffers, update, o):
+    loop = _update_with_l1
     if isinstance(penalty.types[0], types.NoneType):
-        found = _move_freely
-
-    def move(
-        rows, order, rate, penalty, walk, stretch, gathered,
-        l2, o, first, stop, mark, count, averages,
-    ):  # fmt: skip
-        return found(
-            rows, order, rate, penalty, walk, stretch, gathered,
-            l2, o, first, stop, mark, count, averages,
-        )  # fmt: skip
-
-    return move
+        loop = _update_without_l1
+    return lambda rows, penalty, period, buffers, update, o: loop(
+        rows, penalty, period, buffers, update, o
+    )
 
 
-def run_lazy_sparse(kind, rows, targets, order, rates, components, penalty, walk, manner, start, t):
-    """Do what :func:`skgd.solvers.compiled.sgd_loops.per_batch` does, by plain descent."""
-    n_outputs, d = walk.theta.shape[0], walk.theta.shape[1] - 1
-    remembered = max(REMEMBERED, d) if has_l1(penalty) else 0
-    stretch = Stretch(
-        *places(penalty, n_outputs, d),
-        np.empty((remembered + 1, SUMS)),
-        np.empty(SUMS),
+def run_lazy_sparse(kind, data, visits, formulas, penalty, options, state):
+    """Do what :func:`skgd.solvers.compiled.sgd_loops.per_batch` does, by gradient descent."""
+    n_outputs, d = state.theta.shape[0], state.theta.shape[1] - 1
+    n_past = max(MIN_PERIOD, d) if has_l1(penalty) else 0
+    period = LazyPeriod(
+        *allocate_coordinates(penalty, n_outputs, d),
+        np.empty((n_past + 1, N_SUMS)),
+        np.empty(N_SUMS),
         np.empty((3, n_outputs)),
     )
-    gathered = Gathered(
-        np.empty((n_outputs, manner.batch_size)),
+    buffers = Buffers(
+        np.empty((n_outputs, options.batch_size)),
         np.empty(n_outputs),
         np.zeros((n_outputs, d)),
         np.empty(d, np.uintp),
         np.full(d, -1),
-        np.empty(SUMS),
+        np.empty(N_SUMS),
     )
-    return walk_over(
-        rows, targets, order, rates, components, penalty, walk, manner, start, t, stretch, gathered
-    )
+    return run_updates(data, visits, formulas, penalty, options, state, period, buffers)
 
 
-@inline
-def walk_over(
-    rows, targets, order, rates, components, penalty, walk, manner, start, t, stretch, gathered
-):
+@jit_function
+def run_updates(data, visits, formulas, penalty, options, state, period, buffers):
     """Make the updates; see :func:`run_lazy_sparse`."""
-    rows, targets, walk = without_refcount(rows), without_refcount(targets), without_refcount(walk)
-    stretch, gathered = without_refcount(stretch), without_refcount(gathered)
-    theta, y, weights = walk.theta, targets.y, targets.weights
-    n_outputs, d, n_rows = theta.shape[0], theta.shape[1] - 1, len(targets.y)
-    z, iterates, centre = stretch.z, stretch.iterates, stretch.centre
-    past, now = stretch.past, stretch.now
-    slopes, products, after = gathered.slopes, gathered.products, gathered.after
-    l2, length = np.float64(strength(penalty.l2, 0)), squared_shift(rows)
-    averages = manner.average > 0
-    longest = len(past) - 1 if has_l1(penalty) else max(STRETCH, d)
-    # Typed: of a literal zero all that is called would be compiled a second time.
-    total, count, averaged, earlier, going = 0.0, np.int64(0), np.int64(0), 0.0, False
+    data, state = without_refcount(data), without_refcount(state)
+    period, buffers = without_refcount(period), without_refcount(buffers)
+    visits = without_refcount(visits)
+    rows, y, weights, theta = data.rows, data.y, data.weights, state.theta
+    order, rates, t = visits.order, visits.rates, visits.t
+    n_outputs, d, n_rows = theta.shape[0], theta.shape[1] - 1, len(y)
+    z, iterates, past, now = period.z, period.iterates, period.past, period.now
+    factors, products, after = buffers.factors, buffers.products, buffers.after
+    l2, squared_norm = np.float64(strength_at(penalty.l2, 0)), squared_shift_norm(rows)
+    averages = options.average_from > 0
+    max_period = len(past) - 1 if has_l1(penalty) else max(MAX_INTERVAL_UPDATES, d)
+    # Typed: with a literal zero, every function called would be compiled a second time.
+    total, count, n_averaged, averaged_before, is_lazy = 0.0, np.int64(0), np.int64(0), 0.0, False
     for number in range(len(rates)):
-        first = start + number * manner.batch_size
-        stop = min(first + manner.batch_size, n_rows)
+        first = visits.first + number * options.batch_size
+        stop = min(first + options.batch_size, n_rows)
         rate = rates[number]
         decay = max(0.0, 1 - rate * l2)
-        if going and (count == longest or now[SHARE] * decay < SMALLEST_SHARE):
-            total += finish(stretch, rows, penalty, walk, count, averaged, earlier)
-            going = False
-        if not going:
-            here = rates[number : number + 1]
-            added, t = update_all(
-                None, rows, targets, order, here, components, penalty, walk, manner, first, float(t)
-            )
+        if is_lazy and (count == max_period or now[DECAY] * decay < MIN_DECAY_PRODUCT):
+            counts = PeriodCounts(count, n_averaged, averaged_before)
+            total += finish_period(period, rows, penalty, state, counts)
+            is_lazy = False
+        if not is_lazy:
+            full_update = Visits(order, rates[number : number + 1], first, t)
+            added, t = update_all(None, data, full_update, formulas, penalty, options, state)
             total += added
-            begin(stretch, rows, penalty, walk)
-            count, averaged, going = np.int64(0), np.int64(0), True
-            earlier = max(0.0, t - manner.average)
+            start_period(period, rows, penalty, state)
+            count, n_averaged, is_lazy = np.int64(0), np.int64(0), True
+            averaged_before = max(0.0, t - options.average_from)
             continue
-        if has_rule(components):  # of single rows
+        if has_step_rule(formulas):  # only with batches of one row
             i = order[first] if order.size else first
-            if passed_over(components, i):
+            if is_skipped(formulas, i):
                 for o in range(n_outputs):
-                    total += value(components.loss, theta[o, d], y[i, o])
+                    total += loss_value(formulas.loss, theta[o, d], y[i, o])
                 continue
         for visit in range(first, stop):
             i = row_at(rows, y, order, visit)
             weight = np.float64(weights[i]) if weights.size else 1.0
             for o in range(n_outputs):
-                products[o] = product(rows, i, z, o, penalty, now[DEBT])
-                p = now[SHARE] * products[o] + theta[o, d]
+                products[o] = dot_shrunk(rows, i, z, o, penalty, now[SHRINKAGE])
+                p = now[DECAY] * products[o] + theta[o, d]
                 if has_shift(rows):
-                    p += (dot_shift(rows, i) - length) * centre[0, o] - centre[2, o]
-                total += weight * value(components.loss, p, y[i, o])
-                found = pull(components, manner, i, p, y[i, o], rate)
-                slopes[o, visit - first] = weight * found / (stop - first)
-        averaging = 0 < manner.average <= t
-        counted = 0 if has_rule(components) else stop - first  # rows whose penalty is summed
-        advance(now, after, decay, counted, averaging)
+                    multiple = period.shift[0, o]
+                    p += (dot_shift(rows, i) - squared_norm) * multiple - period.shift[2, o]
+                total += weight * loss_value(formulas.loss, p, y[i, o])
+                factor = row_factor(formulas, options, i, p, y[i, o], rate)
+                factors[o, visit - first] = weight * factor / (stop - first)
+        is_averaged = 0 < options.average_from <= t
+        n_penalized = 0 if has_step_rule(formulas) else stop - first
+        advance_sums(now, after, decay, n_penalized, is_averaged)
         if has_l1(penalty):
-            advance_debts(now, after, rate, counted, averaging)
+            advance_l1_sums(now, after, rate, n_penalized, is_averaged)
+        update = LazyUpdate(order, first, stop, rate, l2, count, number * n_outputs, averages)
         for o in range(n_outputs):
-            fall = 0.0
+            factor_sum = 0.0
             for k in range(stop - first):
-                fall += slopes[o, k]
-            mark = number * n_outputs + o
-            total += move(
-                rows, order, rate, penalty, walk, stretch, gathered,
-                l2, o, first, stop, mark, count, averages,
-            )  # fmt: skip
-            centre[0, o] += rate * fall
-            if manner.fit_intercept:
-                theta[o, d] -= rate * fall
-        if averaging:
-            averaged += 1
+                factor_sum += factors[o, k]
+            total += update_coordinates(rows, penalty, period, buffers, update, o)
+            period.shift[0, o] += rate * factor_sum
+            if options.fit_intercept:
+                theta[o, d] -= rate * factor_sum
+        if is_averaged:
+            n_averaged += 1
             for o in range(n_outputs):
                 iterates[o, d] += theta[o, d]
-                centre[1, o] += centre[0, o]
+                period.shift[1, o] += period.shift[0, o]
         count += 1
-        now[SHARE], now[SQUARES], now[ITERATES] = after[SHARE], after[SQUARES], after[ITERATES]
+        now[DECAY], now[L2_SUMS], now[AVERAGE_SUMS] = (
+            after[DECAY],
+            after[L2_SUMS],
+            after[AVERAGE_SUMS],
+        )
         if has_l1(penalty):
-            for part in range(SUMS):
-                now[part] = past[count, part] = after[part]
+            for k in range(N_SUMS):
+                now[k] = past[count, k] = after[k]
         t += 1
-    if going:
-        total += finish(stretch, rows, penalty, walk, count, averaged, earlier)
+    if is_lazy:
+        counts = PeriodCounts(count, n_averaged, averaged_before)
+        total += finish_period(period, rows, penalty, state, counts)
     return total, t

@@ -1,7 +1,7 @@
-"""Inner rows as compiled loops see them: dense or sparse, plain or centred and scaled.
+"""Rows in scaled coordinates for compiled loops: dense or sparse, with or without scaling.
 
-Each kind is a named tuple of read-only arrays; ``dot``, ``accumulate`` and their siblings are
-compiled for the kind at hand.
+Each kind of rows is a named tuple of read-only arrays; ``dot``, ``accumulate`` and their siblings
+are compiled for each kind.
 """
 
 from typing import NamedTuple
@@ -12,67 +12,79 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from skgd.solvers.compiled.jit import MERGED_PART, PART, force_inline, inline
+from skgd.solvers.compiled.jit import (
+    INLINED_OVERLOAD_OPTIONS,
+    OVERLOAD_OPTIONS,
+    force_inline,
+    jit_function,
+)
 
-#: Visits between asking the memory for a row and using it.
-AHEAD = 12
+#: Rows are prefetched so many visits before they are used.
+PREFETCH_DISTANCE = 12
 
-#: Bytes that the memory delivers at a time, a cache line.
-LINE = 64
+#: Bytes of a cache line.
+CACHE_LINE = 64
 
-#: Lines of a row up to which it is asked for into the nearest cache, and lines asked for at most.
-#: A longer row would wait for room among the few lines that the nearest cache has on the way.
-SHORT, LONGEST = 8, 256
+#: Largest number of cache lines of a row that are prefetched.
+MAX_LINES = 256
 
 
-class Plain(NamedTuple):
-    """Dense rows as they are."""
+class DenseRows(NamedTuple):
+    """Dense rows without centring and scaling."""
 
     X: np.ndarray
 
 
-class Centred(NamedTuple):
-    """Dense rows, of which the centre is subtracted and which the inverse scale multiplies."""
+class ScaledDenseRows(NamedTuple):
+    """Dense rows from which the center is subtracted, times the inverse of the scale."""
 
     X: np.ndarray
     center: np.ndarray
-    inverse: np.ndarray
+    inverse_scale: np.ndarray
 
 
-class Stored(NamedTuple):
-    """Sparse rows as they are."""
-
-    data: np.ndarray
-    indices: np.ndarray
-    indptr: np.ndarray
-
-
-class StoredCentred(NamedTuple):
-    """Sparse rows, scaled where something is stored, less a shift everywhere."""
+class CSRRows(NamedTuple):
+    """CSR rows without centring and scaling."""
 
     data: np.ndarray
     indices: np.ndarray
     indptr: np.ndarray
-    inverse: np.ndarray
+
+
+class ScaledCSRRows(NamedTuple):
+    """CSR rows whose stored entries are scaled, less a shift that is the same for all rows."""
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    inverse_scale: np.ndarray
     shift: np.ndarray
 
 
-def rows_of(design):
+DENSE = DenseRows, ScaledDenseRows
+
+
+def compiled_rows(design):
     """Return the rows of a :class:`skgd.data.design.Design` for compiled loops."""
     X, dtype = design.X, design.X.dtype
-    inverse = (1 / design.scaling.scale).astype(dtype)
+    inverse_scale = readonly((1 / design.scaling.scale).astype(dtype))
     if design.sparse:
-        stored = readonly(X.data), readonly(X.indices), readonly(X.indptr)
-        if design.plain:
-            return Stored(*stored)
-        return StoredCentred(*stored, readonly(inverse), readonly(design.shift.astype(dtype)))
-    if design.plain:
-        return Plain(readonly(X))
-    return Centred(readonly(X), readonly(design.scaling.center.astype(dtype)), readonly(inverse))
+        arrays = readonly(X.data), readonly(X.indices), readonly(X.indptr)
+        if design.is_unscaled:
+            return CSRRows(*arrays)
+        return ScaledCSRRows(*arrays, inverse_scale, readonly(design.shift.astype(dtype)))
+    if design.is_unscaled:
+        return DenseRows(readonly(X))
+    center = readonly(design.scaling.center.astype(dtype))
+    return ScaledDenseRows(readonly(X), center, inverse_scale)
 
 
 def readonly(array):
-    """Return a read-only view: whether the caller's array may be written makes no new type."""
+    """Return a contiguous read-only view or copy.
+
+    Arrays that may be written to and arrays that may not are different types to Numba; with
+    read-only views alone, each loop is compiled once.
+    """
     view = np.ascontiguousarray(array).view(np.ndarray)
     view.flags.writeable = False
     return view
@@ -82,60 +94,60 @@ def entry(rows, i, j):
     """Return an entry of a dense row."""
 
 
-@overload(entry, jit_options=PART)
+@overload(entry, jit_options=OVERLOAD_OPTIONS)
 def _entry(rows, i, j):
-    if rows.instance_class is Centred:
-        return lambda rows, i, j: (rows.X[i, j] - rows.center[j]) * rows.inverse[j]
+    if rows.instance_class is ScaledDenseRows:
+        return lambda rows, i, j: (rows.X[i, j] - rows.center[j]) * rows.inverse_scale[j]
     return lambda rows, i, j: rows.X[i, j]
 
 
-def stored(rows, e, j):
-    """Return a stored entry, scaled."""
+def stored_value(rows, e, j):
+    """Return the stored entry e of sparse rows, which is in column j, scaled."""
 
 
-@overload(stored, jit_options=PART)
-def _stored(rows, e, j):
-    if rows.instance_class is StoredCentred:
-        return lambda rows, e, j: rows.data[e] * rows.inverse[j]
+@overload(stored_value, jit_options=OVERLOAD_OPTIONS)
+def _stored_value(rows, e, j):
+    if rows.instance_class is ScaledCSRRows:
+        return lambda rows, e, j: rows.data[e] * rows.inverse_scale[j]
     return lambda rows, e, j: rows.data[e]
 
 
-@inline
-def span(rows, i):
-    """Return the places of the entries of a sparse row.
+@jit_function
+def entry_range(rows, i):
+    """Return the indices of the first stored entry of a sparse row and of that after its last.
 
-    They are unsigned, as no place counts from the end: else each would be tested for that.
+    They are unsigned: signed indices would each be tested for being negative.
     """
     return np.uintp(rows.indptr[i]), np.uintp(rows.indptr[i + 1])
 
 
-@inline
-def column(rows, e):
+@jit_function
+def column_of(rows, e):
     """Return the column of a stored entry, unsigned."""
     return np.uintp(rows.indices[e])
 
 
 def dot(rows, i, theta, o):
-    """Return the product of row i and the coefficients of output o; see `offset`."""
+    """Return the dot product of row i and the coefficients of output o, without `shift_offset`."""
 
 
 def accumulate(rows, i, factor, gradient, o):
-    """Add a multiple of row i to row o of `gradient`; see `subtract_shift`."""
+    """Add ``factor * row i`` to row o of `gradient`, without :func:`subtract_shift`."""
 
 
-def offset(rows, theta, o):
-    """Return what the products of all rows with the coefficients lack."""
+def shift_offset(rows, theta, o):
+    """Return ``-shift @ theta[o]``, which the dot product of every row includes; else 0."""
 
 
 def subtract_shift(rows, total, gradient, o):
-    """Give a gradient what it lacks after rows with factors of this total."""
+    """Subtract ``total * shift`` from row o of `gradient`, where total sums the rows' factors."""
 
 
 def prefetch(rows, i):
-    """Ask the memory for row i."""
+    """Prefetch row i."""
 
 
-@inline
+@jit_function
 def _dense_dot(rows, i, theta, o):
     total = theta.dtype.type(0)
     for j in range(rows.X.shape[1]):
@@ -143,171 +155,147 @@ def _dense_dot(rows, i, theta, o):
     return total
 
 
-@inline
+@jit_function
 def _sparse_dot(rows, i, theta, o):
     total = theta.dtype.type(0)
-    for e in range(*span(rows, i)):
-        j = column(rows, e)
-        total += stored(rows, e, j) * theta[o, j]
+    for e in range(*entry_range(rows, i)):
+        j = column_of(rows, e)
+        total += stored_value(rows, e, j) * theta[o, j]
     return total
 
 
-DOT = {Plain: _dense_dot, Centred: _dense_dot, Stored: _sparse_dot, StoredCentred: _sparse_dot}
-
-
-@overload(dot, jit_options=PART)
+@overload(dot, jit_options=OVERLOAD_OPTIONS)
 def _dot(rows, i, theta, o):
-    found = DOT[rows.instance_class]
-    return lambda rows, i, theta, o: found(rows, i, theta, o)
+    loop = _dense_dot if rows.instance_class in DENSE else _sparse_dot
+    return lambda rows, i, theta, o: loop(rows, i, theta, o)
 
 
-@inline
+@jit_function
 def _dense_accumulate(rows, i, factor, gradient, o):
     for j in range(rows.X.shape[1]):
         gradient[o, j] += factor * entry(rows, i, j)
 
 
-@inline
+@jit_function
 def _sparse_accumulate(rows, i, factor, gradient, o):
-    for e in range(*span(rows, i)):
-        j = column(rows, e)
-        gradient[o, j] += factor * stored(rows, e, j)
+    for e in range(*entry_range(rows, i)):
+        j = column_of(rows, e)
+        gradient[o, j] += factor * stored_value(rows, e, j)
 
 
-ACCUMULATE = {
-    Plain: _dense_accumulate,
-    Centred: _dense_accumulate,
-    Stored: _sparse_accumulate,
-    StoredCentred: _sparse_accumulate,
-}
-
-
-@overload(accumulate, jit_options=PART)
+@overload(accumulate, jit_options=OVERLOAD_OPTIONS)
 def _accumulate(rows, i, factor, gradient, o):
-    found = ACCUMULATE[rows.instance_class]
-    return lambda rows, i, factor, gradient, o: found(rows, i, factor, gradient, o)
+    loop = _dense_accumulate if rows.instance_class in DENSE else _sparse_accumulate
+    return lambda rows, i, factor, gradient, o: loop(rows, i, factor, gradient, o)
 
 
-@inline
-def _shift_offset(rows, theta, o):
+@jit_function
+def _dot_shift_loop(rows, theta, o):
     total = theta.dtype.type(0)
     for j in range(len(rows.shift)):
         total -= rows.shift[j] * theta[o, j]
     return total
 
 
-@overload(offset, jit_options=PART)
-def _offset(rows, theta, o):
-    if rows.instance_class is StoredCentred:
-        return lambda rows, theta, o: _shift_offset(rows, theta, o)
+@overload(shift_offset, jit_options=OVERLOAD_OPTIONS)
+def _shift_offset(rows, theta, o):
+    if rows.instance_class is ScaledCSRRows:
+        return lambda rows, theta, o: _dot_shift_loop(rows, theta, o)
     return lambda rows, theta, o: theta.dtype.type(0)
 
 
-@inline
-def _shift_settle(rows, total, gradient, o):
+@jit_function
+def _subtract_shift_loop(rows, total, gradient, o):
     for j in range(len(rows.shift)):
         gradient[o, j] -= total * rows.shift[j]
 
 
-@overload(subtract_shift, jit_options=PART)
-def _settle(rows, total, gradient, o):
-    if rows.instance_class is StoredCentred:
-        return lambda rows, total, gradient, o: _shift_settle(rows, total, gradient, o)
+@overload(subtract_shift, jit_options=OVERLOAD_OPTIONS)
+def _subtract_shift(rows, total, gradient, o):
+    if rows.instance_class is ScaledCSRRows:
+        return lambda rows, total, gradient, o: _subtract_shift_loop(rows, total, gradient, o)
     return lambda rows, total, gradient, o: None
 
 
-def prefetcher(level):
-    """Return what asks the memory for the cache line of an item of a C-ordered array.
+@intrinsic
+def prefetch_item(context, array, index):
+    """Prefetch the cache line of an item of a C-ordered array into the second-level cache."""
 
-    Parameters
-    ----------
-    level : {1, 2}
-        The cache that the line is to be brought into.
-    """
+    def generate(context, builder, signature, arguments):
+        items = context.make_array(signature.args[0])(context, builder, arguments[0])
+        pointer = builder.gep(items.data, [arguments[1]])
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        function_type = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        llvm_prefetch = cgutils.get_or_insert_function(
+            builder.module, function_type, "llvm.prefetch.p0"
+        )
+        read, locality, data_cache = (ir.Constant(word, n) for n in (0, 2, 1))
+        address = builder.bitcast(pointer, byte)
+        builder.call(llvm_prefetch, [address, read, locality, data_cache])
+        return context.get_dummy_value()
 
-    def prefetch_item(context, array, index):
-        def generate(context, builder, signature, arguments):
-            made = context.make_array(signature.args[0])(context, builder, arguments[0])
-            pointer = builder.gep(made.data, [arguments[1]])
-            byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-            kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-            ask = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-            read, keep, data = (ir.Constant(word, number) for number in (0, 4 - level, 1))
-            builder.call(ask, [builder.bitcast(pointer, byte), read, keep, data])
-            return context.get_dummy_value()
-
-        return types.void(array, types.intp), generate
-
-    return intrinsic(prefetch_item)
+    return types.void(array, types.intp), generate
 
 
-near, far = prefetcher(1), prefetcher(2)
-
-
-@overload(prefetch, jit_options=MERGED_PART)
+@overload(prefetch, jit_options=INLINED_OVERLOAD_OPTIONS)
 def _prefetch(rows, i):
-    items = LINE // (rows.types[0].dtype.bitwidth // 8)
-    if rows.instance_class in (Plain, Centred):
+    line = CACHE_LINE // (rows.types[0].dtype.bitwidth // 8)  # items of a cache line
+    if rows.instance_class in DENSE:
 
         def prefetch_dense(rows, i):
             d = rows.X.shape[1]
-            if d <= SHORT * items:
-                for j in range(0, d, items):
-                    near(rows.X, i * d + j)
-                near(rows.X, i * d + d - 1)
-            else:
-                for j in range(0, min(d, LONGEST * items), items):
-                    far(rows.X, i * d + j)
-                far(rows.X, i * d + d - 1)
+            for j in range(0, min(d, MAX_LINES * line), line):
+                prefetch_item(rows.X, i * d + j)
+            prefetch_item(rows.X, i * d + d - 1)
 
         return prefetch_dense
 
-    def prefetch_stored(rows, i):
-        first, stop = span(rows, i)
+    def prefetch_sparse(rows, i):
+        first, stop = entry_range(rows, i)
         if first < stop:
-            last = min(stop, first + np.uintp(LONGEST * items)) - np.uintp(1)
-            for e in range(first, last, items):
-                far(rows.data, e)
-            for e in range(first, last, LINE // 4):
-                far(rows.indices, e)
-            far(rows.data, last)
-            far(rows.indices, last)
+            last = min(stop, first + np.uintp(MAX_LINES * line)) - np.uintp(1)
+            for e in range(first, last, line):
+                prefetch_item(rows.data, e)
+            for e in range(first, last, CACHE_LINE // 4):
+                prefetch_item(rows.indices, e)
+            prefetch_item(rows.data, last)
+            prefetch_item(rows.indices, last)
 
-    return prefetch_stored
+    return prefetch_sparse
 
 
 def prefetch_indptr(rows, i):
-    """Ask the memory where row i is."""
+    """Prefetch the position of sparse row i."""
 
 
-@overload(prefetch_indptr, jit_options=MERGED_PART)
-def _announce(rows, i):
-    if rows.instance_class in (Plain, Centred):
+@overload(prefetch_indptr, jit_options=INLINED_OVERLOAD_OPTIONS)
+def _prefetch_indptr(rows, i):
+    if rows.instance_class in DENSE:
         return lambda rows, i: None
-    return lambda rows, i: near(rows.indptr, i)
+    return lambda rows, i: prefetch_item(rows.indptr, i)
 
 
 @force_inline
 def row_at(rows, values, order, visit):
-    """Return the row of a visit; ask the memory for those that come some visits later.
+    """Return the row of a visit, and prefetch those of later visits.
 
     Parameters
     ----------
-    rows : record
+    rows : named tuple
         The rows.
     values : C-ordered array
-        What the visit will look up beside the row.
+        An array with an item of each row, which is prefetched, too.
     order : array
-        The rows in the order of their visits; of length 0 for the order in which they stand.
+        The rows in the order of their visits; of length 0 for the order in which they are stored.
     visit : int
-        The number of the visit.
+        Number of the visit.
     """
     if not order.size:
         return visit
-    if visit + 2 * AHEAD < len(order):
-        prefetch_indptr(rows, order[visit + 2 * AHEAD])
-    if visit + AHEAD < len(order):
-        later = order[visit + AHEAD]
+    if visit + 2 * PREFETCH_DISTANCE < len(order):
+        prefetch_indptr(rows, order[visit + 2 * PREFETCH_DISTANCE])
+    if visit + PREFETCH_DISTANCE < len(order):
+        later = order[visit + PREFETCH_DISTANCE]
         prefetch(rows, later)
-        near(values, later * (values.strides[0] // values.itemsize))
+        prefetch_item(values, later * (values.strides[0] // values.itemsize))
     return order[visit]

@@ -1,41 +1,71 @@
-"""Updates on a few rows each, as loops: what :mod:`skgd.solvers.sgd.reference` does with arrays."""
+"""Per-sample and mini-batch updates as loops.
 
-from functools import cache
+They do what :mod:`skgd.solvers.sgd.reference` does with arrays.
+"""
+
 from typing import NamedTuple
 
 import numpy as np
 from numba import types
 from numba.extending import overload
 
-from skgd.solvers.compiled.formulas import gradient, length, soft_threshold, update, value
-from skgd.solvers.compiled.jit import PART, inline, without_refcount
-from skgd.solvers.compiled.rows import accumulate, dot, entry, offset, row_at, subtract_shift
+from skgd.solvers.compiled.component_methods import (
+    loss_gradient,
+    loss_value,
+    optimizer_update,
+    soft_threshold,
+    step_length,
+)
+from skgd.solvers.compiled.jit import OVERLOAD_OPTIONS, jit_function, without_refcount
+from skgd.solvers.compiled.rows import accumulate, dot, entry, row_at, shift_offset, subtract_shift
 
 
-class Targets(NamedTuple):
-    """What belongs to each row; arrays of length 0 stand for what is not there."""
+class Data(NamedTuple):
+    """Rows in scaled coordinates, targets of shape (n, k) and weights, of length 0 if none."""
 
+    rows: tuple
     y: np.ndarray
     weights: np.ndarray
 
 
-class Rule(NamedTuple):
-    """The record of a rule that chooses each step from its row, and the rows' squared norms."""
+class Visits(NamedTuple):
+    """The updates of an epoch.
+
+    Parameters
+    ----------
+    order : array
+        The rows in the order of their visits; of length 0 for the order in which they are stored.
+    rates : array of shape (m,)
+        Learning rate of each update.
+    first : int
+        Number of the first visit.
+    t : float
+        Number of the first update, from 1.
+    """
+
+    order: np.ndarray
+    rates: np.ndarray
+    first: int
+    t: float
+
+
+class StepRule(NamedTuple):
+    """Record of a rule that sets the step on each row, and the squared norms of the rows."""
 
     record: tuple
-    norms: np.ndarray
+    squared_norms: np.ndarray
 
 
 class Formulas(NamedTuple):
-    """Records of loss and optimizer; a step rule, or None where slopes and rates are the steps."""
+    """Records of loss and optimizer, and a step rule or None."""
 
     loss: tuple
     optimizer: tuple
-    rule: Rule | None
+    step_rule: StepRule | None
 
 
 class Penalty(NamedTuple):
-    """Strengths: a number, or one a coefficient where these differ; None for no l1 penalty."""
+    """Strengths: one of each coefficient, or a number if all are equal; None for no l1 penalty."""
 
     l1: float | np.ndarray | None
     l2: float | np.ndarray
@@ -45,321 +75,294 @@ class SGDState(NamedTuple):
     """Arrays that updates change, each of shape (k, d + 1); the optimizer's are a tuple."""
 
     theta: np.ndarray
-    mean: np.ndarray
+    averaged_theta: np.ndarray
     l1_total: np.ndarray
     l1_applied: np.ndarray
     optimizer_state: tuple
 
 
 class SGDOptions(NamedTuple):
-    """How an epoch runs."""
+    """Options of an epoch.
+
+    Parameters
+    ----------
+    batch_size : int
+        Rows in an update.
+    fit_intercept : bool
+        Whether the intercept is updated.
+    average_from : int
+        The update from which the iterates are averaged; 0 means never.
+    max_gradient : float
+        Magnitude to which derivatives of the loss are clipped.
+    """
 
     batch_size: int
     fit_intercept: bool
-    average: int
-    largest_slope: float
+    average_from: int
+    max_gradient: float
 
 
-def strength(penalty, j):
-    """Return the strength for a coefficient."""
+class Update(NamedTuple):
+    """Learning rate of an update, the largest l2 strength that does not overshoot, and number."""
+
+    rate: float
+    max_l2: float
+    t: float
 
 
-@overload(strength, jit_options=PART)
-def _strength(penalty, j):
-    if isinstance(penalty, types.Array):
-        return lambda penalty, j: penalty[j]
-    return lambda penalty, j: penalty
+def strength_at(strengths, j):
+    """Return the strength of a penalty for coefficient j."""
 
 
-def size(penalty, j, w):
-    """Return the penalty of a coefficient."""
+@overload(strength_at, jit_options=OVERLOAD_OPTIONS)
+def _strength_at(strengths, j):
+    if isinstance(strengths, types.Array):
+        return lambda strengths, j: strengths[j]
+    return lambda strengths, j: strengths
 
 
-@overload(size, jit_options=PART)
-def _size(penalty, j, w):
+def doubled_penalty(penalty, j, w):
+    """Return twice the penalty of coefficient j of value w, ``2 * l1 * |w| + l2 * w**2``."""
+
+
+@overload(doubled_penalty, jit_options=OVERLOAD_OPTIONS)
+def _doubled_penalty(penalty, j, w):
     if isinstance(penalty.types[0], types.NoneType):
-        return lambda penalty, j, w: strength(penalty.l2, j) * (w * w)
+        return lambda penalty, j, w: strength_at(penalty.l2, j) * (w * w)
     return lambda penalty, j, w: (
-        2 * strength(penalty.l1, j) * abs(w) + strength(penalty.l2, j) * (w * w)
+        2 * strength_at(penalty.l1, j) * abs(w) + strength_at(penalty.l2, j) * (w * w)
     )
 
 
-def shrunk(penalty, walk, o, j, landed, own_rate):
-    """Return a coefficient after it has paid what it owes of an l1 penalty."""
+def apply_l1(penalty, state, o, j, w, coordinate_rate):
+    """Return coefficient j of output o after the l1 penalty, given its value w before."""
 
 
-@inline
-def _pay(penalty, walk, o, j, landed, own_rate):
-    l1_total = walk.l1_total[o, j] + strength(penalty.l1, j) * own_rate
-    l1_applied = walk.l1_applied[o, j]
-    left = soft_threshold(landed, l1_total, l1_applied)
-    walk.l1_total[o, j] = l1_total
-    walk.l1_applied[o, j] = l1_applied + (left - landed)
-    return left
+@jit_function
+def _apply_cumulative_l1(penalty, state, o, j, w, coordinate_rate):
+    l1_total = state.l1_total[o, j] + strength_at(penalty.l1, j) * coordinate_rate
+    l1_applied = state.l1_applied[o, j]
+    shrunk = soft_threshold(w, l1_total, l1_applied)
+    state.l1_total[o, j] = l1_total
+    state.l1_applied[o, j] = l1_applied + (shrunk - w)
+    return shrunk
 
 
-@overload(shrunk, jit_options=PART)
-def _shrunk(penalty, walk, o, j, landed, own_rate):
+@overload(apply_l1, jit_options=OVERLOAD_OPTIONS)
+def _apply_l1(penalty, state, o, j, w, coordinate_rate):
     if isinstance(penalty.types[0], types.NoneType):
-        return lambda penalty, walk, o, j, landed, own_rate: landed
-    return lambda penalty, walk, o, j, landed, own_rate: _pay(penalty, walk, o, j, landed, own_rate)
+        return lambda penalty, state, o, j, w, coordinate_rate: w
+    return lambda penalty, state, o, j, w, coordinate_rate: _apply_cumulative_l1(
+        penalty, state, o, j, w, coordinate_rate
+    )
 
 
 def read_state(arrays, o, j):
     """Return the optimizer's state of a coordinate, a tuple of numbers."""
 
 
-@cache
 def state_reader(count):
-    """Return the compiled function that reads the first `count` state arrays."""
+    """Return the function that reads the first `count` state arrays."""
     if count == 0:
-        return inline(lambda arrays, o, j: ())
-    read_others, last = state_reader(count - 1), count - 1
-    return inline(lambda arrays, o, j: read_others(arrays, o, j) + (arrays[last][o, j],))  # noqa: RUF005
+        return lambda arrays, o, j: ()
+    if count == 1:
+        return lambda arrays, o, j: (arrays[0][o, j],)
+    read_others, last = jit_function(state_reader(count - 1)), count - 1
+    return lambda arrays, o, j: read_others(arrays, o, j) + (arrays[last][o, j],)  # noqa: RUF005
 
 
-@overload(read_state, jit_options=PART)
+@overload(read_state, jit_options=OVERLOAD_OPTIONS)
 def _read_state(arrays, o, j):
-    read = state_reader(len(arrays))
-    return lambda arrays, o, j: read(arrays, o, j)
+    return state_reader(len(arrays))
 
 
 def write_state(arrays, o, j, state):
     """Store the optimizer's state of a coordinate."""
 
 
-@cache
 def state_writer(count):
-    """Return the compiled function that writes the first `count` state arrays."""
+    """Return the function that writes the first `count` state arrays."""
     if count == 0:
-        return inline(lambda arrays, o, j, state: None)
-    write_others, last = state_writer(count - 1), count - 1
+        return lambda arrays, o, j, state: None
+    write_others, last = jit_function(state_writer(count - 1)), count - 1
 
     def write(arrays, o, j, state):
-        write_others(arrays, o, j, state)
+        if last > 0:
+            write_others(arrays, o, j, state)
         arrays[last][o, j] = state[last]
 
-    return inline(write)
+    return write
 
 
-@overload(write_state, jit_options=PART)
+@overload(write_state, jit_options=OVERLOAD_OPTIONS)
 def _write_state(arrays, o, j, state):
-    write = state_writer(len(arrays))
-    return lambda arrays, o, j, state: write(arrays, o, j, state)
+    return state_writer(len(arrays))
 
 
-@inline
-def moved(optimizer, walk, o, j, gradient, rate, t):
-    """Return where a smooth step takes a coordinate, and its own rate."""
-    state = read_state(walk.optimizer_state, o, j)
-    change, own_rate, state = update(optimizer, gradient, state, rate, t)
-    write_state(walk.optimizer_state, o, j, state)
-    return walk.theta[o, j] + change, own_rate
+@jit_function
+def apply_optimizer(optimizer, state, o, j, gradient, update):
+    """Return a coordinate after the optimizer's step, and its learning rate."""
+    coordinate_state = read_state(state.optimizer_state, o, j)
+    step, coordinate_rate, coordinate_state = optimizer_update(
+        optimizer, gradient, coordinate_state, update.rate, update.t
+    )
+    write_state(state.optimizer_state, o, j, coordinate_state)
+    return state.theta[o, j] + step, coordinate_rate
 
 
-@inline
-def stepped(components, penalty, walk, o, j, gradient, limit, rate, t):
-    """Return where an update takes a coordinate, penalties included.
+@jit_function
+def update_coefficient(formulas, penalty, state, o, j, gradient, update):
+    """Return a coefficient after an update, penalties included.
 
     Parameters
     ----------
+    formulas, penalty, state, update : named tuples
+        See their classes.
+    o, j : int
+        Output and coefficient.
     gradient : float
-        The derivative of the loss.
-    limit : float
-        The strongest l2 penalty that does not overshoot.
+        Derivative of the loss.
     """
-    decay = min(strength(penalty.l2, j), limit) * walk.theta[o, j]
-    landed, own_rate = moved(components.optimizer, walk, o, j, gradient + decay, rate, t)
-    return shrunk(penalty, walk, o, j, landed, own_rate)
+    decay = min(strength_at(penalty.l2, j), update.max_l2) * state.theta[o, j]
+    w, coordinate_rate = apply_optimizer(formulas.optimizer, state, o, j, gradient + decay, update)
+    return apply_l1(penalty, state, o, j, w, coordinate_rate)
 
 
-@inline
-def take_into_mean(walk, number):
-    """Take the iterate into the mean, as the one with this number."""
-    share = walk.theta.dtype.type(1 / number)
-    for o in range(walk.theta.shape[0]):
-        for j in range(walk.theta.shape[1]):
-            walk.mean[o, j] += (walk.theta[o, j] - walk.mean[o, j]) * share
+@jit_function
+def update_average(mean, theta, count):
+    """Update the running average of the iterates, of which `theta` is number `count`."""
+    share = theta.dtype.type(1 / count)
+    for o in range(theta.shape[0]):
+        for j in range(theta.shape[1]):
+            mean[o, j] += (theta[o, j] - mean[o, j]) * share
 
 
-@inline
-def slope_of(components, manner, p, y):
-    """Return the slope at a prediction, within bounds."""
-    return min(max(gradient(components.loss, p, y), -manner.largest_slope), manner.largest_slope)
+@jit_function
+def clipped_gradient(formulas, options, p, y):
+    """Return the derivative of the loss at a prediction, clipped."""
+    gradient = loss_gradient(formulas.loss, p, y)
+    return min(max(gradient, -options.max_gradient), options.max_gradient)
 
 
-def has_rule(components):
-    """Tell whether a rule chooses the steps; the running objective is without penalties then."""
+def has_step_rule(formulas):
+    """Return whether a rule sets the steps; the running objective then omits the penalties."""
 
 
-@overload(has_rule, jit_options=PART)
-def _has_rule(components):
-    found = not isinstance(components.types[2], types.NoneType)
-    return lambda components: found
+@overload(has_step_rule, jit_options=OVERLOAD_OPTIONS)
+def _has_step_rule(formulas):
+    has_rule = not isinstance(formulas.types[2], types.NoneType)
+    return lambda formulas: has_rule
 
 
-def pull(components, manner, i, p, y, rate):
-    """Return the slope that makes the step of row i, by a rule or by the loss."""
+def row_factor(formulas, options, i, p, y, rate):
+    """Return the factor of row i in the gradient: the loss's derivative, or what the rule sets."""
 
 
-@inline
-def _pull_by_rule(components, manner, i, p, y, rate):
-    steps = length(components.rule.record, value(components.loss, p, y), components.rule.norms[i])
-    return np.sign(gradient(components.loss, p, y)) * steps / rate
+@jit_function
+def _factor_by_rule(formulas, i, p, y, rate):
+    rule = formulas.step_rule
+    length = step_length(rule.record, loss_value(formulas.loss, p, y), rule.squared_norms[i])
+    return np.sign(loss_gradient(formulas.loss, p, y)) * length / rate
 
 
-@overload(pull, jit_options=PART)
-def _pull(components, manner, i, p, y, rate):
-    if isinstance(components.types[2], types.NoneType):
-        return lambda components, manner, i, p, y, rate: slope_of(components, manner, p, y)
-    return lambda components, manner, i, p, y, rate: _pull_by_rule(
-        components, manner, i, p, y, rate
-    )
+@overload(row_factor, jit_options=OVERLOAD_OPTIONS)
+def _row_factor(formulas, options, i, p, y, rate):
+    if isinstance(formulas.types[2], types.NoneType):
+        return lambda formulas, options, i, p, y, rate: clipped_gradient(formulas, options, p, y)
+    return lambda formulas, options, i, p, y, rate: _factor_by_rule(formulas, i, p, y, rate)
 
 
-def passed_over(components, i):
-    """Tell whether row i makes no update at all."""
+def is_skipped(formulas, i):
+    """Return whether row i makes no update at all."""
 
 
-@overload(passed_over, jit_options=PART)
-def _passed_over(components, i):
-    rule = components.types[2]
+@overload(is_skipped, jit_options=OVERLOAD_OPTIONS)
+def _is_skipped(formulas, i):
+    rule = formulas.types[2]
     if (
         isinstance(rule, types.NoneType)
         or not rule.types[0].instance_class.component.skips_zero_rows
     ):
-        return lambda components, i: False
-    return lambda components, i: components.rule.norms[i] == 0
+        return lambda formulas, i: False
+    return lambda formulas, i: formulas.step_rule.squared_norms[i] == 0
 
 
-def per_sample(kind, rows, targets, order, rates, components, penalty, walk, manner, start, t):
-    """Run some updates on one dense row each.
+def per_sample(kind, data, visits, formulas, penalty, options, state):
+    """Make an update on each of some dense rows.
 
     Parameters
     ----------
-    kind : record
-        What this loop is found by; it is not looked at.
-    rows, targets, pieces, penalty, walk, manner : records
-        See their classes; `walk` is changed.
-    order : array
-        The rows in the order of their visits; of length 0 for the order in which they stand.
-    rates : array
-        The learning rates of these updates.
-    start : int
-        The visit that comes first.
-    t : float
-        The number of the first update.
+    kind : named tuple
+        Selects this loop; it is not used.
+    data, visits, formulas, penalty, options, state : named tuples
+        See their classes; the arrays of `state` are changed.
 
     Returns
     -------
     total : float
         Sum of the objectives just before the updates.
-    t : int
-        The number of the next update.
+    t : float
+        Number of the next update.
     """
-    rows, targets, walk = without_refcount(rows), without_refcount(targets), without_refcount(walk)
-    theta, y, weights = walk.theta, targets.y, targets.weights
+    data, state = without_refcount(data), without_refcount(state)
+    rows, y, weights, theta = data.rows, data.y, data.weights, state.theta
+    order, rates, t = visits.order, visits.rates, visits.t
     n_outputs, d = theta.shape[0], theta.shape[1] - 1
     total = 0.0
     for number in range(len(rates)):
-        visit = start + number
-        i = row_at(rows, y, order, visit)
-        rate = theta.dtype.type(rates[number])
-        limit = theta.dtype.type(1 / rates[number])
-        if passed_over(components, i):
+        i = row_at(rows, y, order, visits.first + number)
+        update = Update(theta.dtype.type(rates[number]), theta.dtype.type(1 / rates[number]), t)
+        if is_skipped(formulas, i):
             for o in range(n_outputs):
-                total += value(components.loss, theta[o, d], y[i, o])
+                total += loss_value(formulas.loss, theta[o, d], y[i, o])
             continue
         weight = weights[i] if weights.size else theta.dtype.type(1)
         for o in range(n_outputs):
-            product, doubled = theta.dtype.type(0), theta.dtype.type(0)
+            product, penalty_sum = theta.dtype.type(0), theta.dtype.type(0)
             for j in range(d):
                 product += entry(rows, i, j) * theta[o, j]
-                doubled += size(penalty, j, theta[o, j])
+                penalty_sum += doubled_penalty(penalty, j, theta[o, j])
             p = product + theta[o, d]
-            total += weight * value(components.loss, p, y[i, o])
-            if not has_rule(components):
-                total += doubled / 2
-            g = theta.dtype.type(weight * pull(components, manner, i, p, y[i, o], rates[number]))
+            total += weight * loss_value(formulas.loss, p, y[i, o])
+            if not has_step_rule(formulas):
+                total += penalty_sum / 2
+            factor = weight * row_factor(formulas, options, i, p, y[i, o], rates[number])
+            factor = theta.dtype.type(factor)
             for j in range(d):
-                gradient = g * entry(rows, i, j)
-                theta[o, j] = stepped(components, penalty, walk, o, j, gradient, limit, rate, t)
-            g = g if manner.fit_intercept else theta.dtype.type(0)
-            theta[o, d] = moved(components.optimizer, walk, o, d, g, rate, t)[0]
-        if 0 < manner.average <= t:
-            take_into_mean(walk, t - manner.average + 1)
+                gradient = factor * entry(rows, i, j)
+                theta[o, j] = update_coefficient(formulas, penalty, state, o, j, gradient, update)
+            factor = factor if options.fit_intercept else theta.dtype.type(0)
+            theta[o, d] = apply_optimizer(formulas.optimizer, state, o, d, factor, update)[0]
+        if 0 < options.average_from <= t:
+            update_average(state.averaged_theta, theta, t - options.average_from + 1)
         t += 1
     return total, t
 
 
-def per_long_sample(kind, rows, targets, order, rates, components, penalty, walk, manner, start, t):
-    """Do what :func:`per_sample` does without a step rule, in one pass over the coefficients.
-
-    They are moved and meet the coming row in one. The sum that this ends with is waited for, so
-    that only long rows gain.
-    """
-    rows, targets, walk = without_refcount(rows), without_refcount(targets), without_refcount(walk)
-    theta, y, weights = walk.theta, targets.y, targets.weights
-    n_outputs, d = theta.shape[0], theta.shape[1] - 1
-    # What the coming row meets: its products, and twice the penalties.
-    products, doubled = np.empty(n_outputs, theta.dtype), np.empty(n_outputs, theta.dtype)
-    i = row_at(rows, y, order, start)
-    for o in range(n_outputs):
-        products[o], doubled[o] = dot(rows, i, theta, o), theta.dtype.type(0)
-        for j in range(d):
-            doubled[o] += size(penalty, j, theta[o, j])
-    total, last = 0.0, start + len(rates) - 1
-    for number in range(len(rates)):
-        coming = row_at(rows, y, order, min(start + number + 1, last))
-        rate = theta.dtype.type(rates[number])
-        limit = theta.dtype.type(1 / rates[number])
-        weight = weights[i] if weights.size else theta.dtype.type(1)
-        for o in range(n_outputs):
-            p = products[o] + theta[o, d]
-            total += weight * value(components.loss, p, y[i, o]) + doubled[o] / 2
-            g = theta.dtype.type(weight * slope_of(components, manner, p, y[i, o]))
-            product, twice = theta.dtype.type(0), theta.dtype.type(0)
-            for j in range(d):
-                gradient = g * entry(rows, i, j)
-                w = stepped(components, penalty, walk, o, j, gradient, limit, rate, t)
-                theta[o, j] = w
-                product += entry(rows, coming, j) * w
-                twice += size(penalty, j, w)
-            products[o], doubled[o] = product, twice
-            g = g if manner.fit_intercept else theta.dtype.type(0)
-            theta[o, d] = moved(components.optimizer, walk, o, d, g, rate, t)[0]
-        if 0 < manner.average <= t:
-            take_into_mean(walk, t - manner.average + 1)
-        t += 1
-        i = coming
-    return total, t
-
-
-def per_batch(kind, rows, targets, order, rates, components, penalty, walk, manner, start, t):
-    """Do what :func:`per_sample` does, for rows of any kind and any number of them in an update.
-
-    `start` is the first visit of the first batch.
-    """
-    rows, targets, walk = without_refcount(rows), without_refcount(targets), without_refcount(walk)
-    theta, y, weights = walk.theta, targets.y, targets.weights
-    n_outputs, d, n_rows = theta.shape[0], theta.shape[1] - 1, len(targets.y)
+def per_batch(kind, data, visits, formulas, penalty, options, state):
+    """Do what :func:`per_sample` does for rows of any kind and batches of any size."""
+    data, state = without_refcount(data), without_refcount(state)
+    rows, y, weights, theta = data.rows, data.y, data.weights, state.theta
+    order, rates, t = visits.order, visits.rates, visits.t
+    n_outputs, d, n_rows = theta.shape[0], theta.shape[1] - 1, len(y)
     gradient, offsets = np.empty((n_outputs, d + 1), theta.dtype), np.empty(n_outputs, theta.dtype)
     for o in range(n_outputs):
         for j in range(d + 1):
             gradient[o, j] = 0
     total = 0.0
     for number in range(len(rates)):
-        first = start + number * manner.batch_size
-        stop = min(first + manner.batch_size, n_rows)
-        limit, share = theta.dtype.type(1 / rates[number]), theta.dtype.type(1 / (stop - first))
-        rate = theta.dtype.type(rates[number])
+        first = visits.first + number * options.batch_size
+        stop = min(first + options.batch_size, n_rows)
+        share = theta.dtype.type(1 / (stop - first))
+        update = Update(theta.dtype.type(rates[number]), theta.dtype.type(1 / rates[number]), t)
         for o in range(n_outputs):
-            offsets[o] = offset(rows, theta, o) + theta[o, d]
-        if has_rule(components):  # of single rows
+            offsets[o] = shift_offset(rows, theta, o) + theta[o, d]
+        if has_step_rule(formulas):  # only with batches of one row
             i = order[first] if order.size else first
-            if passed_over(components, i):
+            if is_skipped(formulas, i):
                 for o in range(n_outputs):
-                    total += value(components.loss, dot(rows, i, theta, o) + offsets[o], y[i, o])
+                    p = dot(rows, i, theta, o) + offsets[o]
+                    total += loss_value(formulas.loss, p, y[i, o])
                 continue
         for visit in range(first, stop):
             i = row_at(rows, y, order, visit)
@@ -367,27 +370,27 @@ def per_batch(kind, rows, targets, order, rates, components, penalty, walk, mann
             loss = theta.dtype.type(0)
             for o in range(n_outputs):
                 p = dot(rows, i, theta, o) + offsets[o]
-                loss += value(components.loss, p, y[i, o])
-                found = pull(components, manner, i, p, y[i, o], rates[number])
-                g = theta.dtype.type(weight * found * share)
-                accumulate(rows, i, g, gradient, o)
-                gradient[o, d] += g
+                loss += loss_value(formulas.loss, p, y[i, o])
+                factor = row_factor(formulas, options, i, p, y[i, o], rates[number])
+                factor = theta.dtype.type(weight * factor * share)
+                accumulate(rows, i, factor, gradient, o)
+                gradient[o, d] += factor
             total += weight * loss
         for o in range(n_outputs):
             subtract_shift(rows, gradient[o, d], gradient, o)
-            doubled = theta.dtype.type(0)
+            penalty_sum = theta.dtype.type(0)
             for j in range(d):
-                doubled += size(penalty, j, theta[o, j])
-                theta[o, j] = stepped(
-                    components, penalty, walk, o, j, gradient[o, j], limit, rate, t
+                penalty_sum += doubled_penalty(penalty, j, theta[o, j])
+                theta[o, j] = update_coefficient(
+                    formulas, penalty, state, o, j, gradient[o, j], update
                 )
                 gradient[o, j] = 0
-            if not has_rule(components):
-                total += (stop - first) * doubled / 2
-            g = gradient[o, d] if manner.fit_intercept else theta.dtype.type(0)
-            theta[o, d] = moved(components.optimizer, walk, o, d, g, rate, t)[0]
+            if not has_step_rule(formulas):
+                total += (stop - first) * penalty_sum / 2
+            factor = gradient[o, d] if options.fit_intercept else theta.dtype.type(0)
+            theta[o, d] = apply_optimizer(formulas.optimizer, state, o, d, factor, update)[0]
             gradient[o, d] = 0
-        if 0 < manner.average <= t:
-            take_into_mean(walk, t - manner.average + 1)
+        if 0 < options.average_from <= t:
+            update_average(state.averaged_theta, theta, t - options.average_from + 1)
         t += 1
     return total, t

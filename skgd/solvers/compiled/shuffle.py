@@ -1,7 +1,8 @@
-"""Row orders, drawn as NumPy draws them, in less time.
+"""Random row orders equal to those of NumPy, in less time.
 
-The generator is NumPy's default, PCG64 XSL-RR: a state of 128 bits is multiplied and added to, and
-the exclusive or of its halves, rotated by its uppermost bits, is a word of random bits.
+The generator is NumPy's default, PCG64 XSL-RR: a linear congruential generator with a state of 128
+bits, of which each word of output is the exclusive or of both halves, rotated by the uppermost six
+bits.
 
 References
 ----------
@@ -17,101 +18,102 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.random import PCG64
 
-from skgd.solvers.compiled.jit import Kernel, force_inline
+from skgd.solvers.compiled.jit import CompiledLoop, force_inline
 
-#: What the state is multiplied by.
+#: Multiplier of the linear congruential generator.
 MULTIPLIER = 0x2360ED051FC65DA44385DF649FCCF645
 
 HIGH, LOW = np.uint64(MULTIPLIER >> 64), np.uint64(MULTIPLIER & (1 << 64) - 1)
 
 
 @intrinsic
-def upper_product(context, one, other):
-    """Return the upper word of the product of two words."""
+def multiply_high(context, a, b):
+    """Return the upper 64 bits of the product of two 64-bit words."""
 
     def generate(context, builder, signature, arguments):
-        long = ir.IntType(128)
-        one, other = (builder.zext(word, long) for word in arguments)
-        upper = builder.lshr(builder.mul(one, other), ir.Constant(long, 64))
+        int128 = ir.IntType(128)
+        a, b = (builder.zext(word, int128) for word in arguments)
+        upper = builder.lshr(builder.mul(a, b), ir.Constant(int128, 64))
         return builder.trunc(upper, ir.IntType(64))
 
     return types.uint64(types.uint64, types.uint64), generate
 
 
 @force_inline
-def stepped(high, low, add_high, add_low):
-    """Return the halves of the next state."""
-    high = upper_product(low, LOW) + high * LOW + low * HIGH + add_high
-    low = low * LOW + add_low
-    return high + np.uint64(low < add_low), low
+def next_state(high, low, increment_high, increment_low):
+    """Return both halves of the generator's next state."""
+    high = multiply_high(low, LOW) + high * LOW + low * HIGH + increment_high
+    low = low * LOW + increment_low
+    return high + np.uint64(low < increment_low), low
 
 
 @force_inline
-def word_of(high, low):
-    """Return the random bits of a state."""
-    mixed, turns = high ^ low, high >> np.uint64(58)
-    return mixed >> turns | mixed << (np.uint64(64) - turns & np.uint64(63))
+def output_word(high, low):
+    """Return the random word of a state: its halves' exclusive or, rotated to the right."""
+    word, rotation = high ^ low, high >> np.uint64(58)
+    return word >> rotation | word << (np.uint64(64) - rotation & np.uint64(63))
 
 
-def exchange(orders, words):
-    """Exchange places of each order with earlier ones that are drawn.
+def shuffle(orders, words):
+    """Shuffle each order by Fisher and Yates' algorithm, with NumPy's rejection sampling.
 
-    A draw is half a word, the lower one first, cut to the bits of the place. Where it is still
-    larger than that it is passed over: nothing is exchanged, which costs less than a branch that
-    nobody can foretell.
+    A random number is half a word, the lower one first, masked to the bits of the index. If it is
+    still larger than the index it is rejected: an item is then exchanged with itself, which takes
+    less time than a branch that the processor cannot predict.
 
     Parameters
     ----------
     orders : array of shape (count, n)
-        What is shuffled, row by row.
+        The orders, which are shuffled in place.
     words : array of shape (6,)
-        The state of the generator, its upper half first; what is added to it; the last upper half
-        of a word, and whether that is still to be used. They are brought up to date.
+        State of the generator, updated in place: the upper and the lower half of its state and of
+        its increment; the upper half of the last word, and whether that is still unused.
     """
-    high, low, add_high, add_low, upper, held = words
+    high, low, increment_high, increment_low, upper, has_upper = words
     for row in range(len(orders)):
         i = orders.shape[1] - 1
         while i > 0:
             mask = i
             for shift in (1, 2, 4, 8, 16):
                 mask |= mask >> shift
-            least = mask >> 1
-            while i > least:
-                drawn = upper
-                if not held:
-                    high, low = stepped(high, low, add_high, add_low)
-                    drawn = word_of(high, low)
-                    upper = drawn >> np.uint64(32)
-                held = np.uint64(1) - held
-                place = np.int64(drawn) & mask
-                hit = place <= i
-                j = place if hit else i
-                here, there = orders[row, i], orders[row, j]
-                orders[row, i], orders[row, j] = there, here
-                i -= np.int64(hit)
-    words[0], words[1], words[4], words[5] = high, low, upper, held
+            last_of_mask = mask >> 1
+            while i > last_of_mask:
+                bits = upper
+                if not has_upper:
+                    high, low = next_state(high, low, increment_high, increment_low)
+                    bits = output_word(high, low)
+                    upper = bits >> np.uint64(32)
+                has_upper = np.uint64(1) - has_upper
+                candidate = np.int64(bits) & mask
+                is_accepted = candidate <= i
+                j = candidate if is_accepted else i
+                item, other = orders[row, i], orders[row, j]
+                orders[row, i], orders[row, j] = other, item
+                i -= np.int64(is_accepted)
+    words[0], words[1], words[4], words[5] = high, low, upper, has_upper
 
 
-run_exchange = Kernel(exchange)
+run_shuffle = CompiledLoop(shuffle)
 
 
 @cache
-def loop():
+def compiled_shuffle():
     """Return the compiled loop."""
-    return run_exchange.compiled((np.empty((1, 1), np.int64), np.empty(6, np.uint64)), keep=True)
+    arguments = np.empty((1, 1), np.int64), np.empty(6, np.uint64)
+    return run_shuffle.compile_for(arguments, cache=True)
 
 
 def shuffled(rng, n_rows, count):
-    """Return what ``rng.permutation(n_rows)`` would, and leave the generator as that would.
+    """Return what `count` calls of ``rng.permutation(n_rows)`` would, and advance `rng` alike.
 
     Parameters
     ----------
     rng : numpy.random.Generator
-        The source of the orders.
+        Random number generator.
     n_rows : int
-        The length of an order.
+        Length of an order.
     count : int
-        How many orders are drawn.
+        Number of orders.
 
     Returns
     -------
@@ -126,8 +128,8 @@ def shuffled(rng, n_rows, count):
     numbers = start["state"]["state"], start["state"]["inc"]
     halves = [half for number in numbers for half in divmod(number, 1 << 64)]
     words = np.array([*halves, start["uinteger"], start["has_uint32"]], dtype=np.uint64)
-    loop()(orders, words)
-    high, low, _, _, upper, held = words.tolist()
+    compiled_shuffle()(orders, words)
+    high, low, _, _, upper, has_upper = words.tolist()
     state = start["state"] | {"state": high << 64 | low}
-    bits.state = start | {"state": state, "uinteger": upper, "has_uint32": held}
+    bits.state = start | {"state": state, "uinteger": upper, "has_uint32": has_upper}
     return orders

@@ -1,207 +1,200 @@
-"""Epochs by compiled loops: from tasks and states to what the loops take, and back."""
+"""Epochs of a problem by compiled loops."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from skgd._utils.component import is_built_in
+from skgd.solvers.base import EpochInfo
+from skgd.solvers.compiled.component_methods import record
 from skgd.solvers.compiled.epochs import (
+    Epochs,
     LazySparse,
     PerBatch,
-    PerLongSample,
     PerSample,
+    TraceArrays,
     run_epochs,
 )
-from skgd.solvers.compiled.formulas import record
-from skgd.solvers.compiled.rows import readonly, rows_of
-from skgd.solvers.compiled.sgd_loops import Formulas, Penalty, Rule, SGDOptions, SGDState, Targets
-from skgd.solvers.sgd import lazy_sparse
+from skgd.solvers.compiled.rows import compiled_rows, readonly
+from skgd.solvers.compiled.sgd_loops import Data, Formulas, Penalty, SGDOptions, SGDState, StepRule
+from skgd.solvers.sgd.base import SGDSolver
+from skgd.solvers.sgd.lazy_sparse import LazySparseSGD
 from skgd.solvers.sgd.reference import row_norms
 
 #: Arrays of a state, beside the optimizer's.
 ARRAYS = SGDState._fields[:-1]
 
-#: Features from which on a row is long.
-LONG = 64
 
-
-class CompiledEpochs:
-    """The epochs of a task, by compiled loops.
+class CompiledSGD(SGDSolver):
+    """The epochs of a problem, by compiled loops.
 
     Parameters
     ----------
-    task : Task
-        What to descend on, and how.
+    problem : Problem
+        Objective, optimizer and options.
 
     Raises
     ------
     NotCompilableError
-        If Numba cannot compile a piece of the user's own.
+        If Numba cannot compile a component of the user's own.
     """
 
+    can_run_ahead = True
+
     def __init__(self, problem):
+        super().__init__(problem)
         objective, optimizer = problem.objective, problem.optimizer
         design, dtype = objective.design, objective.y.dtype
-        self.n_rows = design.n_rows
+        self.n_rows, self.kind = design.n_rows, loop_kind(problem)
         weights = np.empty(0, dtype) if objective.weights is None else objective.weights
         y = objective.y.reshape(design.n_rows, -1)
-        self.fixed = (
-            rows_of(design),
-            Targets(readonly(y), readonly(weights.astype(dtype, copy=False))),
-        )
-        self.rules = (
-            Formulas(record(objective.loss), record(optimizer), rule_of(problem)),
+        weights = readonly(weights.astype(dtype, copy=False))
+        self.data = Data(compiled_rows(design), readonly(y), weights)
+        self.formulas = (
+            Formulas(record(objective.loss), record(optimizer), compiled_step_rule(problem)),
             Penalty(
                 strengths(objective.l1, dtype) if objective.l1.any() else None,
                 strengths(objective.l2, dtype),
             ),
         )
-        self.manner = SGDOptions(
+        self.options = SGDOptions(
             problem.batch_size,
             design.fit_intercept,
             int(problem.average),
-            float(problem.largest_slope),
+            float(problem.max_loss_gradient),
         )
-        kind = kind_of_loop(problem)
         # The other arrays are not written to: they stay those of the state before.
-        self.moved = ["theta"] + ["mean"] * (problem.average > 0)
-        self.moved += ["l1_total", "l1_applied"] * bool(objective.l1.any())
-        walk = sample_state((1, 1), dtype, optimizer)
-        course = sample_state((1, 1, 1), dtype, optimizer)
-        sample = (
-            *self.fixed,
-            no_orders(1),
-            readonly(np.ones((1, 1))),
-            *self.rules,
-            walk,
-            self.manner,
-        )
-        keep = all(map(is_built_in, problem.formulas))
-        self.kind = kind
-        self.run = run_epochs.compiled(
-            (kind, *sample, 0, 1.0, course, np.zeros(1), np.zeros(1)), keep
+        self.changed = ["theta"] + ["averaged_theta"] * (problem.average > 0)
+        self.changed += ["l1_total", "l1_applied"] * bool(objective.l1.any())
+        n_arrays = len(optimizer.state_names)
+        self.loop = run_epochs.compile_for(
+            self.arguments(
+                Epochs(no_orders(1), readonly(np.ones((1, 1))), 0, 1.0),
+                sample_state((1, 1), dtype, n_arrays),
+                TraceArrays(sample_state((1, 1, 1), dtype, n_arrays), np.zeros(1), np.zeros(1)),
+            ),
+            cache=all(map(is_built_in, problem.formula_components)),
         )
 
-    def __call__(self, state, order, rates, start=0):
-        """Do what :func:`skgd.solvers.choice.executor` says."""
+    def arguments(self, epochs, state, trace):
+        """Return the arguments of the loop."""
+        return self.kind, self.data, epochs, *self.formulas, self.options, state, trace
+
+    def run_epoch(self, state, workspace, learning_rates, order=None, start=0):
+        """Run one epoch, or as many of its updates as there are learning rates."""
         orders = None if order is None else order[None]
-        course = self.run_epochs(state, orders, rates[None], start)
-        return course.state(0), course.running[0]
+        trace = self.run_epochs(state, orders, learning_rates[None], start)
+        return trace.state(0), workspace, EpochInfo(trace.objectives[0])
+
+    def run_updates(self, state, learning_rates, order):
+        """Run all updates of an epoch."""
+        state, _, info = self.run_epoch(state, None, learning_rates, order)
+        return state, info.objective
 
     def run_epochs(self, state, orders, rates, start=0):
-        """Run epochs that follow each other.
+        """Run consecutive epochs.
 
         Parameters
         ----------
         state : State
-            Where to start; it is not changed.
-        orders : array of shape (number, n_rows) or None
-            The rows in the orders of their visits; None means as they stand.
-        rates : array of shape (number, m)
-            The learning rate of each update.
+            State before the first epoch; it is not changed.
+        orders : array of shape (n_epochs, n_rows) or None
+            The rows in the order of their visits; None means the order in which they are stored.
+        rates : array of shape (n_epochs, m)
+            Learning rate of each update.
         start : int, default=0
-            The visit that comes first, in every epoch.
+            First visit of each epoch.
 
         Returns
         -------
-        Course
+        EpochTrace
         """
-        number, m = rates.shape
+        n_epochs, m = rates.shape
         width, dtype = state.theta.shape[-1], state.theta.dtype
-        optimizer_state = [np.array(part, dtype) for part in state.optimizer_state]
-        walk = SGDState(
+        optimizer_state = [np.array(array, dtype) for array in state.optimizer_state]
+        arrays = SGDState(
             *(np.array(getattr(state, name).reshape(-1, width)) for name in ARRAYS),
-            tuple(part.reshape(-1, width) for part in optimizer_state),
+            tuple(array.reshape(-1, width) for array in optimizer_state),
         )
-        shape = walk.theta.shape
-        # Arrays that are not written to need no copies after each epoch.
-        course = {name: np.empty((number * (name in self.moved), *shape), dtype) for name in ARRAYS}
-        optimizer_course = tuple(np.empty((number, *shape), dtype) for _ in optimizer_state)
-        totals, times = np.empty(number), np.empty(number)
-        self.run(
-            self.kind,
-            *self.fixed,
-            no_orders(number) if orders is None else readonly(orders),
-            readonly(rates),
-            *self.rules,
-            walk,
-            self.manner,
-            start,
-            float(state.t),
-            SGDState(**course, optimizer_state=optimizer_course),
-            totals,
-            times,
+        shape = arrays.theta.shape
+        copies = SGDState(
+            *(np.empty((n_epochs * (name in self.changed), *shape), dtype) for name in ARRAYS),
+            tuple(np.empty((n_epochs, *shape), dtype) for _ in optimizer_state),
         )
-        row_at = min(m * self.manner.batch_size, self.n_rows - start)
-        parts = {name: course[name] for name in self.moved}
-        return Course(state, parts, optimizer_course, totals / row_at, times)
+        trace = TraceArrays(copies, np.empty(n_epochs), np.empty(n_epochs))
+        orders = no_orders(n_epochs) if orders is None else readonly(orders)
+        epochs = Epochs(orders, readonly(rates), start, float(state.t))
+        self.loop(*self.arguments(epochs, arrays, trace))
+        n_visited = min(m * self.options.batch_size, self.n_rows - start)
+        changed = {name: getattr(copies, name) for name in self.changed}
+        return EpochTrace(
+            state, changed, copies.optimizer_state, trace.totals / n_visited, trace.times
+        )
 
 
-def sample_state(shape, dtype, optimizer):
-    """Return a state of arrays of zeros, whose types are those of a problem's states."""
-    arrays = [np.zeros(shape, dtype) for _ in ARRAYS]
-    return SGDState(*arrays, tuple(np.zeros(shape, dtype) for _ in optimizer.state_names))
+def sample_state(shape, dtype, n_arrays):
+    """Return a state of zeros, with so many arrays of the optimizer, for its types."""
+    optimizer_state = tuple(np.zeros(shape, dtype) for _ in range(n_arrays))
+    return SGDState(*(np.zeros(shape, dtype) for _ in ARRAYS), optimizer_state)
 
 
-def rule_of(problem):
-    """Return the step rule of a task, or None."""
-    return problem.rule and Rule(record(problem.rule), readonly(row_norms(problem)))
+def compiled_step_rule(problem):
+    """Return the step rule of a problem for compiled loops, or None."""
+    return problem.row_rule and StepRule(record(problem.row_rule), readonly(row_norms(problem)))
 
 
-def kind_of_loop(problem):
-    """Return which loop runs the epochs of a task."""
+def loop_kind(problem):
+    """Return the kind of the loop that runs the epochs of a problem."""
     design = problem.objective.design
-    if lazy_sparse.applies(problem):
+    if LazySparseSGD.applies_to(problem):
         return LazySparse()
-    if problem.batch_size > 1 or design.sparse:
-        return PerBatch()
-    return PerLongSample() if design.X.shape[1] >= LONG and not problem.rule else PerSample()
+    return PerBatch() if problem.batch_size > 1 or design.sparse else PerSample()
 
 
 @dataclass(frozen=True)
-class Course:
-    """Where epochs led.
+class EpochTrace:
+    """The states and the objectives of consecutive epochs.
 
     Parameters
     ----------
     start : State
-        Where they began.
-    parts : dict of arrays
-        What they moved, after each of them.
-    optimizer_state : tuple of arrays
-        The optimizer's state after each of them.
-    running : array
-        The running objective of each.
-    times : array
-        The numbers of the updates that come after each.
+        State before the first epoch.
+    arrays : dict of arrays of shape (n_epochs, k, d + 1)
+        The arrays that the updates changed, after each epoch.
+    optimizer_state : tuple of arrays of shape (n_epochs, k, d + 1)
+        The optimizer's state after each epoch.
+    objectives : array of shape (n_epochs,)
+        Running objective of each epoch.
+    times : array of shape (n_epochs,)
+        Numbers of the updates after each epoch.
     """
 
     start: object
-    parts: dict
+    arrays: dict
     optimizer_state: tuple
-    running: np.ndarray
+    objectives: np.ndarray
     times: np.ndarray
 
     @property
-    def finite(self):
+    def is_finite(self):
         """Whether the parameters after each epoch are finite."""
-        return np.isfinite(self.parts["theta"]).all(axis=(1, 2))
+        return np.isfinite(self.arrays["theta"]).all(axis=(1, 2))
 
     def state(self, number):
         """Return the state after the epoch with this number, from 0."""
         shape = self.start.theta.shape
-        parts = {name: part[number].reshape(shape) for name, part in self.parts.items()}
-        optimizer_state = tuple(part[number].reshape(shape) for part in self.optimizer_state)
+        arrays = {name: array[number].reshape(shape) for name, array in self.arrays.items()}
+        optimizer_state = tuple(array[number].reshape(shape) for array in self.optimizer_state)
         t = int(self.times[number])
-        return replace(self.start, **parts, optimizer_state=optimizer_state, t=t)
+        return self.start.replace(**arrays, optimizer_state=optimizer_state, t=t)
 
 
-def no_orders(number):
-    """Return what stands for the rows as they stand, in some epochs."""
-    return readonly(np.empty((number, 0), dtype=np.intp))
+def no_orders(n_epochs):
+    """Return the orders that stand for the order in which rows are stored."""
+    return readonly(np.empty((n_epochs, 0), dtype=np.intp))
 
 
 def strengths(penalty, dtype):
-    """Return the strengths of the coefficients: a number where they are all the same."""
+    """Return the strengths of the coefficients, or a number if all are equal."""
     coef = penalty[:-1].astype(dtype)
     return coef[0] if np.all(coef == coef[0]) else readonly(coef)

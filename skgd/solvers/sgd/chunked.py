@@ -1,96 +1,88 @@
-"""Epochs over blocked data: the blocks in some order, and within each its rows."""
+"""Stochastic updates over chunked data: chunk after chunk, and row after row in each chunk."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from skgd.objectives import build
+from skgd.solvers.base import EpochInfo, Solver
+from skgd.solvers.problem import LazyLearningRates
 
 
-@dataclass(frozen=True)
-class Step:
-    """What is special about the visit of a block.
-
-    Parameters
-    ----------
-    seed : int or None
-        Of the order of its rows; None means as they stand.
-    rates : Rates
-        Of the updates of the epoch.
-    first : int
-        The number of the block's first update in the epoch.
-    """
-
-    seed: int | None
-    rates: object
-    first: int
-
-
-class BlockwiseEpochs:
-    """The epochs of a task on blocked data; on each block they are those of data in memory.
+class ChunkedSGD(Solver):
+    """Stochastic updates over chunked data; each chunk is handled as data in memory.
 
     Parameters
     ----------
-    task : Task
-        What to descend on, and how.
-    executor : callable
-        Returns what runs the epochs of a task in memory.
+    problem : Problem
+        What is minimised.
+    choose_solver : callable
+        Returns the solver of a problem in memory.
     """
 
-    def __init__(self, problem, executor):
-        self.blocks, objective = problem.objective.blocks, problem.objective
-        self.updates = objective.updates_of
-        self.n_rows = objective.design.n_rows
-        # What travels to where the blocks are must not take the data along.
-        bare = replace(problem, objective=None, model=None)
-        self.visit = Visit(bare, objective.frame, objective.mean_weight, executor)
-
-    def __call__(self, state, order, rates):
-        """Do what :func:`skgd.solvers.choice.executor` says."""
-        steps, first = [], 0
-        order = (
-            [(block, None) for block in range(len(self.blocks.lengths))] if order is None else order
+    def __init__(self, problem, choose_solver):
+        super().__init__(problem)
+        objective = problem.objective
+        # The function is sent to the process that holds the chunk; the data must not be sent.
+        without_data = replace(problem, objective=None, surrogate=None)
+        self.run_chunk = partial(
+            run_chunk, without_data, objective.spec, objective.mean_weight, choose_solver
         )
-        for block, seed in order:
-            steps.append((block, Step(seed, rates, first)))
-            first += self.updates(block, self.visit.problem.batch_size)
-        state, total = self.blocks.fold(self.visit, (state, 0.0), steps)
-        return state, total / self.n_rows
+
+    def draw_order(self, rng):
+        """Return a random order of the chunks, each with a seed, or None without shuffling."""
+        return self.problem.objective.shuffle_chunks(rng) if self.problem.shuffle else None
+
+    def compute_learning_rates(self, rate_at, state, n_epochs=1):
+        """Return the learning rates; they are evaluated where the chunks are."""
+        n_updates = self.problem.updates_per_epoch
+        return LazyLearningRates(rate_at, state.t, state.lr_multiplier, n_updates)
+
+    def run_epoch(self, state, workspace, learning_rates, order=None):
+        """Run one epoch."""
+        objective, visits, t = self.problem.objective, [], learning_rates.t
+        if order is None:
+            order = [(chunk, None) for chunk in range(len(objective.data.chunk_lengths))]
+        for chunk, seed in order:
+            n_updates = objective.n_chunk_updates(chunk, self.problem.batch_size)
+            visits.append((chunk, (seed, replace(learning_rates, t=t, number=n_updates))))
+            t += n_updates
+        state, total = objective.data.fold(self.run_chunk, (state, 0.0), visits)
+        return state, workspace, EpochInfo(total / objective.design.n_rows)
 
 
-@dataclass(frozen=True)
-class Visit:
-    """The updates on one block.
+def run_chunk(problem, spec, mean_weight, choose_solver, chunk, carry, visit):
+    """Run the updates on one chunk.
 
     Parameters
     ----------
-    task : Task
-        What to descend on, and how, without data.
-    frame : Frame
-        The objective without data.
+    problem : Problem
+        What is minimised, without its data.
+    spec : ObjectiveSpec
+        The objective without its data.
     mean_weight : float or None
-        What the weights are divided by.
-    executor : callable
-        Returns what runs the epochs of a task in memory.
+        Mean weight, which the weights are divided by.
+    choose_solver : callable
+        Returns the solver of a problem in memory.
+    chunk : InMemoryData
+        The rows.
+    carry : tuple of (State, float)
+        The state before the updates, and the sum of the objectives so far.
+    visit : tuple of (int or None, LazyLearningRates)
+        Seed of the random order of the rows, None for the order in which they are stored; and the
+        learning rates of the updates.
+
+    Returns
+    -------
+    tuple of (State, float)
+        The state after the updates, and the sum of the objectives.
     """
-
-    problem: object
-    frame: object
-    mean_weight: float | None
-    executor: object
-
-    def __call__(self, block, walked, step):
-        """Return the state after the updates, and the sum of the objectives before them."""
-        state, total = walked
-        problem = replace(
-            self.problem,
-            objective=build(block, self.frame, self.mean_weight),
-            batch_size=min(self.problem.batch_size, len(block)),
-        )
-        order = None
-        if step.seed is not None:
-            order = np.random.default_rng(step.seed).permutation(len(block))
-        rates = step.rates[step.first : step.first + problem.updates_per_epoch]
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            state, running = self.executor(problem)(state, order, rates)
-        return state, total + running * len(block)
+    (state, total), (seed, rates) = carry, visit
+    batch_size = min(problem.batch_size, len(chunk))
+    problem = replace(problem, objective=build(chunk, spec, mean_weight), batch_size=batch_size)
+    order = None if seed is None else np.random.default_rng(seed).permutation(len(chunk))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+        solver = choose_solver(problem)
+        state, _, info = solver.run_epoch(state, solver.init(state), rates[:], order)
+    return state, total + info.objective * len(chunk)

@@ -1,23 +1,24 @@
-r"""Plain descent on sparse rows, where an update costs the entries of its rows and not d.
+r"""SGD on sparse rows by lazy updates: an update costs the stored entries of its rows, not d.
 
-Between two rows that mention a coordinate, its course is known in advance: an l2 penalty multiplies
-it by :math:`d_t = \max(0, 1 - \eta_t l_2)` in each update t, an l1 penalty then takes
-:math:`\eta_t l_1` off its magnitude until nothing is left, and a centre moves it by a multiple of
-:math:`m` (:class:`skgd.data.design.SparseRows`) that is the same number for all coordinates. So the
-updates touch stored coordinates only, and each of these is first brought up to date: with
-:math:`P_t = \prod_{s<t} d_s` and :math:`V_t = \sum_{s<t} \eta_s / P_{s+1}`, a coordinate that was
-:math:`u_\tau` is
+Between two updates with a stored entry in a column, the changes of its coefficient are known in
+advance. In each update t, an l2 penalty multiplies it by :math:`d_t = \max(0, 1 - \eta_t l_2)`, an
+l1 penalty reduces its magnitude by :math:`\eta_t l_1` to zero at least, and an implicit shift
+:math:`m` of the rows (:class:`skgd.data.design.SparseRows`) adds a multiple of m that is the same
+for all coefficients. So an update changes stored columns only, after their deferred updates have
+been applied. With the decay product :math:`P_t = \prod_{s<t} d_s` and the cumulative penalty
+:math:`V_t = \sum_{s<t} \eta_s / P_{s+1}`, a coefficient :math:`u_\tau` becomes
 
 .. math:: u_t = \operatorname{sign}(u_\tau)\, P_t
           \max\left(0, \tfrac{|u_\tau|}{P_\tau} + l_1 V_\tau - l_1 V_t\right).
 
-It stays at zero once it is there. What it added meanwhile to the penalty along the way and to the
-average of the iterates follows from sums over P and V. A multiple of m does not wait for a
-coordinate: it is a number c, and :math:`u = z + c\,m`.
+A coefficient that is zero stays zero. The terms of the deferred updates in the running objective
+and in the averaged parameters follow from cumulative sums of P and V. Multiples of m are not
+deferred: their sum is one number c, and the coefficients are :math:`u = z + c\,m`.
 
-The first update of an epoch, and the next whenever :math:`P_t` has become small, goes over all
-coordinates: it also collects what an earlier epoch, or a change of the coefficients, left unpaid.
-With a weight decay of :math:`\eta l_2` an update, that is one in about :math:`7 / (\eta l_2)`.
+The first update of an epoch changes all coefficients, which also applies the l1 penalty that is
+still due after an earlier epoch or a change of the coefficients. So does the next one whenever
+:math:`P_t` has become small. With a weight decay of :math:`\eta l_2` per update, this is one update
+in about :math:`7 / (\eta l_2)`.
 
 References
 ----------
@@ -25,283 +26,347 @@ B. Carpenter, "Lazy Sparse Stochastic Gradient Descent for Regularized Multinomi
 Regression", 2008.
 """
 
+from itertools import islice
+from typing import NamedTuple
+
 import numpy as np
 
 from skgd import penalties
 from skgd.optimizers import GD
 from skgd.solvers.sgd import lazy_triangular, reference
+from skgd.solvers.sgd.base import MIN_DECAY_PRODUCT, SGDSolver
+from skgd.solvers.sgd.triangular import is_linear
 
-#: The share of a coordinate that weight decay leaves before all coordinates are brought up to date.
-SMALLEST_SHARE = 1e-3
+#: Largest number of updates between two full updates, unless d is larger, which is then the limit.
+MAX_INTERVAL_UPDATES = 1 << 16
 
-#: Updates after which that is done at the latest; where d is larger, d reference.
-STRETCH = 1 << 16
-
-#: Coordinates that are brought up to date together.
-SLICE = 1 << 16
+#: Number of columns whose deferred updates are applied in one step after an interval.
+CATCH_UP_COLUMNS = 1 << 16
 
 
-def applies(problem):
-    """Tell whether the coordinates that an update does not mention have a course known in advance.
+class LazySparseSGD(SGDSolver):
+    """Gradient descent on sparse rows, whose updates change the stored columns only."""
 
-    They have for plain descent on sparse rows, with one l2 strength for all coordinates (not so
-    where l2 meets `standardize`) and with either a centre or a penalty (not where an l1 penalty
-    meets centred columns: a coordinate may then be held at zero and leave it at any update).
-    """
+    @staticmethod
+    def applies_to(problem):
+        """Return whether columns without an entry in an update change in a way known in advance.
+
+        This requires gradient descent on sparse rows, the same l2 strength for all coefficients
+        (with `standardize` they differ), and either no shift or no penalty: with a shift, any
+        update may move a coefficient that an l1 penalty keeps at zero.
+        """
+        design = problem.objective.design
+        l1, l2 = problem.objective.l1[:-1], problem.objective.l2[:-1]
+        return (
+            design.sparse
+            and isinstance(problem.optimizer, GD)
+            and bool(np.all(l2 == l2[0]))
+            and not (design.shift.any() and (l1.any() or l2.any()))
+        )
+
+    def run_updates(self, state, learning_rates, order):
+        """Run all updates of an epoch, in triangular blocks if the recursion is linear."""
+        factors = compute_factors(self.problem, state, learning_rates, order)
+        if is_linear(self.problem):
+            try:
+                return _run_updates(self.problem, state, factors, order, lazy_triangular.BLOCK_SIZE)
+            except lazy_triangular.ClippedGradientError:
+                pass
+        return _run_updates(self.problem, state, factors, order, 1)
+
+
+def _run_updates(problem, state, factors, order, block_size):
+    """Run all updates of an epoch, in blocks of `block_size` updates between full updates."""
     design = problem.objective.design
-    l1, l2 = problem.objective.l1[:-1], problem.objective.l2[:-1]
-    return (
-        design.sparse
-        and isinstance(problem.optimizer, GD)
-        and bool(np.all(l2 == l2[0]))
-        and not (design.shift.any() and (l1.any() or l2.any()))
-    )
-
-
-def run_epoch(problem, state, order, rates):
-    """Do what :func:`skgd.solvers.choice.run_epoch` does, and agree with it up to rounding."""
-    if lazy_triangular.applies(problem):
-        try:
-            return _run(problem, state, order, rates, lazy_triangular.BLOCK)
-        except lazy_triangular.SlopeTooLarge:
-            pass
-    return _run(problem, state, order, rates, 1)
-
-
-def _run(problem, state, order, rates, together):
-    """Run an epoch, `together` updates at a time where that can be."""
-    course = _Course(problem, state, order, rates)
-    moved = reference.Updates(problem, state)
-    lazy = None
-    edges = course.edges(together)
-    rows = np.minimum(edges * problem.batch_size, problem.objective.design.n_rows)
-    for batch, number in zip(reference.batches(problem, order, rows), edges, strict=False):
-        if number <= course.first or number in course.ends:
-            if lazy is not None:
-                lazy.finish()
-            moved.make(batch, rates[number])
-            if number >= course.first:
-                stretch = course.stretch(number + 1, course.ends[number])
-                lazy = Lazy(moved, stretch, problem.objective.design.shift)
-        elif together > 1:
-            lazy_triangular.make(lazy, batch)
-        else:
-            lazy.make(batch, rates[number])
-    if lazy is not None:
+    n_skipped, intervals = split_epoch(factors, max(MAX_INTERVAL_UPDATES, design.X.shape[1]))
+    edges = [np.arange(n_skipped)]
+    for start, stop in intervals:
+        edges += [[start], np.arange(start + 1, stop, block_size)]
+    edges = np.concatenate([*edges, [len(factors.rates)]]).astype(int)
+    row_edges = np.minimum(edges * problem.batch_size, design.n_rows)
+    batches = reference.iterate_batches(problem, order, row_edges)
+    iterate = reference.Iterate(problem, state)
+    for batch in islice(batches, n_skipped):
+        iterate.update(batch, 0.0)
+    update = LazyIterate.update if block_size == 1 else lazy_triangular.update_block
+    for start, stop in intervals:
+        iterate.update(next(batches), factors.rates[start])
+        lazy = LazyIterate(iterate, factors.select(start + 1, stop), design.shift)
+        for batch in islice(batches, len(range(start + 1, stop, block_size))):
+            update(lazy, batch)
         lazy.finish()
-    return moved.finished(state), moved.total / problem.objective.design.n_rows
+    return iterate.finish()
 
 
-class _Course:
-    """What the updates of an epoch do to every coordinate, mentioned or not."""
-
-    def __init__(self, problem, state, order, rates):
-        n_rows, size = problem.objective.design.n_rows, problem.batch_size
-        norms = reference.row_norms(problem)
-        moves = np.ones(len(rates), dtype=bool)
-        if norms is not None and problem.rule.skips_zero_rows:
-            moves = (norms if order is None else norms[order]) > 0
-        self.moves = moves
-        self.rates = np.where(moves, rates, 0.0)
-        self.decays = np.maximum(0.0, 1 - self.rates * float(problem.objective.l2[0]))
-        self.rows = np.zeros(len(rates))  # by which the penalty enters the running objective
-        if norms is None:
-            self.rows[:] = size
-            self.rows[-1] = n_rows - size * (len(rates) - 1)
-        numbers = state.t + np.cumsum(moves) - 1
-        self.averaged = moves & (problem.average > 0) & (problem.average <= numbers)
-        self.first = int(np.argmax(moves)) if moves.any() else len(moves)
-        self.ends = dict(self.stretches(max(STRETCH, problem.objective.l2.size)))
-
-    def stretches(self, longest):
-        """Yield the updates that go over all coordinates, each with the next such update."""
-        lost = np.cumsum(-np.log(np.maximum(self.decays, SMALLEST_SHARE**2)))
-        start = self.first
-        while start < len(lost):
-            enough = int(np.searchsorted(lost, lost[start] - np.log(SMALLEST_SHARE)))
-            stop = min(max(enough, start + 1), start + longest, len(lost))
-            yield start, stop
-            start = stop
-
-    def edges(self, together):
-        """Return the updates that batches begin with, and their number."""
-        parts = [np.arange(self.first)]
-        for start, stop in self.ends.items():
-            parts += [[start], np.arange(start + 1, stop, together)]
-        return np.concatenate([*parts, [len(self.rates)]]).astype(int)
-
-    def stretch(self, start, stop):
-        """Return the :class:`_Stretch` of some reference."""
-        here = slice(start, stop)
-        parts = self.moves, self.rates, self.decays, self.rows, self.averaged
-        return _Stretch(*(part[here] for part in parts))
-
-
-class _Stretch:
-    """Products and sums over some updates in a row, from which each coordinate's course follows.
+class UpdateFactors(NamedTuple):
+    """Factors of consecutive updates, which are the same for all columns.
 
     Parameters
     ----------
-    moves : array of shape (m,)
-        Whether each update makes a step.
-    rates, decays : arrays of shape (m,)
-        Learning rate, and what it multiplies a coordinate by.
-    rows : array of shape (m,)
-        How often the penalty before the update enters the running objective.
-    averaged : array of shape (m,)
-        Whether the iterate after it enters the average.
+    is_step : array of shape (m,)
+        Whether the update is made; a step rule may skip rows of zeros.
+    rates : array of shape (m,)
+        Learning rate; 0 if the update is skipped.
+    decays : array of shape (m,)
+        Factor that the l2 penalty multiplies a coefficient by.
+    penalty_rows : array of shape (m,)
+        Number of rows by which the penalty before the update enters the running objective.
+    is_averaged : array of shape (m,)
+        Whether the iterate after the update enters the average.
     """
 
-    def __init__(self, moves, rates, decays, rows, averaged):
-        self.moves, self.rates, self.decays, self.averaged = moves, rates, decays, averaged
-        self.share = np.append(1.0, np.cumprod(decays))  # P
-        self.rate = _running(rates)
-        self.debt = _running(rates / self.share[1:])  # V
-        before = np.append(rows, 0.0) * self.share
-        self.values = _running(before), _running(before * self.debt)
-        before = before * self.share
-        self.squares = tuple(_running(before * self.debt**power) for power in range(3))
-        after = averaged * self.share[1:]
-        self.iterates = _running(after), _running(after * self.debt[1:])
+    is_step: np.ndarray
+    rates: np.ndarray
+    decays: np.ndarray
+    penalty_rows: np.ndarray
+    is_averaged: np.ndarray
+
+    def select(self, start, stop):
+        """Return the factors of the updates from `start` to `stop`."""
+        return UpdateFactors(*(array[start:stop] for array in self))
 
 
-def _running(terms):
+def compute_factors(problem, state, rates, order):
+    """Return the :class:`UpdateFactors` of an epoch."""
+    is_step, penalty_rows = np.ones(len(rates), dtype=bool), np.zeros(len(rates))
+    if problem.row_rule is None:
+        penalty_rows[:] = problem.batch_size
+        penalty_rows[-1] = problem.objective.design.n_rows - penalty_rows[:-1].sum()
+    elif problem.row_rule.skips_zero_rows:
+        norms = reference.row_norms(problem)
+        is_step = (norms if order is None else norms[order]) > 0
+    rates = np.where(is_step, rates, 0.0)
+    decays = np.maximum(0.0, 1 - rates * float(problem.objective.l2[0]))
+    numbers = state.t + np.cumsum(is_step) - 1
+    is_averaged = is_step & (problem.average > 0) & (problem.average <= numbers)
+    return UpdateFactors(is_step, rates, decays, penalty_rows, is_averaged)
+
+
+def split_epoch(factors, max_length):
+    """Split an epoch into intervals, each of which begins with a full update.
+
+    Parameters
+    ----------
+    factors : UpdateFactors
+        Factors of the updates of the epoch.
+    max_length : int
+        Largest number of updates in an interval.
+
+    Returns
+    -------
+    n_skipped : int
+        Number of skipped updates before the first interval.
+    intervals : list of tuples (int, int)
+        First update of each interval, and of the next one.
+    """
+    n_updates, is_step = len(factors.rates), factors.is_step
+    log_decays = np.cumsum(-np.log(np.maximum(factors.decays, MIN_DECAY_PRODUCT**2)))
+    start = n_skipped = int(np.argmax(is_step)) if is_step.any() else n_updates
+    intervals = []
+    while start < n_updates:
+        limit = np.searchsorted(log_decays, log_decays[start] - np.log(MIN_DECAY_PRODUCT))
+        stop = min(max(int(limit), start + 1), start + max_length, n_updates)
+        intervals.append((start, stop))
+        start = stop
+    return n_skipped, intervals
+
+
+class IntervalSums:
+    """Cumulative sums over the updates of an interval, of shape (m + 1,) or longer.
+
+    Parameters
+    ----------
+    factors : UpdateFactors
+        Factors of the m updates.
+
+    Attributes
+    ----------
+    decay, rate, penalty : arrays of shape (m + 1,)
+        Decay product P, sum of the learning rates, and cumulative penalty V before each update.
+    l1_objective, l2_objective : tuples of arrays of shape (m + 2,)
+        Sums of P, P V, and of P², P² V, P² V² before the updates, for the running objective.
+    average : tuple of arrays of shape (m + 1,)
+        Sums of P and P V after the averaged updates.
+    """
+
+    def __init__(self, factors):
+        self.decay = np.append(1.0, np.cumprod(factors.decays))
+        self.rate = _sum_before(factors.rates)
+        self.penalty = _sum_before(factors.rates / self.decay[1:])
+        terms = np.append(factors.penalty_rows, 0.0) * self.decay
+        self.l1_objective = _sum_before(terms), _sum_before(terms * self.penalty)
+        terms = terms * self.decay
+        self.l2_objective = tuple(_sum_before(terms * self.penalty**power) for power in range(3))
+        terms = factors.is_averaged * self.decay[1:]
+        self.average = _sum_before(terms), _sum_before(terms * self.penalty[1:])
+
+
+def _sum_before(terms):
     """Return the sums of the first 0, 1, ... terms."""
     return np.append(0.0, np.cumsum(terms))
 
 
-class Lazy:
-    """Parameters on their way over a stretch of updates; one row an output.
+class LazyIterate:
+    """Parameters during the lazy updates of an interval; one row for each output.
 
-    ``theta[:, j]`` is what the coordinate j was after ``seen[j]`` updates, without the centre's
-    share ``multiple * shift[j]``.
+    Parameters
+    ----------
+    iterate : Iterate
+        The iterate after a full update; it is changed in place.
+    factors : UpdateFactors
+        Factors of the updates of the interval.
+    shift : array of shape (d,)
+        Shift m of the rows.
+
+    Attributes
+    ----------
+    n_updates : int
+        Number of updates of the interval so far.
+    last_updates : array of shape (d,)
+        ``theta[:, j]`` is coefficient j after the first ``last_updates[j]`` updates, without
+        ``shift_multiple * shift[j]``.
+    theta_sum : array of shape (k, d + 1)
+        Sum of the iterates that enter the average, except the deferred terms.
+    shift_multiple, shift_multiple_sum : arrays of shape (k,)
+        Multiple c of the shift in the coefficients, and its sum over the averaged iterates.
+    theta_shift_products : array of shape (k,)
+        Product of ``theta[:, :-1]`` and the shift.
     """
 
-    def __init__(self, moved, stretch, shift):
-        self.moved, self.stretch = moved, stretch
-        shape = -1, moved.theta.shape[-1]
-        self.theta, self.mean = moved.theta.reshape(shape), moved.mean.reshape(shape)
-        self.l1_total, self.l1_applied = (
-            moved.l1_total.reshape(shape),
-            moved.l1_applied.reshape(shape),
+    def __init__(self, iterate, factors, shift):
+        self.iterate, self.factors, self.sums = iterate, factors, IntervalSums(factors)
+        self.theta, self.l1_total, self.l1_applied = map(
+            np.atleast_2d, (iterate.theta, iterate.l1_total, iterate.l1_applied)
         )
-        self.l1, self.l2 = moved.l1[:-1], float(moved.l2[0])
-        self.averages = bool(stretch.averaged.any())
-        self.changes = moved.has_l1 or moved.has_l2 or self.averages
-        self.number = 0
-        self.seen = np.zeros(shape[1] - 1, dtype=np.intp)
-        self.iterates = np.zeros(self.theta.shape if self.averages else 0)
-        self.centred, self.shift = bool(shift.any()), shift
-        self.squared_shift = shift @ shift
-        self.along = self.theta[:, :-1] @ shift
-        self.multiple, self.multiples = np.zeros(len(self.theta)), np.zeros(len(self.theta))
+        self.l1, self.l2 = iterate.l1[:-1], float(iterate.l2[0])
+        self.has_average = bool(factors.is_averaged.any())
+        self.has_deferred = iterate.has_l1 or iterate.has_l2 or self.has_average
+        self.n_updates, self.last_updates = 0, np.zeros(len(shift), dtype=np.intp)
+        self.theta_sum = np.zeros(self.theta.shape if self.has_average else 0)
+        self.shift, self.is_shifted, self.squared_shift = shift, bool(shift.any()), shift @ shift
+        self.theta_shift_products = self.theta[:, :-1] @ shift
+        self.shift_multiple, self.shift_multiple_sum = np.zeros((2, len(self.theta)))
 
-    def make(self, batch, rate):
+    def update(self, batch):
         """Make one update."""
-        k, stretch = self.number, self.stretch
-        columns, entries = batch.rows.stored
-        here = self.catch_up(columns)
-        slopes = self.moved.slopes(self.predictions(columns, entries, here, batch), batch, rate)
-        if slopes is None:
-            slopes = np.zeros(batch.y.shape)
-        slopes = slopes.reshape(len(batch.y), -1)
-        step = stretch.rates[k] / len(slopes)
-        landed = stretch.decays[k] * here - step * (slopes.T @ entries)
-        if self.moved.has_l1:
-            landed = self.shrunk(columns, landed)
-        self.write_back(columns, here, landed, step * slopes.sum(axis=0), 1)
-        if stretch.averaged[k]:
-            self.iterates[:, columns] += landed
-            self.iterates[:, -1] += self.theta[:, -1]
-            self.multiples += self.multiple
+        k, iterate = self.n_updates, self.iterate
+        rate = self.factors.rates[k]
+        columns, entries = batch.rows.stored_entries
+        coef = self.catch_up(columns)
+        predictions = self.predict(columns, entries, coef, batch)
+        derivatives = iterate.differentiate_loss(predictions, batch, rate)
+        if derivatives is None:
+            derivatives = np.zeros(batch.y.shape)
+        derivatives = derivatives.reshape(len(batch.y), -1)
+        step = rate / len(derivatives)
+        new_coef = self.factors.decays[k] * coef - step * (derivatives.T @ entries)
+        if iterate.has_l1:
+            new_coef = self.apply_l1(columns, new_coef)
+        self.write_back(columns, coef, new_coef, step * derivatives.sum(axis=0), 1)
+        if self.factors.is_averaged[k]:
+            self.theta_sum[:, columns] += new_coef
+            self.theta_sum[:, -1] += self.theta[:, -1]
+            self.shift_multiple_sum += self.shift_multiple
 
-    def write_back(self, columns, here, landed, fall, count):
-        """Move coordinates by `count` updates, whose steps on the intercept add up to ``-fall``."""
-        self.number += count
-        self.theta[:, columns], self.seen[columns] = landed, self.number
-        if self.moved.fit_intercept:
+    def write_back(self, columns, coef, new_coef, fall, count):
+        """Store coefficients after `count` updates, which lower the intercept by `fall`."""
+        self.n_updates += count
+        self.theta[:, columns], self.last_updates[columns] = new_coef, self.n_updates
+        if self.iterate.fit_intercept:
             self.theta[:, -1] -= fall
-        if self.centred:
-            self.along += (landed - here) @ self.shift[columns]
-            self.multiple += fall
+        if self.is_shifted:
+            self.theta_shift_products += (new_coef - coef) @ self.shift[columns]
+            self.shift_multiple += fall
 
-    def predictions(self, columns, entries, here, batch):
+    def predict(self, columns, entries, coef, batch):
         """Return the predictions of the rows of a batch."""
-        predictions = entries @ here.T + self.theta[:, -1]
-        if self.centred:
-            along = entries @ self.shift[columns] - self.squared_shift
-            predictions = predictions + np.multiply.outer(along, self.multiple) - self.along
+        predictions = entries @ coef.T + self.theta[:, -1]
+        if self.is_shifted:
+            products = entries @ self.shift[columns] - self.squared_shift
+            predictions = predictions + np.multiply.outer(products, self.shift_multiple)
+            predictions -= self.theta_shift_products
         return predictions.reshape(batch.y.shape)
 
     def catch_up(self, columns):
-        """Return coordinates as they are by now, with what they added on the way accounted for."""
-        here = self.theta[:, columns]
-        if not self.changes:
-            return here
-        k, stretch, seen = self.number, self.stretch, self.seen[columns]
-        sign, whole = np.sign(here), np.abs(here) / stretch.share[seen]
-        if not self.moved.has_l1:
-            self.accumulate_deferred(columns, sign, whole, 0.0, np.intp(k + 2))
-            return stretch.share[k] * sign * whole
+        """Apply the deferred updates of columns; return their coefficients."""
+        coef = self.theta[:, columns]
+        if not self.has_deferred:
+            return coef
+        k, sums, last = self.n_updates, self.sums, self.last_updates[columns]
+        sign, scaled = np.sign(coef), np.abs(coef) / sums.decay[last]
+        if not self.iterate.has_l1:
+            self.accumulate_deferred(columns, sign, scaled, 0.0, np.intp(k + 2))
+            return sums.decay[k] * sign * scaled
         l1 = self.l1[columns]
-        whole = whole + l1 * stretch.debt[seen]
-        zero_from = np.maximum(np.searchsorted(stretch.debt, whole / l1), seen + 1)
-        self.accumulate_deferred(columns, sign, whole, l1, zero_from)
-        self.apply_deferred_l1(columns, sign, whole, l1, zero_from)
-        left = stretch.share[k] * np.maximum(whole - l1 * stretch.debt[k], 0)
-        return np.where(zero_from <= k, 0.0, sign * left)
+        scaled = scaled + l1 * sums.penalty[last]
+        zero_from = np.maximum(np.searchsorted(sums.penalty, scaled / l1), last + 1)
+        self.accumulate_deferred(columns, sign, scaled, l1, zero_from)
+        self.apply_deferred_l1(columns, sign, scaled, l1, zero_from)
+        magnitude = sums.decay[k] * np.maximum(scaled - l1 * sums.penalty[k], 0)
+        return np.where(zero_from <= k, 0.0, sign * magnitude)
 
-    def accumulate_deferred(self, columns, sign, whole, l1, zero_from):
-        """Add what coordinates were meanwhile to the running objective and to the average."""
-        k, stretch, seen = self.number, self.stretch, self.seen[columns]
+    def accumulate_deferred(self, columns, sign, scaled, l1, zero_from):
+        r"""Add the deferred terms of columns to the running objective and to the average.
+
+        Parameters
+        ----------
+        columns : array or slice
+            The columns.
+        sign : array of shape (k, m)
+            Signs of their coefficients.
+        scaled : array of shape (k, m)
+            :math:`|u_\tau| / P_\tau + l_1 V_\tau`.
+        l1 : array of shape (m,) or float
+            Strengths of the l1 penalty.
+        zero_from : array of shape (k, m) or int
+            Number of updates after which the coefficients are zero.
+        """
+        k, iterate, last = self.n_updates, self.iterate, self.last_updates[columns]
         stop = np.minimum(zero_from, k + 1)
-        if self.moved.has_l1:
-            first, second = (sums[stop] - sums[seen] for sums in stretch.values)
-            self.moved.total += float(np.sum(l1 * (whole * first - l1 * second)))
-        if self.moved.has_l2:
-            first, second, third = (sums[stop] - sums[seen] for sums in stretch.squares)
-            squares = whole**2 * first - 2 * whole * l1 * second + l1**2 * third
-            self.moved.total += 0.5 * self.l2 * float(np.sum(squares))
-        if self.averages:
+        if iterate.has_l1:
+            first, second = (sums[stop] - sums[last] for sums in self.sums.l1_objective)
+            iterate.objective_sum += float(np.sum(l1 * (scaled * first - l1 * second)))
+        if iterate.has_l2:
+            first, second, third = (sums[stop] - sums[last] for sums in self.sums.l2_objective)
+            squares = scaled**2 * first - 2 * scaled * l1 * second + l1**2 * third
+            iterate.objective_sum += 0.5 * self.l2 * float(np.sum(squares))
+        if self.has_average:
             stop = np.minimum(zero_from - 1, k)
-            first, second = (sums[stop] - sums[seen] for sums in stretch.iterates)
-            self.iterates[:, columns] += sign * (whole * first - l1 * second)
+            first, second = (sums[stop] - sums[last] for sums in self.sums.average)
+            self.theta_sum[:, columns] += sign * (scaled * first - l1 * second)
 
-    def apply_deferred_l1(self, columns, sign, whole, l1, zero_from):
-        """Book what coordinates that were not zero have paid of the l1 penalty."""
-        k, stretch = self.number, self.stretch
-        l1_total = self.l1_total[:, columns]
-        l1_applied = -sign * (l1_total + l1 * stretch.rate[k])
-        ended = (zero_from <= k) & (sign != 0)
-        if ended.any():  # they paid the last time with all that they had left
-            last = np.minimum(zero_from, k)
-            left = stretch.share[last] * (whole - l1 * stretch.debt[last - 1])
-            l1_applied = np.where(
-                ended, -sign * (l1_total + l1 * stretch.rate[last - 1] + left), l1_applied
-            )
+    def apply_deferred_l1(self, columns, sign, scaled, l1, zero_from):
+        """Set `l1_applied` of columns that were not zero; see `accumulate_deferred`."""
+        k, sums = self.n_updates, self.sums
+        # A coefficient that becomes zero gets less than the penalty of its last update.
+        is_zero = zero_from <= k
+        last = np.minimum(zero_from, k)
+        remainder = sums.decay[last] * (scaled - l1 * sums.penalty[last - 1])
+        applied = np.where(is_zero, l1 * sums.rate[last - 1] + remainder, l1 * sums.rate[k])
+        l1_applied = -sign * (self.l1_total[:, columns] + applied)
         self.l1_applied[:, columns] = np.where(sign == 0, self.l1_applied[:, columns], l1_applied)
 
-    def shrunk(self, columns, landed):
-        """Return coordinates after they have paid what they owe after this update."""
-        l1_total = self.l1_total[:, columns] + self.l1[columns] * self.stretch.rate[self.number + 1]
+    def apply_l1(self, columns, coef):
+        """Return coefficients after the cumulative l1 penalty of this update."""
+        rate = self.sums.rate[self.n_updates + 1]
+        l1_total = self.l1_total[:, columns] + self.l1[columns] * rate
         l1_applied = self.l1_applied[:, columns]
-        shrunk = penalties.soft_threshold_cumulative(landed, l1_total, l1_applied)
-        self.l1_applied[:, columns] = l1_applied + (shrunk - landed)
+        shrunk = penalties.soft_threshold_cumulative(coef, l1_total, l1_applied)
+        self.l1_applied[:, columns] = l1_applied + (shrunk - coef)
         return shrunk
 
     def finish(self):
-        """Bring all coordinates up to date."""
-        moved, stretch, d = self.moved, self.stretch, len(self.shift)
-        for start in range(0, d if self.changes else 0, SLICE):
-            columns = slice(start, min(start + SLICE, d))
+        """Apply the deferred updates of all columns, and update the average."""
+        iterate, d = self.iterate, len(self.shift)
+        for start in range(0, d if self.has_deferred else 0, CATCH_UP_COLUMNS):
+            columns = slice(start, min(start + CATCH_UP_COLUMNS, d))
             self.theta[:, columns] = self.catch_up(columns)
-        if self.centred:
-            self.theta[:, :-1] += np.multiply.outer(self.multiple, self.shift)
-        if moved.has_l1:
-            self.l1_total[:, :-1] += self.l1 * stretch.rate[-1]
-        if self.averages:
-            self.iterates[:, :-1] += np.multiply.outer(self.multiples, self.shift)
-            earlier, number = max(0, moved.t - moved.average_from), stretch.averaged.sum()
-            # A stretch may begin before the average does: t counts from its first update.
-            self.mean[:] = (earlier * self.mean + self.iterates) / (earlier + number)
-        moved.t += int(stretch.moves.sum())
+        if self.is_shifted:
+            self.theta[:, :-1] += np.multiply.outer(self.shift_multiple, self.shift)
+        if iterate.has_l1:
+            self.l1_total[:, :-1] += self.l1 * self.sums.rate[-1]
+        if self.has_average:
+            self.theta_sum[:, :-1] += np.multiply.outer(self.shift_multiple_sum, self.shift)
+            theta_sum = self.theta_sum.reshape(iterate.theta.shape)
+            iterate.add_to_average(theta_sum, self.factors.is_averaged.sum())
+        iterate.t += int(self.factors.is_step.sum())

@@ -1,87 +1,79 @@
-"""Exact per-sample descent on squared error and sparse rows, many rows at a time.
+"""Exact per-sample SGD on squared error and sparse rows, block by block.
 
-The same as :mod:`skgd.solvers.sgd.triangular`, within
-:class:`skgd.solvers.sgd.lazy_sparse.Lazy`: the residuals of a block of updates solve a triangular
-system, and only the columns that its rows mention are moved.
+As in :mod:`skgd.solvers.sgd.triangular`, the residuals of a block of updates are the solution of a
+triangular system; a block changes only the stored columns of its rows, as in
+:class:`skgd.solvers.sgd.lazy_sparse.LazyIterate`.
 """
 
 import numpy as np
 from scipy.linalg import get_blas_funcs
 
+from skgd.solvers.sgd.triangular import BlockFactors
+
 #: Rows in a block.
-BLOCK = 128
+BLOCK_SIZE = 128
 
 
-class SlopeTooLarge(ArithmeticError):
-    """A slope would have to be clipped, which is not linear."""
+class ClippedGradientError(ArithmeticError):
+    """A gradient of the loss would be clipped, so that the recursion is not linear."""
 
 
-def applies(problem):
-    """Tell whether the updates of a lazy epoch are a linear recursion."""
-    objective = problem.objective
-    return (
-        problem.batch_size == 1
-        and objective.loss.quadratic
-        and problem.rule is None
-        and not objective.l1.any()
-    )
+def update_block(lazy, batch):
+    """Make one update on each row of a batch.
 
-
-def make(lazy, batch):
-    """Make an update on each row of a batch.
+    Parameters
+    ----------
+    lazy : LazyIterate
+        What is updated, in place.
+    batch : Batch
+        The rows of the block.
 
     Raises
     ------
-    SlopeTooLarge
-        If one of them has to be clipped.
+    ClippedGradientError
+        If a gradient of the loss would be clipped.
     """
-    k, stretch, count = lazy.number, lazy.stretch, len(batch.y)
+    count, y = len(batch.y), batch.y.reshape(len(batch.y), -1)
     if count == 1:
-        lazy.make(batch, stretch.rates[k])
+        lazy.update(batch)
         return
-    columns, entries = batch.rows.stored
-    start = lazy.catch_up(columns)
-    weights = np.ones(count) if batch.weights is None else batch.weights
-    intercept, fit_intercept = lazy.theta[:, -1].copy(), float(lazy.moved.fit_intercept)
-    shares = stretch.share[k : k + count + 1] / stretch.share[k]
-    before, after = shares[:-1], shares[1:]
-    steps = stretch.rates[k : k + count] * weights
-    y = batch.y.reshape(count, -1)
-    along = lazy.predictions(columns, entries, start, batch).reshape(y.shape) - intercept
-    turned = entries.T
-    gram = (entries @ turned).toarray()
-    if lazy.centred:
-        near = entries @ lazy.shift[columns]
-        gram += lazy.squared_shift - near[:, None] - near
-    residuals = _residuals(
-        (gram * (before[:, None] / after) + fit_intercept) * steps,
-        before[:, None] * along + intercept - y,
-        lazy.moved.largest_slope,
+    columns, entries = batch.rows.stored_entries
+    coef, intercept = lazy.catch_up(columns), lazy.theta[:, -1].copy()
+    products = lazy.predict(columns, entries, coef, batch).reshape(y.shape) - intercept
+    factors = _block_factors(lazy, batch)
+    transposed = entries.T
+    gram = (entries @ transposed).toarray()
+    if lazy.is_shifted:
+        shift_products = entries @ lazy.shift[columns]
+        gram += lazy.squared_shift - shift_products[:, None] - shift_products
+    systems, squared_norms = factors.build_systems(gram)
+    right = factors.before * products + intercept - y
+    solve_triangular = get_blas_funcs("trsm", (systems, right))
+    residuals = solve_triangular(1.0, systems.T, right, trans_a=1, diag=1)
+    if not np.max(np.abs(residuals)) < lazy.iterate.max_loss_gradient:
+        raise ClippedGradientError
+    lazy.iterate.objective_sum += factors.sum_objectives(
+        residuals, y - intercept, np.sum(coef**2, axis=1), squared_norms, lazy.l2
     )
-    moves = steps[:, None] * residuals
-    lazy.moved.total += 0.5 * float(np.sum(weights[:, None] * residuals**2))
-    earlier = np.cumsum(moves, axis=0) - moves
-    if lazy.moved.has_l2:
-        along = residuals + y - intercept + fit_intercept * earlier
-        change = moves * (np.diag(gram)[:, None] * moves - 2 * (after / before)[:, None] * along)
-        change = np.cumsum(change / after[:, None] ** 2, axis=0)[:-1].sum(axis=1)
-        squares = before[1:] ** 2 * (np.sum(start**2) + change)  # `catch_up` saw to the first row
-        lazy.moved.total += 0.5 * lazy.l2 * float(squares.sum())
-    taken = stretch.averaged[k : k + count]
-    if taken.any():
-        later = np.cumsum((taken * after)[::-1])[::-1] / after
-        lazy.iterates[:, columns] += (taken @ after) * start - (turned @ (later[:, None] * moves)).T
-        later, number = np.cumsum(taken[::-1])[::-1] @ moves, taken.sum()
-        lazy.iterates[:, -1] += number * intercept - fit_intercept * later
-        lazy.multiples += number * lazy.multiple + later
-    landed = after[-1] * start - (turned @ ((after[-1] / after)[:, None] * moves)).T
-    lazy.write_back(columns, start, landed, moves.sum(axis=0), count)
+    moves = factors.steps * residuals
+    is_averaged = lazy.factors.is_averaged[lazy.n_updates : lazy.n_updates + count, None]
+    if is_averaged.any():
+        coef_factors, intercept_factors = factors.average_factors(is_averaged)
+        changes = transposed @ (coef_factors * moves / factors.after)
+        lazy.theta_sum[:, columns] += coef_factors[0] * coef - changes.T
+        fall, number = np.sum(intercept_factors * moves, axis=0), intercept_factors[0]
+        lazy.theta_sum[:, -1] += number * intercept - factors.fit_intercept * fall
+        lazy.shift_multiple_sum += number * lazy.shift_multiple + fall
+    new_coef = factors.after[-1] * (coef - (transposed @ (moves / factors.after)).T)
+    lazy.write_back(columns, coef, new_coef, moves.sum(axis=0), count)
 
 
-def _residuals(system, right, largest):
-    """Solve the system, of which only what is below the diagonal counts; the diagonal is 1."""
-    solve = get_blas_funcs("trsm", (system, right))
-    residuals = solve(1.0, system.T, right, trans_a=1, diag=1)
-    if not np.max(np.abs(residuals)) < largest:
-        raise SlopeTooLarge
-    return residuals
+def _block_factors(lazy, batch):
+    """Return the :class:`BlockFactors` of the next updates."""
+    k, count = lazy.n_updates, len(batch.y)
+    weights = np.ones((count, 1)) if batch.weights is None else batch.weights[:, None]
+    steps = lazy.factors.rates[k : k + count, None] * weights
+    decays = lazy.sums.decay[k : k + count + 1, None] / lazy.sums.decay[k]
+    is_counted = np.arange(count)[:, None] > 0  # catch_up adds the penalty before the first update
+    fit_intercept = lazy.iterate.fit_intercept
+    return BlockFactors(weights, steps, decays[:-1], decays[1:], is_counted, fit_intercept)

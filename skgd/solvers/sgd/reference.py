@@ -1,4 +1,4 @@
-"""Updates on a few rows each, one after the other: any loss, penalty and elementwise optimizer."""
+"""Reference SGD: one update after the other, for any loss, penalty and elementwise optimizer."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -9,25 +9,26 @@ import numpy as np
 
 from skgd import penalties
 from skgd.data.design import SparseRows, take_rows
-from skgd.data.moments import CHUNK
+from skgd.data.feature_moments import CHUNK_ROWS
+from skgd.solvers.sgd.base import SGDSolver
 
-#: Updates whose losses are worked out together.
-TOGETHER = 128
+#: Updates whose losses are evaluated in one call.
+MAX_PENDING_LOSSES = 128
 
 
 class Batch(NamedTuple):
-    """What one update looks at.
+    """Data of one update.
 
     Parameters
     ----------
     rows : array of shape (m, d), or SparseRows
-        Inner rows.
+        Scaled rows.
     y : array of shape (m,) or (m, k)
         Targets.
     weights : array of shape (m,) or None
-        Factors of the rows.
+        Weights of the rows.
     squared_norms : array of shape (m,) or None
-        Of the rows, without an intercept; where the step rule asks for them.
+        Squared norms of the rows, without an intercept; only if a step rule needs them.
     """
 
     rows: np.ndarray | SparseRows
@@ -36,93 +37,104 @@ class Batch(NamedTuple):
     squared_norms: np.ndarray | None
 
 
-def batches(problem, order, edges=None):
-    """Yield the rows of an epoch in batches; some thousand inner rows are formed at a time.
+def iterate_batches(problem, order, edges=None):
+    """Yield the rows of an epoch in batches; about ``CHUNK_ROWS`` rows are scaled at a time.
 
     Parameters
     ----------
-    task : Task
-        What to descend on, and how.
+    problem : Problem
+        What is minimised.
     order : array of shape (n,) or None
-        The rows in the order of their visits.
+        The rows in the order of their visits; None means the order in which they are stored.
     edges : array, default=None
-        Visits that the batches begin with, and n; None means the batches of the updates.
+        Positions in `order` of the first rows of the batches, and n; None means batches of
+        ``batch_size`` rows.
     """
-    objective = problem.objective
-    norms = row_norms(problem)
+    objective, n_rows = problem.objective, problem.objective.design.n_rows
+    arrays = objective.y, objective.weights, row_norms(problem)
     if edges is None:
-        n_rows = objective.design.n_rows
         edges = np.append(np.arange(0, n_rows, problem.batch_size), n_rows)
-    together = max(1, CHUNK // int(np.diff(edges).max()))
-    for first in range(0, len(edges) - 1, together):
-        cuts = edges[first : first + together + 1]
-        here = slice(cuts[0], cuts[-1]) if order is None else order[cuts[0] : cuts[-1]]
-        rows = objective.design.scaled_rows(here)
-        parts = [
-            part if part is None else take_rows(part, here)
-            for part in (objective.y, objective.weights, norms)
-        ]
+    chunk_batches = max(1, CHUNK_ROWS // int(np.diff(edges).max()))
+    for first in range(0, len(edges) - 1, chunk_batches):
+        cuts = edges[first : first + chunk_batches + 1]
+        index = slice(cuts[0], cuts[-1]) if order is None else order[cuts[0] : cuts[-1]]
+        rows = objective.design.scaled_rows(index)
+        columns = [array if array is None else take_rows(array, index) for array in arrays]
         for start, stop in pairwise((cuts - cuts[0]).tolist()):
-            batch = slice(start, stop)
-            yield Batch(rows[batch], *[part if part is None else part[batch] for part in parts])
+            yield Batch(rows[start:stop], *[c if c is None else c[start:stop] for c in columns])
 
 
 def row_norms(problem):
-    """Return the squared norms of the inner rows where the step rule asks for them, else None."""
-    if problem.rule is None:
+    """Return the squared norms of the rows if a step rule needs them, else None."""
+    if problem.row_rule is None:
         return None
     return problem.objective.design.squared_norms(intercept=False)
 
 
-def run_epoch(problem, state, order, rates):
-    """Do what :func:`skgd.solvers.choice.run_epoch` does."""
-    updates = Updates(problem, state)
-    for batch, rate in zip(batches(problem, order), rates, strict=True):
-        updates.make(batch, rate)
-    return updates.finished(state), updates.total / problem.objective.design.n_rows
+class ReferenceSGD(SGDSolver):
+    """Updates one after the other, for any loss, penalty and elementwise optimizer."""
+
+    def run_updates(self, state, learning_rates, order):
+        """Run all updates of an epoch."""
+        iterate = Iterate(self.problem, state)
+        batches = iterate_batches(self.problem, order)
+        for batch, rate in zip(batches, learning_rates, strict=True):
+            iterate.update(batch, rate)
+        return iterate.finish()
 
 
-class Updates:
-    """The arrays that an epoch's updates move, and the update itself."""
+class Iterate:
+    """Parameters and state of the optimizer during an epoch; updates change them in place.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is minimised.
+    state : State
+        Where the epoch starts; it is not changed.
+
+    Attributes
+    ----------
+    objective_sum : float
+        Sum over the rows of the objective before their update, except the pending losses.
+    """
 
     def __init__(self, problem, state):
         objective = problem.objective
-        self.loss, self.optimizer = objective.loss, problem.optimizer
+        self.problem, self.state, self.t = problem, state, state.t
+        self.loss, self.step_rule = objective.loss, problem.row_rule
         self.l1, self.l2 = objective.l1, objective.l2
         self.has_l1, self.has_l2 = bool(self.l1.any()), bool(self.l2.any())
-        self.step_rule = problem.rule
         self.fit_intercept = objective.design.fit_intercept
+        self.max_loss_gradient = problem.max_loss_gradient
         self.average_from = int(problem.average)
-        self.theta, self.mean = state.theta.copy(), state.mean.copy()
+        self.theta, self.averaged_theta = state.theta.copy(), state.averaged_theta.copy()
         self.optimizer_state = state.optimizer_state
         self.l1_total, self.l1_applied = state.l1_total.copy(), state.l1_applied.copy()
         self.gradient = np.empty_like(self.theta)
-        # On small arrays it takes half the time of the operator, which sparse rows know.
+        # np.dot takes half the time of the operator on small arrays; SparseRows has the operator.
         self.product = matmul if objective.design.sparse else np.dot
-        # Views of the coefficients, which all updates look through.
+        # Views that are the same in all updates.
         self.coef, self.coef_gradient = self.theta[..., :-1].T, self.gradient[..., :-1]
-        self.largest_slope = problem.largest_slope
-        self.t = state.t
-        self.total = 0.0
-        self.put_off = []
+        self.objective_sum, self.pending_losses = 0.0, []
 
-    def make(self, batch, rate):
+    def update(self, batch, rate):
         """Make one update."""
         theta, gradient, rows = self.theta, self.gradient, batch.rows
         predictions = self.product(rows, self.coef)
         predictions += theta[..., -1]
-        slopes = self.slopes(predictions, batch, rate)
-        if slopes is None:
+        derivatives = self.differentiate_loss(predictions, batch, rate)
+        if derivatives is None:
             return
         if (self.has_l1 or self.has_l2) and self.step_rule is None:
-            self.total += len(rows) * penalties.value(theta, self.l1, self.l2)
-        self.coef_gradient[...] = self.product(slopes.T, rows)
-        gradient[..., -1] = np.add.reduce(slopes, axis=0) if self.fit_intercept else 0
+            self.objective_sum += len(rows) * penalties.value(theta, self.l1, self.l2)
+        self.coef_gradient[...] = self.product(derivatives.T, rows)
+        gradient[..., -1] = np.add.reduce(derivatives, axis=0) if self.fit_intercept else 0
         gradient /= len(rows)
         if self.has_l2:
-            # A rate too large for the penalty takes a weight to zero, not beyond it.
+            # Weight decay shrinks a coefficient to zero at most; it never changes its sign.
             gradient += np.minimum(self.l2, 1 / rate) * theta
-        step, coordinate_rate, self.optimizer_state = self.optimizer.update(
+        step, coordinate_rate, self.optimizer_state = self.problem.optimizer.update(
             gradient, self.optimizer_state, rate, self.t
         )
         theta += step
@@ -132,51 +144,54 @@ class Updates:
             self.l1_applied += shrunk - theta
             theta[...] = shrunk
         if 0 < self.average_from <= self.t:
-            self.mean += (theta - self.mean) / (self.t - self.average_from + 1)
+            self.averaged_theta += (theta - self.averaged_theta) / (self.t - self.average_from + 1)
         self.t += 1
 
-    def slopes(self, predictions, batch, rate):
-        """Take in the predictions; return the weighted slopes, or None for no step at all."""
-        slopes = self.loss.gradient(predictions, batch.y)
+    def differentiate_loss(self, predictions, batch, rate):
+        """Return the weighted derivatives of the loss, and add the loss to the objective.
+
+        A step rule replaces the derivatives by those whose step at this rate is the rule's. None
+        means that the rule skips the row: there is no update.
+        """
+        derivatives = self.loss.gradient(predictions, batch.y)
         if self.step_rule is None:
-            self.put_off.append((predictions, batch.y, batch.weights))
-            if len(self.put_off) == TOGETHER:
-                self.take_in()
-            if self.largest_slope < np.inf:
-                slopes = np.minimum(np.maximum(slopes, -self.largest_slope), self.largest_slope)
-            return weighted(slopes, batch.weights)
+            self.pending_losses.append((predictions, batch.y, batch.weights))
+            if len(self.pending_losses) == MAX_PENDING_LOSSES:
+                self.add_pending_losses()
+            bound = self.max_loss_gradient
+            if bound < np.inf:
+                derivatives = np.minimum(np.maximum(derivatives, -bound), bound)
+            return multiply_rows(derivatives, batch.weights)
         losses, squared_norm = self.loss.value(predictions, batch.y), batch.squared_norms[0]
         if squared_norm == 0 and self.step_rule.skips_zero_rows:
-            self.total += float(losses.sum())
+            self.objective_sum += float(losses.sum())
             return None
-        self.total += float(weighted(losses, batch.weights).sum())
-        slopes = np.sign(slopes) * self.step_rule.step(losses, squared_norm) / rate
-        return weighted(slopes, batch.weights)
+        self.objective_sum += float(multiply_rows(losses, batch.weights).sum())
+        derivatives = np.sign(derivatives) * self.step_rule.step(losses, squared_norm) / rate
+        return multiply_rows(derivatives, batch.weights)
 
-    def take_in(self):
-        """Add the losses of updates to the running objective, which nothing else waits for."""
-        if not self.put_off:
-            return
-        predictions, y, weights = zip(*self.put_off, strict=True)
-        losses = self.loss.value(np.concatenate(predictions), np.concatenate(y))
-        weights = None if weights[0] is None else np.concatenate(weights)
-        self.total += float(weighted(losses, weights).sum())
-        self.put_off = []
+    def add_pending_losses(self):
+        """Evaluate the losses of the updates since the last call, and add them to the objective."""
+        if self.pending_losses:
+            predictions, y, weights = zip(*self.pending_losses, strict=True)
+            losses = self.loss.value(np.concatenate(predictions), np.concatenate(y))
+            weights = None if weights[0] is None else np.concatenate(weights)
+            self.objective_sum += float(multiply_rows(losses, weights).sum())
+            self.pending_losses = []
 
-    def finished(self, state):
-        """Return the state after the updates made."""
-        self.take_in()
-        return replace(
-            state,
-            theta=self.theta,
-            mean=self.mean,
-            optimizer_state=self.optimizer_state,
-            l1_total=self.l1_total,
-            l1_applied=self.l1_applied,
-            t=self.t,
-        )
+    def add_to_average(self, theta_sum, count):
+        """Add the sum of `count` iterates, shaped like theta, to the average before update t."""
+        n_earlier, averaged = max(0, self.t - self.average_from), self.averaged_theta
+        averaged[...] = (n_earlier * averaged + theta_sum) / (n_earlier + count)
+
+    def finish(self):
+        """Return the state after the updates, and the mean of the objectives before them."""
+        self.add_pending_losses()
+        names = "averaged_theta", "l1_applied", "l1_total", "optimizer_state", "t", "theta"
+        state = replace(self.state, **{name: getattr(self, name) for name in names})
+        return state, self.objective_sum / self.problem.objective.design.n_rows
 
 
-def weighted(parts, weights):
-    """Return rows of numbers times the factors of the rows."""
-    return parts if weights is None else (parts.T * weights).T
+def multiply_rows(values, weights):
+    """Return values of rows times the weights of the rows; None means weights of 1."""
+    return values if weights is None else (values.T * weights).T

@@ -1,4 +1,4 @@
-"""Compiled loops do what NumPy does, for every piece and every kind of rows."""
+"""Compiled loops agree with NumPy, for every component and every kind of rows."""
 
 import os
 import shutil
@@ -7,6 +7,7 @@ import sys
 import tracemalloc
 import warnings
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -20,19 +21,23 @@ from skgd.data.design import Design
 from skgd.data.scaling import FeatureScaling
 from skgd.objectives import Objective
 from skgd.schedules import Constant
-from skgd.solvers import choice
-from skgd.solvers.compiled.solver import LONG, CompiledEpochs
-from skgd.solvers.descent import _Descent
-from skgd.solvers.problem import Problem, State
+from skgd.solvers import choice, row_order
+from skgd.solvers.compiled.solver import CompiledSGD
+from skgd.solvers.problem import Problem
+from skgd.solvers.recorder import Recorder
+from skgd.solvers.speculative_epochs import SpeculativeEpochs
+from skgd.solvers.state import State
 from skgd.step_rules import PassiveAggressive1, PassiveAggressive2
+from tests.helpers import regressors
+from tests.helpers.executors import numpy_only
 
 if not numba_support.has_numba():
     pytest.skip("Numba is switched off", allow_module_level=True)
 
-ARRAYS = ["theta", "mean", "l1_total", "l1_applied"]
+ARRAYS = ["theta", "averaged_theta", "l1_total", "l1_applied"]
 
 
-def make_task(
+def make_problem(
     *,
     loss=None,
     optimizer=None,
@@ -47,10 +52,10 @@ def make_task(
     fit_intercept=True,
     dtype=np.float64,
     schedule=None,
+    d=7,
 ):
-    """A task of 50 rows and 7 columns, or 70 for long rows; some of the entries are zero."""
+    """Return a problem of 50 rows and d columns; some entries are zero."""
     rng = np.random.default_rng(0)
-    d = LONG + 6 if kind == "long" else 7
     X = rng.normal(size=(50, d)) * (rng.random((50, d)) < 0.6) / np.sqrt(d / 7)
     y = rng.gamma(2.0, size=(50, n_outputs) if n_outputs else 50)
     center, scale = np.zeros(d), np.ones(d)
@@ -81,21 +86,25 @@ def make_task(
 
 
 def check_equal(problem, tolerance=1e-10, shuffled=True):
-    """Two epochs lead both executors to the same state and the same objective."""
+    """Check that two epochs give the same states and objectives on NumPy and on Numba."""
     rng = np.random.default_rng(1)
     shape = (*problem.objective.y.shape[1:], problem.objective.l2.size)
     start = rng.normal(size=shape).astype(problem.objective.y.dtype) * 0.1
     if not problem.objective.design.fit_intercept:
         start[..., -1] = 0
     states = [State.initial(start.copy(), None).for_optimizer(problem.optimizer) for _ in range(2)]
-    runs = choice.numpy_executor(problem), CompiledEpochs(problem)
+    solvers = choice.numpy_sgd(problem), CompiledSGD(problem)
     for epoch in range(2):
         order = rng.permutation(50) if shuffled else None
         rates = 0.02 / (1 + epoch + np.arange(problem.updates_per_epoch)) ** 0.3
-        with np.errstate(all="ignore"):  # as the engine runs them
-            results = [run(state, order, rates) for run, state in zip(runs, states, strict=True)]
-        states = [state for state, _ in results]
-        np.testing.assert_allclose(results[0][1], results[1][1], rtol=tolerance)
+        with np.errstate(all="ignore"):  # as the descent loop does
+            results = [
+                solver.run_epoch(state, None, rates, order)
+                for solver, state in zip(solvers, states, strict=True)
+            ]
+        states = [state for state, _, _ in results]
+        objectives = [info.objective for _, _, info in results]
+        np.testing.assert_allclose(*objectives, rtol=tolerance)
         assert states[0].t == states[1].t
         theirs, ours = map(arrays_of, states)
         for (name, numpy_array), compiled_array in zip(theirs.items(), ours.values(), strict=True):
@@ -106,23 +115,20 @@ def check_equal(problem, tolerance=1e-10, shuffled=True):
 
 
 def arrays_of(state):
-    """Return the arrays of a state by their names, the optimizer's among them."""
+    """Return the arrays of a state by their names, the optimizer's included."""
     arrays = {name: getattr(state, name) for name in ARRAYS}
     return arrays | dict(zip(state.state_names, state.optimizer_state, strict=True))
 
 
-ELEMENTWISE = [
-    rule()
-    for rule in optimizers.OPTIMIZERS.values()
-    if issubclass(rule, optimizers.ElementwiseOptimizer)
-]
+LOSSES = [loss() for loss in losses.LOSSES.values()]
+ELEMENTWISE = [optimizers.OPTIMIZERS[name]() for name in regressors.ELEMENTWISE]
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
-@pytest.mark.parametrize("loss", [loss() for loss in losses.LOSSES.values()], ids=str)
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
 def test_every_loss(loss, kind):
     for batch_size in (1, 8):
-        check_equal(make_task(loss=loss, kind=kind, batch_size=batch_size))
+        check_equal(make_problem(loss=loss, kind=kind, batch_size=batch_size))
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
@@ -131,84 +137,103 @@ def test_every_optimizer(optimizer, kind):
     for batch_size in (1, 8):
         for l1 in (0.0, 0.3):
             check_equal(
-                make_task(optimizer=optimizer, kind=kind, batch_size=batch_size, l1=l1, average=20)
+                make_problem(
+                    optimizer=optimizer, kind=kind, batch_size=batch_size, l1=l1, average=20
+                )
             )
+
+
+#: Settings that the pairs of loss and optimizer are tested with, in rotation.
+PAIR_SETTINGS = [
+    dict(kind=kind, batch_size=batch_size, standard=standard, l1=l1, dtype=dtype)
+    for (kind, batch_size), standard, l1, dtype in product(
+        [("dense", 1), ("dense", 8), ("sparse", 8)],
+        [False, True],
+        [0.0, 0.3],
+        [np.float64, np.float32],
+    )
+]
+
+
+@pytest.mark.parametrize("optimizer", ELEMENTWISE, ids=str)
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
+def test_every_pair_of_loss_and_optimizer(loss, optimizer):
+    # Both factors are prime to the number of settings: each loss and each optimizer is tested with
+    # as many different settings as it is in pairs.
+    number = 7 * LOSSES.index(loss) + 5 * ELEMENTWISE.index(optimizer)
+    settings = PAIR_SETTINGS[number % len(PAIR_SETTINGS)]
+    tolerance = 1e-10 if settings["dtype"] is np.float64 else 2e-4
+    check_equal(make_problem(loss=loss, optimizer=optimizer, **settings), tolerance=tolerance)
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
 @pytest.mark.parametrize("batch_size", [1, 8, 50])
 @pytest.mark.parametrize("standard", [False, True])
 @pytest.mark.parametrize("l1", [0.0, 0.3])
-def test_every_manner(kind, batch_size, standard, l1):
+def test_every_setting(kind, batch_size, standard, l1):
     problem = dict(kind=kind, batch_size=batch_size, standard=standard, l1=l1)
-    check_equal(make_task(**problem, weighted=True, average=1), shuffled=False)
-    check_equal(make_task(**problem, n_outputs=3, average=9))
-    check_equal(make_task(**problem, fit_intercept=False, l2=0.0))
-    check_equal(make_task(**problem, l2=1e4))
+    check_equal(make_problem(**problem, weighted=True, average=1), shuffled=False)
+    check_equal(make_problem(**problem, n_outputs=3, average=9))
+    check_equal(make_problem(**problem, fit_intercept=False, l2=0.0))
+    check_equal(make_problem(**problem, l2=1e4))
 
 
-@pytest.mark.parametrize("kind", ["dense", "sparse", "long"])
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
 @pytest.mark.parametrize("rule", [PassiveAggressive1(0.3), PassiveAggressive2(0.3)], ids=str)
 def test_every_step_rule(rule, kind):
     problem = dict(kind=kind, schedule=rule, loss=losses.EpsilonInsensitive(0.1))
     problem |= {"weighted": True, "average": 20}
     for l1 in (0.0, 0.1):
         for zeros in (False, True):
-            made = make_task(**problem, l1=l1, n_outputs=2)
+            made = make_problem(**problem, l1=l1, n_outputs=2)
             if zeros:  # PA-I passes over such rows
                 X = made.objective.design.X
                 first = slice(X.indptr[0], X.indptr[9]) if kind == "sparse" else slice(9)
                 (X.data if kind == "sparse" else X)[first] = 0
             check_equal(made)
     # under another rule than plain descent, sparse rows are not touched lazily
-    check_equal(make_task(**problem, optimizer=optimizers.Momentum()))
-
-
-@pytest.mark.parametrize("optimizer", ELEMENTWISE, ids=str)
-@pytest.mark.parametrize("l1", [0.0, 0.3])
-def test_long_rows(optimizer, l1):
-    check_equal(make_task(kind="long", optimizer=optimizer, l1=l1, average=20))
+    check_equal(make_problem(**problem, optimizer=optimizers.Momentum()))
 
 
 @pytest.mark.parametrize("standard", [False, True])
-def test_every_manner_of_long_rows(standard):
-    problem = dict(kind="long", standard=standard, loss=losses.Huber())
+def test_rows_that_are_longer_than_a_vector_register(standard):
+    problem = dict(d=70, standard=standard, loss=losses.Huber())
     check_equal(
-        make_task(**problem, weighted=True, n_outputs=3, fit_intercept=False), shuffled=False
+        make_problem(**problem, weighted=True, n_outputs=3, fit_intercept=False), shuffled=False
     )
-    check_equal(make_task(**problem, l1=0.3, dtype=np.float32), tolerance=2e-4)
+    check_equal(make_problem(**problem, l1=0.3, dtype=np.float32), tolerance=2e-4)
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
 @pytest.mark.parametrize("batch_size", [1, 8])
 def test_single_precision(kind, batch_size):
-    check_equal(make_task(kind=kind, batch_size=batch_size, dtype=np.float32), tolerance=2e-4)
+    check_equal(make_problem(kind=kind, batch_size=batch_size, dtype=np.float32), tolerance=2e-4)
 
 
-def test_diverging_steps_are_clipped_alike():
+def test_gradients_are_clipped_as_in_numpy():
     state = State.initial(np.full(8, 1e13), None)
     landed = []
-    for on_divergence in ("go_on", "raise"):  # clipped, free
-        problem = replace(make_task(batch_size=8), on_divergence=on_divergence)
+    for on_divergence in ("continue", "raise"):  # clipped, free
+        problem = replace(make_problem(batch_size=8), on_divergence=on_divergence)
         rates = np.full(problem.updates_per_epoch, 1e-3)
-        theirs, _ = choice.numpy_executor(problem)(state, None, rates)
-        ours, _ = CompiledEpochs(problem)(state, None, rates)
+        theirs, _, _ = choice.numpy_sgd(problem).run_epoch(state, None, rates)
+        ours, _, _ = CompiledSGD(problem).run_epoch(state, None, rates)
         np.testing.assert_allclose(ours.theta, theirs.theta, rtol=1e-10)
         landed.append(ours.theta)
     assert np.all(landed[0] > landed[1])
 
 
-def test_a_state_is_not_changed():
-    problem = make_task(average=1)
+def test_initial_state_is_not_changed():
+    problem = make_problem(average=1)
     state = State.initial(np.zeros(8), None)
-    CompiledEpochs(problem)(state, None, np.full(50, 0.1))
+    CompiledSGD(problem).run_epoch(state, None, np.full(50, 0.1))
     assert not state.theta.any()
-    assert not state.mean.any()
+    assert not state.averaged_theta.any()
 
 
 @dataclass(frozen=True)
 class Huber(losses.Loss):
-    """Not ours, though it is called so: half the squared error."""
+    """Half the squared error, under the name of a loss of the package."""
 
     epsilon: float = 0.1
 
@@ -219,9 +244,9 @@ class Huber(losses.Loss):
         return p - y
 
 
-def test_a_loss_of_ones_own_is_compiled_and_not_mistaken_for_ours():
-    check_equal(make_task(loss=losses.Huber()))
-    check_equal(make_task(loss=Huber()))
+def test_a_loss_of_the_user_is_compiled_and_not_mistaken_for_a_built_in_one():
+    check_equal(make_problem(loss=losses.Huber()))
+    check_equal(make_problem(loss=Huber()))
 
     @dataclass(frozen=True)
     class Huber2(losses.Loss):
@@ -234,12 +259,12 @@ def test_a_loss_of_ones_own_is_compiled_and_not_mistaken_for_ours():
             return np.sign(p - y)
 
     Huber2.__name__ = Huber2.__qualname__ = "Huber"
-    check_equal(make_task(loss=Huber2()))
+    check_equal(make_problem(loss=Huber2()))
 
 
 @dataclass(frozen=True)
 class Unusual(losses.Loss):
-    """What Numba does not compile."""
+    """A loss that Numba cannot compile."""
 
     def value(self, p, y):
         return np.asarray([*map(abs, np.atleast_1d(p - y))]).reshape(np.shape(p - y))
@@ -248,7 +273,7 @@ class Unusual(losses.Loss):
         return np.vectorize(lambda r: float(np.sign(r)))(p - y)
 
 
-def test_a_loss_that_numba_cannot_compile_runs_on_numpy_after_one_warning():
+def test_loss_that_numba_cannot_compile_runs_on_numpy_after_one_warning():
     X = np.random.default_rng(0).normal(size=(30, 2))
     model = MiniBatchGDRegressor(loss=Unusual(), learning_rate=0.1, max_iter=3, tol=None)
     with pytest.warns(RuntimeWarning, match="could not compile Unusual"):
@@ -260,7 +285,7 @@ def test_a_loss_that_numba_cannot_compile_runs_on_numpy_after_one_warning():
     np.testing.assert_allclose(seeded.coef_, same.set_params(random_state=0).fit(X, X[:, 0]).coef_)
 
 
-def test_read_only_and_fortran_ordered_rows(tmp_path):
+def test_memory_layout_of_the_rows_changes_nothing(tmp_path):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 3)), rng.normal(size=40)
     expected = SGDRegressor(random_state=0, max_iter=3, tol=None).fit(X, y).coef_
@@ -282,40 +307,37 @@ def test_read_only_and_fortran_ordered_rows(tmp_path):
 
 
 @pytest.mark.parametrize("drawn", [0, 1])
-def test_rows_are_shuffled_as_numpy_does_and_the_generator_left_alike(drawn):
+def test_shuffles_and_generator_state_equal_numpy(drawn):
     theirs, ours = np.random.default_rng(7), np.random.default_rng(7)
     for rng in (theirs, ours):
         rng.integers(5, size=drawn, dtype=np.uint32)  # half a word is left over
-    for n_rows in (choice.MIN_COMPILED_SHUFFLE, 5000, 70_001):
+    for n_rows in (row_order.MIN_COMPILED_SHUFFLE, 5000, 70_001):
         np.testing.assert_array_equal(
-            choice.row_orders(ours, n_rows)[0], theirs.permutation(n_rows)
+            row_order.draw_row_orders(ours, n_rows)[0], theirs.permutation(n_rows)
         )
         assert ours.bit_generator.state == theirs.bit_generator.state
 
 
-def test_orders_of_other_generators_are_numpys():
+def test_orders_of_other_generators_equal_numpy():
     ours, theirs = (np.random.Generator(np.random.MT19937(3)) for _ in range(2))
-    np.testing.assert_array_equal(choice.row_orders(ours, 5000)[0], theirs.permutation(5000))
+    np.testing.assert_array_equal(
+        row_order.draw_row_orders(ours, 5000)[0], theirs.permutation(5000)
+    )
 
 
-def test_both_executors_visit_the_rows_in_the_same_order(monkeypatch):
+def test_numpy_and_numba_visit_the_rows_in_the_same_order(monkeypatch):
     X = np.random.default_rng(0).normal(size=(5000, 2))
     params = {"max_iter": 2, "tol": None, "random_state": 0}
     compiled = SGDRegressor(**params).fit(X, X[:, 0])
-    monkeypatch.setattr(numba_support, "has_numba", lambda: False)
-    assert_same(compiled, SGDRegressor(**params).fit(X, X[:, 0]))
-
-
-def assert_same(one, other):
-    np.testing.assert_allclose(one.coef_, other.coef_, rtol=1e-10)
-    np.testing.assert_allclose(one.intercept_, other.intercept_, rtol=1e-10)
+    with numpy_only():
+        regressors.assert_same_model(compiled, SGDRegressor(**params).fit(X, X[:, 0]))
 
 
 # Memory
 
 
 @pytest.mark.parametrize("batch_size", [1, 32])
-def test_a_fit_makes_no_copy_of_the_rows(batch_size):
+def test_fit_does_not_copy_the_rows(batch_size):
     X, y = np.ones((20_000, 100)), np.ones(20_000)
     model = MiniBatchGDRegressor(
         batch_size=batch_size, learning_rate=1e-3, standardize=False, max_iter=2, tol=None
@@ -363,7 +385,7 @@ def package(tmp_path):
     return copy
 
 
-def test_machine_code_is_kept_and_never_stale(package, tmp_path):
+def test_machine_code_is_cached_and_never_stale(package, tmp_path):
     cache = tmp_path / "cache"
     first, hits = run_program(package, cache)
     assert hits == "0"
@@ -387,27 +409,27 @@ def test_machine_code_is_kept_and_never_stale(package, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders without permissions")
-def test_a_fit_works_where_nothing_can_be_written(package, tmp_path):
+def test_fit_works_without_a_writable_cache(package, tmp_path):
     blocked = tmp_path / "file"  # also root cannot make a folder below a file
     blocked.write_text("")
     assert run_program(package, blocked / "cache")[0] == run_program(package, tmp_path / "c")[0]
 
 
-# Epochs in one go
+# Speculative epochs
 
-COURSES = [
+SETTINGS = [
     {},
     {"tol": None, "max_iter": 70},
     {"tol": 1e-2, "shuffle": False},
     {"learning_rate": "adaptive", "eta0": 0.02},
-    {"learning_rate": "constant", "eta0": 0.3},  # diverges, and is taken back
+    {"learning_rate": "constant", "eta0": 0.3},  # diverges, and is backed off from
     {"penalty": "l1", "alpha": 0.05, "average": 30},
     {"optimizer": "adam", "eta0": 0.05, "record": None},
 ]
 
 
-@pytest.mark.parametrize("params", COURSES, ids=str)
-def test_epochs_in_one_go_are_those_that_are_looked_at_one_by_one(params, monkeypatch):
+@pytest.mark.parametrize("params", SETTINGS, ids=str)
+def test_speculative_epochs_equal_single_epochs(params, monkeypatch):
     rng = np.random.default_rng(2)
     X = rng.normal(size=(80, 6))
     y = X @ rng.normal(size=6) + 0.1 * rng.normal(size=80)
@@ -422,39 +444,39 @@ def test_epochs_in_one_go_are_those_that_are_looked_at_one_by_one(params, monkey
                 return str(diverged), None
         return model, {name: part for name, part in model.history_.items() if name != "time"}
 
-    several, course = fitted()
-    goes, together = [], _Descent.lookahead
+    several, columns = fitted()
+    counts, count_epochs = [], SpeculativeEpochs.count_epochs
 
-    def none_together(*args):
-        goes.append(together(*args))
+    def one_by_one(*args):
+        counts.append(count_epochs(*args))
         return 0
 
-    monkeypatch.setattr(_Descent, "lookahead", none_together)
-    single, steps = fitted()
-    assert max(goes) > 1
-    if course is None:
+    monkeypatch.setattr(SpeculativeEpochs, "count_epochs", one_by_one)
+    single, single_columns = fitted()
+    assert max(counts) > 1
+    if columns is None:
         assert several == single
         return
     np.testing.assert_array_equal(several.coef_, single.coef_)
     assert (several.stop_reason_, several.n_iter_, several.t_) == (
         single.stop_reason_, single.n_iter_, single.t_,
     )  # fmt: skip
-    assert list(course) == list(steps)
-    for name, part in course.items():
-        np.testing.assert_array_equal(part, steps[name])
+    assert list(columns) == list(single_columns)
+    for name, column in columns.items():
+        np.testing.assert_array_equal(column, single_columns[name])
 
 
-def test_an_interrupt_takes_back_all_epochs_of_one_go(monkeypatch):
+def test_an_interrupt_discards_all_epochs_of_one_speculative_call(monkeypatch):
     rng = np.random.default_rng(2)
     X, y = rng.normal(size=(80, 6)), rng.normal(size=80)
-    remember = _Descent.remember_many
+    record_together = Recorder.record_together
 
-    def interrupted(self, before, *args):
-        if before:
+    def interrupted(self, trace, n_before, *args):
+        if n_before:
             raise KeyboardInterrupt
-        return remember(self, before, *args)
+        return record_together(self, trace, n_before, *args)
 
-    monkeypatch.setattr(_Descent, "remember_many", interrupted)
+    monkeypatch.setattr(Recorder, "record_together", interrupted)
     model = SGDRegressor(random_state=0, tol=None, max_iter=500)
     with pytest.raises(KeyboardInterrupt, match="stored the model"):
         model.fit(X, y)

@@ -1,0 +1,104 @@
+"""The methods of components, callable from compiled loops.
+
+A loop gets a component as a *record*: a named tuple of its parameters, whose class says which class
+of components it stands for. ``loss_gradient(loss, p, y)`` and its siblings look up the method of
+that class and compile it, so that each formula is written once, in the component. The parameters
+are arguments at run time: a new value needs no new compilation.
+"""
+
+from collections import namedtuple
+from dataclasses import fields
+from functools import cache
+from itertools import count
+from numbers import Real
+
+from numba.extending import overload
+
+from skgd import penalties
+from skgd.losses import LOSSES
+from skgd.optimizers import OPTIMIZERS
+from skgd.solvers.compiled.jit import OVERLOAD_OPTIONS, NotCompilableError, jit_function
+from skgd.step_rules import STEP_RULES
+
+_class_numbers = count()
+
+
+def record(component):
+    """Return the parameters of a component as a named tuple."""
+    parameters = {field.name: getattr(component, field.name) for field in fields(component)}
+    for name, value in parameters.items():
+        if not isinstance(value, Real):
+            raise NotCompilableError(f"its parameter {name}={value!r} is not a number")
+    return record_class(type(component))(*map(float, parameters.values()))
+
+
+@cache
+def record_class(cls):
+    """Return the class of the records of a class of components.
+
+    Numba distinguishes named tuples by the name and the fields of their class only. A user's own
+    class may have the name of a class of this package, or of an earlier one of the same session:
+    the name of its records has a number.
+    """
+    name = f"{cls.__name__}_{next(_class_numbers)}"
+    if cls.__module__.partition(".")[0] == "skgd":
+        name = f"{cls.__name__}Record"
+    records = namedtuple(name, [field.name for field in fields(cls)], module=__name__)
+    records.component = cls
+    return records
+
+
+# Machine code loaded from disk looks up the records of this package's components here.
+BUILT_IN = [*LOSSES.values(), *OPTIMIZERS.values(), *STEP_RULES.values()]
+globals().update((records.__name__, records) for records in map(record_class, BUILT_IN))
+
+
+def loss_value(loss, p, y):
+    """Return the loss of a prediction."""
+
+
+def loss_gradient(loss, p, y):
+    """Return the derivative of the loss with respect to the prediction."""
+
+
+def step_length(step_rule, loss, squared_norm):
+    """Return the length of the step on a row, in multiples of the row."""
+
+
+def optimizer_update(optimizer, gradient, state, learning_rate, t):
+    """Return the step, the learning rate and the new state of a coordinate."""
+
+
+def compiled_method(record_type, name):
+    """Return the compiled method of the component that a record's type stands for."""
+    return jit_function(getattr(record_type.instance_class.component, name))
+
+
+@overload(loss_value, jit_options=OVERLOAD_OPTIONS)
+def _loss_value(loss, p, y):
+    method = compiled_method(loss, "value")
+    return lambda loss, p, y: method(loss, p, y)
+
+
+@overload(loss_gradient, jit_options=OVERLOAD_OPTIONS)
+def _loss_gradient(loss, p, y):
+    method = compiled_method(loss, "gradient")
+    return lambda loss, p, y: method(loss, p, y)
+
+
+@overload(step_length, jit_options=OVERLOAD_OPTIONS)
+def _step_length(step_rule, loss, squared_norm):
+    method = compiled_method(step_rule, "step")
+    return lambda step_rule, loss, squared_norm: method(step_rule, loss, squared_norm)
+
+
+@overload(optimizer_update, jit_options=OVERLOAD_OPTIONS)
+def _optimizer_update(optimizer, gradient, state, learning_rate, t):
+    method = compiled_method(optimizer, "update")
+    return lambda optimizer, gradient, state, learning_rate, t: method(
+        optimizer, gradient, state, learning_rate, t
+    )
+
+
+#: Proximal step of the cumulative l1 penalty.
+soft_threshold = jit_function(penalties.soft_threshold_cumulative)
