@@ -15,7 +15,9 @@ class FeatureMoments:
 
     Parameters
     ----------
-    count : float
+    n_rows : int
+        Number of rows.
+    total_weight : float
         Total weight of the rows.
     mean : array of shape (d,)
         Weighted means.
@@ -23,7 +25,8 @@ class FeatureMoments:
         Weighted sums of squared deviations from the means.
     """
 
-    count: float
+    n_rows: int
+    total_weight: float
     mean: np.ndarray
     deviations: np.ndarray
 
@@ -31,12 +34,12 @@ class FeatureMoments:
     def from_rows(cls, X, weights=None):
         """Return the moments of the rows of `X`, computed in two passes at float64."""
         weights = np.ones(X.shape[0]) if weights is None else np.asarray(weights, dtype=float)
-        count = weights.sum()
+        total_weight = weights.sum()
         if issparse(X):
-            return cls(count, *_sparse_moments(X, weights))
-        mean = _weighted_sum(X, weights, lambda rows: rows) / count
+            return cls(X.shape[0], total_weight, *_sparse_moments(X, weights))
+        mean = _weighted_sum(X, weights, lambda rows: rows) / total_weight
         deviations = _weighted_sum(X, weights, lambda rows: (rows - mean) ** 2)
-        return cls(count, mean, deviations)
+        return cls(X.shape[0], total_weight, mean, deviations)
 
     def __add__(self, other):
         """Return the moments of the union of both sets of rows.
@@ -46,19 +49,20 @@ class FeatureMoments:
         T. F. Chan, G. H. Golub, R. J. LeVeque, "Algorithms for computing the sample variance",
         1983.
         """
-        count = self.count + other.count
+        total_weight = self.total_weight + other.total_weight
         shift = other.mean - self.mean
-        other_share = other.count / count
+        other_share = other.total_weight / total_weight
         mean = self.mean + other_share * shift
-        deviations = self.deviations + other.deviations + self.count * other_share * shift**2
-        return FeatureMoments(count, mean, deviations)
+        between = self.total_weight * other_share * shift**2
+        deviations = self.deviations + other.deviations + between
+        return FeatureMoments(self.n_rows + other.n_rows, total_weight, mean, deviations)
 
     @property
     def variance(self):
         """Variance of each feature; exactly zero where it does not exceed its rounding error."""
-        variance = self.deviations / self.count
-        eps = np.finfo(float).eps
-        rounding = self.count * eps * variance + (self.count * eps * self.mean) ** 2
+        variance = self.deviations / self.total_weight
+        eps = self.n_rows * np.finfo(float).eps
+        rounding = eps * variance + (eps * self.mean) ** 2
         return np.where(variance <= rounding, 0.0, variance)
 
     @property

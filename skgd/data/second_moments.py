@@ -44,7 +44,9 @@ class SecondMoments:
 
     Parameters
     ----------
-    count : float
+    n_rows : int
+        Number of rows.
+    total_weight : float
         Total weight of the rows.
     mean : array of shape (d,)
         Means of the features.
@@ -60,7 +62,8 @@ class SecondMoments:
         Unit roundoff of the products.
     """
 
-    count: float
+    n_rows: int
+    total_weight: float
     mean: np.ndarray
     covariance: np.ndarray
     y_mean: np.ndarray
@@ -108,13 +111,14 @@ class SecondMoments:
             to_dense(X[first]).mean(axis=0, dtype=float), targets[first].mean(axis=0, dtype=float)
         ).astype(dtype)
         products = shifted_products(X, targets, weights, shift, dtype)
-        count = products[-1, -1]
-        products /= count
+        total_weight = products[-1, -1]
+        products /= total_weight
         offset = products[-1, :-1]
         mean = shift + offset
         covariance = products[:-1, :-1] - np.outer(offset, offset)
         return cls(
-            count,
+            n,
+            total_weight,
             mean[:d],
             covariance[:d, :d],
             mean[d:].reshape(output_shape),
@@ -125,11 +129,12 @@ class SecondMoments:
 
     def __add__(self, other):
         """Return the moments of the union of both sets of rows."""
-        count = self.count + other.count
-        share, rest = other.count / count, self.count / count
+        total_weight = self.total_weight + other.total_weight
+        share, rest = other.total_weight / total_weight, self.total_weight / total_weight
         step, y_step = other.mean - self.mean, other.y_mean - self.y_mean
         return SecondMoments(
-            count,
+            self.n_rows + other.n_rows,
+            total_weight,
             self.mean + share * step,
             rest * self.covariance + share * other.covariance + rest * share * np.outer(step, step),
             self.y_mean + share * y_step,
@@ -174,7 +179,8 @@ class SecondMoments:
     @property
     def feature_moments(self):
         """The :class:`~skgd.data.feature_moments.FeatureMoments` of the features."""
-        return FeatureMoments(self.count, self.mean, self.count * np.diag(self.covariance))
+        deviations = self.total_weight * np.diag(self.covariance)
+        return FeatureMoments(self.n_rows, self.total_weight, self.mean, deviations)
 
     def hessian(self, scaling, fit_intercept):
         r"""Return the Hessian of half the mean squared error, of shape (d + 1, d + 1).

@@ -67,7 +67,7 @@ def descend_on_model(model, theta):
     return minimizer if decrease > 0 else theta
 
 
-def moments_of_model(theta, design, like, count):
+def moments_of_model(theta, design, like, total_weight):
     """Return second moments of rows that a model fits exactly, in place of rows that are not known.
 
     Where a stream continues an earlier fit, nothing is known of its rows but the model. Their
@@ -81,13 +81,12 @@ def moments_of_model(theta, design, like, count):
         Rows, whose scaling the parameters refer to.
     like : SecondMoments
         Of the rows whose means and variances are used.
-    count : float
+    total_weight : float
         Total weight of the earlier rows.
     """
     coef, intercept = design.scaling.to_original(theta.astype(float))
     covariance = np.diag(np.diag(like.covariance))
     cross = (coef @ covariance).T
     variance = np.sum(coef.T * cross, axis=0)
-    return SecondMoments(
-        count, like.mean, covariance, coef @ like.mean + intercept, cross, variance
-    )
+    y_mean = coef @ like.mean + intercept
+    return SecondMoments(like.n_rows, total_weight, like.mean, covariance, y_mean, cross, variance)

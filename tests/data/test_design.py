@@ -105,7 +105,7 @@ def test_moments_of_parts_add_up_to_those_of_all_rows(offset, weighted, rng):
     for moments in (merged, FeatureMoments.from_rows(X, weights)):
         assert_allclose(moments.mean - offset, mean.astype(float), atol=1e-9)
         assert_allclose(moments.variance, variance.astype(float), rtol=1e-9)
-        assert_allclose(moments.count, weights.sum(), rtol=1e-12)
+        assert_allclose(moments.total_weight, weights.sum(), rtol=1e-12)
 
 
 def test_integer_weights_equal_repeated_rows(rng):
