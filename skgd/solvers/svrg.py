@@ -297,7 +297,9 @@ def subspace_minimizer(model, steps, predictions):
     predictions : array of shape (k, n)
         Their predictions.
     """
-    steps, predictions = steps.astype(float, copy=False), predictions.astype(float, copy=False)
+    size = np.abs(predictions).max(axis=1, keepdims=True).astype(float)
+    size[size == 0] = 1  # directions of unit size, so that squares do not overflow
+    steps, predictions = steps / size, predictions / size
     hessian = (predictions * model.curvatures) @ predictions.T / predictions.shape[1]
     hessian += (steps * model.l2) @ steps.T
     shares = solve_semidefinite(hessian, -(steps @ model.gradient))

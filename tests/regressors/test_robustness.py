@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
@@ -228,3 +229,20 @@ def test_automatic_rate_of_losses_with_bounded_gradient_matches_the_spread_of_y(
     # Momentum multiplies the length of a step by 1 / (1 - momentum): ten, or two.
     assert model.schedule_.eta0 == pytest.approx(share * np.sqrt(2e6 / 4) / (4 * lipschitz))
     assert model.schedule_.power_t == 0.5
+
+
+@pytest.mark.parametrize("unit", [1e-150, 1e16, 1e150])
+@pytest.mark.parametrize("Regressor", [BatchGDRegressor, MiniBatchGDRegressor])
+def test_coefficients_do_not_depend_on_the_unit_of_the_weights(Regressor, unit, linear):
+    X, y = linear
+    weights = np.random.default_rng(0).random(len(y))
+    model = build(Regressor, random_state=0)
+    expected = clone(model).fit(X, y, sample_weight=weights)
+    model.fit(X, y, sample_weight=unit * weights)
+    assert_allclose(model.coef_, expected.coef_, rtol=1e-7)
+
+
+def test_automatic_rates_fit_features_whose_squared_predictions_overflow(linear):
+    X, y = linear
+    model = SGDRegressor(learning_rate="auto", penalty=None, random_state=0).fit(1e140 * X, y)
+    assert model.score(1e140 * X, y) > 0.9  # the gradient of the intercept is below rounding
