@@ -77,8 +77,10 @@ class Loss(Component):
     array([1.4])
     """
 
-    #: Lipschitz constant of the gradient: the supremum of the second derivative with respect to
-    #: ``p``, over all ``p`` and ``y``; infinite if it is unbounded or the loss has kinks.
+    #: Lipschitz constant of the gradient with respect to ``p``.
+    #:
+    #: It is the supremum of the second derivative over all ``p`` and ``y``; infinite if this is
+    #: unbounded or the loss has kinks.
     gradient_lipschitz = math.inf
     #: Whether the second derivative with respect to ``p`` is the same for all ``p`` and ``y``.
     quadratic = False
