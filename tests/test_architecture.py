@@ -220,3 +220,17 @@ def test_functions_are_short_and_take_few_parameters(path):
         if n_lines > MAX_LINES or n_parameters > MAX_PARAMETERS:
             found.append(f"{name}: {n_lines} lines, {n_parameters} parameters")
     assert not found
+
+
+def test_the_calls_of_a_fit_in_the_design_overview_exist():
+    page = (ROOT.parent / "docs" / "design.md").read_text(encoding="utf-8")
+    calls = page.partition("## One call of `fit`")[2].split("```")[1].splitlines()[1:]
+    called = {name for line in calls for name in line.split("  ->")[0].split()[0].split(".")}
+    defined = {
+        node.name
+        for tree in TREES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    }
+    assert len(called) > 15
+    assert called <= defined
