@@ -96,7 +96,8 @@ def test_a_grid_search_reaches_its_hyper_parameters(data):
 def test_full_batches_and_functions_use_it_too(data):
     X, y = data
     model = BatchGDRegressor(**PARAMS, max_iter=2000).fit(X, y)
-    assert_allclose(model.coef_, np.linalg.lstsq(np.c_[X, np.ones(120)], y)[0][:-1].T, atol=1e-3)
+    expected = np.linalg.lstsq(np.c_[X, np.ones(120)], y, rcond=None)[0][:-1].T
+    assert_allclose(model.coef_, expected, atol=1e-3)
     result = skgd.minimize(
         lambda x: x @ x, [1.0, -2.0], optimizer=ScaledMomentum(), learning_rate=0.5, max_iter=2000
     )
