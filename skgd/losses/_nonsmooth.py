@@ -43,17 +43,6 @@ class EpsilonInsensitive(MedianLoss):
         return np.sign(r) * np.sign(np.maximum(np.abs(r) - self.epsilon, 0))
 
     def moreau_envelope(self, width: float) -> Loss:
-        """Return the Moreau envelope, a smooth approximation that automatic fits minimise.
-
-        Parameters
-        ----------
-        width : float
-            Smoothing width, in units of y; in (0, inf).
-
-        Returns
-        -------
-        MoreauEnvelope
-        """
         return MoreauEnvelope(-1.0, 1.0, self.epsilon, width)
 
 
@@ -84,17 +73,6 @@ class AbsoluteError(MedianLoss):
         return np.sign(p - y)
 
     def moreau_envelope(self, width: float) -> Loss:
-        """Return the Moreau envelope, a smooth approximation that automatic fits minimise.
-
-        Parameters
-        ----------
-        width : float
-            Smoothing width, in units of y; in (0, inf).
-
-        Returns
-        -------
-        MoreauEnvelope
-        """
         return MoreauEnvelope(-1.0, 1.0, 0.0, width)
 
 
@@ -142,17 +120,6 @@ class Quantile(Loss):
         return weighted_quantile(y, self.level, weights)
 
     def moreau_envelope(self, width: float) -> Loss:
-        """Return the Moreau envelope, a smooth approximation that automatic fits minimise.
-
-        Parameters
-        ----------
-        width : float
-            Smoothing width, in units of y; in (0, inf).
-
-        Returns
-        -------
-        MoreauEnvelope
-        """
         return MoreauEnvelope(-self.level, 1 - self.level, 0.0, width)
 
 
