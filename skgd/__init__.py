@@ -1,4 +1,4 @@
-"""Gradient-descent regressors in scikit-learn's manner: batch, mini-batch and stochastic."""
+"""Gradient-descent regressors with the scikit-learn API: batch, mini-batch and stochastic."""
 
 from skgd import losses, optimizers, penalties, schedules, step_rules
 from skgd._utils.versions import show_versions

@@ -63,10 +63,9 @@ def compiled_sgd(problem):
     kinds = set(map(type, problem.formula_components))
     if not_compilable & kinds or not numba_support.has_numba():
         return None
+    # Imported here because importing Numba takes a third of a second.
     from skgd.solvers.compiled.jit import NotCompilableError
-    from skgd.solvers.compiled.solver import (
-        CompiledSGD,  # importing Numba takes a third of a second
-    )
+    from skgd.solvers.compiled.solver import CompiledSGD
 
     try:
         return CompiledSGD(problem)
