@@ -93,30 +93,22 @@ def test_a_misleading_subsample_is_rejected(rng):
     assert workspace.hessians is not None
 
 
+def huber_objective(X):
+    """Return the mean Huber loss of the first column as target, without a penalty."""
+    design, no_penalty = Design(X, FeatureScaling.identity(3), True), np.zeros(4)
+    return Objective(design, X[:, 0], None, Huber(), no_penalty, no_penalty)
+
+
 def test_few_rows_have_no_subsample(rng):
     X = rng.normal(size=(7000, 3))
-    objective = Objective(
-        Design(X, FeatureScaling.identity(3), True),
-        X[:, 0],
-        None,
-        Huber(),
-        np.zeros(4),
-        np.zeros(4),
-    )
+    objective = huber_objective(X)
     assert objective.random_subsample(20) is None
     assert subsample_step(objective, objective.evaluate(objective.intercept_only())) is None
 
 
 def test_a_start_that_is_not_constant_takes_no_subsample(rng):
     X = rng.normal(size=(9000, 3))
-    objective = Objective(
-        Design(X, FeatureScaling.identity(3), True),
-        X[:, 0],
-        None,
-        Huber(),
-        np.zeros(4),
-        np.zeros(4),
-    )
+    objective = huber_objective(X)
     assert objective.random_subsample(20) is not None
     assert subsample_step(objective, objective.evaluate(np.ones(4))) is None
 
