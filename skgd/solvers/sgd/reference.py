@@ -1,6 +1,5 @@
 """Reference SGD: one update after the other, for any loss, penalty and elementwise optimizer."""
 
-from dataclasses import replace
 from itertools import pairwise
 from operator import matmul
 from typing import NamedTuple
@@ -188,7 +187,7 @@ class Iterate:
         """Return the state after the updates, and the mean of the objectives before them."""
         self.add_pending_losses()
         names = "averaged_theta", "l1_applied", "l1_total", "optimizer_state", "t", "theta"
-        state = replace(self.state, **{name: getattr(self, name) for name in names})
+        state = self.state.replace(**{name: getattr(self, name) for name in names})
         return state, self.objective_sum / self.problem.objective.design.n_rows
 
 
