@@ -234,3 +234,27 @@ def test_the_calls_of_a_fit_in_the_design_overview_exist():
     }
     assert len(called) > 15
     assert called <= defined
+
+
+def test_solvers_are_told_apart_where_they_are_chosen_only():
+    """No other code tests whether a solver has a class or an attribute."""
+    from skgd.solvers.base import Solver
+
+    kinds = [Solver]
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+    names = {kind.__name__ for kind in kinds}
+    assert len(names) > 10
+    for module, tree in TREES.items():
+        if module == "skgd.solvers.choice" or not module.startswith(("skgd.solvers", "skgd.reg")):
+            continue
+        for node in ast.walk(tree):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+                continue
+            arguments = [ast.unparse(argument) for argument in node.args]
+            if node.func.id == "isinstance":
+                used = {part.id for part in ast.walk(node.args[1]) if isinstance(part, ast.Name)}
+                used |= {p.attr for p in ast.walk(node.args[1]) if isinstance(p, ast.Attribute)}
+                assert not used & names, f"{module}: {ast.unparse(node)}"
+            elif node.func.id == "hasattr":
+                assert "solver" not in arguments[0], f"{module}: {ast.unparse(node)}"
