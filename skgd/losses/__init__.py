@@ -9,22 +9,26 @@ shared tests run over this registry.
 
 from skgd.losses._base import Loss
 from skgd.losses._base import weighted_quantile as weighted_quantile
-from skgd.losses._log_link import Gamma, Poisson
+from skgd.losses._log_link import Gamma, InverseGaussian, Poisson, Tweedie
+from skgd.losses._logit_link import Binomial
 from skgd.losses._nonsmooth import AbsoluteError, EpsilonInsensitive, Quantile
 from skgd.losses._nonsmooth import MoreauEnvelope as MoreauEnvelope
 from skgd.losses._smooth import Huber, LogCosh, SquaredEpsilonInsensitive, SquaredError
 
 __all__ = [
     "AbsoluteError",
+    "Binomial",
     "EpsilonInsensitive",
     "Gamma",
     "Huber",
+    "InverseGaussian",
     "LogCosh",
     "Loss",
     "Poisson",
     "Quantile",
     "SquaredEpsilonInsensitive",
     "SquaredError",
+    "Tweedie",
 ]
 
 #: Loss classes by the names that estimators accept.
@@ -38,4 +42,7 @@ LOSSES = {
     "log_cosh": LogCosh,
     "poisson": Poisson,
     "gamma": Gamma,
+    "inverse_gaussian": InverseGaussian,
+    "tweedie": Tweedie,
+    "binomial": Binomial,
 }

@@ -27,8 +27,9 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
     ----------
     loss : str or Loss, default="squared_error"
         Loss function: "squared_error", "huber", "log_cosh", "absolute_error", "quantile",
-        "epsilon_insensitive", "squared_epsilon_insensitive", "poisson", "gamma", or an object of
-        :mod:`skgd.losses`, such as ``Quantile(level=0.9)``.
+        "epsilon_insensitive", "squared_epsilon_insensitive", "poisson", "gamma",
+        "inverse_gaussian", "tweedie", "binomial", or an object of :mod:`skgd.losses`, such as
+        ``Quantile(level=0.9)``.
     penalty : {"l2", "l1", "elasticnet"}, None or Penalty, default="l2"
         Penalty on the coefficients. A name uses `alpha` and `l1_ratio`; an object of
         :mod:`skgd.penalties` has parameters of its own; None means no penalty.

@@ -37,7 +37,7 @@ STAGE_TOL, LAST_STAGE_TOL = 1e-3, 1e-6
 #: Largest number of parameters for which a stream keeps second moments.
 MAX_STREAM_PARAMETERS = 257
 
-#: Step of the difference quotient of a gradient that is not Lipschitz continuous.
+#: Step of difference quotients: of a gradient that is not Lipschitz continuous, of inverse links.
 DIFFERENCE_STEP = 1e-3
 
 
@@ -189,13 +189,17 @@ def estimate_curvature_bound(objective):
 def compute_spread(objective):
     """Return the spread of y: its root mean squared distance from the best constant prediction.
 
-    It is the unit of linear predictors. With a log link it is relative to that constant.
+    It is the unit of linear predictors: with a link it is divided by the derivative of the inverse
+    link at that constant.
     """
     loss, y = objective.loss, objective.y
-    mean = loss.inverse_link(loss.intercept_only(y, objective.weights))
-    distance = y - mean
+    constant = loss.intercept_only(y, objective.weights)
+    distance = y - loss.inverse_link(constant)
     if loss.inverse_link(0.0) != 0.0:
-        distance = distance / mean
+        above, below = (
+            loss.inverse_link(constant + h) for h in (DIFFERENCE_STEP, -DIFFERENCE_STEP)
+        )
+        distance = distance * (2 * DIFFERENCE_STEP) / (above - below)
     return replace_zero(float(np.sqrt(np.mean(distance**2))))
 
 

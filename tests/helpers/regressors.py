@@ -51,6 +51,12 @@ def build(Regressor, **params):
     return Regressor(**{name: value for name, value in params.items() if name not in dropped})
 
 
+def targets_for(loss, y):
+    """Return targets that a loss, given as its name or an object, is defined for, from y > 0."""
+    is_binomial = loss == "binomial" or isinstance(loss, losses.Binomial)
+    return y / (1 + y) if is_binomial else y
+
+
 def few_epochs(Regressor, **params):
     """Return a regressor that runs three epochs at an explicit learning rate."""
     return build(Regressor, **{"learning_rate": 0.05, "max_iter": 3, "tol": None} | params)

@@ -10,12 +10,17 @@ from sklearn import metrics
 
 from skgd import losses
 from skgd.losses import LOSSES, Loss, MoreauEnvelope
+from tests.helpers.regressors import targets_for
 
 KINKED = [losses.EpsilonInsensitive(0.7), losses.AbsoluteError(), losses.Quantile(0.2)]
 ENVELOPES = [loss.moreau_envelope(width) for loss in KINKED for width in (0.3, 1.0)]
 LOSS_OBJECTS = [cls() for cls in LOSSES.values()]
 LOSS_OBJECTS += [losses.Huber(1.3), losses.SquaredEpsilonInsensitive(0.7), losses.Quantile(0.9)]
+LOSS_OBJECTS += [losses.Tweedie(power) for power in (1.0, 1.1, 2.0, 2.5, 3.0)]
 LOSS_OBJECTS += [loss for loss in KINKED if loss not in LOSS_OBJECTS] + ENVELOPES
+
+#: Losses whose link is not the identity.
+WITH_LINK = [loss for loss in LOSS_OBJECTS if loss.inverse_link(0.0) != 0]
 
 every_loss = pytest.mark.parametrize("loss", LOSS_OBJECTS, ids=repr)
 
@@ -23,7 +28,7 @@ every_loss = pytest.mark.parametrize("loss", LOSS_OBJECTS, ids=repr)
 def pairs(loss, count=200):
     """Return predictions and targets valid for all losses, with no residual near a kink."""
     rng = np.random.default_rng(0)
-    p, y = rng.uniform(-3, 3, count), rng.uniform(0.1, 4, count)
+    p, y = rng.uniform(-3, 3, count), targets_for(loss, rng.uniform(0.1, 4, count))
     edges = [0, getattr(loss, "epsilon", 0)]
     if isinstance(loss, MoreauEnvelope):
         edges += [edges[1] + loss.width * loss.upper, edges[1] - loss.width * loss.lower]
@@ -52,7 +57,9 @@ def test_gradient_is_the_finite_difference_of_the_value(loss):
 def test_value_is_never_negative_and_zero_where_prediction_is_perfect(loss):
     p, y = pairs(loss)
     assert (loss.value(p, y) >= 0).all()
-    perfect = np.log(y) if isinstance(loss, losses.Poisson | losses.Gamma) else y
+    perfect = y
+    if loss in WITH_LINK:
+        perfect = special.logit(y) if isinstance(loss, losses.Binomial) else np.log(y)
     assert_allclose(loss.inverse_link(perfect), y, rtol=1e-15)
     assert_allclose(loss.value(perfect, y), 0, atol=1e-15)
     assert_allclose(loss.gradient(perfect, y), 0, atol=2e-15)
@@ -61,7 +68,8 @@ def test_value_is_never_negative_and_zero_where_prediction_is_perfect(loss):
 @every_loss
 def test_gradient_is_monotone_and_gradient_lipschitz_is_its_lipschitz_constant(loss):
     rise = quotients(loss)
-    assert rise.min() >= -1e-9
+    is_convex = not (loss == losses.InverseGaussian() or getattr(loss, "power", 0) > 2)
+    assert (rise.min() >= -1e-9) == is_convex
     if math.isfinite(loss.gradient_lipschitz):
         assert_allclose(rise.max(), loss.gradient_lipschitz, rtol=1e-3)
     else:
@@ -113,7 +121,7 @@ def test_scalars_and_2d_arrays_give_the_same_values(loss):
 @every_loss
 def test_intercept_only_of_integer_weights_is_that_of_repeated_rows(loss):
     rng = np.random.default_rng(1)
-    y, weights = rng.gamma(2, size=(30, 2)), rng.integers(0, 4, size=30)
+    y, weights = targets_for(loss, rng.gamma(2, size=(30, 2))), rng.integers(0, 4, size=30)
     expected = loss.intercept_only(np.repeat(y, weights, axis=0))
     assert expected.shape == (2,)
     assert_allclose(loss.intercept_only(y, weights.astype(float)), expected, rtol=1e-12)
@@ -122,12 +130,10 @@ def test_intercept_only_of_integer_weights_is_that_of_repeated_rows(loss):
 
 
 @pytest.mark.parametrize(
-    "loss",
-    [losses.SquaredError(), losses.Poisson(), losses.Gamma(), *KINKED[1:], losses.Quantile(0.9)],
-    ids=repr,
+    "loss", [losses.SquaredError(), *WITH_LINK, *KINKED[1:], losses.Quantile(0.9)], ids=repr
 )
 def test_intercept_only_is_the_best_constant(loss):
-    y = np.random.default_rng(2).gamma(2, size=31)
+    y = targets_for(loss, np.random.default_rng(2).gamma(2, size=31))
     constant = loss.intercept_only(y)
     shifted = constant + np.linspace(-0.5, 0.5, 101)
     objective = loss.value(shifted[:, None], y).mean(axis=1)
@@ -136,10 +142,21 @@ def test_intercept_only_is_the_best_constant(loss):
 
 @every_loss
 def test_intercept_only_of_equal_targets_predicts_them(loss):
-    assert_allclose(loss.inverse_link(loss.intercept_only(np.full(5, 2.5))), 2.5, rtol=1e-15)
+    y = targets_for(loss, np.full(5, 2.5))
+    assert_allclose(loss.inverse_link(loss.intercept_only(y)), y[0], rtol=1e-15)
 
 
 # Published formulas
+
+
+def half_tweedie_deviance(power):
+    """Return half of scikit-learn's mean Tweedie deviance, for targets and log means."""
+    return lambda y, p: metrics.mean_tweedie_deviance(y, np.exp(p), power=power) / 2
+
+
+def bernoulli_divergence(y, mean):
+    """Return the Kullback-Leibler divergence of two Bernoulli distributions."""
+    return special.rel_entr(y, mean) + special.rel_entr(1 - y, 1 - mean)
 
 
 @pytest.mark.parametrize(
@@ -153,12 +170,54 @@ def test_intercept_only_of_equal_targets_predicts_them(loss):
         (losses.LogCosh(), lambda y, p: np.log(np.cosh(p - y)).mean()),
         (losses.Poisson(), lambda y, p: metrics.mean_poisson_deviance(y, np.exp(p)) / 2),
         (losses.Gamma(), lambda y, p: metrics.mean_gamma_deviance(y, np.exp(p)) / 2),
+        *[(losses.Tweedie(power), half_tweedie_deviance(power)) for power in (1.0, 1.5, 2.0, 2.5)],
+        (losses.Tweedie(3.0), half_tweedie_deviance(3)),
+        (losses.InverseGaussian(), half_tweedie_deviance(3)),
+        (losses.Binomial(), lambda y, p: bernoulli_divergence(y, special.expit(p)).mean()),
     ],
     ids=lambda part: repr(part) if isinstance(part, losses.Loss) else "",
 )
 def test_mean_value_is_the_published_metric(loss, oracle):
     p, y = pairs(loss)
     assert_allclose(loss.value(p, y).mean(), oracle(y, p), rtol=1e-13)
+
+
+def test_binomial_loss_of_zeros_and_ones_is_the_log_loss():
+    p, y = np.linspace(-5, 5, 41), np.arange(41) % 2
+    expected = metrics.log_loss(y, special.expit(p))
+    assert_allclose(losses.Binomial().value(p, y.astype(float)).mean(), expected, rtol=1e-13)
+    p = np.array([-700.0, -40.0, 40.0, 700.0])
+    assert_allclose(losses.Binomial().value(p, 0.0), -special.log_expit(-p), rtol=1e-15)
+    assert_allclose(losses.Binomial().value(p, 1.0), -special.log_expit(p), rtol=1e-15)
+
+
+@pytest.mark.parametrize("power", [1.0, 1.2, 1.9])
+def test_tweedie_deviance_of_a_zero_target(power):
+    p, y = np.linspace(-3, 3, 7), np.zeros(7)
+    values = [half_tweedie_deviance(power)(y[:1], q) for q in p[:, None]]
+    assert_allclose(losses.Tweedie(power).value(p, y), values, rtol=1e-13)
+    assert_allclose(losses.Tweedie(power).gradient(p, y), np.exp((2 - power) * p), rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("power", "loss"),
+    [(1.0, losses.Poisson()), (2.0, losses.Gamma()), (3.0, losses.InverseGaussian())],
+)
+def test_tweedie_losses_of_whole_powers_are_those_of_their_names(power, loss):
+    p, y = pairs(loss)
+    tweedie = losses.Tweedie(power)
+    for name in ("value", "gradient", "hessian"):
+        ours, theirs = getattr(tweedie, name)(p, y), getattr(loss, name)(p, y)
+        assert_allclose(ours, theirs, rtol=1e-13, atol=1e-15)
+    # The formula is continuous in the power.
+    near = losses.Tweedie(power + (1e-8 if power < 2 else -1e-8))
+    assert_allclose(near.value(p, y), loss.value(p, y), rtol=1e-6)
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 0.999, 3.001, -1.0, np.nan])
+def test_powers_without_a_convex_or_usual_deviance_are_refused(power):
+    with pytest.raises(ValueError, match=r"^power must be a float in the range \[1.0, 3.0\]"):
+        losses.Tweedie(power)
 
 
 @pytest.mark.parametrize(
@@ -218,6 +277,17 @@ def test_hessians_worked_by_hand(loss, residual, hessian):
     assert_allclose(loss.hessian(np.array([residual]), np.zeros(1)), [hessian], rtol=1e-9)
 
 
+def test_hessian_of_the_inverse_gaussian_loss_has_a_lower_bound():
+    p, y = np.array([0.0, 0.0, 100.0]), np.array([4.0, 0.5, 4.0])
+    assert_allclose(losses.InverseGaussian().hessian(p, y), [7, 0.03, 0.03 * np.exp(-100)])
+
+
+def test_hessian_of_the_binomial_loss_is_the_variance_of_the_mean():
+    p = np.array([-700.0, -30.0, -1.0, 0.0, 2.0, 700.0])
+    expected = special.expit(p) * special.expit(-p)
+    assert_allclose(losses.Binomial().hessian(p, 0.3), expected, rtol=1e-14)
+
+
 def test_log_cosh_is_exact_on_both_sides_of_the_change_of_its_formula():
     r = np.array([0.999, 1.0, 1.5, 1.999, 2.5])
     assert_allclose(losses.LogCosh().value(r, 0), np.log(np.cosh(r)), rtol=1e-14)
@@ -227,8 +297,13 @@ def test_log_cosh_is_exact_on_both_sides_of_the_change_of_its_formula():
 
 
 @pytest.mark.parametrize("residual", [1e300, -1e300])
-@pytest.mark.parametrize("loss", [losses.LogCosh(), losses.Huber(), *KINKED, *ENVELOPES], ids=repr)
+@pytest.mark.parametrize(
+    "loss", [losses.LogCosh(), losses.Huber(), losses.Binomial(), *KINKED, *ENVELOPES], ids=repr
+)
 def test_losses_that_grow_linearly_do_not_overflow(loss, residual):
+    if residual < 0 and loss == losses.Binomial():
+        assert loss.value(residual, 0.0) == loss.gradient(residual, 0.0) == 0
+        residual = -residual
     with np.errstate(over="raise", invalid="raise"):
         per_unit = loss.value(residual, 0.0) / abs(residual)
         assert_allclose(per_unit, abs(loss.gradient(residual, 0.0)), rtol=1e-12)
@@ -243,11 +318,25 @@ def test_log_cosh_of_large_residuals_is_their_size_minus_log_2():
     assert_allclose(losses.LogCosh().value(-700.0, 20.0), 720 - math.log(2), rtol=1e-15)
 
 
-@pytest.mark.parametrize("loss", [losses.Poisson(), losses.Gamma()], ids=repr)
-def test_deviances_are_accurate_for_large_targets(loss):
+@pytest.mark.parametrize(
+    ("loss", "power"),
+    [
+        (losses.Poisson(), 1),
+        (losses.Gamma(), 2),
+        (losses.InverseGaussian(), 3),
+        (losses.Tweedie(1.5), 1.5),
+        (losses.Tweedie(2.5), 2.5),
+    ],
+)
+def test_deviances_are_accurate_for_large_targets(loss, power):
     u = 2.0**-20
-    expected = u**2 / 2 * (1e12 if isinstance(loss, losses.Poisson) else 1)
+    expected = u**2 / 2 * 1e12 ** (2 - power)
     assert_allclose(loss.value(math.log(1e12) + u, 1e12), expected, rtol=1e-5)
+
+
+def test_the_gradient_of_rare_events_is_accurate():
+    p = np.array([-700.0, -40.0, -20.0])
+    assert_allclose(losses.Binomial().gradient(p, 0.0), special.expit(p), rtol=1e-15)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -262,6 +351,13 @@ def test_intercept_only_of_zero_counts_is_finite():
     assert_allclose(losses.Poisson().intercept_only(np.zeros(10)), math.log(0.05), rtol=1e-15)
     y = np.array([[0, 1e-9], [0, 3e-9]])
     assert_allclose(losses.Poisson().intercept_only(y), np.log([0.25, 2e-9]), rtol=1e-15)
+    assert_allclose(losses.Tweedie().intercept_only(y), np.log([0.25, 2e-9]), rtol=1e-15)
+
+
+def test_intercept_only_of_equal_classes_is_finite():
+    y = np.array([[0.0, 1.0, 0.01], [0.0, 1.0, 0.0]])
+    expected = special.logit([0.25, 0.75, 0.005])
+    assert_allclose(losses.Binomial().intercept_only(y), expected, rtol=1e-14)
 
 
 # Targets
@@ -269,7 +365,15 @@ def test_intercept_only_of_zero_counts_is_finite():
 
 @pytest.mark.parametrize(
     ("loss", "domain", "invalid"),
-    [(losses.Poisson(), "y >= 0", -1e-9), (losses.Gamma(), "y > 0", 0.0)],
+    [
+        (losses.Poisson(), "y >= 0", -1e-9),
+        (losses.Gamma(), "y > 0", 0.0),
+        (losses.InverseGaussian(), "y > 0", 0.0),
+        (losses.Tweedie(1.9), "y >= 0 for a power below 2", -1e-9),
+        (losses.Tweedie(2.0), "y > 0 for a power from 2 on", 0.0),
+        (losses.Binomial(), "a fraction 0 <= y <= 1", 1.000001),
+        (losses.Binomial(), "a fraction 0 <= y <= 1", -1e-9),
+    ],
     ids=repr,
 )
 def test_targets_outside_the_domain_are_named_with_their_row(loss, domain, invalid):
@@ -277,19 +381,26 @@ def test_targets_outside_the_domain_are_named_with_their_row(loss, domain, inval
     with pytest.raises(ValueError, match=message):
         loss.check_targets(np.array([1.0, 1e-300, invalid, -5.0]))
     with pytest.raises(ValueError, match=rf"got y\[1, 0\]={invalid:g}\.$"):
-        loss.check_targets(np.array([[1.0, 2.0], [invalid, 2.0]]))
+        loss.check_targets(np.array([[1.0, 0.5], [invalid, 0.5]]))
     with pytest.raises(ValueError, match=r"got y\[0\]=nan\.$"):
         loss.check_targets(np.array([math.nan]))
 
 
 @every_loss
 def test_targets_inside_the_domain_pass(loss):
-    y = np.array([1e-300, 1.0, 1e300])
-    if not isinstance(loss, losses.Gamma):
+    y = np.array([1e-300, 1.0])
+    if loss != losses.Binomial():
+        y = np.append(y, 1e300)
+    if not isinstance(loss, losses.Gamma | losses.InverseGaussian) and not is_positive(loss):
         y = np.append(y, 0.0)
-    if not isinstance(loss, losses.Gamma | losses.Poisson):
+    if loss not in WITH_LINK:
         y = np.append(y, -1.0)
     loss.check_targets(y)
+
+
+def is_positive(loss):
+    """Return whether a loss is a Tweedie deviance of positive targets only."""
+    return isinstance(loss, losses.Tweedie) and loss.power >= 2
 
 
 # Kinks
@@ -297,8 +408,8 @@ def test_targets_inside_the_domain_pass(loss):
 
 @pytest.mark.parametrize("loss", [cls() for cls in LOSSES.values()], ids=repr)
 def test_losses_with_kinks_have_a_moreau_envelope(loss):
-    kinked = not math.isfinite(loss.gradient_lipschitz) and abs(loss.gradient(20.0, 1.0)) <= 1
-    assert loss.has_moreau_envelope() == (kinked and not isinstance(loss, losses.Gamma))
+    rise = np.abs(np.diff(loss.gradient(np.linspace(-2, 2, 100_001), 1.0)))
+    assert loss.has_moreau_envelope() == (rise.max() > 0.1)
 
 
 @pytest.mark.parametrize("width", [0.05, 0.5, 2.0])

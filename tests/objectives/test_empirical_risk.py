@@ -9,6 +9,7 @@ from skgd.data.design import Design
 from skgd.data.scaling import FeatureScaling
 from skgd.losses import LOSSES, SquaredError
 from skgd.objectives import Objective
+from tests.helpers.regressors import targets_for
 
 
 def objective(X, y, *, loss=None, weights=None, l1=0.0, l2=0.0, fit_intercept=True, scale=None):
@@ -32,7 +33,7 @@ def objective(X, y, *, loss=None, weights=None, l1=0.0, l2=0.0, fit_intercept=Tr
 @pytest.mark.parametrize("weighted", [False, True])
 def test_gradient_is_the_finite_difference_of_the_value(loss, outputs, scale, weighted, small):
     rng = np.random.default_rng(1)
-    X, y = small
+    X, y = small[0], targets_for(loss, small[1])
     y = np.stack([y, y[::-1]], axis=1) if outputs else y
     weights = rng.uniform(0.5, 2, size=len(X)) if weighted else None
     problem = objective(X, y, loss=LOSSES[loss](), weights=weights, l2=0.3, scale=scale)

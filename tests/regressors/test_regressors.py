@@ -39,6 +39,7 @@ from tests.helpers.regressors import (
     assert_same_model,
     few_epochs,
     objective,
+    targets_for,
 )
 
 RATES = SCHEDULES | STEP_RULES
@@ -149,7 +150,7 @@ def is_same_fit(one, other, rtol=1e-12):
 @pytest.mark.parametrize("loss_name", LOSSES)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_epochs_of_fit_equal_calls_of_partial_fit(Regressor, loss_name, schedule, small):
-    X, y = small[0][:8], small[1][:8]
+    X, y = small[0][:8], targets_for(loss_name, small[1][:8])
     rate = TIMED["callable"] if schedule == "callable" else gentle(RATES[schedule]())
     loss = LOSSES[loss_name]()
     alpha = 4.0 if schedule == "optimal" else 0.3  # a high alpha gives "optimal" low rates
@@ -218,11 +219,12 @@ def test_partial_fit_starts_from_assigned_coefficients(Regressor, small):
 @pytest.mark.parametrize("optimizer", ELEMENTWISE)
 @pytest.mark.usefixtures("compile_sampled_pairs")
 def test_one_batch_of_all_rows_equals_full_batch(optimizer, loss, penalty, small):
+    X, y = small[0], targets_for(loss, small[1])
     params = {"loss": loss, "penalty": penalty, "alpha": 0.5, "standardize": True}
     params |= {"learning_rate": 0.02, "optimizer": gentle(OPTIMIZERS[optimizer]())}
-    batch = fit_from_start(gd_regressor(BatchGDRegressor, **params), *small)
+    batch = fit_from_start(gd_regressor(BatchGDRegressor, **params), X, y)
     mini = fit_from_start(
-        gd_regressor(MiniBatchGDRegressor, batch_size=20, shuffle=True, **params), *small
+        gd_regressor(MiniBatchGDRegressor, batch_size=20, shuffle=True, **params), X, y
     )
     assert_same_model(mini, batch)
 
@@ -232,11 +234,12 @@ def test_one_batch_of_all_rows_equals_full_batch(optimizer, loss, penalty, small
 @pytest.mark.parametrize("optimizer", ELEMENTWISE)
 @pytest.mark.usefixtures("compile_sampled_pairs")
 def test_batches_of_one_row_equal_sgd(optimizer, loss, penalty, small):
+    X, y = small[0], targets_for(loss, small[1])
     params = {"loss": loss, "penalty": penalty, "alpha": 0.5, "random_state": 0, "average": 30}
     params |= {"learning_rate": 0.02, "optimizer": gentle(OPTIMIZERS[optimizer]())}
     params |= {"shuffle": True, "max_iter": 2}
-    sgd = fit_from_start(gd_regressor(SGDRegressor, **params), *small)
-    mini = fit_from_start(gd_regressor(MiniBatchGDRegressor, batch_size=1, **params), *small)
+    sgd = fit_from_start(gd_regressor(SGDRegressor, **params), X, y)
+    mini = fit_from_start(gd_regressor(MiniBatchGDRegressor, batch_size=1, **params), X, y)
     assert_same_model(mini, sgd)
     assert mini.t_ == sgd.t_ == 41
 
@@ -292,7 +295,7 @@ def test_batch_size_is_capped_at_the_number_of_rows(small):
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 @pytest.mark.usefixtures("compile_sampled_pairs")
 def test_zero_weight_equals_dropping_the_row(Regressor, standardize, loss, small, weights):
-    X, y = small
+    X, y = small[0], targets_for(loss, small[1])
     model = gd_regressor(Regressor, loss=loss, standardize=standardize, alpha=0.1)
     kept = weights > 0
     weighted = clone(model).fit(X, y, sample_weight=weights)
@@ -305,7 +308,7 @@ def test_zero_weight_equals_dropping_the_row(Regressor, standardize, loss, small
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("rate", ["auto", 0.05])
 def test_integer_weights_equal_repeated_rows(rate, loss, penalty, small, weights):
-    X, y = small
+    X, y = small[0], targets_for(loss, small[1])
     tol = 1e-10 if rate == "auto" else None
     model = BatchGDRegressor(loss, penalty=penalty, alpha=0.1, learning_rate=rate, tol=tol)
     model.set_params(max_iter=10_000 if rate == "auto" else 5)
@@ -320,13 +323,14 @@ def test_integer_weights_equal_repeated_rows(rate, loss, penalty, small, weights
 @pytest.mark.parametrize("Regressor", [BatchGDRegressor, MiniBatchGDRegressor])
 @pytest.mark.usefixtures("compile_sampled_pairs")
 def test_scaling_all_weights_changes_nothing(Regressor, loss, rate, small, weights):
+    X, y = small[0], targets_for(loss, small[1])
     model = gd_regressor(Regressor, loss=loss, learning_rate=rate, alpha=0.1, max_iter=5)
     model.set_params(optimizer="auto", standardize=True)
-    fits = [clone(model).fit(*small, sample_weight=c * weights) for c in (1, 1e3, 1e-3)]
+    fits = [clone(model).fit(X, y, sample_weight=c * weights) for c in (1, 1e3, 1e-3)]
     assert_same_model(fits[1], fits[0])
     assert_same_model(fits[2], fits[0])
-    ones = clone(model).fit(*small, sample_weight=np.full(20, 7.0))
-    assert_same_model(ones, clone(model).fit(*small))
+    ones = clone(model).fit(X, y, sample_weight=np.full(20, 7.0))
+    assert_same_model(ones, clone(model).fit(X, y))
 
 
 @pytest.mark.parametrize("Regressor", [BatchGDRegressor, MiniBatchGDRegressor])
@@ -389,10 +393,11 @@ def test_feature_names_are_stored(Regressor, as_frame, small):
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 @pytest.mark.usefixtures("compile_sampled_pairs")
 def test_float32_is_preserved(Regressor, standardize, loss, small):
-    X, y = (array.astype(np.float32) for array in small)
+    double_X, double_y = small[0], targets_for(loss, small[1])
+    X, y = double_X.astype(np.float32), double_y.astype(np.float32)
     model = gd_regressor(Regressor, loss=loss, standardize=standardize, alpha=0.1)
     single = clone(model).fit(X, y)
-    double = clone(model).fit(*small)
+    double = clone(model).fit(double_X, double_y)
     assert single.coef_.dtype == single.intercept_.dtype == single.predict(X).dtype == np.float32
     assert_same_model(single, double, rtol=1e-5)
     assert double.coef_.dtype == double.intercept_.dtype == np.float64
@@ -514,6 +519,16 @@ PEERS = {
         BatchGDRegressor("gamma", alpha=alpha),
         linear_model.GammaRegressor(alpha=alpha, tol=1e-10, max_iter=10**4),
     ),
+    "tweedie": lambda X, y, alpha: (
+        BatchGDRegressor("tweedie", alpha=alpha),
+        linear_model.TweedieRegressor(
+            power=1.5, link="log", alpha=alpha, tol=1e-10, max_iter=10**4
+        ),
+    ),
+    "inverse_gaussian": lambda X, y, alpha: (
+        BatchGDRegressor("inverse_gaussian", alpha=alpha),
+        linear_model.TweedieRegressor(power=3, link="log", alpha=alpha, tol=1e-10, max_iter=10**4),
+    ),
 }
 
 
@@ -542,7 +557,7 @@ def test_objective_equals_that_of_huber_regressor(alpha, wide):
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("penalty", [None, "l2", "elasticnet"])
 def test_no_small_perturbation_lowers_the_objective(loss, penalty, small):
-    X, y = small
+    X, y = small[0], targets_for(loss, small[1])
     model = BatchGDRegressor(LOSSES[loss](), penalty=penalty, alpha=0.05).fit(X, y)
     start = objective(model, X, y)
     perturbed = clone(model).fit(X, y)
@@ -603,7 +618,7 @@ def test_sgd_equals_the_textbook_loop(small):
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 @pytest.mark.usefixtures("compile_sampled_pairs")
 def test_standardize_equals_descent_on_standardised_columns(Regressor, loss, optimizer, small):
-    X, y = small
+    X, y = small[0], targets_for(loss, small[1])
     center, scale = X.mean(axis=0), X.std(axis=0)
     model = gd_regressor(Regressor, loss=loss, learning_rate=0.02)
     model.set_params(optimizer=gentle(OPTIMIZERS[optimizer]()))
@@ -618,7 +633,7 @@ def test_standardize_equals_descent_on_standardised_columns(Regressor, loss, opt
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_standardize_does_not_change_the_minimum(loss, penalty, small):
-    X, y = small
+    X, y = small[0], targets_for(loss, small[1])
     model = BatchGDRegressor(loss, penalty=penalty, alpha=0.05)
     inside, outside = clone(model).fit(X, y), model.set_params(standardize=False).fit(X, y)
     assert_allclose(objective(inside, X, y), objective(outside, X, y), rtol=tolerance(loss))

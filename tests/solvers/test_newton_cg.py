@@ -18,6 +18,7 @@ from skgd.solvers.newton_cg import NewtonCGSolver, subsample_step
 from skgd.solvers.problem import Problem
 from skgd.solvers.state import State
 from skgd.step_rules import LineSearch
+from tests.helpers.regressors import targets_for
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_factors_that_fall_by_much_make_a_new_sum(design):
 @pytest.mark.parametrize("loss", [loss for loss in LOSSES if LOSSES[loss].has_hessian()])
 def test_the_first_step_from_a_constant_comes_from_a_sample(loss, rng):
     X = rng.normal(size=(9000, 3))
-    y = np.exp(X @ [0.3, -0.2, 0.1] + 0.1 * rng.normal(size=9000))
+    y = targets_for(loss, np.exp(X @ [0.3, -0.2, 0.1] + 0.1 * rng.normal(size=9000)))
     model = BatchGDRegressor(loss).fit(X, y)
     falls = model.history_["objective"]
     assert model.converged_

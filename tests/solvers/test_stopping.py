@@ -19,6 +19,7 @@ from skgd.optimizers import GD, OPTIMIZERS, ElementwiseOptimizer, Momentum, Nest
 from skgd.schedules import Constant
 from skgd.solvers.divergence import DivergenceMonitor
 from skgd.solvers.stopping import GradientNorm, Measurement, NoImprovement, StopReason
+from tests.helpers.regressors import targets_for
 
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
 STABLE = [rule() for rule in OPTIMIZERS.values() if issubclass(rule, ElementwiseOptimizer)]
@@ -94,9 +95,10 @@ def test_the_error_of_standardised_descent_does_not_advise_standardize(small):
 @pytest.mark.parametrize("loss", [name for name, loss in LOSSES.items() if is_steep(loss())])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_a_rate_that_is_far_too_high_raises_whatever_the_loss(Regressor, loss, small):
+    X, y = small[0], targets_for(loss, small[1])
     model = fixed(Regressor, loss=loss, learning_rate=1e6, max_iter=20)
     with pytest.raises(ValueError, match=r"diverged at epoch .*learning_rate='auto'"):
-        model.fit(*small)
+        model.fit(X, y)
 
 
 @pytest.mark.parametrize("k", [1, 5, 20])
@@ -141,7 +143,7 @@ def test_other_rates_of_sgd_raise(rate, small):
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_automatic_rates_never_diverge(Regressor, loss, standardize, small):
-    X, y = small
+    X, y = small[0], targets_for(loss, small[1])
     model = Regressor(loss, learning_rate="auto", penalty=None, max_iter=10, tol=None)
     model.set_params(standardize=standardize, record="objective")
     if Regressor is not BatchGDRegressor:
@@ -177,7 +179,8 @@ def test_an_automatic_rate_that_diverges_is_lowered(small):
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("penalty", [None, "l2", "l1", "elasticnet"])
 def test_full_batches_converge_with_default_parameters(loss, penalty, small):
-    model = BatchGDRegressor(loss, penalty=penalty, alpha=0.05 if penalty else 0.0).fit(*small)
+    X, y = small[0], targets_for(loss, small[1])
+    model = BatchGDRegressor(loss, penalty=penalty, alpha=0.05 if penalty else 0.0).fit(X, y)
     assert model.converged_
     assert model.stop_reason_ in ("converged", "precision")
     assert 0 < model.n_iter_ < model.max_iter

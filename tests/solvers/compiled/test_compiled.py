@@ -57,7 +57,7 @@ def make_problem(
     """Return a problem of 50 rows and d columns; some entries are zero."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(50, d)) * (rng.random((50, d)) < 0.6) / np.sqrt(d / 7)
-    y = rng.gamma(2.0, size=(50, n_outputs) if n_outputs else 50)
+    y = regressors.targets_for(loss, rng.gamma(2.0, size=(50, n_outputs) if n_outputs else 50))
     center, scale = np.zeros(d), np.ones(d)
     if standard:
         center, scale = X.mean(axis=0) * fit_intercept, X.std(axis=0)

@@ -23,7 +23,7 @@ from skgd.solvers import newton_cg
 from skgd.solvers.sgd import lazy_sparse, lazy_triangular, reference
 from skgd.step_rules import STEP_RULES, LineSearch
 from tests.helpers.executors import compiled_if
-from tests.helpers.regressors import ELEMENTWISE, REGRESSORS, STOCHASTIC, few_epochs
+from tests.helpers.regressors import ELEMENTWISE, REGRESSORS, STOCHASTIC, few_epochs, targets_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -104,6 +104,7 @@ def test_sparse_equals_dense_for_every_loss_and_penalty(
     Regressor, loss, standardize, data, factors
 ):
     averages = [{}] if Regressor is BatchGDRegressor else [{}, {"average": 20}]
+    data = data[0], targets_for(loss, data[1])
     for penalty, average in product([None, *PENALTIES], averages):
         params = {"loss": loss, "penalty": penalty, "standardize": standardize, **average}
         assert_agree(made(Regressor, **params), data)
