@@ -7,7 +7,7 @@ process one chunk after the other: :meth:`ChunkedData.fold`. Each kind of data i
 
 from skgd.data.chunked import ChunkedData
 from skgd.data.dispatch import check_features, is_chunked_input, predict_chunked, to_chunked_data
-from skgd.data.in_memory import InMemoryData
+from skgd.data.in_memory import InMemoryData, expand_offset
 from skgd.data.iterable import BatchSource, IterableData
 from skgd.data.map_reduce import call_for_chunk
 from skgd.data.memmap import MemmapData
@@ -20,6 +20,7 @@ __all__ = [
     "MemmapData",
     "call_for_chunk",
     "check_features",
+    "expand_offset",
     "is_chunked_input",
     "predict_chunked",
     "to_chunked_data",

@@ -37,7 +37,7 @@ class ChunkedData(ABC):
     total_weight : float or None
         Total weight of the rows; None as long as `chunk_lengths` is.
     y_mean : array of shape () or (k,), or None
-        Mean of the targets; None until :meth:`compute_second_moments` sets it.
+        Mean of the targets less the offset; None until :meth:`compute_second_moments` sets it.
     """
 
     is_chunked = True
@@ -153,7 +153,7 @@ class ChunkedData(ABC):
         return self.sample.intercept_only(loss)
 
     def r2_score(self, predict):
-        """Return the R² of ``predict(X)``, averaged over the outputs."""
+        """Return the R² of ``predict(X, offset)``, averaged over the outputs."""
         return self.map_reduce(R2Sums.from_chunk, predict).score
 
     def train_validation_split(self, fraction, rng):
@@ -192,8 +192,8 @@ def chunk_second_moments(chunk, dtype):
 
     Products are computed at `dtype`, and again at float64 if they overflow.
     """
-    moments = SecondMoments.from_rows(chunk.X, chunk.y, chunk.weights, dtype)
+    moments = SecondMoments.from_rows(chunk.X, chunk.shifted_y, chunk.weights, dtype)
     if not moments.is_finite:
         check_all_finite(chunk.X)
-        moments = SecondMoments.from_rows(chunk.X, chunk.y, chunk.weights)
+        moments = SecondMoments.from_rows(chunk.X, chunk.shifted_y, chunk.weights)
     return moments

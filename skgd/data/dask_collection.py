@@ -10,7 +10,7 @@ from sklearn.utils import check_array
 
 from skgd.data.chunked import ChunkedData
 from skgd.data.finite import check_finite_by_sum
-from skgd.data.in_memory import InMemoryData
+from skgd.data.in_memory import InMemoryData, expand_offset
 from skgd.data.map_reduce import add_results, call_for_chunk
 from skgd.data.sampling import choose_evenly_spaced, concatenate_chunks, sample_rows_per_chunk
 
@@ -26,8 +26,8 @@ class DaskData(ChunkedData):
 
     Parameters
     ----------
-    delayed_chunks : list of (delayed, delayed, delayed or None)
-        X, y and weights of each chunk.
+    delayed_chunks : list of (delayed, delayed, delayed or None, delayed or None)
+        X, y, weights and offsets of each chunk.
     n_features : int
         Number of features.
     output_shape : tuple
@@ -57,7 +57,7 @@ class DaskData(ChunkedData):
         if self.chunk_lengths is None:
             self._sum_on_workers(
                 delayed(count_chunk)(number, y, weights, self.layout, self.loss)
-                for number, (_, y, weights) in enumerate(self.delayed_chunks)
+                for number, (_, y, weights, _) in enumerate(self.delayed_chunks)
             )
 
     def map_reduce(self, function, *args):
@@ -122,7 +122,7 @@ class DaskData(ChunkedData):
 
 def read_chunk(number, chunk, layout):
     """Return a chunk as checked :class:`~skgd.data.InMemoryData`; runs on a worker."""
-    (X, y, weights), (n_features, _, dtype) = chunk, layout
+    (X, y, weights, offset), (n_features, _, dtype) = chunk, layout
 
     def read():
         targets = check_chunk_targets(y, layout)
@@ -134,7 +134,8 @@ def read_chunk(number, chunk, layout):
         if len(targets) != rows.shape[0]:
             raise ValueError(f"y has {len(targets)} rows; X has {rows.shape[0]}. Rechunk one.")
         row_weights = check_chunk_weights(weights, rows.shape[0], dtype)
-        return InMemoryData(rows, targets, row_weights).drop_zero_weights()
+        data = InMemoryData(rows, targets, row_weights, offset=check_chunk_offset(offset, targets))
+        return data.drop_zero_weights()
 
     return call_for_chunk(read, number)
 
@@ -158,6 +159,15 @@ def check_chunk_weights(weights, n_rows, dtype):
     if weights.shape != (n_rows,) or (weights < 0).any():
         raise ValueError("sample_weight must be one number a row, none of them negative.")
     return weights
+
+
+def check_chunk_offset(offset, targets):
+    """Return the checked offsets of a chunk, of the shape of its targets, or None."""
+    if offset is None:
+        return None
+    offset = np.asarray(offset)
+    offset = check_array(offset, ensure_2d=False, dtype=targets.dtype, input_name="offset")
+    return expand_offset("offset", offset, targets.shape)
 
 
 @dataclass(frozen=True)
@@ -216,15 +226,15 @@ def read_first_rows(number, chunk, layout, n_rows):
     return read_chunk(number, chunk, layout).slice_rows(slice(0, n_rows))
 
 
-def to_dask_data(X, y, weights):
+def to_dask_data(X, y, weights, offset=None):
     """Return Dask collections as :class:`DaskData`.
 
     Parameters
     ----------
     X : dask array or DataFrame
         Rows. An array with several chunks of columns is rechunked to one.
-    y, weights : dask collections, arrays or None
-        Targets, and weights of the rows.
+    y, weights, offset : dask collections, arrays or None
+        Targets, weights of the rows, and terms that are added to the linear predictors.
     """
     array = to_dask_array("X", X)
     if array.ndim != 2:
@@ -233,10 +243,11 @@ def to_dask_data(X, y, weights):
     if y.ndim > 2:
         raise ValueError(f"y has {y.ndim} dimensions; it must have 1 or 2.")
     columns = [delayed_chunks(array), delayed_chunks(y)]
-    if weights is None:
-        columns.append([None] * len(columns[0]))
-    else:
-        columns.append(delayed_chunks(align_chunks("sample_weight", weights, array)))
+    for name, column in (("sample_weight", weights), ("offset", offset)):
+        if column is None:
+            columns.append([None] * len(columns[0]))
+        else:
+            columns.append(delayed_chunks(align_chunks(name, column, array)))
     dtype = array.dtype if array.dtype == np.float32 else np.dtype(float)
     sparse = hasattr(array._meta, "tocsr")
     output_shape = tuple(int(size) for size in y.shape[1:])
@@ -292,11 +303,16 @@ def align_chunks(name, other, array):
     return other
 
 
-def predict_dask(X, predict, dtype, output_shape):
-    """Return the predictions of all rows, as a lazy Dask array with the chunks of X."""
+def predict_dask(X, predict, dtype, output_shape, offset=None):
+    """Return ``predict(X, offset)`` for all rows, as a lazy Dask array with the chunks of X."""
     array = to_dask_array("X", X)
+    columns = []
+    if offset is not None:
+        aligned = align_chunks("offset", offset, array)
+        columns.append(aligned if aligned.ndim == 2 else aligned[:, None])
     dtype = np.result_type(dtype, np.float32 if array.dtype == np.float32 else float)
     if not output_shape:
-        return array.map_blocks(predict, dtype=dtype, drop_axis=1, meta=np.empty(0, dtype))
-    chunks = (array.chunks[0], output_shape)
-    return array.map_blocks(predict, dtype=dtype, chunks=chunks, meta=np.empty((0, 0), dtype))
+        meta = np.empty(0, dtype)
+        return array.map_blocks(predict, *columns, dtype=dtype, drop_axis=1, meta=meta)
+    chunks, meta = (array.chunks[0], output_shape), np.empty((0, 0), dtype)
+    return array.map_blocks(predict, *columns, dtype=dtype, chunks=chunks, meta=meta)

@@ -17,7 +17,7 @@ def is_dask(X):
     return hasattr(X, "__dask_graph__")
 
 
-def to_chunked_data(X, y, check_weights):
+def to_chunked_data(X, y, check_weights, offset=None):
     """Return X, for which :func:`is_chunked_input` holds, and y as chunked data.
 
     Parameters
@@ -27,15 +27,17 @@ def to_chunked_data(X, y, check_weights):
     check_weights : callable
         ``check_weights(dtype)`` returns the weights of the rows at a dtype, or None. For Dask
         collections the dtype is None, and the weights are returned as given.
+    offset : array or Dask collection, default=None
+        Terms that are added to the linear predictors, checked unless it is a Dask collection.
     """
     if is_dask(X):
         from skgd.data.dask_collection import to_dask_data
 
-        return to_dask_data(X, y, check_weights(None))
+        return to_dask_data(X, y, check_weights(None), offset)
     y = check_array(y, ensure_2d=False, dtype=[np.float64, np.float32], input_name="y")
     check_consistent_length(X, y)
     dtype = X.dtype if X.dtype == np.float32 else np.dtype(float)
-    return MemmapData(X, y, check_weights(dtype))
+    return MemmapData(X, y, check_weights(dtype), offset=offset)
 
 
 def check_features(estimator, X, reset):
@@ -44,10 +46,10 @@ def check_features(estimator, X, reset):
     validate_data(estimator, with_names, skip_check_array=True, reset=reset)
 
 
-def predict_chunked(X, predict, dtype, output_shape):
-    """Return the predictions of all rows: an array, or a lazy Dask array for a Dask collection."""
+def predict_chunked(X, predict, dtype, output_shape, offset=None):
+    """Return ``predict(X, offset)`` for all rows: an array, or a lazy Dask array where X is one."""
     if is_dask(X):
         from skgd.data.dask_collection import predict_dask
 
-        return predict_dask(X, predict, dtype, output_shape)
-    return predict_memmap(X, predict)
+        return predict_dask(X, predict, dtype, output_shape, offset)
+    return predict_memmap(X, predict, offset)

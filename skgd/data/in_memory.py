@@ -8,6 +8,21 @@ from sklearn.metrics import r2_score
 
 from skgd.data.feature_moments import FeatureMoments
 from skgd.data.second_moments import MAX_SECOND_MOMENT_FEATURES, SecondMoments
+from skgd.losses import intercept_with_offset
+
+
+def expand_offset(name, offset, shape):
+    """Return offsets, one for each row or each target, in the shape of the targets."""
+    if offset.shape == (*shape[:1], 1):
+        offset = offset[:, 0]
+    if offset.shape == shape:
+        return offset
+    if offset.shape != shape[:1]:
+        raise ValueError(
+            f"{name} has shape {offset.shape}, but the targets have shape {shape}. Pass one number "
+            "per row, or one per target."
+        )
+    return np.repeat(offset[:, None], shape[1], axis=1)
 
 
 @dataclass
@@ -28,6 +43,8 @@ class InMemoryData:
         Indices of the rows in the input; None means that no row was removed.
     n_input_rows : int or None
         Number of rows of the input; None means that no row was removed.
+    offset : array of the shape of y, or None
+        Terms that are added to the linear predictors; None means zeros.
     """
 
     X: np.ndarray
@@ -36,6 +53,7 @@ class InMemoryData:
     groups: np.ndarray | None = None
     row_indices: np.ndarray | None = None
     n_input_rows: int | None = None
+    offset: np.ndarray | None = None
 
     is_chunked = False
 
@@ -80,11 +98,12 @@ class InMemoryData:
 
     def select_rows(self, index):
         """Return the rows at `index`, a mask or an array of integers."""
-        columns = (self.y, self.weights, self.groups)
-        y, weights, groups = (None if column is None else column[index] for column in columns)
+        columns = (self.y, self.weights, self.groups, self.offset)
+        y, weights, groups, offset = (None if part is None else part[index] for part in columns)
         row_indices = np.arange(len(self)) if self.row_indices is None else self.row_indices
+        n_input_rows = self.n_input_rows or len(self)
         return InMemoryData(
-            self.X[index], y, weights, groups, row_indices[index], self.n_input_rows or len(self)
+            self.X[index], y, weights, groups, row_indices[index], n_input_rows, offset
         )
 
     def drop_zero_weights(self):
@@ -96,14 +115,21 @@ class InMemoryData:
     def slice_rows(self, rows):
         """Return the rows of a slice, as views and without groups and row indices."""
         weights = None if self.weights is None else self.weights[rows]
-        return InMemoryData(self.X[rows], self.y[rows], weights)
+        offset = None if self.offset is None else self.offset[rows]
+        return InMemoryData(self.X[rows], self.y[rows], weights, offset=offset)
 
     def astype(self, dtype):
         """Return the rows at another dtype; `self` if it has that dtype."""
         if self.dtype == dtype:
             return self
         weights = None if self.weights is None else self.weights.astype(dtype)
-        return InMemoryData(self.X.astype(dtype), self.y.astype(dtype), weights)
+        offset = None if self.offset is None else self.offset.astype(dtype)
+        return InMemoryData(self.X.astype(dtype), self.y.astype(dtype), weights, offset=offset)
+
+    @property
+    def shifted_y(self):
+        """Targets less the offset, which a squared error of the linear predictor refers to."""
+        return self.y if self.offset is None else self.y - self.offset
 
     @property
     def sample(self):
@@ -116,7 +142,7 @@ class InMemoryData:
 
     def compute_second_moments(self):
         """Return the :class:`~skgd.data.second_moments.SecondMoments`."""
-        return SecondMoments.from_rows_in_parallel(self.X, self.y, self.weights)
+        return SecondMoments.from_rows_in_parallel(self.X, self.shifted_y, self.weights)
 
     def check_targets(self, loss):
         """Raise ValueError if the loss is not defined for some target."""
@@ -124,11 +150,11 @@ class InMemoryData:
 
     def intercept_only(self, loss):
         """Return the constant prediction that minimises the loss."""
-        return loss.intercept_only(self.y, self.weights)
+        return intercept_with_offset(loss, self.y, self.weights, self.offset)
 
     def r2_score(self, predict):
-        """Return the R² of ``predict(X)``; minus infinity if a prediction is not finite."""
-        predictions = predict(self.X)
+        """Return the R² of ``predict(X, offset)``; minus infinity if one is not finite."""
+        predictions = predict(self.X, self.offset)
         if not np.isfinite(predictions).all():
             return -np.inf
         return r2_score(self.y, predictions, sample_weight=self.weights)

@@ -18,7 +18,7 @@ class BatchSource:
     Parameters
     ----------
     batches : iterable, or function that returns one
-        Batches ``(X, y)`` or ``(X, y, sample_weight)``.
+        Batches ``(X, y)``, ``(X, y, sample_weight)`` or ``(X, y, sample_weight, offset)``.
     """
 
     def __init__(self, batches):

@@ -10,6 +10,7 @@ from skgd.data.finite import check_finite_by_sum
 from skgd.data.in_memory import InMemoryData
 from skgd.data.map_reduce import add_results, call_for_chunk
 from skgd.data.sampling import choose_evenly_spaced, concatenate_chunks, sample_rows_per_chunk
+from skgd.losses import intercept_with_offset
 
 #: Bytes from which on a memory map is read in chunks, and shuffled within them.
 MIN_CHUNKED_BYTES = 2**28
@@ -34,12 +35,14 @@ class MemmapData(ChunkedData):
         Weights of the rows; None means 1.
     bounds : array of shape (n_chunks, 2) or None
         First row and end of each chunk; None makes chunks of ``CHUNK_BYTES``.
+    offset : array of the shape of y, or None
+        Terms that are added to the linear predictors; None means zeros.
     """
 
-    def __init__(self, X, y, weights, bounds=None):
+    def __init__(self, X, y, weights, bounds=None, offset=None):
         dtype = X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(float)
         super().__init__(X.shape[1], y.shape[1:], dtype)
-        self.X, self.y, self.weights = X, y, weights
+        self.X, self.y, self.weights, self.offset = X, y, weights, offset
         if bounds is None:
             rows = max(1, CHUNK_BYTES // max(1, X.shape[1] * self.dtype.itemsize))
             starts = np.arange(0, len(X), rows)
@@ -60,7 +63,7 @@ class MemmapData(ChunkedData):
 
     def subset(self, numbers):
         """Return the data set of the chunks with the given numbers."""
-        return MemmapData(self.X, self.y, self.weights, self.bounds[numbers])
+        return MemmapData(self.X, self.y, self.weights, self.bounds[numbers], self.offset)
 
     def read_chunk(self, number):
         """Return a chunk without its rows of weight zero; X is a view where possible."""
@@ -69,10 +72,11 @@ class MemmapData(ChunkedData):
         y = np.asarray(self.y[rows]).astype(self.dtype, copy=False)
         if not np.isfinite(y).all():
             raise ValueError(f"y has values that are not finite as {self.dtype}.")
-        weights = self.weights
-        if weights is not None:
-            weights = np.asarray(weights[rows]).astype(self.dtype, copy=False)
-        return InMemoryData(X, y, weights).drop_zero_weights()
+        weights, offset = (
+            None if part is None else np.asarray(part[rows]).astype(self.dtype, copy=False)
+            for part in (self.weights, self.offset)
+        )
+        return InMemoryData(X, y, weights, offset=offset).drop_zero_weights()
 
     def map_reduce(self, function, *args):
         """Return the sum over the chunks, processed by as many threads as BLAS has."""
@@ -115,7 +119,7 @@ class MemmapData(ChunkedData):
         """Return the constant prediction that minimises the loss; of a sample if n is large."""
         if loss.quadratic or len(self.y) > MAX_EXACT_CONSTANT_ROWS:
             return super().intercept_only(loss)
-        return loss.intercept_only(np.asarray(self.y), self.weights)
+        return intercept_with_offset(loss, np.asarray(self.y), self.weights, self.offset)
 
 
 def is_large_memmap(X):
@@ -157,12 +161,13 @@ def release_pages(X, start, stop):
             mapped._mmap.madvise(advice, low, high - low)
 
 
-def predict_memmap(X, predict):
-    """Return the predictions of all rows of a memory map, computed chunk by chunk."""
+def predict_memmap(X, predict, offset):
+    """Return ``predict(X, offset)`` for all rows of a memory map, computed chunk by chunk."""
     rows = max(1, CHUNK_BYTES // max(1, X.shape[1] * X.itemsize))
     predictions = []
     for number, start in enumerate(range(0, len(X), rows)):
         stop = min(start + rows, len(X))
-        predictions.append(call_for_chunk(predict, number, X[start:stop]))
+        part = None if offset is None else offset[start:stop]
+        predictions.append(call_for_chunk(predict, number, X[start:stop], part))
         release_pages(X, start, stop)
     return np.concatenate(predictions)

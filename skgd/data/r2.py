@@ -26,7 +26,7 @@ class R2Sums:
     def from_chunk(cls, chunk, predict):
         """Return the sums over the rows of an :class:`~skgd.data.InMemoryData`."""
         y = chunk.y.astype(float).reshape(len(chunk), -1)
-        errors = y - predict(chunk.X).reshape(y.shape)
+        errors = y - predict(chunk.X, chunk.offset).reshape(y.shape)
         weights = np.ones(len(y)) if chunk.weights is None else chunk.weights.astype(float)
         return cls(FeatureMoments.from_rows(y, weights), weights @ errors**2)
 

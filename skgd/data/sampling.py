@@ -26,4 +26,6 @@ def concatenate_chunks(chunks):
     rows = [chunk.X for chunk in chunks]
     X = vstack(rows, format="csr") if issparse(first.X) else np.concatenate(rows)
     weights = None if first.weights is None else np.concatenate([chunk.weights for chunk in chunks])
-    return InMemoryData(X, np.concatenate([chunk.y for chunk in chunks]), weights)
+    offset = None if first.offset is None else np.concatenate([chunk.offset for chunk in chunks])
+    y = np.concatenate([chunk.y for chunk in chunks])
+    return InMemoryData(X, y, weights, offset=offset)

@@ -149,5 +149,5 @@ def whitened_second_moments(data, scaling):
     for start in range(0, len(data), CHUNK_ROWS):
         chunk = data.slice_rows(slice(start, start + CHUNK_ROWS))
         rows = scaling.scale_rows(chunk.X)
-        moments.append(SecondMoments.from_rows(rows, chunk.y, chunk.weights))
+        moments.append(SecondMoments.from_rows(rows, chunk.shifted_y, chunk.weights))
     return WhitenedSecondMoments(**vars(add_results(moments)))

@@ -8,6 +8,7 @@ shared tests run over this registry.
 """
 
 from skgd.losses._base import Loss
+from skgd.losses._base import intercept_with_offset as intercept_with_offset
 from skgd.losses._base import weighted_quantile as weighted_quantile
 from skgd.losses._log_link import Gamma, InverseGaussian, Poisson, Tweedie
 from skgd.losses._logit_link import Binomial

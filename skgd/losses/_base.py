@@ -4,6 +4,7 @@ import math
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.optimize import brentq
 
 from skgd._utils.component import Component, component
 from skgd._utils.validation import InvalidParameterError
@@ -242,6 +243,52 @@ class MedianLoss(Loss):
 
     def intercept_only(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, 0.5, weights)
+
+
+def intercept_with_offset(loss, y, weights=None, offset=None):
+    r"""Return :math:`\arg\min_c \sum_i s_i\, \ell(c + o_i, y_i)` for the offsets of the rows.
+
+    The sum of the gradients at the constant c without offsets has a root between c less the largest
+    and c less the smallest offset, since gradients increase with the linear predictor.
+
+    Parameters
+    ----------
+    loss : Loss
+        The loss; without offsets the result is that of its `intercept_only`.
+    y : array of shape (n,) or (n, k)
+        Targets.
+    weights : array of shape (n,), default=None
+        Weights of the rows; None means equal weights.
+    offset : array of the shape of y, default=None
+        Offsets; None means zeros.
+
+    Returns
+    -------
+    float or array of shape (k,)
+    """
+    if offset is not None and loss.quadratic:
+        y, offset = y - offset, None
+    constants = loss.intercept_only(y, weights)
+    if offset is None:
+        return constants
+    columns = (np.reshape(part, (len(y), -1)).T for part in (y, offset))
+    outputs = zip(np.atleast_1d(constants), *columns, strict=True)
+    roots = [_shift_constant(loss, *output, weights) for output in outputs]
+    return np.reshape(roots, np.shape(constants)).astype(offset.dtype)[()]
+
+
+def _shift_constant(loss, constant, y, offset, weights):
+    """Return the best constant of one output, given that without offsets."""
+
+    def mean_gradient(shifted):
+        return float(np.average(loss.gradient(shifted + offset, y), weights=weights))
+
+    low, high = float(constant - offset.max()), float(constant - offset.min())
+    if mean_gradient(low) >= 0:
+        return low
+    if mean_gradient(high) <= 0:
+        return high
+    return brentq(mean_gradient, low, high, xtol=1e-12 * (high - low))
 
 
 def weighted_quantile(y, level, weights=None):

@@ -1,6 +1,6 @@
 r"""Regularised empirical risk of a linear model, in scaled parameters.
 
-.. math:: F(\theta) = \frac1n \sum_i s_i\, \ell(\tilde x_i^\top \theta, y_i)
+.. math:: F(\theta) = \frac1n \sum_i s_i\, \ell(\tilde x_i^\top \theta + o_i, y_i)
           + \sum_j l_{1j} |\theta_j| + \tfrac12 l_{2j} \theta_j^2
 
 With several outputs F is the sum over them. The empirical risk and the l2 term form the smooth part
@@ -13,7 +13,7 @@ from operator import attrgetter
 import numpy as np
 
 from skgd.data.design import Design
-from skgd.losses import Loss
+from skgd.losses import Loss, intercept_with_offset
 from skgd.objectives.incremental_hessian import IncrementalHessian
 from skgd.objectives.line_restriction import LineRestriction
 from skgd.objectives.penalized import Penalized
@@ -42,6 +42,8 @@ class Objective(Penalized):
         Pointwise loss :math:`\ell`.
     l1, l2 : arrays of shape (d + 1,)
         Penalty strengths of the scaled parameters, zero for the intercept.
+    offset : array of the shape of y, or None
+        Terms :math:`o_i` that are added to the linear predictors; None means zeros.
     """
 
     design: Design
@@ -50,6 +52,7 @@ class Objective(Penalized):
     loss: Loss
     l1: np.ndarray
     l2: np.ndarray
+    offset: np.ndarray | None = None
 
     is_chunked = False
     quadratic = property(attrgetter("loss.quadratic"), doc="Whether the smooth part is quadratic.")
@@ -58,13 +61,16 @@ class Objective(Penalized):
     def from_data(cls, data, spec, mean_weight=None):
         """Return the objective of an :class:`~skgd.objectives.ObjectiveSpec` on data in memory.
 
-        Weights are divided by `mean_weight`, unless it is None.
+        Weights are divided by `mean_weight`, unless it is None. A quadratic loss depends on the
+        difference of prediction and target only: the offset is subtracted from the targets.
         """
         weights = data.weights
         if weights is not None and mean_weight is not None:
             weights = weights / mean_weight
         design = Design(data.X, spec.scaling, spec.fit_intercept)
-        return cls(design, data.y, weights, spec.loss, spec.l1, spec.l2)
+        if spec.loss.quadratic:
+            return cls(design, data.shifted_y, weights, spec.loss, spec.l1, spec.l2)
+        return cls(design, data.y, weights, spec.loss, spec.l1, spec.l2, data.offset)
 
     @property
     def on_sample(self):
@@ -82,8 +88,9 @@ class Objective(Penalized):
     def select_rows(self, index):
         """Return the objective on the rows at `index` alone; their weights are unchanged."""
         weights = None if self.weights is None else self.weights[index]
+        offset = None if self.offset is None else self.offset[index]
         design = replace(self.design, X=self.design.X[index])
-        return replace(self, design=design, y=self.y[index], weights=weights)
+        return replace(self, design=design, y=self.y[index], weights=weights, offset=offset)
 
     def random_subsample(self, rows_per_parameter):
         """Return the objective on a random subsample of the rows.
@@ -101,7 +108,16 @@ class Objective(Penalized):
         """Return a list of the objectives of the single outputs."""
         if self.y.ndim == 1:
             return [self]
-        return [replace(self, y=np.ascontiguousarray(y)) for y in self.y.T]
+        offsets = [None] * self.y.shape[1] if self.offset is None else self.offset.T
+        return [
+            replace(self, y=np.ascontiguousarray(y), offset=offset)
+            for y, offset in zip(self.y.T, offsets, strict=True)
+        ]
+
+    def predict(self, theta):
+        """Return the linear predictors of the rows, with the offset."""
+        predictions = self.design.predict(theta)
+        return predictions if self.offset is None else predictions + self.offset
 
     def pointwise_hessian(self, predictions):
         """Return the weighted second derivative of the loss at each prediction, or its bound."""
@@ -121,13 +137,22 @@ class Objective(Penalized):
         """Return the parameters of the best constant model."""
         theta = np.zeros((*self.y.shape[1:], len(self.l2)), dtype=self.y.dtype)
         if self.design.fit_intercept:
-            theta[..., -1] = self.loss.intercept_only(self.y, self.weights)
+            theta[..., -1] = self.best_constant()
         return theta
+
+    def best_constant(self):
+        """Return the intercept of the best constant model, for each output."""
+        return intercept_with_offset(self.loss, self.y, self.weights, self.offset)
+
+    def constant_predictions(self):
+        """Return the linear predictors of the best constant model, of the shape of y."""
+        offset = np.zeros_like(self.y) if self.offset is None else self.offset
+        return self.best_constant() + offset
 
     def value(self, theta, predictions=None):
         """Return the value of the objective at `theta`; predictions are computed if None."""
         if predictions is None:
-            predictions = self.design.predict(theta)
+            predictions = self.predict(theta)
         losses = self.loss.value(predictions, self.y)
         return float(np.sum(self.weight_rows(losses), dtype=float)) + self.penalty(theta)
 
@@ -136,7 +161,7 @@ class Objective(Penalized):
 
         This detects errors in losses defined by the user; the message names the first such row.
         """
-        predictions = self.design.predict(theta)
+        predictions = self.predict(theta)
         undefined = np.isnan(self.loss.value(predictions, self.y))
         undefined |= np.isnan(self.loss.gradient(predictions, self.y))
         if undefined.any() and np.isfinite(predictions).all():
@@ -150,7 +175,7 @@ class Objective(Penalized):
     def evaluate(self, theta, predictions=None, value=None):
         """Return the :class:`Point` at `theta`; predictions and value are computed if None."""
         if predictions is None:
-            predictions = self.design.predict(theta)
+            predictions = self.predict(theta)
         derivatives = self.weight_rows(self.loss.gradient(predictions, self.y))
         gradient = self.design.gradient(derivatives) + self.l2 * theta
         if value is None:
@@ -182,7 +207,7 @@ class Objective(Penalized):
         """Return `point` with its predictions, which points of a quadratic model lack."""
         if point.predictions is not None:
             return point
-        return point._replace(predictions=self.design.predict(point.theta))
+        return point._replace(predictions=self.predict(point.theta))
 
     def hessians(self, point, previous=None):
         """Return the Hessian of the empirical risk at `point`, for each output.

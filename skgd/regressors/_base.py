@@ -13,6 +13,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, issparse
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import r2_score
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -29,7 +30,7 @@ from skgd.regressors._fit_state import (
     resume_fit_state,
     whiten_if_ill_conditioned,
 )
-from skgd.regressors._input import check_rows, check_weights, split_validation
+from skgd.regressors._input import check_offset, check_rows, check_weights, split_validation
 from skgd.regressors._messages import convergence_message, divergence_error
 from skgd.solvers import automatic
 from skgd.solvers.choice import choose_solver
@@ -115,7 +116,12 @@ class BaseGDRegressor(
         return "raise"
 
     def partial_fit(
-        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
     ) -> Self:
         """Run one epoch of updates on the given rows, starting from the current model.
 
@@ -128,6 +134,8 @@ class BaseGDRegressor(
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the rows. If all are zero, a warning is raised and the model is
             not changed.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Terms that are added to the linear predictors; None means zeros.
 
         Returns
         -------
@@ -140,15 +148,17 @@ class BaseGDRegressor(
             If the input or a parameter is invalid, or the descent diverges. The model is then not
             changed.
         """
-        return self._run_on_copy(lambda model: model._partial_fit(X, y, sample_weight))
+        return self._run_on_copy(lambda model: model._partial_fit(X, y, sample_weight, offset))
 
-    def predict(self, X: MatrixLike) -> Array:
+    def predict(self, X: MatrixLike, *, offset: ArrayLike | None = None) -> Array:
         """Predict targets.
 
         Parameters
         ----------
         X : array-like, sparse matrix or Dask collection of shape (n_samples, n_features)
             Rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Terms that are added to the linear predictors; None means zeros.
 
         Returns
         -------
@@ -160,10 +170,18 @@ class BaseGDRegressor(
         if is_chunked_input(X):
             check_features(self, X, reset=False)
             like = self._fit_state.coef
-            return predict_chunked(X, self._get_predict(), like.dtype, like.shape[:-1])
-        return self._predictions(X)
+            offset = self._check_offset(offset, X)
+            return predict_chunked(X, self._get_predict(), like.dtype, like.shape[:-1], offset)
+        return self._predictions(X, offset)
 
-    def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def score(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+    ) -> float:
         """Return the R² of the predictions, averaged over the outputs.
 
         Parameters
@@ -174,6 +192,8 @@ class BaseGDRegressor(
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Terms that are added to the linear predictors; None means zeros.
 
         Returns
         -------
@@ -181,10 +201,13 @@ class BaseGDRegressor(
             R², at most 1.
         """
         if not is_chunked_input(X):
-            return super().score(X, y, sample_weight)
+            return r2_score(y, self.predict(X, offset=offset), sample_weight=sample_weight)
         check_is_fitted(self)
         check_features(self, X, reset=False)
-        data = to_chunked_data(X, y, partial(check_weights, "sample_weight", sample_weight, X))
+        check_sample_weight = partial(check_weights, "sample_weight", sample_weight, X)
+        data = to_chunked_data(
+            X, y, check_sample_weight, check_offset("offset", offset, np.shape(y), X)
+        )
         return data.r2_score(self._get_predict())
 
     def _get_predict(self):
@@ -194,7 +217,12 @@ class BaseGDRegressor(
         model._fit_state = replace(self._fit_state, history=None)
         return model._predictions
 
-    def _predictions(self, X):
+    def _check_offset(self, offset, X):
+        """Return the checked offsets of rows to predict, or None."""
+        shape = (X.shape[0], *self._fit_state.coef.shape[:-1])
+        return check_offset("offset", offset, shape, X)
+
+    def _predictions(self, X, offset=None):
         """Return the predictions of rows in memory."""
         rows = validate_data(
             self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
@@ -204,7 +232,11 @@ class BaseGDRegressor(
             products = products.toarray() if issparse(products) else products
             products = products.reshape(rows.shape[0], *self._fit_state.coef.shape[:-1])
         intercept = self.intercept_[0] if products.ndim == 1 else self.intercept_
-        return self.loss_.inverse_link(products + intercept)
+        products = products + intercept
+        if offset is not None:
+            offset = self._check_offset(offset, rows)
+            products = products + offset.astype(products.dtype, copy=False)
+        return self.loss_.inverse_link(products)
 
     def sparsify(self) -> Self:
         """Convert ``coef_`` to a sparse matrix, which saves memory if most coefficients are zero.
@@ -288,11 +320,12 @@ class BaseGDRegressor(
         """Fit the model, and return the :class:`StopReason`."""
         vars(self).pop("_batches_progress", None)  # a new fit discards an interrupted fit_batches
         config = resolve_config(self)
-        X, y, weights = inputs.X, inputs.y, inputs.sample_weight
+        X, y, weights, offset = inputs.X, inputs.y, inputs.sample_weight, inputs.offset
         # Non-finite entries make second moments non-finite, which saves a pass over X.
         uses_moments = self._is_full_batch and config.loss.quadratic and weights is None
         is_checked = self.early_stopping or not uses_moments
-        data = check_rows(self, X, y, weights, inputs.groups, reset=True, check_finite=is_checked)
+        rows = self, X, y, weights, inputs.groups, offset
+        data = check_rows(*rows, reset=True, check_finite=is_checked)
         if data is None:
             raise ValueError("sample_weight is zero for every row; fit needs a row with weight.")
         data.check_targets(config.loss)
@@ -311,7 +344,7 @@ class BaseGDRegressor(
                 notifier.finish(vars(self))
         return reason
 
-    def _partial_fit(self, X, y, sample_weight):
+    def _partial_fit(self, X, y, sample_weight, offset):
         """Run an epoch of updates; return the :class:`StopReason`, or None if all weights are 0."""
         config = resolve_config(self)
         is_first = not hasattr(self, "coef_")
@@ -320,7 +353,7 @@ class BaseGDRegressor(
                 "early_stopping should be False with partial_fit, since a single epoch cannot be "
                 "stopped early. Call fit, or set early_stopping=False and score the model yourself."
             )
-        data = check_rows(self, X, y, sample_weight, reset=is_first)
+        data = check_rows(self, X, y, sample_weight, offset=offset, reset=is_first)
         if data is None:
             warnings.warn(
                 "partial_fit got weights that are all zero: nothing was learned from these rows.",
@@ -445,9 +478,12 @@ class BaseGDRegressor(
     def _score_validation(self, task, theta):
         """Return the R² of the scaled parameters `theta` on the validation rows."""
         scaling, loss = task.fit_state.scaling, task.config.loss
-        return task.validation.r2_score(
-            lambda X: loss.inverse_link(Design(X, scaling, self.fit_intercept).predict(theta))
-        )
+
+        def predict(X, offset):
+            predictions = Design(X, scaling, self.fit_intercept).predict(theta)
+            return loss.inverse_link(predictions if offset is None else predictions + offset)
+
+        return task.validation.r2_score(predict)
 
     def _store(self, task, outcome):
         """Set the fitted attributes."""

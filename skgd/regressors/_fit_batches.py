@@ -69,9 +69,9 @@ class FitsBatches:
         Parameters
         ----------
         batches : iterable, or function that returns an iterator
-            Batches ``(X, y)`` or ``(X, y, sample_weight)``. An iterator, such as a generator, can
-            be read only once and suffices for a single pass. For an endless stream see
-            ``partial_fit``.
+            Batches ``(X, y)``, ``(X, y, sample_weight)`` or ``(X, y, sample_weight, offset)``. An
+            iterator, such as a generator, can be read only once and suffices for a single pass. For
+            an endless stream see ``partial_fit``.
         checkpoint : str or path, default=None
             File to which the estimator is pickled after every batch.
         resume : bool, default=False
@@ -213,7 +213,8 @@ class BatchReader:
 
     def __call__(self, batch):
         """Return the rows with positive weight, or None if there are none."""
-        data = check_rows(self.estimator, *unpack_batch(batch), reset=self.dtype is None)
+        X, y, weights, offset = unpack_batch(batch)
+        data = check_rows(self.estimator, X, y, weights, offset=offset, reset=self.dtype is None)
         if data is None:
             return None
         if self.dtype is None:
@@ -239,19 +240,20 @@ def copy_unfitted(estimator):
 
 def partial_fit_batch(model, batch):
     """Run an epoch of updates on a batch."""
-    X, y, weights = unpack_batch(batch)
-    model.partial_fit(X, y, sample_weight=weights)
+    X, y, weights, offset = unpack_batch(batch)
+    model.partial_fit(X, y, sample_weight=weights, offset=offset)
 
 
 def unpack_batch(batch):
-    """Return X, y and the weights, or None for the weights, of a batch."""
-    if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+    """Return X, y, the weights and the offset of a batch; the last two are None where missing."""
+    if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3, 4):
         raise ValueError(
-            f"It is {type(batch).__name__}; it must be (X, y) or (X, y, sample_weight)."
+            f"It is {type(batch).__name__}; it must be (X, y), (X, y, sample_weight) or "
+            "(X, y, sample_weight, offset)."
         )
     if hasattr(batch[0], "shape") and batch[0].shape[:1] == (0,):
         raise ValueError("It has no rows. Leave empty batches out.")
-    return (*batch, None)[:3]
+    return (*batch, None, None)[:4]
 
 
 def save_checkpoint(estimator, path):

@@ -12,7 +12,14 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
 
 from skgd._utils.validation import raise_invalid
-from skgd.data import ChunkedData, InMemoryData, check_features, is_chunked_input, to_chunked_data
+from skgd.data import (
+    ChunkedData,
+    InMemoryData,
+    check_features,
+    expand_offset,
+    is_chunked_input,
+    to_chunked_data,
+)
 
 
 @dataclass(frozen=True)
@@ -28,20 +35,24 @@ class FitInputs:
     y_val: Any = None
     sample_weight_val: Any = None
     groups: Any = None
+    offset: Any = None
+    offset_val: Any = None
 
 
 #: Arguments of `validate_data` for rows with targets.
 ROW_OPTIONS = {"accept_sparse": "csr", "multi_output": True, "y_numeric": True}
 
 
-def check_rows(estimator, X, y, sample_weight, groups=None, *, reset, check_finite=True):
+def check_rows(
+    estimator, X, y, sample_weight, groups=None, offset=None, *, reset, check_finite=True
+):
     """Return the checked rows with positive weight, or None if there are none.
 
     Parameters
     ----------
     estimator : BaseGDRegressor
         The estimator whose number and names of features are set or checked.
-    X, y, sample_weight, groups : array-like
+    X, y, sample_weight, groups, offset : array-like
         Arguments of `fit`. :class:`~skgd.data.ChunkedData` in `X` is returned unchanged.
     reset : bool
         Whether the features are set, as in `fit`, or have to equal those of the last fit.
@@ -58,7 +69,10 @@ def check_rows(estimator, X, y, sample_weight, groups=None, *, reset, check_fini
         return X
     if is_chunked_input(X):
         check_features(estimator, X, reset)
-        data = to_chunked_data(X, y, partial(check_weights, "sample_weight", sample_weight, X))
+        check_sample_weight = partial(check_weights, "sample_weight", sample_weight, X)
+        data = to_chunked_data(
+            X, y, check_sample_weight, check_offset("offset", offset, np.shape(y), X)
+        )
         check_outputs(estimator, ("n", *data.output_shape), reset)
         return data if data.chunk_lengths is None or len(data) else None
     X, y = validate_data(
@@ -82,7 +96,8 @@ def check_rows(estimator, X, y, sample_weight, groups=None, *, reset, check_fini
     if issparse(X) and not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
-    data = InMemoryData(X, y, weights, check_groups(groups, X))
+    offset = check_offset("offset", offset, y.shape, X)
+    data = InMemoryData(X, y, weights, check_groups(groups, X), offset=offset)
     if weights is None or weights.all():
         return data
     return data.select_rows(weights > 0) if weights.any() else None
@@ -103,21 +118,28 @@ def split_validation(estimator, data, inputs):
     The validation rows are `X_val` and `y_val`, or with `early_stopping` a part of `data`.
     """
     if inputs.X_val is None:
-        if inputs.y_val is not None or inputs.sample_weight_val is not None:
-            raise ValueError("y_val and sample_weight_val need X_val, their rows.")
+        others = inputs.y_val, inputs.sample_weight_val, inputs.offset_val
+        if any(other is not None for other in others):
+            raise ValueError("y_val, sample_weight_val and offset_val need X_val, their rows.")
         if not estimator.early_stopping:
             return data, None
         return (hold_out_chunks if data.is_chunked else hold_out_rows)(estimator, data)
     if inputs.y_val is None:
         raise ValueError("X_val needs y_val, its targets.")
+    if (inputs.offset is None) != (inputs.offset_val is None):
+        raise ValueError(
+            "offset and offset_val, the offsets of X and of X_val, have to be passed together."
+        )
     X, y = inputs.X_val, inputs.y_val
     check_val_weights = partial(check_weights, "sample_weight_val", inputs.sample_weight_val)
     if is_chunked_input(X):
         check_features(estimator, X, reset=False)
-        validation = to_chunked_data(X, y, partial(check_val_weights, X))
+        offset = check_offset("offset_val", inputs.offset_val, np.shape(y), X)
+        validation = to_chunked_data(X, y, partial(check_val_weights, X), offset)
     else:
         X, y = validate_data(estimator, X, y, reset=False, dtype=data.dtype, **ROW_OPTIONS)
-        validation = InMemoryData(X, y, check_val_weights(X, X.dtype))
+        offset = check_offset("offset_val", inputs.offset_val, y.shape, X)
+        validation = InMemoryData(X, y, check_val_weights(X, X.dtype), offset=offset)
     if validation.output_shape != data.output_shape:
         shapes = [(len(part), *part.output_shape) for part in (validation, data)]
         raise ValueError(f"y_val has shape {shapes[0]}; y has shape {shapes[1]}.")
@@ -207,6 +229,18 @@ def check_weights(name, weights, X, dtype):
     if (weights < 0).any():
         raise ValueError(f"{name} must not be negative; got {weights.min():g}.")
     return weights
+
+
+def check_offset(name, offset, shape, X):
+    """Return the offsets as an array of the shape of the targets, or None.
+
+    Offsets beside a Dask collection X are returned unchanged: they are checked chunk by chunk.
+    """
+    if offset is None or hasattr(X, "__dask_graph__"):
+        return offset
+    dtype = X.dtype if getattr(X, "dtype", None) == np.float32 else float
+    offset = check_array(offset, ensure_2d=False, dtype=dtype, input_name=name)
+    return expand_offset(name, offset, shape)
 
 
 def check_initial_values(name, value, shape):

@@ -205,8 +205,10 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
         groups: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        offset_val: ArrayLike | None = None,
     ) -> Self:
-        """Fit the model.
+        r"""Fit the model.
 
         Parameters
         ----------
@@ -230,6 +232,12 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
             `early_stopping`, determines when the fit ends.
         groups : array-like of shape (n_samples,), default=None
             Groups of the rows, for a `validation_split` that does not divide groups.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Terms :math:`o_i` that are added to the linear predictors, which are
+            :math:`x_i^\top w + b + o_i`; None means zeros. With a logarithmic link, the offset of
+            counts is the logarithm of their exposure. It has to be passed to `predict`, too.
+        offset_val : array-like, default=None
+            Offsets of the validation rows `X_val`.
 
         Returns
         -------
@@ -244,8 +252,9 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
             only if numbers overflow; otherwise a ``ConvergenceWarning`` is issued at the end.
         """
         inputs = FitInputs(
-            X, y, sample_weight, coef_init, intercept_init, X_val, y_val, sample_weight_val, groups
-        )
+            X, y, sample_weight, coef_init, intercept_init, X_val, y_val, sample_weight_val, groups,
+            offset, offset_val,
+        )  # fmt: skip
         self._run_on_copy(lambda model: model._fit(inputs))
         if self.power_t < 0:
             warnings.warn(

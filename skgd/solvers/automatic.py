@@ -179,8 +179,7 @@ def estimate_curvature_bound(objective):
     loss = objective.loss
     if math.isfinite(loss.gradient_lipschitz):
         return loss.gradient_lipschitz
-    y = objective.y
-    constant = np.broadcast_to(loss.intercept_only(y, objective.weights), y.shape)
+    y, constant = objective.y, objective.constant_predictions()
     above = loss.gradient(constant + DIFFERENCE_STEP, y)
     below = loss.gradient(constant - DIFFERENCE_STEP, y)
     return 2 * replace_zero(float(np.max(above - below)) / (2 * DIFFERENCE_STEP))
@@ -192,9 +191,8 @@ def compute_spread(objective):
     It is the unit of linear predictors: with a link it is divided by the derivative of the inverse
     link at that constant.
     """
-    loss, y = objective.loss, objective.y
-    constant = loss.intercept_only(y, objective.weights)
-    distance = y - loss.inverse_link(constant)
+    loss, constant = objective.loss, objective.constant_predictions()
+    distance = objective.y - loss.inverse_link(constant)
     if loss.inverse_link(0.0) != 0.0:
         above, below = (
             loss.inverse_link(constant + h) for h in (DIFFERENCE_STEP, -DIFFERENCE_STEP)

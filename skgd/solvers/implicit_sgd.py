@@ -75,16 +75,19 @@ class ImplicitSGDSolver(Solver):
         statistics = self.running_statistics(state, len(theta))
         y = objective.y.reshape(n_rows, -1).astype(float)
         weights = np.ones(n_rows) if objective.weights is None else objective.weights.astype(float)
+        offset = np.zeros_like(y)
+        if objective.offset is not None:
+            offset[:] = objective.offset.reshape(y.shape)
         penalty = objective.l1.astype(float), objective.l2.astype(float)
-        has_log_link, total = bool(objective.loss.inverse_link(0.0) != 0), 0.0
+        has_link, total = bool(objective.loss.inverse_link(0.0) != 0), 0.0
         for start in range(0, n_rows, ROWS_PER_CHUNK):
             chunk = slice(start, min(start + ROWS_PER_CHUNK, n_rows))
             rows = dense_rows(objective.design, chunk)
             for k in range(len(theta)):
-                targets = np.ascontiguousarray(y[chunk, k])
+                targets = np.stack([y[chunk, k], offset[chunk, k]])
                 output = theta[k], average[k], statistics[k]
                 total += self.learn_rows(
-                    objective.loss, rows, targets, weights[chunk], penalty, output, has_log_link,
+                    objective.loss, rows, targets, weights[chunk], penalty, output, has_link,
                     learning_rates[0],
                 )  # fmt: skip
         dtype = state.theta.dtype
@@ -120,20 +123,20 @@ def dense_rows(design, chunk):
 def make_row_loop(value, gradient):
     """Return the loop over rows, made of two functions of loss, prediction and target.
 
-    The loop takes the l1 and l2 strengths as `penalty`; and as `output` the parameters, their
-    average and the running statistics of one output, which it changes. It returns the sum of the
-    objectives before the updates.
+    The loop takes the targets and the offsets of one output as `targets`; the l1 and l2 strengths
+    as `penalty`; and as `output` the parameters, their average and the running statistics, which it
+    changes. It returns the sum of the objectives before the updates.
     """
 
-    def learn_rows(loss, rows, y, weights, penalty, output, has_log_link, multiplier):
+    def learn_rows(loss, rows, targets, weights, penalty, output, has_link, multiplier):
         (l1, l2), (theta, average, stats) = penalty, output
         total, size = 0.0, len(theta)
         for i in range(len(rows)):
-            x, target = rows[i], y[i]
-            p, norm = np.dot(x, theta), np.dot(x, x)
+            x, target, offset = rows[i], targets[0, i], targets[1, i]
+            p, norm = np.dot(x, theta) + offset, np.dot(x, x)
             row_loss = value(loss, p, target)
             total += weights[i] * row_loss + np.sum(l1 * np.abs(theta) + 0.5 * l2 * theta * theta)
-            average_loss = value(loss, np.dot(x, average), target)
+            average_loss = value(loss, np.dot(x, average) + offset, target)
             stats[ITERATE_LOSS] = LOSS_DISCOUNT * stats[ITERATE_LOSS] + row_loss
             stats[AVERAGE_LOSS] = LOSS_DISCOUNT * stats[AVERAGE_LOSS] + average_loss
             is_worse = stats[AVERAGE_LOSS] > MAX_LOSS_RATIO * stats[ITERATE_LOSS]
@@ -141,7 +144,7 @@ def make_row_loop(value, gradient):
                 stats[N_AVERAGED] = stats[AVERAGE_LOSS] = stats[ITERATE_LOSS] = 0
 
             slope = gradient(loss, p, target)
-            if has_log_link:
+            if has_link:
                 above = gradient(loss, p + DIFFERENCE_STEP, target)
                 below = gradient(loss, p - DIFFERENCE_STEP, target)
                 curvature = (above - below) / (2 * DIFFERENCE_STEP)

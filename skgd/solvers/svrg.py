@@ -179,7 +179,7 @@ class OutputDescent:
 
     def init(self, theta):
         """Return the workspace with `theta` as the snapshot."""
-        predictions = np.array(self.objective.design.predict(theta))
+        predictions = np.array(self.objective.predict(theta))
         memory = SubspaceMemory(len(self.free), len(self.norms), self.free.dtype)
         return OutputWorkspace(self.objective.evaluate(theta, predictions), predictions, memory)
 
@@ -282,7 +282,7 @@ class OutputDescent:
         if not has_crossed.any():
             return theta, predictions
         theta = np.where(has_crossed, 0, theta)
-        return theta, np.array(self.objective.design.predict(theta))
+        return theta, np.array(self.objective.predict(theta))
 
 
 def subspace_minimizer(model, steps, predictions):

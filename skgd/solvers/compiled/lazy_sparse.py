@@ -45,6 +45,7 @@ from skgd.solvers.compiled.sgd_loops import (
     Visits,
     has_step_rule,
     is_skipped,
+    offset_at,
     per_batch,
     row_factor,
     strength_at,
@@ -469,14 +470,15 @@ def run_updates(data, visits, formulas, penalty, options, state, period, buffers
             i = order[first] if order.size else first
             if is_skipped(formulas, i):
                 for o in range(n_outputs):
-                    total += loss_value(formulas.loss, theta[o, d], y[i, o])
+                    p = theta[o, d] + offset_at(data, i, o)
+                    total += loss_value(formulas.loss, p, y[i, o])
                 continue
         for visit in range(first, stop):
             i = row_at(rows, y, order, visit)
             weight = np.float64(weights[i]) if weights.size else 1.0
             for o in range(n_outputs):
                 products[o] = dot_shrunk(rows, i, z, o, penalty, now[SHRINKAGE])
-                p = now[DECAY] * products[o] + theta[o, d]
+                p = now[DECAY] * products[o] + theta[o, d] + offset_at(data, i, o)
                 if has_shift(rows):
                     multiple = period.shift[0, o]
                     p += (dot_shift(rows, i) - squared_norm) * multiple - period.shift[2, o]

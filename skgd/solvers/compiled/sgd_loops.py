@@ -21,11 +21,21 @@ from skgd.solvers.compiled.rows import accumulate, dot, entry, row_at, shift_off
 
 
 class Data(NamedTuple):
-    """Rows in scaled coordinates, targets of shape (n, k) and weights, of length 0 if none."""
+    """Rows in scaled coordinates and their targets, of shape (n, k).
+
+    Weights, of shape (n,), and offsets, of shape (n, k), have length 0 if there are none.
+    """
 
     rows: tuple
     y: np.ndarray
     weights: np.ndarray
+    offset: np.ndarray
+
+
+@jit_function
+def offset_at(data, i, o):
+    """Return the term that is added to the linear predictor of output o for row i."""
+    return data.offset[i, o] if data.offset.size else data.y.dtype.type(0)
 
 
 class Visits(NamedTuple):
@@ -314,7 +324,7 @@ def per_sample(kind, data, visits, formulas, penalty, options, state):
         update = Update(theta.dtype.type(rates[number]), theta.dtype.type(1 / rates[number]), t)
         if is_skipped(formulas, i):
             for o in range(n_outputs):
-                total += loss_value(formulas.loss, theta[o, d], y[i, o])
+                total += loss_value(formulas.loss, theta[o, d] + offset_at(data, i, o), y[i, o])
             continue
         weight = weights[i] if weights.size else theta.dtype.type(1)
         for o in range(n_outputs):
@@ -322,7 +332,7 @@ def per_sample(kind, data, visits, formulas, penalty, options, state):
             for j in range(d):
                 product += entry(rows, i, j) * theta[o, j]
                 penalty_sum += doubled_penalty(penalty, j, theta[o, j])
-            p = product + theta[o, d]
+            p = product + theta[o, d] + offset_at(data, i, o)
             total += weight * loss_value(formulas.loss, p, y[i, o])
             if not has_step_rule(formulas):
                 total += penalty_sum / 2
@@ -345,7 +355,8 @@ def per_batch(kind, data, visits, formulas, penalty, options, state):
     rows, y, weights, theta = data.rows, data.y, data.weights, state.theta
     order, rates, t = visits.order, visits.rates, visits.t
     n_outputs, d, n_rows = theta.shape[0], theta.shape[1] - 1, len(y)
-    gradient, offsets = np.empty((n_outputs, d + 1), theta.dtype), np.empty(n_outputs, theta.dtype)
+    gradient = np.empty((n_outputs, d + 1), theta.dtype)
+    constants = np.empty(n_outputs, theta.dtype)  # the terms that all rows share
     for o in range(n_outputs):
         for j in range(d + 1):
             gradient[o, j] = 0
@@ -356,12 +367,12 @@ def per_batch(kind, data, visits, formulas, penalty, options, state):
         share = theta.dtype.type(1 / (stop - first))
         update = Update(theta.dtype.type(rates[number]), theta.dtype.type(1 / rates[number]), t)
         for o in range(n_outputs):
-            offsets[o] = shift_offset(rows, theta, o) + theta[o, d]
+            constants[o] = shift_offset(rows, theta, o) + theta[o, d]
         if has_step_rule(formulas):  # only with batches of one row
             i = order[first] if order.size else first
             if is_skipped(formulas, i):
                 for o in range(n_outputs):
-                    p = dot(rows, i, theta, o) + offsets[o]
+                    p = dot(rows, i, theta, o) + constants[o] + offset_at(data, i, o)
                     total += loss_value(formulas.loss, p, y[i, o])
                 continue
         for visit in range(first, stop):
@@ -369,7 +380,7 @@ def per_batch(kind, data, visits, formulas, penalty, options, state):
             weight = weights[i] if weights.size else theta.dtype.type(1)
             loss = theta.dtype.type(0)
             for o in range(n_outputs):
-                p = dot(rows, i, theta, o) + offsets[o]
+                p = dot(rows, i, theta, o) + constants[o] + offset_at(data, i, o)
                 loss += loss_value(formulas.loss, p, y[i, o])
                 factor = row_factor(formulas, options, i, p, y[i, o], rates[number])
                 factor = theta.dtype.type(weight * factor * share)

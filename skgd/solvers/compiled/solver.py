@@ -49,7 +49,10 @@ class CompiledSGD(SGDSolver):
         weights = np.empty(0, dtype) if objective.weights is None else objective.weights
         y = objective.y.reshape(design.n_rows, -1)
         weights = readonly(weights.astype(dtype, copy=False))
-        self.data = Data(compiled_rows(design), readonly(y), weights)
+        offset = np.empty((0, y.shape[1]), dtype)
+        if objective.offset is not None:
+            offset = objective.offset.reshape(y.shape)
+        self.data = Data(compiled_rows(design), readonly(y), weights, readonly(offset))
         self.formulas = (
             Formulas(record(objective.loss), record(optimizer), compiled_step_rule(problem)),
             Penalty(

@@ -285,7 +285,8 @@ class LazyIterate:
             products = entries @ self.shift[columns] - self.squared_shift
             predictions = predictions + np.multiply.outer(products, self.shift_multiple)
             predictions -= self.theta_shift_products
-        return predictions.reshape(batch.y.shape)
+        predictions = predictions.reshape(batch.y.shape)
+        return predictions if batch.offset is None else predictions + batch.offset
 
     def catch_up(self, columns):
         """Apply the deferred updates of columns; return their coefficients."""

@@ -26,6 +26,8 @@ class Batch(NamedTuple):
         Targets.
     weights : array of shape (m,) or None
         Weights of the rows.
+    offset : array of shape (m,) or (m, k), or None
+        Terms that are added to the linear predictors.
     squared_norms : array of shape (m,) or None
         Squared norms of the rows, without an intercept; only if a step rule needs them.
     """
@@ -33,6 +35,7 @@ class Batch(NamedTuple):
     rows: np.ndarray | SparseRows
     y: np.ndarray
     weights: np.ndarray | None
+    offset: np.ndarray | None
     squared_norms: np.ndarray | None
 
 
@@ -50,7 +53,7 @@ def iterate_batches(problem, order, edges=None):
         ``batch_size`` rows.
     """
     objective, n_rows = problem.objective, problem.objective.design.n_rows
-    arrays = objective.y, objective.weights, row_norms(problem)
+    arrays = objective.y, objective.weights, objective.offset, row_norms(problem)
     if edges is None:
         edges = np.append(np.arange(0, n_rows, problem.batch_size), n_rows)
     chunk_batches = max(1, CHUNK_ROWS // int(np.diff(edges).max()))
@@ -122,6 +125,8 @@ class Iterate:
         theta, gradient, rows = self.theta, self.gradient, batch.rows
         predictions = self.product(rows, self.coef)
         predictions += theta[..., -1]
+        if batch.offset is not None:
+            predictions += batch.offset
         derivatives = self.differentiate_loss(predictions, batch, rate)
         if derivatives is None:
             return

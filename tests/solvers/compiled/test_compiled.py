@@ -47,6 +47,7 @@ def make_problem(
     l1=0.0,
     l2=0.01,
     weighted=False,
+    has_offset=False,
     n_outputs=None,
     average=0,
     fit_intercept=True,
@@ -73,6 +74,7 @@ def make_problem(
         loss=loss or losses.SquaredError(),
         l1=(l1 * strength).astype(dtype),
         l2=(l2 * strength**2).astype(dtype),
+        offset=rng.normal(size=y.shape).astype(dtype) if has_offset else None,
     )
     return Problem(
         objective,
@@ -164,6 +166,23 @@ def test_every_pair_of_loss_and_optimizer(loss, optimizer):
     settings = PAIR_SETTINGS[number % len(PAIR_SETTINGS)]
     tolerance = 1e-10 if settings["dtype"] is np.float64 else 2e-4
     check_equal(make_problem(loss=loss, optimizer=optimizer, **settings), tolerance=tolerance)
+
+
+@pytest.mark.parametrize("loss", [losses.Poisson(), losses.Binomial()], ids=str)
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_offsets_are_added_to_predictions(loss, kind, batch_size):
+    problem = dict(loss=loss, kind=kind, batch_size=batch_size, has_offset=True)
+    check_equal(make_problem(**problem, average=9))
+    check_equal(make_problem(**problem, n_outputs=3, l1=0.3, standard=True), shuffled=False)
+    check_equal(make_problem(**problem, dtype=np.float32), tolerance=2e-4)
+
+
+@pytest.mark.parametrize("rule", [PassiveAggressive1, PassiveAggressive2])
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_step_rules_see_the_offsets(rule, kind):
+    loss = losses.EpsilonInsensitive(0.3)
+    check_equal(make_problem(loss=loss, kind=kind, has_offset=True, schedule=rule(0.3), l2=0.0))
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
