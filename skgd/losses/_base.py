@@ -87,6 +87,8 @@ class Loss(Component):
     quadratic = False
     #: Lipschitz constant of the loss: the supremum of the absolute gradient; None if unbounded.
     lipschitz: ClassVar[float | None] = None
+    #: Number of outputs where each has a loss of its own; None if all have the same.
+    n_outputs: ClassVar[int | None] = None
 
     def value(self, p: Any, y: Any) -> Any:
         r"""Return the losses :math:`\ell(p, y)`.
@@ -184,6 +186,20 @@ class Loss(Component):
         """Return whether the class implements :meth:`moreau_envelope`; losses with kinks do."""
         return cls.moreau_envelope is not Loss.moreau_envelope
 
+    def select_output(self, output: int) -> "Loss":
+        """Return the loss of one output; `self`, unless it differs among the outputs.
+
+        Parameters
+        ----------
+        output : int
+            Number of the output.
+
+        Returns
+        -------
+        Loss
+        """
+        return self
+
     def intercept_only(self, y: Any, weights: Any = None) -> Any:
         r"""Return the linear predictor of the best constant model, or an approximation of it.
 
@@ -273,7 +289,9 @@ def intercept_with_offset(loss, y, weights=None, offset=None):
         return constants
     columns = (np.reshape(part, (len(y), -1)).T for part in (y, offset))
     outputs = zip(np.atleast_1d(constants), *columns, strict=True)
-    roots = [_shift_constant(loss, *output, weights) for output in outputs]
+    roots = [
+        _shift_constant(loss.select_output(k), *output, weights) for k, output in enumerate(outputs)
+    ]
     return np.reshape(roots, np.shape(constants)).astype(offset.dtype)[()]
 
 
@@ -295,8 +313,12 @@ def weighted_quantile(y, level, weights=None):
     """Return the `level` quantile of each column of `y`, for weights of the rows.
 
     It is the smallest target at which the weighted empirical distribution function reaches `level`
-    (``method="inverted_cdf"`` of ``np.quantile``).
+    (``method="inverted_cdf"`` of ``np.quantile``). An array of levels has one for each column.
     """
+    if np.ndim(level):
+        columns = np.broadcast_to(np.transpose(y), (len(level), len(y)))
+        pairs = zip(columns, level, strict=True)
+        return np.array([_weighted_quantile(column, one, weights) for column, one in pairs])
     return np.apply_along_axis(_weighted_quantile, 0, np.asarray(y), level, weights)[()]
 
 

@@ -1,12 +1,27 @@
 """Losses with kinks, and their Moreau envelopes."""
 
+from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from skgd._utils.component import checked, component
-from skgd._utils.validation import check_real
+from skgd._utils.validation import check_bool, check_real, is_finite, is_real_number, raise_invalid
 from skgd.losses._base import MAJORIZER_FRACTION, Loss, MedianLoss, weighted_quantile
+
+
+def check_levels(name, value):
+    """Check that `value` is a number in (0, 1), or an increasing sequence of such numbers."""
+    if np.ndim(value) == 0:
+        check_real(name, value, low=0, high=1, closed="neither")
+        return
+    levels = list(value)
+    is_valid = all(is_real_number(level) and is_finite(level) and 0 < level < 1 for level in levels)
+    if not (levels and is_valid and levels == sorted(set(levels))):
+        raise_invalid(
+            name, value, "a float in the range (0.0, 1.0), or an increasing sequence of such floats"
+        )
 
 
 @component
@@ -85,14 +100,26 @@ class Quantile(Loss):
     At its kink, :math:`r = 0`, the subgradient is 0. For :math:`q = ½` it is half the absolute
     error.
 
+    Several levels are fitted at once: each is an output of the model, so that ``coef_`` has the
+    shape (n_levels, n_features) and ``predict`` returns an array of shape (n_samples, n_levels).
+    The objective is the sum over the levels. Quantiles of different levels that are fitted
+    separately may cross; `non_crossing` sorts the predictions of each row, which never increases
+    their error (Chernozhukov et al., 2010).
+
     Parameters
     ----------
-    level : float, default=0.5
-        The quantile q to predict: the fraction of targets below the prediction, in (0, 1).
+    level : float or sequence of float, default=0.5
+        The quantile q to predict: the fraction of targets below the prediction, in (0, 1). Several
+        levels have to increase; y then has to be one-dimensional.
+    non_crossing : bool, default=False
+        Whether ``predict`` sorts the predictions of several levels in each row.
 
     References
     ----------
     R. Koenker, G. Bassett, "Regression Quantiles", 1978.
+
+    V. Chernozhukov, I. Fernández-Val, A. Galichon, "Quantile and Probability Curves Without
+    Crossing", 2010.
 
     Examples
     --------
@@ -103,24 +130,53 @@ class Quantile(Loss):
     array([ 1.5 , -0.  ,  0.25])
     >>> loss.gradient(p, 0.0).round(3)
     array([-0.75,  0.  ,  0.25])
+
+    Three levels, and their predictions for one row:
+
+    >>> from skgd import BatchGDRegressor
+    >>> X, y = np.arange(30.0)[:, None], np.arange(30.0) + np.tile([0.0, 1.0, 2.0], 10)
+    >>> model = BatchGDRegressor(Quantile(level=[0.1, 0.5, 0.9])).fit(X, y)
+    >>> model.predict([[10.0]]).round(2)
+    array([[10., 11., 12.]])
     """
 
-    level: float = checked(check_real, default=0.5, low=0, high=1, closed="neither")
+    level: float | Sequence[float] = checked(check_levels, default=0.5)
+    non_crossing: bool = checked(check_bool, default=False)
     lipschitz = 1.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        level: Any = self.level
+        if not isinstance(level, Real):  # a tuple can be hashed
+            object.__setattr__(self, "level", tuple(map(float, level)))
+
+    @property
+    def n_outputs(self) -> int | None:  # type: ignore[override]  # depends on a parameter
+        """Number of levels; None for a single one that is not in a sequence."""
+        return len(self.level) if isinstance(self.level, tuple) else None
+
+    # np.multiply accepts a tuple of levels, one for each column, and compiled also a number.
     def value(self, p: Any, y: Any) -> Any:
         r = p - y
-        return np.maximum((1 - self.level) * r, -self.level * r)
+        product = np.multiply(self.level, r)
+        return np.maximum(r - product, -product)
 
     def gradient(self, p: Any, y: Any) -> Any:
         sign = np.sign(p - y)
-        return 0.5 * sign + (0.5 - self.level) * np.abs(sign)
+        magnitude = np.abs(sign)
+        return 0.5 * (sign + magnitude) - np.multiply(self.level, magnitude)
+
+    def select_output(self, output: int) -> Loss:
+        if self.n_outputs is None:
+            return self
+        return Quantile(self.level[output])  # type: ignore[index]
 
     def intercept_only(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, self.level, weights)
 
     def moreau_envelope(self, width: float) -> Loss:
-        return MoreauEnvelope(-self.level, 1 - self.level, 0.0, width)
+        level: Any = self.level if self.n_outputs is None else np.array(self.level)
+        return MoreauEnvelope(-level, 1 - level, 0.0, width)
 
 
 @component
@@ -138,8 +194,9 @@ class MoreauEnvelope(Loss):
 
     Parameters
     ----------
-    lower, upper : float
-        The derivatives a < 0 and b > 0 of the loss outside the insensitive interval.
+    lower, upper : float or arrays of shape (k,)
+        The derivatives a < 0 and b > 0 of the loss outside the insensitive interval; arrays have
+        one entry for each output.
     epsilon : float
         Largest error :math:`\epsilon` that costs nothing, in units of y; in [0, inf).
     width : float
@@ -150,10 +207,21 @@ class MoreauEnvelope(Loss):
     Y. Nesterov, "Smooth minimization of non-smooth functions", 2005.
     """
 
-    lower: float
-    upper: float
+    lower: Any
+    upper: Any
     epsilon: float
     width: float
+
+    @property
+    def n_outputs(self) -> int | None:  # type: ignore[override]  # depends on a parameter
+        """Number of outputs with bounds of their own; None if all have the same."""
+        return len(self.lower) if np.ndim(self.lower) else None
+
+    def select_output(self, output: int) -> Loss:
+        if self.n_outputs is None:
+            return self
+        lower, upper = float(self.lower[output]), float(self.upper[output])
+        return MoreauEnvelope(lower, upper, self.epsilon, self.width)
 
     @property
     def gradient_lipschitz(self) -> float:  # type: ignore[override]  # depends on a parameter

@@ -110,8 +110,8 @@ class Objective(Penalized):
             return [self]
         offsets = [None] * self.y.shape[1] if self.offset is None else self.offset.T
         return [
-            replace(self, y=np.ascontiguousarray(y), offset=offset)
-            for y, offset in zip(self.y.T, offsets, strict=True)
+            replace(self, y=np.ascontiguousarray(y), offset=offset, loss=self.loss.select_output(k))
+            for k, (y, offset) in enumerate(zip(self.y.T, offsets, strict=True))
         ]
 
     def predict(self, theta):

@@ -94,7 +94,7 @@ class ObjectiveSlice:
     def sum_losses(self, offsets):
         """Return the objective from the predictions for every row."""
         columns = np.stack([self.design_column(i) for i in self.indices], axis=-1)
-        center_predictions = self.objective.design.predict(self.theta)
+        center_predictions = self.objective.predict(self.theta)
         values = []
         for offset in offsets:
             predictions = np.array(center_predictions, dtype=float)

@@ -30,7 +30,13 @@ from skgd.regressors._fit_state import (
     resume_fit_state,
     whiten_if_ill_conditioned,
 )
-from skgd.regressors._input import check_offset, check_rows, check_weights, split_validation
+from skgd.regressors._input import (
+    check_offset,
+    check_rows,
+    check_weights,
+    expand_targets,
+    split_validation,
+)
 from skgd.regressors._messages import convergence_message, divergence_error
 from skgd.solvers import automatic
 from skgd.solvers.choice import choose_solver
@@ -201,9 +207,12 @@ class BaseGDRegressor(
             R², at most 1.
         """
         if not is_chunked_input(X):
-            return r2_score(y, self.predict(X, offset=offset), sample_weight=sample_weight)
+            predictions = self.predict(X, offset=offset)
+            y = expand_targets(self.loss_, y)
+            return r2_score(y, predictions, sample_weight=sample_weight)
         check_is_fitted(self)
         check_features(self, X, reset=False)
+        y = expand_targets(self.loss_, y, X)
         check_sample_weight = partial(check_weights, "sample_weight", sample_weight, X)
         data = to_chunked_data(
             X, y, check_sample_weight, check_offset("offset", offset, np.shape(y), X)
@@ -236,7 +245,7 @@ class BaseGDRegressor(
         if offset is not None:
             offset = self._check_offset(offset, rows)
             products = products + offset.astype(products.dtype, copy=False)
-        return self.loss_.inverse_link(products)
+        return to_predictions(self.loss_, products)
 
     def sparsify(self) -> Self:
         """Convert ``coef_`` to a sparse matrix, which saves memory if most coefficients are zero.
@@ -481,7 +490,7 @@ class BaseGDRegressor(
 
         def predict(X, offset):
             predictions = Design(X, scaling, self.fit_intercept).predict(theta)
-            return loss.inverse_link(predictions if offset is None else predictions + offset)
+            return to_predictions(loss, predictions if offset is None else predictions + offset)
 
         return task.validation.r2_score(predict)
 
@@ -521,3 +530,10 @@ class BaseGDRegressor(
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def to_predictions(loss, linear_predictors):
+    """Return the predictions for linear predictors, as `predict` does."""
+    predictions = loss.inverse_link(linear_predictors)
+    is_sorted = getattr(loss, "non_crossing", False) and loss.n_outputs is not None
+    return np.sort(predictions, axis=-1) if is_sorted else predictions

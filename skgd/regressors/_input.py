@@ -69,6 +69,7 @@ def check_rows(
         return X
     if is_chunked_input(X):
         check_features(estimator, X, reset)
+        y = expand_targets(estimator.loss, y, X)
         check_sample_weight = partial(check_weights, "sample_weight", sample_weight, X)
         data = to_chunked_data(
             X, y, check_sample_weight, check_offset("offset", offset, np.shape(y), X)
@@ -87,6 +88,7 @@ def check_rows(
     )
     if issparse(y):
         raise TypeError("y is a sparse matrix; pass an array instead: y.toarray().")
+    y = expand_targets(estimator.loss, y)
     check_outputs(estimator, y.shape, reset)
     weights = check_weights("sample_weight", sample_weight, X, X.dtype)
     with np.errstate(over="ignore"):
@@ -134,10 +136,12 @@ def split_validation(estimator, data, inputs):
     check_val_weights = partial(check_weights, "sample_weight_val", inputs.sample_weight_val)
     if is_chunked_input(X):
         check_features(estimator, X, reset=False)
+        y = expand_targets(estimator.loss, y, X)
         offset = check_offset("offset_val", inputs.offset_val, np.shape(y), X)
         validation = to_chunked_data(X, y, partial(check_val_weights, X), offset)
     else:
         X, y = validate_data(estimator, X, y, reset=False, dtype=data.dtype, **ROW_OPTIONS)
+        y = expand_targets(estimator.loss, y)
         offset = check_offset("offset_val", inputs.offset_val, y.shape, X)
         validation = InMemoryData(X, y, check_val_weights(X, X.dtype), offset=offset)
     if validation.output_shape != data.output_shape:
@@ -200,6 +204,33 @@ def find_held_out_rows(split, data):
     if held_out.size and not 0 <= held_out.min() <= held_out.max() < n_rows:
         raise_invalid("validation_split", split, f"indices of rows, 0 to {n_rows - 1}")
     return np.flatnonzero(np.isin(row_indices, held_out))
+
+
+def expand_targets(loss, y, X=None):
+    """Return y with a column for each output of a loss that differs among the outputs.
+
+    Parameters
+    ----------
+    loss : str or Loss
+        The loss; y is returned unchanged if all outputs have the same.
+    y : array-like of shape (n,)
+        Targets.
+    X : array-like, default=None
+        The rows; with a Dask collection, several outputs are refused.
+    """
+    n_outputs = getattr(loss, "n_outputs", None)
+    if n_outputs is None:
+        return y
+    if hasattr(X, "__dask_graph__"):
+        raise ValueError(
+            f"loss={loss!r} is not supported for Dask collections. Fit one level at a time."
+        )
+    if np.ndim(y) != 1:
+        raise ValueError(
+            f"loss={loss!r} fits {n_outputs} outputs to one target and needs y of shape (n,); got "
+            f"{np.shape(y)}. Fit the columns of y one at a time."
+        )
+    return np.repeat(np.asarray(y)[:, None], n_outputs, axis=1)
 
 
 def check_groups(groups, X):

@@ -11,6 +11,7 @@ from skgd.solvers.newton_cg import NewtonCGSolver
 from skgd.solvers.sgd.chunked import ChunkedSGD
 from skgd.solvers.sgd.lazy_sparse import LazySparseSGD
 from skgd.solvers.sgd.reference import ReferenceSGD
+from skgd.solvers.sgd.separate_outputs import SeparateOutputs
 from skgd.solvers.sgd.triangular import TriangularSGD
 from skgd.solvers.streaming_least_squares import StreamingLeastSquares
 from skgd.solvers.svrg import SVRGSolver
@@ -47,6 +48,13 @@ def choose_solver(problem):
         return StreamingLeastSquares(problem)
     if isinstance(optimizer, ImplicitSGD):
         return ImplicitSGDSolver(problem)
+    if problem.objective.loss.n_outputs is not None:
+        return SeparateOutputs(problem, choose_sgd)
+    return choose_sgd(problem)
+
+
+def choose_sgd(problem):
+    """Return the solver of stochastic updates with one loss for all outputs."""
     return compiled_sgd(problem) or numpy_sgd(problem)
 
 

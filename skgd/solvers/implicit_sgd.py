@@ -58,7 +58,7 @@ class ImplicitSGDSolver(Solver):
 
     def __init__(self, problem):
         super().__init__(problem)
-        loss = problem.objective.loss
+        loss = problem.objective.loss.select_output(0)
         self.learn_rows = make_row_loop(type(loss).value, type(loss).gradient)
         if numba_support.has_numba() and is_built_in(loss):
             from skgd.solvers.compiled.implicit_sgd import learn_rows
@@ -87,8 +87,8 @@ class ImplicitSGDSolver(Solver):
                 targets = np.stack([y[chunk, k], offset[chunk, k]])
                 output = theta[k], average[k], statistics[k]
                 total += self.learn_rows(
-                    objective.loss, rows, targets, weights[chunk], penalty, output, has_link,
-                    learning_rates[0],
+                    objective.loss.select_output(k), rows, targets, weights[chunk], penalty,
+                    output, has_link, learning_rates[0],
                 )  # fmt: skip
         dtype = state.theta.dtype
         state = state.replace(

@@ -41,11 +41,14 @@ def get_id(value):
 
 def other_value(value):
     """Return another value that the same field accepts."""
+    if isinstance(value, bool):
+        return not value
     if isinstance(value, (tuple, schedules.Schedule)):
         return (schedules.Constant(0.3),) if isinstance(value, tuple) else schedules.Constant(0.3)
     if isinstance(value, str):
         return {"update": "epoch", "epoch": "update"}[value]
-    return {None: 3, 10: 7, 5: 2}.get(value) if not isinstance(value, float) else value / 2
+    others = {None: 3, 10: 7, 5: 2, 1.5: 2.0}  # 1.5: the power of Tweedie, at least 1
+    return value / 2 if isinstance(value, float) and value not in others else others[value]
 
 
 def with_changed_params(component):
