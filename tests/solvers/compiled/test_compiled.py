@@ -12,6 +12,8 @@ from itertools import product
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 pytest.importorskip("numba")
 
@@ -176,6 +178,30 @@ def test_offsets_are_added_to_predictions(loss, kind, batch_size):
     check_equal(make_problem(**problem, average=9))
     check_equal(make_problem(**problem, n_outputs=3, l1=0.3, standard=True), shuffled=False)
     check_equal(make_problem(**problem, dtype=np.float32), tolerance=2e-4)
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("loss", [losses.Quantile([0.1, 0.5, 0.9])], ids=["levels"])
+def test_several_quantile_levels(loss, kind):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(50, 3)), rng.normal(size=50)
+    X = csr_array(X) if kind == "sparse" else X
+    params = {"loss": loss, "random_state": 0, "max_iter": 3, "tol": None}
+    models = [
+        MiniBatchGDRegressor(learning_rate=0.05, optimizer="adam", average=5, **params),
+        SGDRegressor(penalty="l1", alpha=0.01, **params),
+        SGDRegressor(learning_rate="auto", **params),
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # "Numba could not compile"
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for model in models:
+            compiled = clone(model).fit(X, y).partial_fit(X, y)
+            with numpy_only():
+                on_numpy = clone(model).fit(X, y).partial_fit(X, y)
+            np.testing.assert_allclose(compiled.coef_, on_numpy.coef_, rtol=1e-8)
+            np.testing.assert_allclose(compiled.intercept_, on_numpy.intercept_, rtol=1e-8)
+    assert type(losses.Quantile()) not in choice.not_compilable
 
 
 @pytest.mark.parametrize("rule", [PassiveAggressive1, PassiveAggressive2])
