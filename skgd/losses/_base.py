@@ -59,6 +59,8 @@ class Loss(Component):
       start.
     - :meth:`inverse_link`, the prediction as a function of :math:`p`.
     - :meth:`check_targets`, which raises for targets outside the domain of the loss.
+    - :attr:`n_outputs` and :meth:`select_output`, where each output has a loss of its own, as with
+      several levels of :class:`Quantile`.
 
     Examples
     --------

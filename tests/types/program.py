@@ -48,7 +48,10 @@ assert_type(small.partial_fit(X, y), MiniBatchGDRegressor)
 sgd = SGDRegressor(penalty=penalties.L2(0.1), learning_rate=schedules.CosineDecay(eta0=0.1))
 assert_type(sgd.set_params(learning_rate=lambda t: 1 / t), SGDRegressor)
 assert_type(sgd.fit(X, y, None, None, y), SGDRegressor)
-rows: int = len(sgd.predict(X))
+rows: int = len(sgd.predict(X, offset=y))
+counts = BatchGDRegressor("poisson").fit(X, y, offset=y, X_val=X, y_val=y, offset_val=y)
+assert_type(counts.score(X, y, offset=y), float)
+assert_type(losses.Quantile(level=[0.1, 0.9], non_crossing=True), losses.Quantile)
 objective: np.ndarray = batch.history_["objective"]
 updates: int = sgd.t_
 assert_type(losses.Huber().replace(epsilon=2.0), losses.Huber)
