@@ -267,7 +267,7 @@ def intercept_with_offset(loss, y, weights=None, offset=None):
     r"""Return :math:`\arg\min_c \sum_i s_i\, \ell(c + o_i, y_i)` for the offsets of the rows.
 
     The sum of the gradients at the constant c without offsets has a root between c less the largest
-    and c less the smallest offset, since gradients increase with the linear predictor.
+    and c less the smallest offset, since the gradients of convex losses increase.
 
     Parameters
     ----------
