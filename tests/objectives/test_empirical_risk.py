@@ -37,7 +37,7 @@ def test_gradient_is_the_finite_difference_of_the_value(loss, outputs, scale, we
     y = np.stack([y, y[::-1]], axis=1) if outputs else y
     weights = rng.uniform(0.5, 2, size=len(X)) if weighted else None
     problem = objective(X, y, loss=LOSSES[loss](), weights=weights, l2=0.3, scale=scale)
-    theta = rng.normal(size=(*outputs, 4))
+    theta = 0.3 * rng.normal(size=(*outputs, 4))
     difference = np.empty_like(theta)
     for index in np.ndindex(theta.shape):
         step = np.zeros_like(theta)
