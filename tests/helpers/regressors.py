@@ -53,8 +53,8 @@ def build(Regressor, **params):
 
 def targets_for(loss, y):
     """Return targets that a loss, given as its name or an object, is defined for, from y > 0."""
-    is_binomial = loss == "binomial" or isinstance(loss, losses.Binomial)
-    return y / (1 + y) if is_binomial else y
+    is_named = isinstance(loss, str) and loss == "binomial"
+    return y / (1 + y) if is_named or isinstance(loss, losses.Binomial) else y
 
 
 def few_epochs(Regressor, **params):

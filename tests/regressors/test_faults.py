@@ -23,7 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 import skgd
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from tests.helpers.executors import numpy_only
-from tests.helpers.regressors import COMPONENTS, REGRESSORS, build
+from tests.helpers.regressors import COMPONENTS, REGRESSORS, build, targets_for
 
 #: The files of the package, to select its memory allocations.
 PACKAGE = str(Path(skgd.__file__).parent / "*")
@@ -76,7 +76,7 @@ def test_random_parameter_is_accepted_or_named_in_the_error(Regressor, data):
     with warnings.catch_warnings(), numpy_only():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", ConvergenceWarning)
-        assert_accepted_or_rejected(model, X, y)
+        assert_accepted_or_rejected(model, X, targets_for(model.loss, y))
 
 
 def assert_accepted_or_rejected(model, X, y):
@@ -101,7 +101,8 @@ def test_every_component_is_accepted_or_named_in_the_error(Regressor, rate, smal
     X, y = small
     for parameter, component in COMPONENTS:
         params = {"learning_rate": rate} | {parameter: component}
-        assert_accepted_or_rejected(Regressor(max_iter=5).set_params(**params), X, np.exp(y))
+        model = Regressor(max_iter=5).set_params(**params)
+        assert_accepted_or_rejected(model, X, targets_for(component, np.exp(y)))
 
 
 # Interrupts
