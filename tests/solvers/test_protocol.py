@@ -29,6 +29,7 @@ from skgd.solvers.sgd.base import SGDSolver
 from skgd.solvers.sgd.chunked import ChunkedSGD
 from skgd.solvers.sgd.lazy_sparse import LazySparseSGD
 from skgd.solvers.sgd.reference import ReferenceSGD
+from skgd.solvers.sgd.separate_outputs import SeparateOutputs
 from skgd.solvers.sgd.triangular import TriangularSGD
 from skgd.solvers.state import State
 from skgd.solvers.stopping import (
@@ -151,6 +152,10 @@ PROBLEMS = {
         lambda: make_problem(loss=HUBER, batch_size=3, sparse=True, average=5, l1=0.1),
     ),
     "lazy sparse, triangular": (LazySparseSGD, lambda: make_problem(batch_size=1, sparse=True)),
+    "levels of a quantile loss": (
+        SeparateOutputs,
+        lambda: make_problem(loss=losses.Quantile([0.2, 0.8]), batch_size=3, n_outputs=2),
+    ),
     "chunked": (ChunkedSGD, make_chunked_problem),
     "streaming least squares": (
         StreamingLeastSquares,
@@ -177,7 +182,7 @@ def make_solver(name):
     """Return a solver of a class on its problem."""
     kind, make = PROBLEMS[name]
     problem = make()
-    if issubclass(kind, SGDSolver):  # with Numba, the choice is another one
+    if issubclass(kind, SGDSolver) and kind is not SeparateOutputs:  # other choices with Numba
         return kind(problem)
     solver = choose_solver(problem)
     assert type(solver) is kind

@@ -41,8 +41,12 @@ def largest_eigenvalue(X, alpha=0.0):
 
 
 def is_steep(loss):
-    """Return whether gradients grow with the error, so that a rate can be too high to hold."""
-    return max(abs(loss.gradient(p, 1.0)) for p in (-100.0, 100.0)) > 10
+    """Return whether gradients grow with the error, so that a rate can be too high to hold.
+
+    The loss has to grow on both sides; the inverse Gaussian one is bounded on one.
+    """
+    is_unbounded = min(loss.value(p, 1.0) for p in (-100.0, 100.0)) > 10
+    return is_unbounded and max(abs(loss.gradient(p, 1.0)) for p in (-100.0, 100.0)) > 10
 
 
 def stable_rate_in(text):
