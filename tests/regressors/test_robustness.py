@@ -194,8 +194,8 @@ def test_error_for_full_batch_components_lists_what_is_allowed(Regressor, params
 @pytest.mark.usefixtures("on_numpy")
 def test_automatic_rate_descends_for_every_optimizer(Regressor, optimizer, loss, linear):
     X, y = linear
-    has_link = LOSSES[loss]().inverse_link(0.0) != 0
-    y = LOSSES[loss]().inverse_link(y / 4) if has_link else y  # in the domain of the loss
+    if LOSSES[loss]().inverse_link(0.0):  # in the domain of the loss
+        y = LOSSES[loss]().inverse_link(y / 2 if loss == "binomial" else y / 4)
     params = dict(loss=loss, optimizer=optimizer, learning_rate="auto", penalty=None)
     model = Regressor(**params, standardize=True)
     model.set_params(max_iter=min(model.max_iter, 2000))
@@ -205,11 +205,13 @@ def test_automatic_rate_descends_for_every_optimizer(Regressor, optimizer, loss,
     def objective(p):
         return np.mean(loss_.value(p, y))
 
+    at_first = objective(loss_.intercept_only(y))
+    if Regressor is SGDRegressor:  # its tolerance is absolute, and some objectives are small
+        model.set_params(tol=1e-3 * min(1, at_first))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X, y)
     reached, least = (objective(X @ m.coef_ + m.intercept_) for m in (model, best))
-    at_first = objective(loss_.intercept_only(y))
     assert reached - least < 0.2 * (at_first - least)
 
 
