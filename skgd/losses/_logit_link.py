@@ -41,12 +41,17 @@ class Binomial(Loss):
     lipschitz = 1.0
 
     def value(self, p: Any, y: Any) -> Any:
-        # -y log(mu) - (1 - y) log(1 - mu), without overflow, less its minimum over mu; 0 log 0 = 0.
-        cross_entropy = (1 - y) * np.maximum(p, 0) - y * np.minimum(p, 0)
-        cross_entropy = cross_entropy + np.log1p(np.exp(-np.abs(p)))
-        is_zero, is_one = 1 - np.sign(y), 1 - np.sign(1 - y)
-        entropy = -y * np.log(y + is_zero) - (1 - y) * np.log(1 - y + is_one)
-        return np.maximum(cross_entropy - entropy, 0)  # rounding may make it negative
+        # With u = p - logit(y) and c = 1 - y for u > 0, else c = y, it is
+        # c |u| + log(1 + c (exp(-|u|) - 1)). Accurate predictions lose no digits to cancellation,
+        # and nothing overflows. Targets 0 and 1, whose logits are infinite, are replaced by 1/2
+        # there, and have the logistic loss.
+        is_end = 1 - np.sign(y * (1 - y))
+        inner = y + is_end * (0.5 - y)
+        u = p - np.log(inner / (1 - inner))
+        c = 0.5 - np.sign(u) * (inner - 0.5)
+        divergence = c * np.abs(u) + np.log1p(c * np.expm1(-np.abs(u)))
+        logistic = np.maximum(p * (1 - 2 * y), 0) + np.log1p(np.exp(-np.abs(p)))
+        return (1 - is_end) * np.maximum(divergence, 0) + is_end * logistic
 
     def gradient(self, p: Any, y: Any) -> Any:
         return np.exp(np.minimum(p, 0)) / (1 + np.exp(-np.abs(p))) - y

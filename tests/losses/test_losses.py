@@ -334,6 +334,14 @@ def test_deviances_are_accurate_for_large_targets(loss, power):
     assert_allclose(loss.value(math.log(1e12) + u, 1e12), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("y", [0.1, 0.3, 0.5, 0.9])
+def test_binomial_loss_of_accurate_predictions_loses_no_digits(y):
+    u = np.array([-1e-3, -1e-5, 1e-5, 1e-3])
+    # The Taylor series of the divergence; its third cumulant is y (1 - y) (1 - 2 y).
+    expected = y * (1 - y) * (u**2 / 2 + (1 - 2 * y) * u**3 / 6)
+    assert_allclose(losses.Binomial().value(special.logit(y) + u, y), expected, rtol=1e-6)
+
+
 def test_the_gradient_of_rare_events_is_accurate():
     p = np.array([-700.0, -40.0, -20.0])
     assert_allclose(losses.Binomial().gradient(p, 0.0), special.expit(p), rtol=1e-15)
