@@ -35,13 +35,26 @@ def checked(check: Callable[..., None], *, default: Any, **constraint: Any) -> A
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(checked,))
-def component(cls):
+def component(cls=None, *, name=None):
     """Make a class a frozen dataclass with the equality, hash and repr of :class:`Component`.
 
     A plain ``dataclass(frozen=True)`` generates methods that do the same, but compiling them for
     some forty classes takes a noticeable part of the import time.
+
+    Parameters
+    ----------
+    cls : type
+        The class that is decorated.
+    name : str, default=None
+        The name that estimators accept for the component; the class is entered under it in the
+        `registry` of its base class.
     """
-    return dataclasses.dataclass(cls, frozen=True, eq=False, repr=False)
+    if cls is None:
+        return partial(component, name=name)
+    cls = dataclasses.dataclass(cls, frozen=True, eq=False, repr=False)
+    if name is not None:
+        cls.registry[name] = cls
+    return cls
 
 
 class Component:

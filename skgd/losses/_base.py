@@ -8,6 +8,8 @@ import numpy as np
 from skgd._utils.component import Component, component
 from skgd._utils.validation import InvalidParameterError
 
+__all__ = ["Loss"]
+
 #: Fraction of the curvature of a quadratic majorizer that replaces a vanishing second derivative in
 #: `hessian`. A smaller fraction makes quadratic models flat in regions where no row has curvature;
 #: a larger one makes Newton steps needlessly short.
@@ -77,6 +79,7 @@ class Loss(Component):
     array([1.4])
     """
 
+    registry: ClassVar[dict[str, type["Loss"]]] = {}  # filled by @component(name=...)
     #: Lipschitz constant of the gradient with respect to ``p``.
     #:
     #: It is the supremum of the second derivative over all ``p`` and ``y``; infinite if this is

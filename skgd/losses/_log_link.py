@@ -7,8 +7,10 @@ import numpy as np
 from skgd._utils.component import component
 from skgd.losses._base import Loss, check_domain
 
+__all__ = ["Gamma", "Poisson"]
 
-@component
+
+@component(name="poisson")
 class Poisson(Loss):
     r"""Half the Poisson deviance for the mean :math:`e^p` (log link).
 
@@ -60,7 +62,7 @@ class Poisson(Loss):
         check_domain(self, y, np.asarray(y) >= 0, "y >= 0")
 
 
-@component
+@component(name="gamma")
 class Gamma(Loss):
     r"""Half the gamma deviance for the mean :math:`e^p` (log link).
 

@@ -8,8 +8,10 @@ from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
 from skgd.losses._base import MAJORIZER_FRACTION, Loss, MedianLoss, weighted_quantile
 
+__all__ = ["AbsoluteError", "EpsilonInsensitive", "Quantile"]
 
-@component
+
+@component(name="epsilon_insensitive")
 class EpsilonInsensitive(MedianLoss):
     r"""The epsilon-insensitive loss, :math:`\max(0, |p - y| - \epsilon)`.
 
@@ -46,7 +48,7 @@ class EpsilonInsensitive(MedianLoss):
         return MoreauEnvelope(-1.0, 1.0, self.epsilon, width)
 
 
-@component
+@component(name="absolute_error")
 class AbsoluteError(MedianLoss):
     r"""The absolute error, :math:`\ell(p, y) = |p - y|`.
 
@@ -76,7 +78,7 @@ class AbsoluteError(MedianLoss):
         return MoreauEnvelope(-1.0, 1.0, 0.0, width)
 
 
-@component
+@component(name="quantile")
 class Quantile(Loss):
     r"""The pinball loss; the constant that minimises it is a quantile of y.
 

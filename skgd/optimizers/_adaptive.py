@@ -8,8 +8,10 @@ from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
 from skgd.optimizers._base import ElementwiseOptimizer
 
+__all__ = ["AMSGrad", "AdaBelief", "AdaGrad", "Adam", "RMSprop"]
 
-@component
+
+@component(name="adagrad")
 class AdaGrad(ElementwiseOptimizer):
     r"""Adaptive gradients: each learning rate falls with the sum of squared gradients.
 
@@ -45,7 +47,7 @@ class AdaGrad(ElementwiseOptimizer):
         return -rate * gradient, rate, (squared_sum,)
 
 
-@component
+@component(name="rmsprop")
 class RMSprop(ElementwiseOptimizer):
     r"""Gradients divided by the root of their exponentially averaged square.
 
@@ -85,7 +87,7 @@ class RMSprop(ElementwiseOptimizer):
         return -rate * gradient, rate, (second,)
 
 
-@component
+@component(name="adam")
 class Adam(ElementwiseOptimizer):
     r"""Adaptive moments: the averaged gradient over the root of the averaged squared gradient.
 
@@ -131,7 +133,7 @@ class Adam(ElementwiseOptimizer):
         return -rate * (first / (1 - self.beta1**t)), rate, (first, second)
 
 
-@component
+@component(name="amsgrad")
 class AMSGrad(ElementwiseOptimizer):
     r"""Adam whose learning rate of a coordinate never grows.
 
@@ -182,7 +184,7 @@ class AMSGrad(ElementwiseOptimizer):
         return -rate * (first / (1 - self.beta1**t)), rate, (first, second, largest)
 
 
-@component
+@component(name="adabelief")
 class AdaBelief(ElementwiseOptimizer):
     r"""Adam that divides by the spread of the gradients around their mean.
 

@@ -3,6 +3,8 @@
 from skgd._utils.component import component
 from skgd.optimizers._base import Optimizer
 
+__all__ = ["SVRG", "ImplicitSGD"]
+
 
 @component
 class SVRG(Optimizer):

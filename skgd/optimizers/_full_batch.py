@@ -7,8 +7,10 @@ import numpy as np
 from skgd._utils.component import component
 from skgd.optimizers._base import TINY, BatchOptimizer, inner
 
+__all__ = ["Accelerated", "ConjugateGradient", "NewtonCG"]
 
-@component
+
+@component(name="cg")
 class ConjugateGradient(BatchOptimizer):
     r"""Nonlinear conjugate gradients.
 
@@ -65,7 +67,7 @@ class ConjugateGradient(BatchOptimizer):
         return direction, (gradient, direction, squared_norm)
 
 
-@component
+@component(name="accelerated")
 class Accelerated(BatchOptimizer):
     r"""Nesterov's accelerated gradient descent with the momentum k / (k + 3) and restarts.
 
@@ -117,7 +119,7 @@ class Accelerated(BatchOptimizer):
         return proximal_point + k / (k + 3) * change, (proximal_point, k)
 
 
-@component
+@component(name="newton_cg")
 class NewtonCG(BatchOptimizer):
     r"""Newton's method whose quadratic models are minimised by conjugate gradients.
 

@@ -8,8 +8,10 @@ from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
 from skgd.optimizers._base import TINY, ElementwiseOptimizer
 
+__all__ = ["GD", "Lion", "Momentum", "Nesterov"]
 
-@component
+
+@component(name="gd")
 class GD(ElementwiseOptimizer):
     r"""Plain gradient descent, :math:`\theta \leftarrow \theta - \eta g`.
 
@@ -29,7 +31,7 @@ class GD(ElementwiseOptimizer):
         return 2 / smoothness
 
 
-@component
+@component(name="momentum")
 class Momentum(ElementwiseOptimizer):
     r"""Polyak's heavy ball, :math:`m \leftarrow \beta m + g,\; \theta \leftarrow \theta - \eta m`.
 
@@ -63,7 +65,7 @@ class Momentum(ElementwiseOptimizer):
         return 2 * (1 + self.momentum) / smoothness
 
 
-@component
+@component(name="nesterov")
 class Nesterov(ElementwiseOptimizer):
     r"""Nesterov's accelerated gradient, as momentum with a lookahead.
 
@@ -100,7 +102,7 @@ class Nesterov(ElementwiseOptimizer):
         return 2 * (1 + self.momentum) / ((1 + 2 * self.momentum) * smoothness)
 
 
-@component
+@component(name="lion")
 class Lion(ElementwiseOptimizer):
     r"""Evolved sign momentum: every coordinate moves by the learning rate.
 

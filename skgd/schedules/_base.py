@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from skgd._utils.component import Component, component
 from skgd._utils.validation import InvalidParameterError
+
+__all__ = ["Schedule"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Schedule(Component):
     array([0.06, 0.01, 0.06, 0.11])
     """
 
+    registry: ClassVar[dict[str, type["Schedule"]]] = {}  # filled by @component(name=...)
     #: Unit of ``t``: "update" or "epoch".
     per = "update"
     #: Whether the rate is lowered when the fit stalls, so that it is no function of time alone.

@@ -10,6 +10,8 @@ from skgd._utils.component import checked, component
 from skgd.schedules._base import FitInfo, Schedule, check_length, elapsed_fraction
 from skgd.schedules._powers import Constant
 
+__all__ = ["Join", "LinearWarmup"]
+
 
 def check_schedule(name, value):
     """Check that `value` is a schedule whose rates depend on the time t only."""

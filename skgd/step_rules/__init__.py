@@ -1,15 +1,17 @@
 """Step rules: steps whose length the row at hand, or the objective, determines.
 
-They take the place of a schedule as ``learning_rate``, but are no function of time. A new rule is a
-frozen dataclass deriving from :class:`StepRule`, plus one line in ``STEP_RULES``.
+They take the place of a schedule as ``learning_rate``, but are no function of time. To add a rule,
+define a class that derives from :class:`StepRule`, decorated with ``@component(name=...)``, and add
+it to ``__all__`` of its module.
 """
 
 from skgd.step_rules._base import StepRule
-from skgd.step_rules._line_search import LineSearch
+from skgd.step_rules._passive_aggressive import *
 from skgd.step_rules._passive_aggressive import PassiveAggressive as PassiveAggressive
-from skgd.step_rules._passive_aggressive import PassiveAggressive1, PassiveAggressive2
+from skgd.step_rules._line_search import *
+from skgd.step_rules import _line_search, _passive_aggressive
 
-__all__ = ["LineSearch", "PassiveAggressive1", "PassiveAggressive2", "StepRule"]
+__all__ = ["StepRule", *_passive_aggressive.__all__, *_line_search.__all__]
 
-#: Step rules by the names that estimators accept as ``learning_rate``.
-STEP_RULES = {"pa1": PassiveAggressive1, "pa2": PassiveAggressive2, "line_search": LineSearch}
+#: Step rules by the names that estimators accept as ``learning_rate``, in the order of definition.
+STEP_RULES = StepRule.registry

@@ -1,11 +1,13 @@
 """Base class of the step rules."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from skgd._utils.component import Component, component
+
+__all__ = ["StepRule"]
 
 
 @component
@@ -25,6 +27,7 @@ class StepRule(Component):
     False
     """
 
+    registry: ClassVar[dict[str, type["StepRule"]]] = {}  # filled by @component(name=...)
     #: Whether the rule chooses a step for each row, so that it needs updates on single rows.
     chooses_by_row = False
     #: Whether the rate is lowered when the fit stalls, as that of some schedules.

@@ -4,8 +4,10 @@ from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
 from skgd.step_rules._base import StepRule
 
+__all__ = ["LineSearch"]
 
-@component
+
+@component(name="line_search")
 class LineSearch(StepRule):
     r"""Line search along the direction d of each update; for full batches.
 

@@ -8,6 +8,8 @@ from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
 from skgd.step_rules._base import StepRule
 
+__all__ = ["PassiveAggressive1", "PassiveAggressive2"]
+
 
 @component
 class PassiveAggressive(StepRule):
@@ -41,7 +43,7 @@ class PassiveAggressive(StepRule):
         raise NotImplementedError
 
 
-@component
+@component(name="pa1")
 class PassiveAggressive1(PassiveAggressive):
     r"""PA-I: the smallest step that makes the loss of the row zero, up to a maximum length.
 
@@ -70,7 +72,7 @@ class PassiveAggressive1(PassiveAggressive):
         return np.minimum(self.eta0, loss / squared_norm)
 
 
-@component
+@component(name="pa2")
 class PassiveAggressive2(PassiveAggressive):
     r"""PA-II: a damped step that reduces the loss of the row.
 

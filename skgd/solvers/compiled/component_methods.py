@@ -11,6 +11,7 @@ from dataclasses import fields
 from functools import cache
 from itertools import count
 from numbers import Real
+from typing import Any
 
 from numba.extending import overload
 
@@ -49,8 +50,8 @@ def record_class(cls):
 
 
 # Machine code loaded from disk looks up the records of this package's components here.
-BUILT_IN = [*LOSSES.values(), *OPTIMIZERS.values(), *STEP_RULES.values()]
-globals().update((records.__name__, records) for records in map(record_class, BUILT_IN))
+BUILT_IN: list[Any] = [*LOSSES.values(), *OPTIMIZERS.values(), *STEP_RULES.values()]
+globals().update({record_class(cls).__name__: record_class(cls) for cls in BUILT_IN})
 
 
 def loss_value(loss, p, y):
