@@ -1,14 +1,13 @@
 """Coefficient of determination R² from sums over chunks."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from skgd.data.feature_moments import FeatureMoments
 
 
-@dataclass(frozen=True)
-class R2Sums:
+class R2Sums(NamedTuple):
     """Sums of squares that determine R²; sums of different chunks can be added.
 
     Parameters

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import warnings
 from abc import ABCMeta, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
@@ -42,8 +42,7 @@ if TYPE_CHECKING:
     from skgd._utils.typing import Array, ArrayLike, MatrixLike
 
 
-@dataclass(frozen=True)
-class FitTask:
+class FitTask(NamedTuple):
     """Checked input of one call of `fit` or `partial_fit`.
 
     Parameters

@@ -1,9 +1,9 @@
 """Validation of the constructor's parameters, and the components that they specify."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,8 +29,7 @@ DEFAULT_ETA0, DEFAULT_POWER_T = 0.01, 0.25
 LEARNING_RATES = {**schedules.SCHEDULES, **step_rules.STEP_RULES}
 
 
-@dataclass(frozen=True)
-class SolverConfig:
+class SolverConfig(NamedTuple):
     """The components that the parameters of an estimator specify.
 
     Parameters

@@ -1,9 +1,8 @@
 """Validation of rows, targets, weights, validation data and initial coefficients."""
 
-from dataclasses import dataclass
 from functools import partial
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
@@ -15,8 +14,7 @@ from skgd._utils.validation import raise_invalid
 from skgd.data import ChunkedData, InMemoryData, check_features, is_chunked_input, to_chunked_data
 
 
-@dataclass(frozen=True)
-class FitInputs:
+class FitInputs(NamedTuple):
     """The arguments of `fit`."""
 
     X: Any

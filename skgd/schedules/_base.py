@@ -1,8 +1,7 @@
 """Base class of the schedules, the properties of a fit that they use, and checks of rates."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -12,8 +11,7 @@ from skgd._utils.validation import InvalidParameterError
 __all__ = ["Schedule"]
 
 
-@dataclass(frozen=True)
-class FitInfo:
+class FitInfo(NamedTuple):
     """Properties of a fit that schedules depend on.
 
     Parameters

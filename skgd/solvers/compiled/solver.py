@@ -1,6 +1,6 @@
 """Epochs of a problem by compiled loops."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -151,8 +151,7 @@ def loop_kind(problem):
     return PerBatch() if problem.batch_size > 1 or design.sparse else PerSample()
 
 
-@dataclass(frozen=True)
-class EpochTrace:
+class EpochTrace(NamedTuple):
     """The states and the objectives of consecutive epochs.
 
     Parameters
