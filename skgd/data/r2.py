@@ -23,7 +23,7 @@ class R2Sums(NamedTuple):
 
     @classmethod
     def from_chunk(cls, chunk, predict):
-        """Return the sums over the rows of an :class:`~skgd.data.InMemoryData`."""
+        """Return the sums over the rows of an :class:`InMemoryData`."""
         y = chunk.y.astype(float).reshape(len(chunk), -1)
         errors = y - predict(chunk.X).reshape(y.shape)
         weights = np.ones(len(y)) if chunk.weights is None else chunk.weights.astype(float)

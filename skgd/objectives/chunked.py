@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skgd.data import ChunkedData
+from skgd.data.chunked import ChunkedData
 from skgd.data.scaling import FeatureScaling
 from skgd.objectives.empirical_risk import Objective
 from skgd.objectives.line_restriction import LineRestriction

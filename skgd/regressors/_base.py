@@ -17,8 +17,8 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd._utils.nested_params import BaseComponentEstimator
-from skgd.data import check_features, is_chunked_input, predict_chunked, to_chunked_data
 from skgd.data.design import Design
+from skgd.data.dispatch import check_features, is_chunked_input, predict_chunked, to_chunked_data
 from skgd.objectives import ObjectiveSpec, QuadraticModel, build
 from skgd.regressors._callbacks import CallbackSupportMixin, Monitor, setup_callbacks
 from skgd.regressors._config import SolverConfig, resolve_config

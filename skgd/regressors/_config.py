@@ -102,12 +102,8 @@ def check_seed(name, value):
     """Check that `value` is a seed, a RandomState or None."""
     is_seed = isinstance(value, Integral) and 0 <= value < 2**32
     if not (value is None or is_seed or isinstance(value, np.random.RandomState)):
-        raise_invalid(
-            name,
-            value,
-            f"an int in the range [0, {2**32 - 1}], "
-            "an instance of 'numpy.random.mtrand.RandomState' or None",
-        )
+        random_state = "an instance of 'numpy.random.mtrand.RandomState'"
+        raise_invalid(name, value, f"an int in the range [0, {2**32 - 1}], {random_state} or None")
 
 
 #: Checks of the parameters that are no components, by name.
@@ -156,12 +152,9 @@ def resolve_penalty(estimator):
     if isinstance(penalty, penalties.Penalty) and not estimator._accepts_unused_params:
         default = type(estimator)().alpha
         if estimator.alpha != default:
-            raise_invalid(
-                "alpha",
-                estimator.alpha,
-                f"left at {default!r} with penalty={penalty!r}",
-                "Set the strength in the penalty, or by penalty__alpha.",
-            )
+            constraint = f"left at {default!r} with penalty={penalty!r}"
+            hint = "Set the strength in the penalty, or by penalty__alpha."
+            raise_invalid("alpha", estimator.alpha, constraint, hint)
     if penalty == "elasticnet" and estimator.l1_ratio is None:
         raise InvalidParameterError(
             "l1_ratio must be set when penalty is 'elasticnet', to a float in the range [0.0, 1.0]."
@@ -182,12 +175,9 @@ def check_is_used(estimator, name):
     value, rate = getattr(estimator, name), estimator.learning_rate
     users = [key for key, cls in LEARNING_RATES.items() if name in cls.__dataclass_fields__]
     if value is not None and not (isinstance(rate, str) and rate in users):
-        raise_invalid(
-            name,
-            value,
-            f"left at None with learning_rate={rate!r}, which does not use it",
-            f"It is used with learning_rate={', '.join(map(repr, users))}.",
-        )
+        constraint = f"left at None with learning_rate={rate!r}, which does not use it"
+        hint = f"It is used with learning_rate={', '.join(map(repr, users))}."
+        raise_invalid(name, value, constraint, hint)
 
 
 def parse_learning_rate(learning_rate, eta0=None, power_t=None):
@@ -232,18 +222,13 @@ def check_compatibility(estimator, config):
         check_passive_aggressive(estimator, config)
     if isinstance(schedule, step_rules.LineSearch):
         if not estimator._is_full_batch:
-            raise_invalid(
-                "learning_rate",
-                estimator.learning_rate,
-                "'auto', a number, a function, or a schedule that needs no line search",
-                "A line search evaluates the objective on all rows; use BatchGDRegressor.",
-            )
+            constraint = "'auto', a number, a function, or a schedule that needs no line search"
+            hint = "A line search evaluates the objective on all rows; use BatchGDRegressor."
+            raise_invalid("learning_rate", estimator.learning_rate, constraint, hint)
         if not isinstance(optimizer, (type(None), optimizers.GD, optimizers.BatchOptimizer)):
-            raise_invalid(
-                "optimizer",
-                estimator.optimizer,
-                "'auto', 'gd', 'cg', 'accelerated' or 'newton_cg' with learning_rate='line_search'",
-            )
+            names = "'auto', 'gd', 'cg', 'accelerated' or 'newton_cg'"
+            constraint = f"{names} with learning_rate='line_search'"
+            raise_invalid("optimizer", estimator.optimizer, constraint)
     if optimizer is not None:
         check_batch_size(estimator, optimizer)
         optimizers.check_update(optimizer)
@@ -279,22 +264,16 @@ def list_elementwise_optimizers():
 def check_line_search_optimizer(estimator, config):
     """Check rate, loss and penalty of an optimizer that determines its steps by a line search."""
     if not isinstance(config.schedule, (type(None), step_rules.LineSearch)):
-        raise_invalid(
-            "learning_rate",
-            estimator.learning_rate,
-            f"'auto' or 'line_search' with optimizer={estimator.optimizer!r}, which determines its "
-            "steps by a line search",
-        )
+        reason = "which determines its steps by a line search"
+        constraint = f"'auto' or 'line_search' with optimizer={estimator.optimizer!r}, {reason}"
+        raise_invalid("learning_rate", estimator.learning_rate, constraint)
     has_kinks = config.loss.has_moreau_envelope()
     if isinstance(config.optimizer, optimizers.NewtonCG):
         is_smoothed = has_kinks and not config.has_explicit_rate
         if not (config.loss.has_hessian() or is_smoothed):
-            raise_invalid(
-                "optimizer",
-                estimator.optimizer,
-                f"'auto' or 'accelerated' with loss={estimator.loss!r}",
-                "Newton's method needs a loss with a method hessian(p, y).",
-            )
+            constraint = f"'auto' or 'accelerated' with loss={estimator.loss!r}"
+            hint = "Newton's method needs a loss with a method hessian(p, y)."
+            raise_invalid("optimizer", estimator.optimizer, constraint, hint)
         return
     obstacle = ""
     if config.penalty.l1 > 0:
@@ -318,9 +297,6 @@ def check_passive_aggressive(estimator, config):
     if not isinstance(config.optimizer, (optimizers.GD, type(None))):
         raise_invalid("optimizer", estimator.optimizer, "'gd' with learning_rate='pa1' or 'pa2'")
     if estimator._is_full_batch or getattr(estimator, "batch_size", 1) != 1:
-        raise_invalid(
-            "learning_rate",
-            estimator.learning_rate,
-            "'auto', a number, a function, or a schedule that is no step rule",
-            "pa1 and pa2 choose a step for each row; use SGDRegressor, or batch_size=1.",
-        )
+        constraint = "'auto', a number, a function, or a schedule that is no step rule"
+        hint = "pa1 and pa2 choose a step for each row; use SGDRegressor, or batch_size=1."
+        raise_invalid("learning_rate", estimator.learning_rate, constraint, hint)

@@ -12,7 +12,8 @@ from typing import Any, Self
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skgd.data import BatchSource, IterableData, call_for_chunk
+from skgd.data.iterable import BatchSource, IterableData
+from skgd.data.map_reduce import call_for_chunk
 from skgd.regressors._config import resolve_config
 from skgd.regressors._fit_state import draw_seed
 from skgd.regressors._input import FitInputs, check_rows

@@ -11,7 +11,9 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
 
 from skgd._utils.validation import raise_invalid
-from skgd.data import ChunkedData, InMemoryData, check_features, is_chunked_input, to_chunked_data
+from skgd.data.chunked import ChunkedData
+from skgd.data.dispatch import check_features, is_chunked_input, to_chunked_data
+from skgd.data.in_memory import InMemoryData
 
 
 class FitInputs(NamedTuple):
@@ -40,7 +42,7 @@ def check_rows(estimator, X, y, sample_weight, groups=None, *, reset, check_fini
     estimator : BaseGDRegressor
         The estimator whose number and names of features are set or checked.
     X, y, sample_weight, groups : array-like
-        Arguments of `fit`. :class:`~skgd.data.ChunkedData` in `X` is returned unchanged.
+        Arguments of `fit`. :class:`~skgd.data.chunked.ChunkedData` in `X` is returned unchanged.
     reset : bool
         Whether the features are set, as in `fit`, or have to equal those of the last fit.
     check_finite : bool, default=True

@@ -10,7 +10,9 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
-from skgd.data import MemmapData, chunked, in_memory, is_chunked_input, map_reduce, memmap
+from skgd.data import chunked, in_memory, map_reduce, memmap
+from skgd.data.dispatch import is_chunked_input
+from skgd.data.memmap import MemmapData
 from skgd.data.scaling import FeatureScaling
 from skgd.data.second_moments import SecondMoments
 from skgd.losses import Loss, SquaredError
