@@ -134,7 +134,7 @@ class Adam(ElementwiseOptimizer):
 
 
 @component(name="amsgrad")
-class AMSGrad(ElementwiseOptimizer):
+class AMSGrad(Adam):
     r"""Adam whose learning rate of a coordinate never grows.
 
     .. math::
@@ -168,11 +168,7 @@ class AMSGrad(ElementwiseOptimizer):
     (-0.1, [0.2, 0.004, 0.004])
     """
 
-    beta1: float = checked(check_real, default=0.9, low=0, high=1)
-    beta2: float = checked(check_real, default=0.999, low=0, high=1)
-    epsilon: float = checked(check_real, default=1e-8, low=0, closed="neither")
     state_names = ("first_moment", "second_moment", "largest_second_moment")
-    default_rate = 0.001
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         first, second, largest = state
@@ -185,7 +181,7 @@ class AMSGrad(ElementwiseOptimizer):
 
 
 @component(name="adabelief")
-class AdaBelief(ElementwiseOptimizer):
+class AdaBelief(Adam):
     r"""Adam that divides by the spread of the gradients around their mean.
 
     .. math::
@@ -226,10 +222,8 @@ class AdaBelief(ElementwiseOptimizer):
     """
 
     beta1: float = checked(check_real, default=0.9, low=0, high=1, closed="neither")
-    beta2: float = checked(check_real, default=0.999, low=0, high=1)
     epsilon: float = checked(check_real, default=1e-16, low=0, closed="neither")
     state_names = ("first_moment", "second_central_moment")
-    default_rate = 0.001
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         first, second = state

@@ -66,7 +66,7 @@ class Momentum(ElementwiseOptimizer):
 
 
 @component(name="nesterov")
-class Nesterov(ElementwiseOptimizer):
+class Nesterov(Momentum):
     r"""Nesterov's accelerated gradient, as momentum with a lookahead.
 
     .. math:: m \leftarrow \beta m + g, \quad \theta \leftarrow \theta - \eta (g + \beta m)
@@ -89,9 +89,6 @@ class Nesterov(ElementwiseOptimizer):
     >>> Nesterov(0.5).update(2.0, (4.0,), learning_rate=0.1, t=2)[0]
     -0.4
     """
-
-    momentum: float = checked(check_real, default=0.9, low=0, high=1)
-    state_names = ("velocity",)
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         velocity = self.momentum * state[0] + gradient
