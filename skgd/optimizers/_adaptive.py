@@ -1,6 +1,6 @@
 """Optimizers that scale the learning rate of each coordinate by its past gradients."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -121,7 +121,7 @@ class Adam(ElementwiseOptimizer):
     beta1: float = checked(check_real, default=0.9, low=0, high=1)
     beta2: float = checked(check_real, default=0.999, low=0, high=1)
     epsilon: float = checked(check_real, default=1e-8, low=0, closed="neither")
-    state_names = ("first_moment", "second_moment")
+    state_names: ClassVar[tuple[str, ...]] = ("first_moment", "second_moment")
     default_rate = 0.001
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:

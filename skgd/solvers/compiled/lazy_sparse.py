@@ -32,11 +32,11 @@ from skgd.solvers.compiled.lazy_coordinate import (
     update_coordinate,
 )
 from skgd.solvers.compiled.rows import (
-    ScaledCSRRows,
     accumulate,
     column_of,
     dot,
     entry_range,
+    is_shifted,
     row_at,
     stored_value,
 )
@@ -141,15 +141,14 @@ def l1_at(penalty, j):
 @by_type
 def has_shift(rows):
     """Return whether a shift is subtracted from the rows."""
-    is_shifted = rows.instance_class is ScaledCSRRows
-    return lambda rows: is_shifted
+    has = is_shifted(rows)
+    return lambda rows: has
 
 
 @by_type
 def shift_at(rows, j):
     """Return entry j of the shift."""
-    is_shifted = rows.instance_class is ScaledCSRRows
-    return (lambda rows, j: rows.shift[j]) if is_shifted else lambda rows, j: 0.0
+    return (lambda rows, j: rows.shift[j]) if is_shifted(rows) else lambda rows, j: 0.0
 
 
 @jit_function

@@ -12,7 +12,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from skgd.solvers.compiled.jit import by_type, force_inline, force_inline_by_type, jit_function
+from skgd.solvers.compiled.jit import (
+    by_type,
+    force_inline,
+    force_inline_by_type,
+    is_none,
+    jit_function,
+)
 
 #: Rows are prefetched so many visits before they are used.
 PREFETCH_DISTANCE = 12
@@ -25,53 +31,38 @@ MAX_LINES = 256
 
 
 class DenseRows(NamedTuple):
-    """Dense rows without centring and scaling."""
+    """Dense rows, less the center and times the inverse of the scale, unless these are None."""
 
     X: np.ndarray
-
-
-class ScaledDenseRows(NamedTuple):
-    """Dense rows from which the center is subtracted, times the inverse of the scale."""
-
-    X: np.ndarray
-    center: np.ndarray
-    inverse_scale: np.ndarray
+    center: np.ndarray | None
+    inverse_scale: np.ndarray | None
 
 
 class CSRRows(NamedTuple):
-    """CSR rows without centring and scaling."""
+    """CSR rows whose stored entries are scaled, less a shift that is the same for all rows.
+
+    `inverse_scale` and `shift` are None without centring and scaling.
+    """
 
     data: np.ndarray
     indices: np.ndarray
     indptr: np.ndarray
-
-
-class ScaledCSRRows(NamedTuple):
-    """CSR rows whose stored entries are scaled, less a shift that is the same for all rows."""
-
-    data: np.ndarray
-    indices: np.ndarray
-    indptr: np.ndarray
-    inverse_scale: np.ndarray
-    shift: np.ndarray
-
-
-DENSE = DenseRows, ScaledDenseRows
+    inverse_scale: np.ndarray | None
+    shift: np.ndarray | None
 
 
 def compiled_rows(design):
     """Return the rows of a :class:`skgd.data.design.Design` for compiled loops."""
-    X, dtype = design.X, design.X.dtype
-    inverse_scale = readonly((1 / design.scaling.scale).astype(dtype))
+    X, scaling = design.X, design.scaling
+
+    def unless_unscaled(array):
+        return None if design.is_unscaled else readonly(array.astype(X.dtype))
+
+    inverse_scale = unless_unscaled(1 / scaling.scale)
     if design.sparse:
         arrays = readonly(X.data), readonly(X.indices), readonly(X.indptr)
-        if design.is_unscaled:
-            return CSRRows(*arrays)
-        return ScaledCSRRows(*arrays, inverse_scale, readonly(design.shift.astype(dtype)))
-    if design.is_unscaled:
-        return DenseRows(readonly(X))
-    center = readonly(design.scaling.center.astype(dtype))
-    return ScaledDenseRows(readonly(X), center, inverse_scale)
+        return CSRRows(*arrays, inverse_scale, unless_unscaled(design.shift))
+    return DenseRows(readonly(X), unless_unscaled(scaling.center), inverse_scale)
 
 
 def readonly(array):
@@ -88,17 +79,17 @@ def readonly(array):
 @by_type
 def entry(rows, i, j):
     """Return an entry of a dense row."""
-    if rows.instance_class is ScaledDenseRows:
-        return lambda rows, i, j: (rows.X[i, j] - rows.center[j]) * rows.inverse_scale[j]
-    return lambda rows, i, j: rows.X[i, j]
+    if is_none(rows.types[1]):
+        return lambda rows, i, j: rows.X[i, j]
+    return lambda rows, i, j: (rows.X[i, j] - rows.center[j]) * rows.inverse_scale[j]
 
 
 @by_type
 def stored_value(rows, e, j):
     """Return the stored entry e of sparse rows, which is in column j, scaled."""
-    if rows.instance_class is ScaledCSRRows:
-        return lambda rows, e, j: rows.data[e] * rows.inverse_scale[j]
-    return lambda rows, e, j: rows.data[e]
+    if is_none(rows.types[3]):
+        return lambda rows, e, j: rows.data[e]
+    return lambda rows, e, j: rows.data[e] * rows.inverse_scale[j]
 
 
 @jit_function
@@ -131,10 +122,15 @@ def _sparse_dot(rows, i, theta, o):
     return total
 
 
+def is_shifted(rows_type):
+    """Return whether a shift is subtracted from rows of a type."""
+    return rows_type.instance_class is CSRRows and not is_none(rows_type.types[4])
+
+
 @by_type
 def dot(rows, i, theta, o):
     """Return the dot product of row i and the coefficients of output o, without `shift_offset`."""
-    return _dense_dot if rows.instance_class in DENSE else _sparse_dot
+    return _dense_dot if rows.instance_class is DenseRows else _sparse_dot
 
 
 def _dense_accumulate(rows, i, factor, gradient, o):
@@ -151,7 +147,7 @@ def _sparse_accumulate(rows, i, factor, gradient, o):
 @by_type
 def accumulate(rows, i, factor, gradient, o):
     """Add ``factor * row i`` to row o of `gradient`, without :func:`subtract_shift`."""
-    return _dense_accumulate if rows.instance_class in DENSE else _sparse_accumulate
+    return _dense_accumulate if rows.instance_class is DenseRows else _sparse_accumulate
 
 
 @by_type
@@ -164,8 +160,7 @@ def shift_offset(rows, theta, o):
             total -= rows.shift[j] * theta[o, j]
         return total
 
-    is_shifted = rows.instance_class is ScaledCSRRows
-    return loop if is_shifted else lambda rows, theta, o: theta.dtype.type(0)
+    return loop if is_shifted(rows) else lambda rows, theta, o: theta.dtype.type(0)
 
 
 @by_type
@@ -176,8 +171,7 @@ def subtract_shift(rows, total, gradient, o):
         for j in range(len(rows.shift)):
             gradient[o, j] -= total * rows.shift[j]
 
-    is_shifted = rows.instance_class is ScaledCSRRows
-    return loop if is_shifted else lambda rows, total, gradient, o: None
+    return loop if is_shifted(rows) else lambda rows, total, gradient, o: None
 
 
 @intrinsic
@@ -204,7 +198,7 @@ def prefetch_item(context, array, index):
 def prefetch(rows, i):
     """Prefetch row i."""
     line = CACHE_LINE // (rows.types[0].dtype.bitwidth // 8)  # items of a cache line
-    if rows.instance_class in DENSE:
+    if rows.instance_class is DenseRows:
 
         def prefetch_dense(rows, i):
             d = rows.X.shape[1]
@@ -231,7 +225,7 @@ def prefetch(rows, i):
 @force_inline_by_type
 def prefetch_indptr(rows, i):
     """Prefetch the position of sparse row i."""
-    if rows.instance_class in DENSE:
+    if rows.instance_class is DenseRows:
         return lambda rows, i: None
     return lambda rows, i: prefetch_item(rows.indptr, i)
 
