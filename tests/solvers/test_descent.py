@@ -13,7 +13,7 @@ from skgd.data.scaling import FeatureScaling
 from skgd.data.second_moments import SecondMoments
 from skgd.losses import SquaredError
 from skgd.objectives import Objective, QuadraticModel
-from skgd.optimizers import GD, ConjugateGradient, Momentum
+from skgd.optimizers import ConjugateGradient, Momentum
 from skgd.schedules import (
     Adaptive,
     Constant,
@@ -30,7 +30,6 @@ from skgd.solvers.descent import MIN_RELATIVE_LR, _Descent, descend
 from skgd.solvers.divergence import LR_BACKOFF_FACTOR, DivergedError, DivergenceMonitor
 from skgd.solvers.full_batch import VerifiedPoint
 from skgd.solvers.history import History
-from skgd.solvers.problem import Problem
 from skgd.solvers.speculative_epochs import SpeculativeEpochs
 from skgd.solvers.state import State
 from skgd.solvers.stopping import (
@@ -42,28 +41,12 @@ from skgd.solvers.stopping import (
     StopReason,
 )
 from skgd.step_rules import LineSearch
+from tests.helpers.problems import make_problem
 
 
 @pytest.fixture
 def problem(small):
-    X, y = small
-    objective = Objective(
-        design=Design(X, FeatureScaling.identity(3), True),
-        y=y,
-        weights=None,
-        loss=SquaredError(),
-        l1=np.zeros(4),
-        l2=np.zeros(4),
-    )
-    return Problem(
-        objective=objective,
-        surrogate=objective,
-        optimizer=GD(),
-        schedule=Constant(0.1),
-        batch_size=None,
-        max_iter=3,
-        planned_epochs=3,
-    )
+    return make_problem(*small, max_iter=3)
 
 
 def initial_state():
