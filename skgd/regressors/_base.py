@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from abc import ABCMeta, abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -78,11 +78,7 @@ class FitTask(NamedTuple):
 
 
 class BaseGDRegressor(
-    CallbackSupportMixin,
-    MultiOutputMixin,
-    RegressorMixin,
-    BaseComponentEstimator,
-    metaclass=ABCMeta,
+    CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseComponentEstimator, ABC
 ):
     """Base class of the three regressors, which differ in the number of rows per update."""
 

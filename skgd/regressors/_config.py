@@ -92,10 +92,10 @@ def resolve_config(estimator):
     return config
 
 
-def check_bool_or_integer(name, value, *, low, constraint):
-    """Check that `value` is a boolean or an integer of at least `low`."""
+def check_bool_or_integer(name, value, *, low, integers):
+    """Check that `value` is a boolean or an integer of at least `low`, in the words `integers`."""
     if not (isinstance(value, BOOLS) or is_integer(value, low)):
-        raise_invalid(name, value, constraint)
+        raise_invalid(name, value, f"an int in the range {integers} {BOOL_CONSTRAINT}")
 
 
 def check_seed(name, value):
@@ -123,14 +123,8 @@ CHECKS = {
     "batch_size": partial(check_integer, low=1),
     "record": partial(check_choice, choices=[None, "running", "objective", "path"]),
     "random_state": check_seed,
-    "verbose": partial(
-        check_bool_or_integer, low=0, constraint=f"an int in the range [0, inf), {BOOL_CONSTRAINT}"
-    ),
-    "average": partial(
-        check_bool_or_integer,
-        low=1,
-        constraint=f"an int in the range (0, inf) or {BOOL_CONSTRAINT}",
-    ),
+    "verbose": partial(check_bool_or_integer, low=0, integers="[0, inf),"),
+    "average": partial(check_bool_or_integer, low=1, integers="(0, inf) or"),
 }
 
 

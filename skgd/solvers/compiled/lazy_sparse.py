@@ -452,11 +452,8 @@ def run_updates(data, visits, formulas, penalty, options, state, period, buffers
                 iterates[o, d] += theta[o, d]
                 period.shift[1, o] += period.shift[0, o]
         count += 1
-        now[DECAY], now[L2_SUMS], now[AVERAGE_SUMS] = (
-            after[DECAY],
-            after[L2_SUMS],
-            after[AVERAGE_SUMS],
-        )
+        for k in (DECAY, L2_SUMS, AVERAGE_SUMS):
+            now[k] = after[k]
         if has_l1(penalty):
             for k in range(N_SUMS):
                 now[k] = past[count, k] = after[k]
