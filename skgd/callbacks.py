@@ -137,9 +137,6 @@ class EarlyStopping:
             value = self.monitor(fitted_estimator)
         else:
             value = column(fitted_estimator.history_, self.monitor)[-1]
-        criterion = self._criteria[estimator]
-        state = criterion.update_value(
-            self._states[estimator], -value if self._higher_is_better else value
-        )
-        self._states[estimator] = state
+        criterion, value = self._criteria[estimator], -value if self._higher_is_better else value
+        state = self._states[estimator] = criterion.update_value(self._states[estimator], value)
         return criterion.is_met(state)

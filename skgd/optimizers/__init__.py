@@ -20,14 +20,8 @@ from skgd.optimizers._quasi_newton import *
 from skgd.optimizers._automatic import SVRG, ImplicitSGD
 from skgd.optimizers import _adaptive, _automatic, _base, _full_batch, _momentum, _quasi_newton
 
-__all__ = [
-    *_base.__all__,
-    *_momentum.__all__,
-    *_adaptive.__all__,
-    *_full_batch.__all__,
-    *_quasi_newton.__all__,
-    *_automatic.__all__,
-]
+__all__ = _base.__all__ + _momentum.__all__ + _adaptive.__all__ + _full_batch.__all__
+__all__ += _quasi_newton.__all__ + _automatic.__all__
 
 #: Optimizer classes by the names that estimators accept, in the order of their definition.
 OPTIMIZERS = Optimizer.registry

@@ -397,13 +397,9 @@ class BaseGDRegressor(
 
     def _build_objective(self, data, scaling, loss, penalty, mean_weight):
         """Return the objective on the given rows, as a function of the scaled parameters."""
-        spec = ObjectiveSpec(
-            scaling,
-            self.fit_intercept,
-            loss,
-            l1=np.append(penalty.l1 / scaling.scale, 0.0).astype(data.dtype),
-            l2=np.append(penalty.l2 / scaling.scale**2, 0.0).astype(data.dtype),
-        )
+        strengths = penalty.l1 / scaling.scale, penalty.l2 / scaling.scale**2
+        l1, l2 = (np.append(strength, 0.0).astype(data.dtype) for strength in strengths)
+        spec = ObjectiveSpec(scaling, self.fit_intercept, loss, l1, l2)
         return build(data, spec, mean_weight if self._weights_are_relative else None)
 
     def _build_problem(self, task, objective, batch_size):
@@ -460,13 +456,8 @@ class BaseGDRegressor(
         fit_state = task.fit_state
         coef, intercept = fit_state.scaling.to_original(state.model(self._average_from))
         intercept = np.atleast_1d(intercept)
-        fit_state = replace(
-            fit_state,
-            state=state,
-            history=fit_state.history.copy(),
-            coef=coef.copy(),
-            intercept=intercept.copy(),
-        )
+        copies = {"coef": coef.copy(), "intercept": intercept.copy()}
+        fit_state = replace(fit_state, state=state, history=fit_state.history.copy(), **copies)
         return {
             "coef_": coef,
             "intercept_": intercept,

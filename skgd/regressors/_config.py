@@ -153,14 +153,9 @@ def resolve_penalty(estimator):
         raise InvalidParameterError(
             "l1_ratio must be set when penalty is 'elasticnet', to a float in the range [0.0, 1.0]."
         )
+    params = {"alpha": estimator.alpha, "l1_ratio": estimator.l1_ratio}
     return resolve_component(
-        "penalty",
-        penalty,
-        penalties.PENALTIES,
-        penalties.Penalty,
-        alternatives="None",
-        alpha=estimator.alpha,
-        l1_ratio=estimator.l1_ratio,
+        "penalty", penalty, penalties.PENALTIES, penalties.Penalty, alternatives="None", **params
     )
 
 

@@ -156,12 +156,8 @@ class FitsBatchesByUpdates(FitsBatches):
         self.n_iter_ = progress.epoch
         self.stop_reason_, self.converged_ = str(reason), reason.is_success
         if reason is StopReason.MAX_ITER and self.tol is not None:
-            warnings.warn(
-                f"{type(self).__name__} did not converge in max_iter={self.max_iter} epochs. "
-                "Increase max_iter or tol.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+            message = f"{type(self).__name__} did not converge in max_iter={self.max_iter} epochs. "
+            warnings.warn(message + "Increase max_iter or tol.", ConvergenceWarning, stacklevel=4)
 
     def _run_epochs(self, source, model, progress, checkpoint):
         """Run epochs until the objective stops decreasing; return the :class:`StopReason`."""

@@ -61,16 +61,9 @@ def check_rows(estimator, X, y, sample_weight, groups=None, *, reset, check_fini
         data = to_chunked_data(X, y, partial(check_weights, "sample_weight", sample_weight, X))
         check_outputs(estimator, ("n", *data.output_shape), reset)
         return data if data.chunk_lengths is None or len(data) else None
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        reset=reset,
-        dtype=[np.float64, np.float32],
-        order=None if estimator._is_full_batch else "C",
-        ensure_all_finite=check_finite,
-        **ROW_OPTIONS,
-    )
+    options = {"dtype": [np.float64, np.float32], "ensure_all_finite": check_finite}
+    options["order"] = None if estimator._is_full_batch else "C"
+    X, y = validate_data(estimator, X, y, reset=reset, **options, **ROW_OPTIONS)
     if issparse(y):
         raise TypeError("y is a sparse matrix; pass an array instead: y.toarray().")
     check_outputs(estimator, y.shape, reset)
@@ -129,12 +122,9 @@ def split_validation(estimator, data, inputs):
 def hold_out_chunks(estimator, data):
     """Return training and validation chunks, drawn at random."""
     if estimator.validation_split is not None:
-        raise_invalid(
-            "validation_split",
-            estimator.validation_split,
-            "None where X is read in chunks",
-            "Pass validation rows to fit, as X_val and y_val.",
-        )
+        constraint = "None where X is read in chunks"
+        hint = "Pass validation rows to fit, as X_val and y_val."
+        raise_invalid("validation_split", estimator.validation_split, constraint, hint)
     rng = check_random_state(estimator.random_state)
     return data.train_validation_split(estimator.validation_fraction, rng)
 

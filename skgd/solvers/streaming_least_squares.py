@@ -34,12 +34,8 @@ class StreamingLeastSquares(Solver):
         whole = replace(objective, l1=objective.l1 * factor, l2=objective.l2 * factor)
         model = QuadraticModel.from_second_moments(whole, moments)
         theta = descend_on_model(model, state.theta).astype(state.theta.dtype, copy=False)
-        after = state.replace(
-            theta=theta,
-            averaged_theta=theta,
-            solver_state={"second_moments": moments},
-            t=state.t + self.problem.updates_per_epoch,
-        )
+        t, solver_state = state.t + self.problem.updates_per_epoch, {"second_moments": moments}
+        after = state.replace(theta=theta, averaged_theta=theta, solver_state=solver_state, t=t)
         return after, workspace, EpochInfo(objective.value(state.theta))
 
     def merge_moments(self, state):

@@ -165,15 +165,11 @@ class CompiledLoop:
             raise NotCompilableError(error_summary(error)) from error
 
     def _compile(self, signature, cache):
-        dispatcher = self.dispatchers.get(cache)
-        if dispatcher is None:
+        if cache not in self.dispatchers:
             if cache:
                 self.function.__qualname__ = f"{self.function.__name__}_{source_hash()}"
-            dispatcher = njit(**LOOP_OPTIONS, cache=cache)(self.function)
-            self.dispatchers[cache] = dispatcher
-        if signature not in dispatcher.overloads:
-            dispatcher.compile(signature)
-        return dispatcher.get_overload(signature)
+            self.dispatchers[cache] = njit(**LOOP_OPTIONS, cache=cache)(self.function)
+        return self.dispatchers[cache].compile(signature)
 
 
 def type_key(value):

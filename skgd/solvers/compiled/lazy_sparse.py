@@ -244,10 +244,8 @@ def finish_period(period, rows, penalty, state, counts):
         if counts.averaged:
             n_averaged = counts.averaged_before + counts.averaged
             for j in range(state.averaged_theta.shape[1]):
-                iterates = (
-                    counts.averaged_before * state.averaged_theta[o, j] + period.iterates[o, j]
-                )
-                state.averaged_theta[o, j] = iterates / n_averaged
+                before = counts.averaged_before * state.averaged_theta[o, j]
+                state.averaged_theta[o, j] = (before + period.iterates[o, j]) / n_averaged
     return total
 
 
