@@ -437,9 +437,10 @@ def test_update_allocates_no_array_of_all_features(
 
     def measured(self, batch):
         tracemalloc.start()
-        update_stored(self, batch)
+        is_made = update_stored(self, batch)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
+        return is_made
 
     update_all, update_stored = reference.Iterate.update, lazy_sparse.LazyIterate.update
     monkeypatch.setattr(reference.Iterate, "update", counted)
