@@ -34,6 +34,9 @@ INSIDE = 0.01
 #: Size of the box in which the certificate holds, relative to the solution.
 BOX = 10
 
+#: Part of a column of unit size that counts as zero where columns depend on each other.
+SMALLEST_COLUMN = 1e-11
+
 #: Relative size of pivots of a Cholesky decomposition that count as zero.
 SMALLEST_PIVOT = 100
 
@@ -439,6 +442,19 @@ def scaled_columns(X, weights, fit_intercept):
     return centred / scale, centre, scale
 
 
+def orthonormalizer(X, weights):
+    """Return a matrix T such that X T is an orthonormal basis of the columns, by Gram-Schmidt."""
+    T, Q = np.zeros((X.shape[1], 0), X.dtype), np.zeros((len(X), 0), X.dtype)
+    for column, unit in zip(X.T, np.eye(X.shape[1], dtype=X.dtype), strict=True):
+        for _ in range(2):  # the second time for the rounding of the first
+            along = (weights * column) @ Q
+            column, unit = column - Q @ along, unit - T @ along
+        size = np.sqrt(weights @ column**2)
+        if size > SMALLEST_COLUMN:
+            Q, T = np.column_stack([Q, column / size]), np.column_stack([T, unit / size])
+    return T
+
+
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def fit(loss, X, y, weights=None, *, l1=0.0, l2=0.0, fit_intercept=True, positive=False):
     """Return the certified optimum of a linear model.
@@ -478,7 +494,17 @@ def fit(loss, X, y, weights=None, *, l1=0.0, l2=0.0, fit_intercept=True, positiv
         spread,
     )
     start = np.full(d, INSIDE * spread if positive else 0, np.longdouble)
-    bound, objective, w = minimize(problem, np.append(start, free + start_of(loss, y, weights)[0]))
+    start = np.append(start, free + start_of(loss, y, weights)[0])
+    if l1 or l2 or positive:
+        bound, _, w = minimize(problem, start)
+    else:
+        T = orthonormalizer(problem.X, weights)
+        none = np.zeros(T.shape[1], np.longdouble)
+        X = problem.X @ T
+        turned = replace(problem, X=X, l1=none, l2=none, positive=none > 0)
+        bound, _, w = minimize(turned, (weights * (problem.X @ start)) @ X)
+        w = T @ w
+    objective = problem.objective(w)
     coef = w[:d] / scale
     intercept = w[-1] - coef @ centre if fit_intercept else np.longdouble(0)
     return Reference(coef, intercept, objective, objective - bound, best_constant)
