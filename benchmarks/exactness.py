@@ -13,9 +13,12 @@ all of them take hours. Some options:
 """
 
 import argparse
+import sys
 from collections import Counter
 
 from exactness_cases import CASES, FACTORS, LOSSES, PENALTIES, Case, is_available, run, spread_out
+from exactness_data import SIZES
+from exactness_times import path, times
 from measure import machine
 
 #: Cases of a sample; enough for all pairs.
@@ -119,6 +122,8 @@ def print_tables(results):
         print(describe(result))
 
 
+PARTS = {"grid": grid, "times": times, "path": path}
+
 FILTERS = ("kind", "loss", "penalty", "rows", "weights", "intercept", "columns")
 
 
@@ -132,8 +137,12 @@ def main():
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--case")
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds of a fit")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[], metavar="PART")
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["small", "medium"])
+    options = parser.parse_args()
     print(machine())
-    grid(parser.parse_args())
+    for part in options.parts or (["grid"] if len(sys.argv) > 1 else PARTS):
+        PARTS[part](options)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Data of the benchmark of exactness: 20 kinds, for losses of any number, of counts and of amounts.
 
-``KINDS`` maps names to `Kind`; ``make(name, target)`` returns X and y.
+``KINDS`` maps names to `Kind`, ``SIZED`` those of the data on which times are measured;
+``make(name, target)`` returns X and y.
 """
 
 from collections.abc import Callable
@@ -142,6 +143,23 @@ KINDS = {
     "few-entries": Kind(few_entries),
 }
 
+#: Rows, features and condition numbers at which times are measured.
+SIZES = {"small": (500, 10), "medium": (5000, 50), "large": (20_000, 100)}
+PATHS = ((500, 60), (5000, 100))
+CONDITIONS = (1e1, 1e3)
+
+
+def sized(n, d, number):
+    """Return the name of the data of a size and a condition number."""
+    return f"{n}x{d}-condition-{number:.0e}"
+
+
+SIZED = {
+    sized(n, d, number): Kind(condition(n, d, number))
+    for n, d in (*SIZES.values(), *PATHS)
+    for number in CONDITIONS
+}
+
 
 def signal(rng, X):
     """Return a linear function to which every direction of the columns contributes alike."""
@@ -159,12 +177,13 @@ def make(name, target):
     Parameters
     ----------
     name : str
-        Kind of data.
+        Kind of data, one of `KINDS` or of `SIZED`.
     target : {"number", "count", "amount"}
         Whether y is any number, a count or positive. Means of the latter two are exponentials.
     """
-    kind = KINDS[name]
-    rng = np.random.default_rng([list(KINDS).index(name), len(target)])
+    kinds = KINDS | SIZED
+    kind = kinds[name]
+    rng = np.random.default_rng([list(kinds).index(name), len(target)])
     X = kind.features(rng).astype(kind.dtype).astype(float)
     linear = signal(rng, X)
     y = 1 + linear if target == "number" else np.exp(0.5 + 0.5 * np.clip(linear, -3, 3))
