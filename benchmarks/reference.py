@@ -442,9 +442,9 @@ def scaled_columns(X, weights, fit_intercept):
     return centred / scale, centre, scale
 
 
-def orthonormalizer(X, weights):
-    """Return a matrix T such that X T is an orthonormal basis of the columns, by Gram-Schmidt."""
-    T, Q = np.zeros((X.shape[1], 0), X.dtype), np.zeros((len(X), 0), X.dtype)
+def orthonormalize(X, weights):
+    """Return an orthonormal basis of the columns, and T such that it is X T, by Gram-Schmidt."""
+    Q, T = np.zeros((len(X), 0), X.dtype), np.zeros((X.shape[1], 0), X.dtype)
     for column, unit in zip(X.T, np.eye(X.shape[1], dtype=X.dtype), strict=True):
         for _ in range(2):  # the second time for the rounding of the first
             along = (weights * column) @ Q
@@ -452,7 +452,26 @@ def orthonormalizer(X, weights):
         size = np.sqrt(weights @ column**2)
         if size > SMALLEST_COLUMN:
             Q, T = np.column_stack([Q, column / size]), np.column_stack([T, unit / size])
-    return T
+    return Q, T
+
+
+def with_fewer_rows(problem):
+    """Return a problem of squared error with the same objective, but a row for each direction."""
+    y = problem.y / np.sqrt(problem.weights @ problem.y**2)
+    Q = orthonormalize(np.column_stack([problem.X, y]), problem.weights)[0]
+    project = (Q.T * problem.weights) @ np.column_stack([problem.X, problem.y])
+    return replace(
+        problem, X=project[:, :-1], y=project[:, -1], weights=np.ones(len(project), Q.dtype)
+    )
+
+
+def minimize_unpenalized(problem, w):
+    """Return what `minimize` does, computed with orthonormal columns."""
+    T = orthonormalize(problem.X, problem.weights)[1]
+    X, none = problem.X @ T, np.zeros(T.shape[1], T.dtype)
+    turned = replace(problem, X=X, l1=none, l2=none, positive=none > 0)
+    bound, objective, w = minimize(turned, (problem.weights * (problem.X @ w)) @ X)
+    return bound, objective, T @ w
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
@@ -495,15 +514,9 @@ def fit(loss, X, y, weights=None, *, l1=0.0, l2=0.0, fit_intercept=True, positiv
     )
     start = np.full(d, INSIDE * spread if positive else 0, np.longdouble)
     start = np.append(start, free + start_of(loss, y, weights)[0])
-    if l1 or l2 or positive:
-        bound, _, w = minimize(problem, start)
-    else:
-        T = orthonormalizer(problem.X, weights)
-        none = np.zeros(T.shape[1], np.longdouble)
-        X = problem.X @ T
-        turned = replace(problem, X=X, l1=none, l2=none, positive=none > 0)
-        bound, _, w = minimize(turned, (weights * (problem.X @ start)) @ X)
-        w = T @ w
+    is_long = isinstance(loss, Squared) and len(y) > 2 * len(start)
+    solve = minimize if l1 or l2 or positive else minimize_unpenalized
+    bound, _, w = solve(with_fewer_rows(problem) if is_long else problem, start)
     objective = problem.objective(w)
     coef = w[:d] / scale
     intercept = w[-1] - coef @ centre if fit_intercept else np.longdouble(0)
