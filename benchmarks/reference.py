@@ -396,7 +396,7 @@ class Reference:
     gap : float
         Upper bound on the excess of this objective over the minimum.
     best_constant : float
-        Mean loss of the best constant model.
+        Mean loss of the best constant model; without an intercept, it predicts zero.
     """
 
     coef: np.ndarray
@@ -499,6 +499,8 @@ def fit(loss, X, y, weights=None, *, l1=0.0, l2=0.0, fit_intercept=True, positiv
     """
     best_constant, spread = fit_constant(loss, y, weights)
     y, weights = in_extended_precision(y, weights)
+    if not fit_intercept:
+        best_constant = weights @ loss.value(np.zeros_like(y), y)
     columns, centre, scale = scaled_columns(np.longdouble(X), weights, fit_intercept)
     d, free = len(scale), np.zeros(int(fit_intercept), np.longdouble)
     problem = Problem(
