@@ -9,7 +9,9 @@ kept in ``benchmarks/.references``, because all of them take hours. Some options
     --sample 50 --seed 1     other cases, or fewer
     --loss huber             cases of a loss, or of several; the same for --penalty and --kind
     --all                    all cases
-    --case CASE              one case in detail, by its name in the list of the worst
+    --case CASE              one case, by its name in the list of the worst
+    times                    times of fits beside other libraries, at --sizes small medium large
+    path                     times of a path of l1 strengths beside lasso_path
 """
 
 import argparse
@@ -87,7 +89,7 @@ def grid(options):
     """Print what the fits of some cases reach."""
     cases = chosen_cases(options)
     print(f"{len(cases)} of {len(CASES)} cases")
-    missing = [case for case in cases if not is_available(case)]
+    missing = [case for case in cases if not is_available(case.penalty)]
     if missing:
         print(f"{len(missing)} cases left out: the regressor has no parameter positive")
     results = []

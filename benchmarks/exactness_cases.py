@@ -98,9 +98,9 @@ def pairs(case):
     return set(itertools.combinations(zip(case._fields, case, strict=True), 2))
 
 
-def is_available(case):
-    """Return whether the regressor can be given the case."""
-    return case.penalty != "positive" or "positive" in BatchGDRegressor().get_params()
+def is_available(penalty):
+    """Return whether the regressor has the penalty or constraint."""
+    return penalty != "positive" or "positive" in BatchGDRegressor().get_params()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import warnings
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 from scipy.optimize import linprog
@@ -276,10 +275,9 @@ def times(options):
     measured = []
     for size in options.sizes:
         for loss in options.loss or LOSSES:
-            for penalty in options.penalty or PENALTIES:
+            for penalty in filter(is_available, options.penalty or PENALTIES):
                 for number in CONDITIONS:
                     measured.append(print_times(SIZES[size], loss, penalty, number))
-    measured = [row for row in measured if row]
     for n, d in SIZES.values():
         slowest = max((row for row in measured if row[0] == n), default=None, key=lambda r: r[1])
         if slowest:
@@ -290,10 +288,8 @@ def times(options):
 
 
 def print_times(size, loss, penalty, number):
-    """Print a comparison; return rows, seconds, ratio and name."""
+    """Print a comparison; return the number of rows, our seconds, their ratio and a name."""
     name = f"{size[0]} x {size[1]}, condition {number:.0e}, {loss}, {penalty}"
-    if not is_available(SimpleNamespace(penalty=penalty)):
-        return None
     peers = PEERS.get((loss, penalty), {})
     asked = question(sized(*size, number), loss, penalty, False, True)
     if "HuberRegressor" in peers:
