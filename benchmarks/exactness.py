@@ -17,6 +17,9 @@ kept in ``benchmarks/.references``, because all of them take hours. Some options
 import argparse
 import sys
 from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # measure this checkout, not what is installed
 
 from exactness_cases import CASES, FACTORS, LOSSES, PENALTIES, Case, is_available, run, spread_out
 from exactness_data import SIZES
