@@ -135,9 +135,9 @@ def dual_programme(asked, tol):
         raise ValueError(found.message)
     equal = found.eqlin.marginals
     if not asked.l1:
-        return -equal[:-1], -equal[-1]
+        return equal[:-1], equal[-1]
     above, below = np.split(found.ineqlin.marginals, 2)
-    return below - above, -equal[-1]
+    return above - below, equal[-1]
 
 
 def of_statsmodels(make, asked, tol):
