@@ -17,6 +17,7 @@ kept in ``benchmarks/.references``, because all of them take hours. Some options
 import argparse
 import sys
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # measure this checkout, not what is installed
@@ -36,19 +37,14 @@ LIMIT, WORST = 10, 20
 def chosen_cases(options):
     """Return the cases that the options ask for."""
     if options.case:
-        case = Case(*options.case.split("/"))
+        case = tuple(options.case.split("/"))
         if case not in CASES:
-            raise SystemExit(
-                f"{options.case} is not a case, which has a level of each of {FACTORS}"
-            )
-        return [case]
-    cases = [
-        case
-        for case in CASES
-        if all(getattr(case, name) in (getattr(options, name) or FACTORS[name]) for name in FILTERS)
-    ]
+            raise SystemExit(f"{options.case} is not a case: give one level of each of {FACTORS}")
+        return [Case(*case)]
+    wanted = {name: getattr(options, name) or levels for name, levels in FACTORS.items()}
+    cases = [case for case in CASES if all(getattr(case, name) in wanted[name] for name in wanted)]
     ordered = spread_out(cases, options.seed)
-    return ordered if options.all else ordered[: options.sample]
+    return list(ordered if options.all else islice(ordered, options.sample))
 
 
 def describe(result):
@@ -129,13 +125,13 @@ def print_tables(results):
 
 PARTS = {"grid": grid, "times": times, "path": path}
 
-FILTERS = ("kind", "loss", "penalty", "rows", "weights", "intercept", "columns")
-
 
 def main():
     """Run the parts that the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    for name in FILTERS:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name in FACTORS:
         parser.add_argument(f"--{name}", nargs="+", choices=FACTORS[name], metavar=name.upper())
     parser.add_argument("--sample", type=int, default=SAMPLE)
     parser.add_argument("--seed", type=int, default=0)
