@@ -17,7 +17,7 @@ from skgd.optimizers._momentum import *
 from skgd.optimizers._adaptive import *
 from skgd.optimizers._full_batch import *
 from skgd.optimizers._quasi_newton import *
-from skgd.optimizers._automatic import SVRG, ImplicitSGD
+from skgd.optimizers._automatic import SVRG, ImplicitSGD, StreamingNewton
 from skgd.optimizers import _adaptive, _automatic, _base, _full_batch, _momentum, _quasi_newton
 
 __all__ = _base.__all__ + _momentum.__all__ + _adaptive.__all__ + _full_batch.__all__
@@ -27,7 +27,7 @@ __all__ += _quasi_newton.__all__ + _automatic.__all__
 OPTIMIZERS = Optimizer.registry
 
 #: Optimizers that only ``"auto"`` chooses: they depend on the other automatic choices of a fit.
-CHOSEN = (SVRG, ImplicitSGD)
+CHOSEN = (SVRG, ImplicitSGD, StreamingNewton)
 
 #: Former names.
-Snapshot, Implicit = CHOSEN
+Snapshot, Implicit = SVRG, ImplicitSGD

@@ -27,7 +27,6 @@ from skgd.regressors._fit_state import (
     check_initial_coefficients,
     init_fit_state,
     resume_fit_state,
-    whiten_if_ill_conditioned,
 )
 from skgd.regressors._input import check_rows, check_weights, split_validation
 from skgd.regressors._messages import convergence_message, divergence_error
@@ -298,7 +297,6 @@ class BaseGDRegressor(
         if not (is_checked or data.is_chunked or has_finite_moments):
             assert_all_finite(data.X, estimator_name=type(self).__name__, input_name="X")
         fit_state = init_fit_state(self, training, config, start, moments)
-        fit_state, moments = whiten_if_ill_conditioned(self, training, config, fit_state, moments)
         with setup_callbacks(self, X, y, weights) as notifier:
             task = FitTask(config, training, fit_state, False, validation, moments, notifier)
             reason = self._descend(task)
@@ -376,23 +374,19 @@ class BaseGDRegressor(
             validate = partial(self._score_validation, task)
         batch_size = self._get_batch_size(objective.design.n_rows)
         losses = automatic.choose_losses(config, objective, batch_size, task.is_streaming)
-        for loss in losses:
+        for number, (loss, tol) in enumerate(losses, start=1):
+            is_last = number == len(losses)
             problem = self._build_problem(task, objective.with_loss(loss), batch_size)
             solver = choose_solver(problem)
             criteria = choose_criteria(
                 problem,
                 solver,
-                self.tol,
-                self.n_iter_no_change,
+                None if self.tol is None else max(self.tol, tol),
+                self.n_iter_no_change if is_last else 1,
                 relative=self._tol_is_relative,
                 validate=validate,
                 early_stopping=self.early_stopping,
             )
-            is_last = loss is losses[-1]
-            if not is_last:
-                criteria = criteria.loosen(automatic.STAGE_TOL)
-            elif len(losses) > 1 and problem.is_full_batch and self.tol and not self.early_stopping:
-                criteria = criteria.loosen(automatic.LAST_STAGE_TOL)
             yield Stage(problem, solver, criteria, is_last)
 
     def _build_objective(self, data, scaling, loss, penalty, mean_weight):

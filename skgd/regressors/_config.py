@@ -215,7 +215,7 @@ def check_compatibility(estimator, config):
             hint = "A line search evaluates the objective on all rows; use BatchGDRegressor."
             raise_invalid("learning_rate", estimator.learning_rate, constraint, hint)
         if not isinstance(optimizer, (type(None), optimizers.GD, optimizers.BatchOptimizer)):
-            names = "'auto', 'gd', 'cg', 'accelerated' or 'newton_cg'"
+            names = "'auto', 'gd', 'cg', 'accelerated' or 'proximal_newton'"
             constraint = f"{names} with learning_rate='line_search'"
             raise_invalid("optimizer", estimator.optimizer, constraint)
     if optimizer is not None:
@@ -256,23 +256,17 @@ def check_line_search_optimizer(estimator, config):
         reason = "which determines its steps by a line search"
         constraint = f"'auto' or 'line_search' with optimizer={estimator.optimizer!r}, {reason}"
         raise_invalid("learning_rate", estimator.learning_rate, constraint)
-    has_kinks = config.loss.has_moreau_envelope()
-    if isinstance(config.optimizer, optimizers.NewtonCG):
-        is_smoothed = has_kinks and not config.has_explicit_rate
-        if not (config.loss.has_hessian() or is_smoothed):
-            constraint = f"'auto' or 'accelerated' with loss={estimator.loss!r}"
-            hint = "Newton's method needs a loss with a method hessian(p, y)."
-            raise_invalid("optimizer", estimator.optimizer, constraint, hint)
+    if isinstance(config.optimizer, optimizers.ProximalNewton):
         return
     obstacle = ""
     if config.penalty.l1 > 0:
         obstacle = f"an l1 penalty; got penalty={estimator.penalty!r}"
-    elif has_kinks:
+    elif config.loss.has_moreau_envelope():
         obstacle = f"loss={estimator.loss!r}, which has kinks"
     if obstacle:
         raise InvalidParameterError(
             f"optimizer='cg' needs a smooth objective and cannot be used with {obstacle}. Use "
-            "optimizer='auto' or 'accelerated'."
+            "optimizer='auto' or 'proximal_newton'."
         )
 
 
