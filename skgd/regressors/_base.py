@@ -54,6 +54,8 @@ class FitTask(NamedTuple):
         State at the start.
     is_streaming : bool
         Whether the call is one epoch of `partial_fit`.
+    batch_size : int or None
+        Rows in an update; None means all.
     validation : InMemoryData, ChunkedData or None, default=None
         Validation rows.
     second_moments : SecondMoments or None, default=None
@@ -66,6 +68,7 @@ class FitTask(NamedTuple):
     data: Any
     fit_state: FitState
     is_streaming: bool
+    batch_size: int | None
     validation: Any = None
     second_moments: Any = None
     notifier: Any = None
@@ -292,13 +295,19 @@ class BaseGDRegressor(
         data.check_targets(config.loss)
         training, validation = split_validation(self, data, inputs)
         start = check_initial_coefficients(self, training, inputs.coef_init, inputs.intercept_init)
-        moments = self._compute_moments(training, config)
+        uses_full_batch = self._is_full_batch or automatic.prefers_full_batch(config, training)
+        if uses_full_batch and not self._is_full_batch:
+            config = config._replace(optimizer=None)
+        moments = self._compute_moments(training, config, uses_full_batch)
         has_finite_moments = moments is not None and moments.is_finite
         if not (is_checked or data.is_chunked or has_finite_moments):
             assert_all_finite(data.X, estimator_name=type(self).__name__, input_name="X")
         fit_state = init_fit_state(self, training, config, start, moments)
         with setup_callbacks(self, X, y, weights) as notifier:
-            task = FitTask(config, training, fit_state, False, validation, moments, notifier)
+            batch_size = None if uses_full_batch else self._get_batch_size(len(training))
+            task = FitTask(
+                config, training, fit_state, False, batch_size, validation, moments, notifier
+            )
             reason = self._descend(task)
             if notifier is not None:
                 notifier.finish(vars(self))
@@ -330,16 +339,17 @@ class BaseGDRegressor(
             fit_state = resume_fit_state(self, data, config)
         else:
             fit_state = init_fit_state(self, data, config, check_initial_coefficients(self, data))
-        return self._descend(FitTask(config, data, fit_state, is_streaming=True))
+        batch_size = self._get_batch_size(len(data))
+        return self._descend(FitTask(config, data, fit_state, True, batch_size))
 
-    def _compute_moments(self, data, config):
+    def _compute_moments(self, data, config, uses_full_batch):
         """Return the second moments if descent on them is cheaper than on the rows, or None.
 
         Other moments and numbers of rows that chunked data needs are computed and stored there.
         """
-        if self._is_full_batch and config.loss.quadratic and data.has_cheap_second_moments:
+        if uses_full_batch and config.loss.quadratic and data.has_cheap_second_moments:
             return data.compute_second_moments()
-        if data.is_chunked and (self._is_full_batch or self.standardize):
+        if data.is_chunked and (uses_full_batch or self.standardize):
             data.compute_feature_moments()  # which also checks that every entry is finite
         elif data.is_chunked:
             data.count_rows()
@@ -372,7 +382,7 @@ class BaseGDRegressor(
         validate = None
         if task.validation is not None:
             validate = partial(self._score_validation, task)
-        batch_size = self._get_batch_size(objective.design.n_rows)
+        batch_size = task.batch_size
         losses = automatic.choose_losses(config, objective, batch_size, task.is_streaming)
         for number, (loss, tol) in enumerate(losses, start=1):
             is_last = number == len(losses)

@@ -79,6 +79,16 @@ def choose_components(config, objective, surrogate, batch_size, streaming=False)
     return optimizer, schedule
 
 
+def prefers_full_batch(config, data):
+    """Return whether an automatic fit by small batches uses full batches instead.
+
+    On chunks of rows a Newton step costs two passes and a few are enough, whereas variance-reduced
+    updates need the curvatures of all rows.
+    """
+    is_wide = data.n_features >= MAX_DENSE_PARAMETERS
+    return data.is_chunked and config.is_automatic and not is_wide
+
+
 def can_stream_newton(objective, batch_size):
     """Return whether second moments of a stream can be kept for the loss and the features."""
     largest = MAX_DENSE_PARAMETERS if batch_size is None else MAX_STREAM_PARAMETERS

@@ -106,7 +106,8 @@ class ProximalNewtonSolver(FullBatchSolver):
         workspace = self.prepare(surrogate, point, step.hessians)
         if self.problem.objective.quadratic and surrogate is self.problem.objective:
             workspace = self.correct(workspace)
-        state = state.replace(theta=workspace.point.theta, t=state.t + 1)
+        theta = workspace.point.theta
+        state = state.replace(theta=theta, averaged_theta=theta, t=state.t + 1)
         return state, workspace, self.info(workspace, rate)
 
     def correct(self, workspace):
