@@ -92,7 +92,7 @@ def numpy_svrg():
 
 
 def no_subsample():
-    return {"skgd.solvers.newton_cg.subsample_step": lambda objective, point: None}
+    return {"skgd.solvers.proximal_newton.subsample_step": lambda objective, point: None}
 
 
 def whole_hessians():
@@ -100,11 +100,9 @@ def whole_hessians():
     return {f"{name}.update": lambda self, design, weights: self.from_design(design, weights)}
 
 
-def no_whitening():
+def no_hessian_root():
     return {
-        "skgd.regressors._base.whiten_if_ill_conditioned": (
-            lambda estimator, data, config, fit_state, moments: (fit_state, moments)
-        )
+        "skgd.objectives.empirical_risk.Objective.hessian_root": lambda self, point, output: None
     }
 
 
@@ -269,7 +267,7 @@ def stream(name, rows, **params):
             model.partial_fit(X[start : start + rows], y[start : start + rows])
         return model
 
-    return Case(name, partial(dense, 4000, 20), learn)
+    return Case(name, partial(dense, 4000, 300), learn)
 
 
 def certified(name):
@@ -441,7 +439,7 @@ def mechanisms():
         Mechanism(
             "Newton's method on a sample first",
             {
-                "solvers/newton_cg.py": "SUBSAMPLE_ROWS MIN_SUBSAMPLE_GAIN subsample_step",
+                "solvers/proximal_newton.py": "SUBSAMPLE_ROWS MIN_SUBSAMPLE_GAIN subsample_step",
                 "objectives/empirical_risk.py": "MIN_SUBSAMPLE_ROWS Objective.random_subsample",
                 "objectives/chunked.py": "ChunkedObjective.random_subsample",
             },
@@ -464,9 +462,12 @@ def mechanisms():
             ],
         ),
         Mechanism(
-            "whitening",
-            {"data/whitening.py": "", "regressors/_fit_state.py": "whiten_if_ill_conditioned"},
-            no_whitening,
+            "square root of the Hessian",
+            {
+                "data/design.py": "weighted_root relative_rounding",
+                "objectives/empirical_risk.py": "hessian_root",
+            },
+            no_hessian_root,
             [certified(name) for name in ("Filip", "Longley", "Wampler1", "Wampler5", "Pontius")],
         ),
         Mechanism(
@@ -474,8 +475,8 @@ def mechanisms():
             {"solvers/compiled/implicit_sgd.py": ""},
             no_numba,
             [
-                stream("huber, 4,000 × 20 in batches of 100", 100, loss="huber"),
-                stream("huber, 4,000 × 20 in single rows", 1, loss="huber"),
+                stream("huber, 4,000 × 300 in batches of 100", 100, loss="huber"),
+                stream("huber, 4,000 × 300 in single rows", 1, loss="huber"),
             ],
         ),
         Mechanism(

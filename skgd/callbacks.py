@@ -1,6 +1,7 @@
 """Callbacks for the callback API of scikit-learn 1.9 and newer."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from skgd._utils.validation import check_integer, check_real, raise_invalid
@@ -8,6 +9,7 @@ from skgd.solvers.history import column
 from skgd.solvers.stopping import NoImprovement
 
 
+@dataclass(eq=False)
 class EarlyStopping:
     """Callback that ends a fit when a monitored value has stopped improving.
 
@@ -45,26 +47,18 @@ class EarlyStopping:
         model.fit(X, y, X_val=X_val, y_val=y_val)
     """
 
-    def __init__(
-        self,
-        monitor: str | Callable[[Any], float] = "validation_score",
-        *,
-        patience: int = 5,
-        tol: float = 1e-4,
-    ) -> None:
-        if not (isinstance(monitor, str) or callable(monitor)):
-            raise_invalid("monitor", monitor, "a column of history_ or a function of the model")
-        check_integer("patience", patience, low=1)
-        check_real("tol", tol, low=0)
-        self.monitor, self.patience, self.tol = monitor, patience, tol
+    monitor: str | Callable[[Any], float] = "validation_score"
+    patience: int = field(default=5, kw_only=True)
+    tol: float = field(default=1e-4, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.monitor, str) or callable(self.monitor)):
+            constraint = "a column of history_ or a function of the model"
+            raise_invalid("monitor", self.monitor, constraint)
+        check_integer("patience", self.patience, low=1)
+        check_real("tol", self.tol, low=0)
         self._criteria: dict[Any, NoImprovement] = {}  # by the estimators that are being fitted
         self._states: dict[Any, Any] = {}
-
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(monitor={self.monitor!r}, patience={self.patience!r}, "
-            f"tol={self.tol!r})"
-        )
 
     @property
     def _higher_is_better(self) -> bool:
@@ -143,9 +137,6 @@ class EarlyStopping:
             value = self.monitor(fitted_estimator)
         else:
             value = column(fitted_estimator.history_, self.monitor)[-1]
-        criterion = self._criteria[estimator]
-        state = criterion.update_value(
-            self._states[estimator], -value if self._higher_is_better else value
-        )
-        self._states[estimator] = state
+        criterion, value = self._criteria[estimator], -value if self._higher_is_better else value
+        state = self._states[estimator] = criterion.update_value(self._states[estimator], value)
         return criterion.is_met(state)

@@ -2,10 +2,10 @@ r"""Penalties on the coefficients and their proximal operators.
 
 Every penalty is :math:`l_1 \lVert w \rVert_1 + \tfrac12 l_2 \lVert w \rVert^2`; a class defines the
 strengths :math:`l_1` and :math:`l_2`. The intercept is never penalised. To add a named penalty,
-define a class here and add one line to ``PENALTIES``.
+define a class here, decorated with ``@component(name=...)``, and add it to ``__all__``.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -38,6 +38,7 @@ class Penalty(Component):
     9.75
     """
 
+    registry: ClassVar[dict[str, type["Penalty"]]] = {}  # filled by @component(name=...)
     alpha: float = checked(check_real, default=1e-4, low=0)
 
     @property
@@ -65,7 +66,7 @@ class Penalty(Component):
         return value(coef, self.l1, self.l2)
 
 
-@component
+@component(name="l2")
 class L2(Penalty):
     r"""Ridge penalty, :math:`\tfrac{\alpha}{2} \lVert w \rVert^2`.
 
@@ -87,7 +88,7 @@ class L2(Penalty):
         return self.alpha
 
 
-@component
+@component(name="l1")
 class L1(Penalty):
     r"""Lasso penalty, :math:`\alpha \lVert w \rVert_1`, which sets coefficients to exactly zero.
 
@@ -109,7 +110,7 @@ class L1(Penalty):
         return self.alpha
 
 
-@component
+@component(name="elasticnet")
 class ElasticNet(Penalty):
     r"""Elastic-net penalty, a mixture of the l1 and l2 penalties.
 
@@ -223,5 +224,5 @@ def soft_threshold_cumulative(coef, l1_total, l1_applied):
     return (coef > 0) * positive + (coef < 0) * negative
 
 
-#: Penalty classes by the names that estimators accept.
-PENALTIES = {"l2": L2, "l1": L1, "elasticnet": ElasticNet}
+#: Penalty classes by the names that estimators accept, in the order of their definition.
+PENALTIES = Penalty.registry

@@ -35,13 +35,40 @@ def checked(check: Callable[..., None], *, default: Any, **constraint: Any) -> A
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(checked,))
-def component(cls):
+def component(cls=None, *, name=None):
     """Make a class a frozen dataclass with the equality, hash and repr of :class:`Component`.
 
     A plain ``dataclass(frozen=True)`` generates methods that do the same, but compiling them for
-    some forty classes takes a noticeable part of the import time.
+    some forty classes takes a noticeable part of the import time. For the same reason a class
+    without parameters of its own shares the methods of its base class.
+
+    Parameters
+    ----------
+    cls : type
+        The class that is decorated.
+    name : str, default=None
+        The name that estimators accept for the component; the class is entered under it in the
+        `registry` of its base class.
     """
-    return dataclasses.dataclass(cls, frozen=True, eq=False, repr=False)
+    if cls is None:
+        return partial(component, name=name)
+    if inspect.get_annotations(cls):
+        cls = dataclasses.dataclass(cls, frozen=True, eq=False, repr=False)
+    else:
+        cls.__setattr__ = cls.__delattr__ = reject_change
+    if name is not None:
+        cls.registry[name] = cls
+    return cls
+
+
+def reject_change(component, name, *value):
+    """Raise an error when an attribute is set to `value` or deleted, as a frozen dataclass does.
+
+    A user's own subclass that is no dataclass may have further attributes, as there.
+    """
+    if is_built_in(component) or name in component.__dataclass_fields__:
+        raise dataclasses.FrozenInstanceError(f"cannot assign or delete field {name!r}")
+    (object.__setattr__ if value else object.__delattr__)(component, name, *value)
 
 
 class Component:

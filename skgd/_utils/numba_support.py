@@ -13,10 +13,7 @@ def has_numba():
     try:
         import numba
     except ImportError as error:  # for example because it does not support this NumPy version
-        warnings.warn(
-            f"Numba is installed but cannot be imported, so fits use NumPy: {error}",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+        message = f"Numba is installed but cannot be imported, so fits use NumPy: {error}"
+        warnings.warn(message, RuntimeWarning, stacklevel=3)
         return False
     return not numba.config.DISABLE_JIT

@@ -59,7 +59,7 @@ class ChunkedData(ABC):
         Parameters
         ----------
         function : callable
-            Takes an :class:`~skgd.data.InMemoryData` and `args`; its results can be added.
+            Takes an :class:`InMemoryData` and `args`; its results can be added.
         *args
             Further arguments of the function.
         """
@@ -80,7 +80,7 @@ class ChunkedData(ABC):
 
     @abstractmethod
     def read_sample(self):
-        """Return rows that represent all rows, as :class:`~skgd.data.InMemoryData`."""
+        """Return rows that represent all rows, as :class:`InMemoryData`."""
 
     @abstractmethod
     def subset(self, numbers):
@@ -114,7 +114,7 @@ class ChunkedData(ABC):
 
     @cached_property
     def sample(self):
-        """Rows that represent all rows, as :class:`~skgd.data.InMemoryData`; read once."""
+        """Rows that represent all rows, as :class:`InMemoryData`; read once."""
         return self.read_sample()
 
     def compute_feature_moments(self):

@@ -121,7 +121,7 @@ class DaskData(ChunkedData):
 
 
 def read_chunk(number, chunk, layout):
-    """Return a chunk as checked :class:`~skgd.data.InMemoryData`; runs on a worker."""
+    """Return a chunk as checked :class:`InMemoryData`; runs on a worker."""
     (X, y, weights, offset), (n_features, _, dtype) = chunk, layout
 
     def read():

@@ -64,6 +64,12 @@ class Design:
         """Centre divided by scale, of shape (d,): each scaled row is ``x / scale - shift``."""
         return self.scaling.center / self.scaling.scale
 
+    @property
+    def relative_rounding(self):
+        """Size of the rounding errors of scaled rows, relative to their largest direction."""
+        offset = np.max(np.abs(self.shift), initial=0.0)
+        return 16 * np.finfo(float).eps * (1 + offset) * np.sqrt(len(self.shift))
+
     def predict(self, theta):
         """Return the predictions of all rows, of shape (n,) or (n, k)."""
         coef, intercept = self.scaling.to_original(theta)
@@ -117,6 +123,17 @@ class Design:
             norms[chunk] = _squared_norms(self.scaled_rows(chunk))
         return norms + 1 if self.fit_intercept and intercept else norms
 
+    def weighted_square_sums(self, weights):
+        """Return the diagonal of :meth:`weighted_gram`."""
+        sums = np.zeros(len(self.shift))
+        for start in range(0, self.n_rows, CHUNK_ROWS):
+            chunk = slice(start, start + CHUNK_ROWS)
+            rows, total = self.X[chunk] / self.scaling.scale, weights[chunk].sum()
+            squares = rows.power(2) if self.sparse else rows**2
+            sums += weights[chunk] @ squares - 2 * self.shift * (weights[chunk] @ rows)
+            sums += total * self.shift**2
+        return np.append(np.maximum(sums, 0), weights.sum() * self.fit_intercept)
+
     def weighted_gram(self, weights):
         r"""Return :math:`\sum_i w_i (\tilde x_i, 1) (\tilde x_i, 1)^\top`.
 
@@ -144,6 +161,22 @@ class Design:
             gram += rows.T @ rows
         scale = np.append(self.scaling.scale, 1.0)
         return gram / np.outer(scale, scale)
+
+    def weighted_root(self, weights):
+        r"""Return an upper triangular R with :math:`R^\top R` equal to :meth:`weighted_gram`.
+
+        It comes from QR factorisations of chunks of the rows, so that the condition number of the
+        rows is not squared.
+        """
+        size, roots = self.X.shape[1] + 1, np.sqrt(weights, dtype=float)
+        root, chunk_rows = np.empty((0, size)), max(GRAM_CHUNK_ROWS, 2 * size)
+        for start in range(0, len(roots), chunk_rows):
+            chunk = slice(start, start + chunk_rows)
+            rows = (self.X[chunk] - self.scaling.center) / self.scaling.scale
+            intercept = np.full((len(rows), 1), float(self.fit_intercept))
+            rows = np.hstack([rows, intercept]) * roots[chunk, None]
+            root = np.linalg.qr(np.vstack([root, rows]), mode="r")
+        return root
 
     def _sparse_weighted_gram(self, weights):
         weighted = self.X.multiply(weights[:, None]).tocsr()

@@ -1,6 +1,6 @@
 """Means and variances of the features."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
@@ -9,8 +9,7 @@ from scipy.sparse import issparse
 CHUNK_ROWS = 4096
 
 
-@dataclass(frozen=True)
-class FeatureMoments:
+class FeatureMoments(NamedTuple):
     """Total weight, means and sums of squared deviations of the features.
 
     Parameters

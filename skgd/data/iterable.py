@@ -126,7 +126,7 @@ class IterableData(ChunkedData):
     source : BatchSource
         The batches.
     to_chunk : callable
-        Converts a batch to :class:`~skgd.data.InMemoryData`, or to None if no row has a positive
+        Converts a batch to :class:`InMemoryData`, or to None if no row has a positive
         weight.
     partial_sum : PartialSum or None
         State of an interrupted first pass.

@@ -1,14 +1,13 @@
 """Coefficient of determination R² from sums over chunks."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from skgd.data.feature_moments import FeatureMoments
 
 
-@dataclass(frozen=True)
-class R2Sums:
+class R2Sums(NamedTuple):
     """Sums of squares that determine R²; sums of different chunks can be added.
 
     Parameters
@@ -24,7 +23,7 @@ class R2Sums:
 
     @classmethod
     def from_chunk(cls, chunk, predict):
-        """Return the sums over the rows of an :class:`~skgd.data.InMemoryData`."""
+        """Return the sums over the rows of an :class:`InMemoryData`."""
         y = chunk.y.astype(float).reshape(len(chunk), -1)
         errors = y - predict(chunk.X, chunk.offset).reshape(y.shape)
         weights = np.ones(len(y)) if chunk.weights is None else chunk.weights.astype(float)

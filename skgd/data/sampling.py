@@ -21,7 +21,7 @@ def sample_rows_per_chunk(data, n_chunks):
 
 
 def concatenate_chunks(chunks):
-    """Return several :class:`~skgd.data.InMemoryData` as one."""
+    """Return several :class:`InMemoryData` as one."""
     first = chunks[0]
     rows = [chunk.X for chunk in chunks]
     X = vstack(rows, format="csr") if issparse(first.X) else np.concatenate(rows)

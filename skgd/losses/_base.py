@@ -9,6 +9,8 @@ from scipy.optimize import brentq
 from skgd._utils.component import Component, component
 from skgd._utils.validation import InvalidParameterError
 
+__all__ = ["Loss"]
+
 #: Fraction of the curvature of a quadratic majorizer that replaces a vanishing second derivative in
 #: `hessian`. A smaller fraction makes quadratic models flat in regions where no row has curvature;
 #: a larger one makes Newton steps needlessly short.
@@ -52,7 +54,7 @@ class Loss(Component):
     - :attr:`quadratic`, whether :math:`\partial^2 \ell / \partial p^2` is constant. The line search
       of a full-batch fit is then exact.
     - :meth:`hessian`, :math:`\partial^2 \ell / \partial p^2` with a positive lower bound.
-      :class:`~skgd.optimizers.NewtonCG` needs it.
+      :class:`~skgd.optimizers.ProximalNewton` uses it.
     - :meth:`moreau_envelope`, a smooth approximation of a loss with kinks. Automatic fits minimise
       a sequence of them; fits with an explicit learning rate use subgradients instead.
     - :meth:`intercept_only`, :math:`\arg\min_c \sum_i s_i\, \ell(c, y_i)`, where automatic fits
@@ -80,6 +82,7 @@ class Loss(Component):
     array([1.4])
     """
 
+    registry: ClassVar[dict[str, type["Loss"]]] = {}  # filled by @component(name=...)
     #: Lipschitz constant of the gradient with respect to ``p``.
     #:
     #: It is the supremum of the second derivative over all ``p`` and ``y``; infinite if this is
@@ -136,12 +139,11 @@ class Loss(Component):
     def hessian(self, p: Any, y: Any) -> Any:
         r"""Return the second derivatives :math:`\partial^2 \ell / \partial p^2`, bounded below.
 
-        :class:`~skgd.optimizers.NewtonCG` builds its quadratic models
+        :class:`~skgd.optimizers.ProximalNewton` builds its quadratic models
         :math:`X^\top \mathrm{diag}(s\, h) X` from these values :math:`h`. They have to be positive,
         so where the second derivative vanishes, the built-in losses return 3 % of the curvature of
         a quadratic majorizer: a parabola that touches the loss at ``p`` and lies above it
-        elsewhere. The method is optional; automatic full-batch fits of a loss without it use
-        accelerated gradient descent.
+        elsewhere. The method is optional: the default is difference quotients of :meth:`gradient`.
 
         Parameters
         ----------
@@ -155,11 +157,14 @@ class Loss(Component):
         array or float
             Positive curvatures, of the same shape.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no method hessian(p, y)")
+        eps = np.finfo(np.asarray(p).dtype).eps
+        step = eps ** (1 / 3) * np.mean(np.abs(p - y)) + np.sqrt(eps) * (np.abs(p) + np.abs(y))
+        curvature = (self.gradient(p + step, y) - self.gradient(p - step, y)) / (2 * step)
+        return np.maximum(curvature, MAJORIZER_FRACTION * np.mean(np.abs(curvature)))
 
     @classmethod
     def has_hessian(cls) -> bool:
-        """Return whether the class implements :meth:`hessian`, so that Newton's method applies."""
+        """Return whether the class implements :meth:`hessian`."""
         return cls.hessian is not Loss.hessian
 
     def moreau_envelope(self, width: float) -> "Loss":

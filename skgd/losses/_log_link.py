@@ -8,6 +8,8 @@ from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
 from skgd.losses._base import MAJORIZER_FRACTION, SMALLEST_DISTANCE, Loss, check_domain
 
+__all__ = ["Gamma", "InverseGaussian", "Poisson", "Tweedie"]
+
 
 @component
 class LogLinkLoss(Loss):
@@ -25,7 +27,7 @@ class LogLinkLoss(Loss):
         check_domain(self, y, np.asarray(y) > 0, "y > 0")
 
 
-@component
+@component(name="poisson")
 class Poisson(LogLinkLoss):
     r"""Half the Poisson deviance for the mean :math:`e^p` (log link).
 
@@ -69,7 +71,7 @@ class Poisson(LogLinkLoss):
         check_domain(self, y, np.asarray(y) >= 0, "y >= 0")
 
 
-@component
+@component(name="gamma")
 class Gamma(LogLinkLoss):
     r"""Half the gamma deviance for the mean :math:`e^p` (log link).
 
@@ -106,7 +108,7 @@ class Gamma(LogLinkLoss):
         return y * np.exp(-p)
 
 
-@component
+@component(name="inverse_gaussian")
 class InverseGaussian(LogLinkLoss):
     r"""Half the deviance of the inverse Gaussian distribution with the mean :math:`e^p` (log link).
 
@@ -148,7 +150,7 @@ class InverseGaussian(LogLinkLoss):
         return inverse_mean * np.maximum(2 * y * inverse_mean - 1, MAJORIZER_FRACTION)
 
 
-@component
+@component(name="tweedie")
 class Tweedie(LogLinkLoss):
     r"""Half the Tweedie deviance for the mean :math:`e^p` (log link).
 

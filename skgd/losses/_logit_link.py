@@ -7,8 +7,10 @@ import numpy as np
 from skgd._utils.component import component
 from skgd.losses._base import Loss, check_domain
 
+__all__ = ["Binomial"]
 
-@component
+
+@component(name="binomial")
 class Binomial(Loss):
     r"""Half the binomial deviance for the mean :math:`\mu = 1 / (1 + e^{-p})` (logit link).
 

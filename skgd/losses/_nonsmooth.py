@@ -8,7 +8,13 @@ import numpy as np
 
 from skgd._utils.component import checked, component
 from skgd._utils.validation import check_bool, check_real, is_finite, is_real_number, raise_invalid
-from skgd.losses._base import MAJORIZER_FRACTION, Loss, MedianLoss, weighted_quantile
+from skgd.losses._base import Loss, MedianLoss, weighted_quantile
+
+#: Curvature of a Moreau envelope outside the intervals in which it is curved, times the squared
+#: distance from a kink over the width and the jump of the derivative.
+NEARBY_CURVATURE = 1.5
+
+__all__ = ["AbsoluteError", "EpsilonInsensitive", "Quantile"]
 
 
 def check_levels(name, value):
@@ -24,7 +30,7 @@ def check_levels(name, value):
         )
 
 
-@component
+@component(name="epsilon_insensitive")
 class EpsilonInsensitive(MedianLoss):
     r"""The epsilon-insensitive loss, :math:`\max(0, |p - y| - \epsilon)`.
 
@@ -61,7 +67,7 @@ class EpsilonInsensitive(MedianLoss):
         return MoreauEnvelope(-1.0, 1.0, self.epsilon, width)
 
 
-@component
+@component(name="absolute_error")
 class AbsoluteError(MedianLoss):
     r"""The absolute error, :math:`\ell(p, y) = |p - y|`.
 
@@ -91,7 +97,7 @@ class AbsoluteError(MedianLoss):
         return MoreauEnvelope(-1.0, 1.0, 0.0, width)
 
 
-@component
+@component(name="quantile")
 class Quantile(Loss):
     r"""The pinball loss; the constant that minimises it is a quantile of y.
 
@@ -244,12 +250,11 @@ class MoreauEnvelope(Loss):
         above, below = r - self.epsilon, r + self.epsilon
         is_curved = (above > 0) & (above < self.upper * self.width)
         is_curved |= (below < 0) & (below > self.lower * self.width)
-        # The loss b max(0, above) + |a| max(0, -below) is a sum of two hinge functions, and the
-        # hinge function max(0, u) has a quadratic majorizer of curvature 1 / (2 |u|).
-        majorizer = self.upper / np.maximum(np.abs(above), self.width)
-        majorizer = majorizer - self.lower / np.maximum(np.abs(below), self.width)
-        curvature = np.asarray(is_curved, dtype=r.dtype) / self.width
-        return np.maximum(curvature, 0.5 * MAJORIZER_FRACTION * majorizer)
+        # Outside, a decreasing curvature announces the kinks that a step may reach.
+        nearby = self.upper / np.maximum(np.abs(above), self.width) ** 2
+        nearby = nearby - self.lower / np.maximum(np.abs(below), self.width) ** 2
+        nearby = np.minimum(NEARBY_CURVATURE * self.width * nearby, 1 / self.width)
+        return np.maximum(np.asarray(is_curved, dtype=r.dtype) / self.width, nearby)
 
     def intercept_only(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, self.lower / (self.lower - self.upper), weights)

@@ -8,8 +8,10 @@ from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
 from skgd.losses._base import MAJORIZER_FRACTION, SMALLEST_DISTANCE, Loss, MedianLoss
 
+__all__ = ["Huber", "LogCosh", "SquaredEpsilonInsensitive", "SquaredError"]
 
-@component
+
+@component(name="squared_error")
 class SquaredError(Loss):
     r"""Half the squared error, :math:`\ell(p, y) = \tfrac12 (p - y)^2`.
 
@@ -40,7 +42,7 @@ class SquaredError(Loss):
         return p - y
 
 
-@component
+@component(name="huber")
 class Huber(MedianLoss):
     r"""The Huber loss: quadratic for errors up to `epsilon`, linear for larger ones.
 
@@ -92,7 +94,7 @@ class Huber(MedianLoss):
         return np.maximum(is_quadratic, MAJORIZER_FRACTION * np.minimum(1, self.epsilon / distance))
 
 
-@component
+@component(name="squared_epsilon_insensitive")
 class SquaredEpsilonInsensitive(MedianLoss):
     r"""The squared epsilon-insensitive loss, :math:`\max(0, |p - y| - \epsilon)^2`.
 
@@ -130,7 +132,7 @@ class SquaredEpsilonInsensitive(MedianLoss):
         return 2 * np.maximum(outside, MAJORIZER_FRACTION)
 
 
-@component
+@component(name="log_cosh")
 class LogCosh(MedianLoss):
     r"""The log-cosh loss, :math:`\ell(p, y) = \log\cosh(p - y)`.
 

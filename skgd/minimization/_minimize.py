@@ -133,7 +133,7 @@ def minimize(
         An object of :mod:`skgd.optimizers` or its name. "auto" is "lbfgs" with "line_search", "cg"
         with "exact", and plain gradient descent, "gd", with other learning rates. "line_search",
         "exact" and a list of rates require one of these three; the other learning rates work with
-        all optimizers but "lbfgs", "cg", "accelerated" and "newton_cg".
+        all optimizers but "lbfgs", "cg", "accelerated" and "proximal_newton".
     max_iter : int, default=10_000
         Maximum number of steps; with `batch_size`, of epochs.
     gtol : float, default=None

@@ -116,12 +116,9 @@ class LineSearchStep(DirectionalStep):
         super().__init__(function, optimizer)
         self.is_quasi_newton = isinstance(optimizer, LBFGS)
         is_loose = self.is_quasi_newton or function.gradient_error
-        self.options = WolfeOptions(
-            schedule.decrease,
-            CURVATURE_QUASI_NEWTON if self.is_quasi_newton else CURVATURE_CONJUGATE,
-            schedule.shrink,
-            MAX_TRIALS_LOOSE if is_loose else MAX_TRIALS_TIGHT,
-        )
+        curvature = CURVATURE_QUASI_NEWTON if self.is_quasi_newton else CURVATURE_CONJUGATE
+        max_trials = MAX_TRIALS_LOOSE if is_loose else MAX_TRIALS_TIGHT
+        self.options = WolfeOptions(schedule.decrease, curvature, schedule.shrink, max_trials)
         self.curvature = None  # along the last direction, or None if it was not positive
 
     def retry(self, point, reason):

@@ -1,8 +1,7 @@
 """A line search for the strong Wolfe conditions, from values and derivatives along the line."""
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 #: Maximum number of trials in a search, including those where the function is not finite.
 MAX_TRIALS = 60
@@ -14,8 +13,7 @@ MAX_EXTRAPOLATION = 10.0
 BRACKET_MARGIN = 0.05
 
 
-@dataclass(slots=True)
-class Trial:
+class Trial(NamedTuple):
     """A trial point x + rate * direction.
 
     Parameters
@@ -37,8 +35,7 @@ class Trial:
     gradient: Any = None
 
 
-@dataclass(frozen=True)
-class WolfeOptions:
+class WolfeOptions(NamedTuple):
     """Constants of the strong Wolfe conditions and limits of the search for them.
 
     Parameters

@@ -10,7 +10,6 @@ from sklearn.base import clone
 from sklearn.utils import indexable
 
 from skgd._utils.validation import check_integer, raise_invalid
-from skgd.optimizers import SEARCHING
 from skgd.regressors._callbacks import remove_callbacks
 from skgd.regressors._config import list_elementwise_optimizers, resolve_optimizer
 
@@ -166,7 +165,8 @@ def learning_rate_range_test(
 
 def check_optimizer(estimator):
     """Raise an error if the estimator's optimizer does not use a learning rate."""
-    if isinstance(resolve_optimizer(estimator), SEARCHING):
+    optimizer = resolve_optimizer(estimator)
+    if optimizer is not None and optimizer.searches_line:
         listing = ", ".join(map(repr, [*list_elementwise_optimizers(), "accelerated"]))
         constraint = f"'auto' or one of {listing} in a learning-rate range test"
         hint = "This one computes the length of each step itself: fit it with learning_rate='auto'."

@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skgd.data import ChunkedData
+from skgd.data.chunked import ChunkedData
 from skgd.data.scaling import FeatureScaling
 from skgd.objectives.empirical_risk import Objective
-from skgd.objectives.line_restriction import LineRestriction
 from skgd.objectives.penalized import Penalized
 from skgd.objectives.point import Point
 from skgd.objectives.spec import ObjectiveSpec
@@ -38,6 +37,11 @@ class ChunkedDesign(NamedTuple):
     scaling: FeatureScaling
     fit_intercept: bool
     sparse: bool
+
+    @property
+    def relative_rounding(self):
+        """Unit of rounding: there is no root of the Hessian to which it matters."""
+        return np.finfo(float).eps
 
 
 @dataclass(frozen=True)
@@ -134,10 +138,6 @@ class ChunkedObjective(Penalized):
         product = self._map_reduce(Objective.hessian_product, vector, bound)
         return product.astype(vector.dtype) + self.l2 * vector
 
-    def restrict_to_line(self, point, step):
-        """Return the :class:`LineRestriction` from `point` along `step`."""
-        return LineRestriction(self, point, step)
-
     def hessians(self, point, previous=None):
         """Return the Hessian of the empirical risk at `point`, for each output, and None.
 
@@ -145,6 +145,9 @@ class ChunkedObjective(Penalized):
         no incremental Hessians.
         """
         return self._map_reduce(hessians_at, point.theta), None
+
+    def hessian_root(self, point, output):
+        """Return None: chunks of rows are reduced to sums only."""
 
     def check_loss_defined(self, theta):
         """Raise ValueError if the value or gradient of the loss is NaN at finite predictions."""

@@ -13,6 +13,7 @@ from operator import attrgetter
 import numpy as np
 
 from skgd.data.design import Design
+from skgd.data.scaling import FeatureScaling
 from skgd.losses import Loss, intercept_with_offset
 from skgd.objectives.incremental_hessian import IncrementalHessian
 from skgd.objectives.line_restriction import LineRestriction
@@ -92,6 +93,16 @@ class Objective(Penalized):
         design = replace(self.design, X=self.design.X[index])
         return replace(self, design=design, y=self.y[index], weights=weights, offset=offset)
 
+    def select_parameters(self, index):
+        """Return the objective of the parameters at `index` alone, the last of which is the last.
+
+        The predictions of points have to be those of all parameters.
+        """
+        columns = index[:-1]
+        scaling = FeatureScaling(*(array[columns] for array in vars(self.design.scaling).values()))
+        design = replace(self.design, X=self.design.X[:, columns], scaling=scaling)
+        return replace(self, design=design, l1=self.l1[index], l2=self.l2[index])
+
     def random_subsample(self, rows_per_parameter):
         """Return the objective on a random subsample of the rows.
 
@@ -121,9 +132,7 @@ class Objective(Penalized):
 
     def pointwise_hessian(self, predictions):
         """Return the weighted second derivative of the loss at each prediction, or its bound."""
-        curvatures = self.loss.gradient_lipschitz
-        if self.loss.has_hessian():
-            curvatures = self.loss.hessian(predictions, self.y)
+        curvatures = self.loss.hessian(predictions, self.y)
         if self.weights is not None:
             curvatures = (self.weights * np.transpose(curvatures)).T
         return np.broadcast_to(curvatures, predictions.shape).astype(self.y.dtype, copy=False)
@@ -190,18 +199,21 @@ class Objective(Penalized):
         curvature = self.weight_rows(self.design.predict(direction) ** 2).sum(axis=0)
         return (curvature + np.sum(self.l2 * direction**2, axis=-1))[..., None]
 
-    def hessian_product(self, vector, bound):
-        """Return the Hessian times `vector` for one output and a loss of curvature `bound`."""
-        products = self.design.predict(vector)
+    def hessian_product(self, vector, curvatures):
+        """Return the Hessian times `vector` for one output and losses of these curvatures.
+
+        They are a number or an array of shape (n,), without the weights of the rows.
+        """
+        products = curvatures * self.design.predict(vector)
         if self.weights is not None:
             products = products * self.weights
         products = (products / self.design.n_rows).astype(self.y.dtype, copy=False)
-        return bound * self.design.gradient(products) + self.l2 * vector
+        return self.design.gradient(products) + self.l2 * vector
 
-    def restrict_to_line(self, point, step):
-        """Return the :class:`LineRestriction` from `point` along `step`."""
+    def restrict_to_line(self, point, target):
+        """Return the :class:`LineRestriction` from `point` to the parameters `target`."""
         point = self._with_predictions(point)
-        return LineRestriction(self, point, step, self.design.predict(step))
+        return LineRestriction(self, point, target, self.design.predict(target - point.theta))
 
     def _with_predictions(self, point):
         """Return `point` with its predictions, which points of a quadratic model lack."""
@@ -226,9 +238,7 @@ class Objective(Penalized):
         list of IncrementalHessian
             One for each output.
         """
-        predictions = self._with_predictions(point).predictions
-        weights = self.weight_rows(self.loss.hessian(predictions, self.y))
-        columns = weights.reshape(len(weights), -1).T
+        columns = self._row_curvatures(point)
         if previous is None:
             sums = [IncrementalHessian.from_design(self.design, column) for column in columns]
         else:
@@ -236,3 +246,29 @@ class Objective(Penalized):
             sums = [old.update(self.design, column) for old, column in pairs]
         hessians = np.stack([one.hessian for one in sums])
         return hessians.reshape(*self.y.shape[1:], *hessians.shape[1:]), sums
+
+    def hessian_operator(self, point, output):
+        """Return the product with the Hessian of the objective for an output, and its diagonal."""
+        weights = self._row_curvatures(point)[output]
+
+        def product(vector):
+            vector = vector.astype(self.l2.dtype, copy=False)
+            return self.design.gradient(weights * self.design.predict(vector)) + self.l2 * vector
+
+        return product, self.design.weighted_square_sums(weights) + self.l2
+
+    def hessian_root(self, point, output):
+        r"""Return R with :math:`R^\top R` equal to the Hessian of the objective for an output.
+
+        For a sparse design, which R would need dense, return None.
+        """
+        if self.design.sparse:
+            return None
+        root = self.design.weighted_root(self._row_curvatures(point)[output])
+        return np.linalg.qr(np.vstack([root, np.diag(np.sqrt(self.l2))]), mode="r")
+
+    def _row_curvatures(self, point):
+        """Return the second derivatives of the weighted losses over n, of shape (k, n)."""
+        predictions = self._with_predictions(point).predictions
+        curvatures = self.pointwise_hessian(predictions) / self.design.n_rows
+        return curvatures.reshape(len(self.y), -1).T

@@ -9,7 +9,7 @@ from skgd.objectives.point import Point
 
 @dataclass(frozen=True)
 class LineRestriction:
-    r"""The objective as a function of the step length, :math:`F(\theta + t\, p)`.
+    r"""The objective as a function of the step length, :math:`F(\theta + t (\theta' - \theta))`.
 
     The predictions of rows in memory are linear in t, so one product with the rows serves all step
     lengths.
@@ -20,21 +20,28 @@ class LineRestriction:
         The objective F.
     point : Point
         Start of the step, with its predictions for rows in memory.
-    step : array
-        The step p, shaped like theta.
+    target : array
+        Parameters :math:`\theta'` at the end of the whole step.
     prediction_step : array of shape (n,) or (n, k), or None
         Change of the predictions by the whole step; None for chunked rows.
     """
 
     objective: object
     point: Point
-    step: np.ndarray
+    target: np.ndarray
     prediction_step: np.ndarray | None = None
+
+    @property
+    def step(self):
+        """The whole step."""
+        return self.target - self.point.theta
 
     def _advance(self, length):
         """Return theta at a step length and, if they are known, its predictions."""
-        length = self.step.dtype.type(length)
-        theta = self.point.theta + length * self.step
+        length = self.target.dtype.type(length)
+        theta = self.target  # whose zeros are exact
+        if length != 1:
+            theta = self.point.theta + length * self.step
         if self.prediction_step is None:
             return (theta,)
         return theta, self.point.predictions + length * self.prediction_step
@@ -46,3 +53,16 @@ class LineRestriction:
     def evaluate(self, length):
         """Return the :class:`~skgd.objectives.Point` at a step length."""
         return self.objective.evaluate(*self._advance(length))
+
+    def derivative(self, length):
+        """Return the derivative by the step length: to the right at 0, elsewhere to the left."""
+        objective, (theta, *predictions) = self.objective, self._advance(length)
+        if predictions:
+            derivatives = objective.loss.gradient(predictions[0], objective.y)
+            by_length = np.vdot(objective.weight_rows(derivatives), self.prediction_step)
+            by_length += np.vdot(objective.l2 * theta, self.step)
+        else:
+            by_length = np.vdot(objective.evaluate(theta).gradient, self.step)
+        side = np.sign(self.step) if length == 0 else -np.sign(self.step)
+        sign = np.where(theta != 0, np.sign(theta), side)
+        return float(by_length + np.vdot(objective.l1 * sign, self.step))

@@ -1,6 +1,7 @@
 """The penalty of an objective."""
 
 from skgd import penalties
+from skgd.objectives.line_restriction import LineRestriction
 
 
 class Penalized:
@@ -22,3 +23,7 @@ class Penalized:
     def min_subgradient_norm(self, point):
         """Return the norm of the smallest subgradient at `point`; zero at the minimum."""
         return penalties.min_subgradient_norm(point.theta, point.gradient, self.l1)
+
+    def restrict_to_line(self, point, target):
+        """Return the :class:`LineRestriction` from `point` to the parameters `target`."""
+        return LineRestriction(self, point, target)

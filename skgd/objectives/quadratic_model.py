@@ -1,6 +1,7 @@
 """Quadratic models of an objective."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from operator import attrgetter
 
 import numpy as np
@@ -41,6 +42,12 @@ class QuadraticModel(Penalized):
     quadratic = True
     l1 = property(attrgetter("objective.l1"), doc="Strengths of the l1 norm.")
     l2 = property(attrgetter("objective.l2"), doc="Strengths of half the squared l2 norm.")
+    design = property(attrgetter("objective.design"), doc="The design matrix of the objective.")
+
+    @cached_property
+    def root(self):
+        """Square root of the Hessian; see :meth:`skgd.objectives.Objective.hessian_root`."""
+        return self.objective.hessian_root(self.anchor, 0)
 
     @classmethod
     def from_second_moments(cls, objective, second_moments):
@@ -54,7 +61,7 @@ class QuadraticModel(Penalized):
         hessian += np.diag(objective.l2)
         anchor = Point(theta, second_moments.value(intercept), gradient.astype(theta.dtype))
         is_accurate = second_moments.is_accurate_for(theta.dtype)
-        return cls(objective, anchor, hessian.astype(theta.dtype), is_accurate)
+        return cls(objective, anchor, hessian, is_accurate)
 
     def value(self, theta):
         """Return the value of the model at `theta`."""
@@ -63,7 +70,7 @@ class QuadraticModel(Penalized):
     def evaluate(self, theta):
         """Return the :class:`~skgd.objectives.Point` of the model at `theta`."""
         delta = theta - self.anchor.theta
-        gradient_change = delta @ self.hessian
+        gradient_change = (delta @ self.hessian).astype(theta.dtype)
         increase = np.sum((self.anchor.gradient + 0.5 * gradient_change) * delta, dtype=float)
         l1_increase = self.l1_penalty(theta) - self.l1_penalty(self.anchor.theta)
         value = self.anchor.value + float(increase) + l1_increase
@@ -75,8 +82,10 @@ class QuadraticModel(Penalized):
 
     def hessian_product(self, vector, bound=1.0):
         """Return the Hessian times `vector`; `bound` is accepted for compatibility, and ignored."""
-        return self.hessian @ vector
+        return (self.hessian @ vector).astype(vector.dtype)
 
-    def recentre(self, point):
-        """Return the model anchored at `point`, whose gradient was computed from the rows."""
-        return replace(self, anchor=point)
+    def scale(self, factor):
+        """Return the model times a factor, for an objective without a penalty."""
+        theta, value, gradient, _ = self.anchor
+        anchor = Point(theta, factor * value, (factor * gradient).astype(theta.dtype))
+        return replace(self, anchor=anchor, hessian=factor * self.hessian)

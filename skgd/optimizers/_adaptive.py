@@ -1,6 +1,6 @@
 """Optimizers that scale the learning rate of each coordinate by its past gradients."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -8,8 +8,10 @@ from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
 from skgd.optimizers._base import ElementwiseOptimizer
 
+__all__ = ["AMSGrad", "AdaBelief", "AdaGrad", "Adam", "RMSprop"]
 
-@component
+
+@component(name="adagrad")
 class AdaGrad(ElementwiseOptimizer):
     r"""Adaptive gradients: each learning rate falls with the sum of squared gradients.
 
@@ -45,7 +47,7 @@ class AdaGrad(ElementwiseOptimizer):
         return -rate * gradient, rate, (squared_sum,)
 
 
-@component
+@component(name="rmsprop")
 class RMSprop(ElementwiseOptimizer):
     r"""Gradients divided by the root of their exponentially averaged square.
 
@@ -85,7 +87,7 @@ class RMSprop(ElementwiseOptimizer):
         return -rate * gradient, rate, (second,)
 
 
-@component
+@component(name="adam")
 class Adam(ElementwiseOptimizer):
     r"""Adaptive moments: the averaged gradient over the root of the averaged squared gradient.
 
@@ -119,7 +121,7 @@ class Adam(ElementwiseOptimizer):
     beta1: float = checked(check_real, default=0.9, low=0, high=1)
     beta2: float = checked(check_real, default=0.999, low=0, high=1)
     epsilon: float = checked(check_real, default=1e-8, low=0, closed="neither")
-    state_names = ("first_moment", "second_moment")
+    state_names: ClassVar[tuple[str, ...]] = ("first_moment", "second_moment")
     default_rate = 0.001
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
@@ -131,8 +133,8 @@ class Adam(ElementwiseOptimizer):
         return -rate * (first / (1 - self.beta1**t)), rate, (first, second)
 
 
-@component
-class AMSGrad(ElementwiseOptimizer):
+@component(name="amsgrad")
+class AMSGrad(Adam):
     r"""Adam whose learning rate of a coordinate never grows.
 
     .. math::
@@ -166,11 +168,7 @@ class AMSGrad(ElementwiseOptimizer):
     (-0.1, [0.2, 0.004, 0.004])
     """
 
-    beta1: float = checked(check_real, default=0.9, low=0, high=1)
-    beta2: float = checked(check_real, default=0.999, low=0, high=1)
-    epsilon: float = checked(check_real, default=1e-8, low=0, closed="neither")
     state_names = ("first_moment", "second_moment", "largest_second_moment")
-    default_rate = 0.001
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         first, second, largest = state
@@ -182,8 +180,8 @@ class AMSGrad(ElementwiseOptimizer):
         return -rate * (first / (1 - self.beta1**t)), rate, (first, second, largest)
 
 
-@component
-class AdaBelief(ElementwiseOptimizer):
+@component(name="adabelief")
+class AdaBelief(Adam):
     r"""Adam that divides by the spread of the gradients around their mean.
 
     .. math::
@@ -224,10 +222,8 @@ class AdaBelief(ElementwiseOptimizer):
     """
 
     beta1: float = checked(check_real, default=0.9, low=0, high=1, closed="neither")
-    beta2: float = checked(check_real, default=0.999, low=0, high=1)
     epsilon: float = checked(check_real, default=1e-16, low=0, closed="neither")
     state_names = ("first_moment", "second_central_moment")
-    default_rate = 0.001
 
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         first, second = state

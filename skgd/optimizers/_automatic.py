@@ -3,6 +3,8 @@
 from skgd._utils.component import component
 from skgd.optimizers._base import Optimizer
 
+__all__ = ["SVRG", "ImplicitSGD", "StreamingNewton"]
+
 
 @component
 class SVRG(Optimizer):
@@ -38,8 +40,8 @@ class SVRG(Optimizer):
 class ImplicitSGD(Optimizer):
     r"""Implicit stochastic gradient descent on single rows, with averaged iterates.
 
-    ``learning_rate="auto"`` chooses it for ``partial_fit`` by small batches. The gradient of a step
-    is that at its end,
+    ``learning_rate="auto"`` chooses it for ``partial_fit`` by small batches with more than 256
+    features. The gradient of a step is that at its end,
 
     .. math:: \theta' = \theta - \eta\, \ell'(\tilde x^\top \theta', y)\, \tilde x, \qquad
               \eta = \frac{1}{R\, \kappa \sqrt{1 + t / (10 (d + 1))}}
@@ -54,9 +56,37 @@ class ImplicitSGD(Optimizer):
 
     Examples
     --------
+    >>> from sklearn.datasets import make_regression
+    >>> from skgd import MiniBatchGDRegressor
+    >>> X, y = make_regression(n_features=300, random_state=0)
+    >>> MiniBatchGDRegressor("huber").partial_fit(X, y).optimizer_
+    ImplicitSGD()
+    """
+
+
+@component
+class StreamingNewton(Optimizer):
+    r"""Newton's method on the rows of a call and quadratic models of the losses of earlier rows.
+
+    ``learning_rate="auto"`` chooses it for ``partial_fit``: in full batches with up to 2000
+    features, in small batches with up to 256. The model of an earlier row is
+
+    .. math:: \tfrac{q_i}{2} (\tilde x_i^\top \theta - z_i)^2, \qquad z_i = p_i - g_i / q_i
+
+    with the gradient :math:`g_i` and the second derivative :math:`q_i` of its loss at the
+    prediction :math:`p_i` after its call. Second moments determine the sum of the models. For
+    squared error it is exact, so that all rows have the same influence.
+
+    References
+    ----------
+    T. F. Chan, G. H. Golub, R. J. LeVeque, "Algorithms for Computing the Sample Variance: Analysis
+    and Recommendations", 1983: the merging of second moments.
+
+    Examples
+    --------
     >>> from sklearn.datasets import load_diabetes
-    >>> from skgd import MiniBatchGDRegressor, optimizers
+    >>> from skgd import MiniBatchGDRegressor
     >>> X, y = load_diabetes(return_X_y=True, scaled=False)
-    >>> MiniBatchGDRegressor("huber").partial_fit(X, y).optimizer_ == optimizers.ImplicitSGD()
-    True
+    >>> MiniBatchGDRegressor("huber").partial_fit(X, y).optimizer_
+    StreamingNewton()
     """

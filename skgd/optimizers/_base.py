@@ -8,6 +8,8 @@ import numpy as np
 from skgd._utils.component import Component, component, is_built_in
 from skgd._utils.validation import InvalidParameterError
 
+__all__ = ["BatchOptimizer", "ElementwiseOptimizer", "Optimizer"]
+
 #: Smallest normal number of single precision: a lower bound of denominators in either precision.
 TINY = float(np.finfo(np.float32).tiny)
 
@@ -36,6 +38,7 @@ class Optimizer(Component):
     True
     """
 
+    registry: ClassVar[dict[str, type["Optimizer"]]] = {}  # filled by @component(name=...)
     #: Names of the items of the state.
     state_names: ClassVar[tuple[str, ...]] = ()
     #: The published default learning rate if steps do not scale with the gradient, else None.

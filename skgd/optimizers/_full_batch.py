@@ -7,8 +7,10 @@ import numpy as np
 from skgd._utils.component import component
 from skgd.optimizers._base import TINY, BatchOptimizer, inner
 
+__all__ = ["Accelerated", "ConjugateGradient", "ProximalNewton"]
 
-@component
+
+@component(name="cg")
 class ConjugateGradient(BatchOptimizer):
     r"""Nonlinear conjugate gradients.
 
@@ -65,7 +67,7 @@ class ConjugateGradient(BatchOptimizer):
         return direction, (gradient, direction, squared_norm)
 
 
-@component
+@component(name="accelerated")
 class Accelerated(BatchOptimizer):
     r"""Nesterov's accelerated gradient descent with the momentum k / (k + 3) and restarts.
 
@@ -117,29 +119,34 @@ class Accelerated(BatchOptimizer):
         return proximal_point + k / (k + 3) * change, (proximal_point, k)
 
 
-@component
-class NewtonCG(BatchOptimizer):
-    r"""Newton's method whose quadratic models are minimised by conjugate gradients.
+@component(name="proximal_newton")
+class ProximalNewton(BatchOptimizer):
+    r"""Proximal Newton method: exact steps on quadratic models of the objective.
 
-    .. math:: \theta \leftarrow \theta + a \delta, \qquad
-              \delta \approx \arg\min_\delta\; g^\top \delta + \tfrac12 \delta^\top H \delta,
-              \qquad H = \frac1n \sum_i s_i q_i \tilde x_i \tilde x_i^\top
+    .. math:: \theta \leftarrow \theta + a (\theta' - \theta), \qquad
+              \theta' = \arg\min_u\; g^\top (u - \theta) + \tfrac12 (u - \theta)^\top H (u - \theta)
+              + l_1 \lVert u \rVert_1, \qquad
+              H = \frac1n \sum_i s_i q_i \tilde x_i \tilde x_i^\top
 
     with the second derivatives q of the loss (:meth:`~skgd.losses.Loss.hessian`) and a step size a
-    that is halved until the objective falls. With an l1 penalty, the models are minimised by
-    accelerated proximal gradient steps. It needs few passes over the rows, each of which takes
-    :math:`O(n d^2)` operations.
+    from a line search. An active-set method minimises the models exactly, so that the convergence
+    does not depend on the scales and the correlations of the features. Squared error takes a single
+    step. Losses with kinks are replaced by Moreau envelopes of decreasing width. A step takes
+    :math:`O(n d^2 + d^3)` operations.
 
     References
     ----------
-    J. Nocedal, S. J. Wright, "Numerical Optimization", 2006, chapter 7.
+    J. D. Lee, Y. Sun, M. A. Saunders, "Proximal Newton-Type Methods for Minimizing Composite
+    Functions", 2014.
 
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
     >>> from skgd import BatchGDRegressor
     >>> X, y = load_diabetes(return_X_y=True, scaled=False)
-    >>> model = BatchGDRegressor("huber", epsilon=10.0, optimizer="newton_cg").fit(X, y)
+    >>> model = BatchGDRegressor(
+    ...     "huber", penalty="l1", alpha=1.0, epsilon=10.0, optimizer="proximal_newton"
+    ... ).fit(X, y)
     >>> model.n_iter_ < 20, model.stop_reason_
     (True, 'converged')
     """

@@ -8,8 +8,10 @@ from skgd._utils.component import checked, component
 from skgd._utils.validation import check_real
 from skgd.optimizers._base import TINY, ElementwiseOptimizer
 
+__all__ = ["GD", "Lion", "Momentum", "Nesterov"]
 
-@component
+
+@component(name="gd")
 class GD(ElementwiseOptimizer):
     r"""Plain gradient descent, :math:`\theta \leftarrow \theta - \eta g`.
 
@@ -29,7 +31,7 @@ class GD(ElementwiseOptimizer):
         return 2 / smoothness
 
 
-@component
+@component(name="momentum")
 class Momentum(ElementwiseOptimizer):
     r"""Polyak's heavy ball, :math:`m \leftarrow \beta m + g,\; \theta \leftarrow \theta - \eta m`.
 
@@ -63,8 +65,8 @@ class Momentum(ElementwiseOptimizer):
         return 2 * (1 + self.momentum) / smoothness
 
 
-@component
-class Nesterov(ElementwiseOptimizer):
+@component(name="nesterov")
+class Nesterov(Momentum):
     r"""Nesterov's accelerated gradient, as momentum with a lookahead.
 
     .. math:: m \leftarrow \beta m + g, \quad \theta \leftarrow \theta - \eta (g + \beta m)
@@ -88,9 +90,6 @@ class Nesterov(ElementwiseOptimizer):
     -0.4
     """
 
-    momentum: float = checked(check_real, default=0.9, low=0, high=1)
-    state_names = ("velocity",)
-
     def update(self, gradient: Any, state: tuple[Any, ...], learning_rate: Any, t: Any) -> Any:
         velocity = self.momentum * state[0] + gradient
         step = -learning_rate * (gradient + self.momentum * velocity)
@@ -100,7 +99,7 @@ class Nesterov(ElementwiseOptimizer):
         return 2 * (1 + self.momentum) / ((1 + 2 * self.momentum) * smoothness)
 
 
-@component
+@component(name="lion")
 class Lion(ElementwiseOptimizer):
     r"""Evolved sign momentum: every coordinate moves by the learning rate.
 

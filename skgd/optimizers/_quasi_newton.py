@@ -8,6 +8,8 @@ from skgd._utils.component import checked, component
 from skgd._utils.validation import check_integer
 from skgd.optimizers._base import Optimizer
 
+__all__ = ["LBFGS"]
+
 
 @component
 class LBFGS(Optimizer):

@@ -28,10 +28,8 @@ def get_axes(ax, **subplots_kw):
 
 def curve_style(index):
     """Return the colour and line style of a curve by its index; the first 28 differ."""
-    return {
-        "color": COLOURS[index % len(COLOURS)],
-        "linestyle": LINE_STYLES[index // len(COLOURS) % len(LINE_STYLES)],
-    }
+    style, colour = divmod(index, len(COLOURS))
+    return {"color": COLOURS[colour], "linestyle": LINE_STYLES[style % len(LINE_STYLES)]}
 
 
 def has_wide_range(values, ratio=20.0):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import warnings
-from abc import ABCMeta, abstractmethod
-from dataclasses import dataclass, replace
+from abc import ABC, abstractmethod
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
@@ -18,8 +18,8 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd._utils.nested_params import BaseComponentEstimator
-from skgd.data import check_features, is_chunked_input, predict_chunked, to_chunked_data
 from skgd.data.design import Design
+from skgd.data.dispatch import check_features, is_chunked_input, predict_chunked, to_chunked_data
 from skgd.objectives import ObjectiveSpec, QuadraticModel, build
 from skgd.regressors._callbacks import CallbackSupportMixin, Monitor, setup_callbacks
 from skgd.regressors._config import SolverConfig, resolve_config
@@ -28,7 +28,6 @@ from skgd.regressors._fit_state import (
     check_initial_coefficients,
     init_fit_state,
     resume_fit_state,
-    whiten_if_ill_conditioned,
 )
 from skgd.regressors._input import (
     check_offset,
@@ -49,8 +48,7 @@ if TYPE_CHECKING:
     from skgd._utils.typing import Array, ArrayLike, MatrixLike
 
 
-@dataclass(frozen=True)
-class FitTask:
+class FitTask(NamedTuple):
     """Checked input of one call of `fit` or `partial_fit`.
 
     Parameters
@@ -63,6 +61,8 @@ class FitTask:
         State at the start.
     is_streaming : bool
         Whether the call is one epoch of `partial_fit`.
+    batch_size : int or None
+        Rows in an update; None means all.
     validation : InMemoryData, ChunkedData or None, default=None
         Validation rows.
     second_moments : SecondMoments or None, default=None
@@ -75,6 +75,7 @@ class FitTask:
     data: Any
     fit_state: FitState
     is_streaming: bool
+    batch_size: int | None
     validation: Any = None
     second_moments: Any = None
     notifier: Any = None
@@ -86,11 +87,7 @@ class FitTask:
 
 
 class BaseGDRegressor(
-    CallbackSupportMixin,
-    MultiOutputMixin,
-    RegressorMixin,
-    BaseComponentEstimator,
-    metaclass=ABCMeta,
+    CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseComponentEstimator, ABC
 ):
     """Base class of the three regressors, which differ in the number of rows per update."""
 
@@ -340,14 +337,19 @@ class BaseGDRegressor(
         data.check_targets(config.loss)
         training, validation = split_validation(self, data, inputs)
         start = check_initial_coefficients(self, training, inputs.coef_init, inputs.intercept_init)
-        moments = self._compute_moments(training, config)
+        uses_full_batch = self._is_full_batch or automatic.prefers_full_batch(config, training)
+        if uses_full_batch and not self._is_full_batch:
+            config = config._replace(optimizer=None)
+        moments = self._compute_moments(training, config, uses_full_batch)
         has_finite_moments = moments is not None and moments.is_finite
         if not (is_checked or data.is_chunked or has_finite_moments):
             assert_all_finite(data.X, estimator_name=type(self).__name__, input_name="X")
         fit_state = init_fit_state(self, training, config, start, moments)
-        fit_state, moments = whiten_if_ill_conditioned(self, training, config, fit_state, moments)
         with setup_callbacks(self, X, y, weights) as notifier:
-            task = FitTask(config, training, fit_state, False, validation, moments, notifier)
+            batch_size = None if uses_full_batch else self._get_batch_size(len(training))
+            task = FitTask(
+                config, training, fit_state, False, batch_size, validation, moments, notifier
+            )
             reason = self._descend(task)
             if notifier is not None:
                 notifier.finish(vars(self))
@@ -379,16 +381,17 @@ class BaseGDRegressor(
             fit_state = resume_fit_state(self, data, config)
         else:
             fit_state = init_fit_state(self, data, config, check_initial_coefficients(self, data))
-        return self._descend(FitTask(config, data, fit_state, is_streaming=True))
+        batch_size = self._get_batch_size(len(data))
+        return self._descend(FitTask(config, data, fit_state, True, batch_size))
 
-    def _compute_moments(self, data, config):
+    def _compute_moments(self, data, config, uses_full_batch):
         """Return the second moments if descent on them is cheaper than on the rows, or None.
 
         Other moments and numbers of rows that chunked data needs are computed and stored there.
         """
-        if self._is_full_batch and config.loss.quadratic and data.has_cheap_second_moments:
+        if uses_full_batch and config.loss.quadratic and data.has_cheap_second_moments:
             return data.compute_second_moments()
-        if data.is_chunked and (self._is_full_batch or self.standardize):
+        if data.is_chunked and (uses_full_batch or self.standardize):
             data.compute_feature_moments()  # which also checks that every entry is finite
         elif data.is_chunked:
             data.count_rows()
@@ -421,36 +424,28 @@ class BaseGDRegressor(
         validate = None
         if task.validation is not None:
             validate = partial(self._score_validation, task)
-        batch_size = self._get_batch_size(objective.design.n_rows)
+        batch_size = task.batch_size
         losses = automatic.choose_losses(config, objective, batch_size, task.is_streaming)
-        for loss in losses:
+        for number, (loss, tol) in enumerate(losses, start=1):
+            is_last = number == len(losses)
             problem = self._build_problem(task, objective.with_loss(loss), batch_size)
             solver = choose_solver(problem)
             criteria = choose_criteria(
                 problem,
                 solver,
-                self.tol,
-                self.n_iter_no_change,
+                None if self.tol is None else max(self.tol, tol),
+                self.n_iter_no_change if is_last else 1,
                 relative=self._tol_is_relative,
                 validate=validate,
                 early_stopping=self.early_stopping,
             )
-            is_last = loss is losses[-1]
-            if not is_last:
-                criteria = criteria.loosen(automatic.STAGE_TOL)
-            elif len(losses) > 1 and problem.is_full_batch and self.tol and not self.early_stopping:
-                criteria = criteria.loosen(automatic.LAST_STAGE_TOL)
             yield Stage(problem, solver, criteria, is_last)
 
     def _build_objective(self, data, scaling, loss, penalty, mean_weight):
         """Return the objective on the given rows, as a function of the scaled parameters."""
-        spec = ObjectiveSpec(
-            scaling,
-            self.fit_intercept,
-            loss,
-            l1=np.append(penalty.l1 / scaling.scale, 0.0).astype(data.dtype),
-            l2=np.append(penalty.l2 / scaling.scale**2, 0.0).astype(data.dtype),
-        )
+        strengths = penalty.l1 / scaling.scale, penalty.l2 / scaling.scale**2
+        l1, l2 = (np.append(strength, 0.0).astype(data.dtype) for strength in strengths)
+        spec = ObjectiveSpec(scaling, self.fit_intercept, loss, l1, l2)
         return build(data, spec, mean_weight if self._weights_are_relative else None)
 
     def _build_problem(self, task, objective, batch_size):
@@ -510,13 +505,8 @@ class BaseGDRegressor(
         fit_state = task.fit_state
         coef, intercept = fit_state.scaling.to_original(state.model(self._average_from))
         intercept = np.atleast_1d(intercept)
-        fit_state = replace(
-            fit_state,
-            state=state,
-            history=fit_state.history.copy(),
-            coef=coef.copy(),
-            intercept=intercept.copy(),
-        )
+        copies = {"coef": coef.copy(), "intercept": intercept.copy()}
+        fit_state = replace(fit_state, state=state, history=fit_state.history.copy(), **copies)
         return {
             "coef_": coef,
             "intercept_": intercept,

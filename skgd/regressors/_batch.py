@@ -21,10 +21,10 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
 
     where :math:`\ell` is the loss, :math:`R` the penalty, :math:`s_i` the weight of row i and
     :math:`\bar s` the mean weight. Every update uses all rows. The default parameters require no
-    tuning: features are standardised implicitly, squared error is minimised by conjugate gradients
-    and other losses by Newton's method with conjugate gradients. Coefficients are reported in the
-    units of the data. Textbook gradient descent is
-    ``BatchGDRegressor(learning_rate=0.1, optimizer="gd", standardize=False)``.
+    tuning: features are standardised implicitly, and every loss with every penalty is minimised by
+    a proximal Newton method (:class:`~skgd.optimizers.ProximalNewton`), which takes a single step
+    for squared error. Coefficients are reported in the units of the data. Textbook gradient
+    descent is ``BatchGDRegressor(learning_rate=0.1, optimizer="gd", standardize=False)``.
 
     Parameters
     ----------
@@ -46,10 +46,12 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
         Maximum number of updates.
     tol : float or None, default=1e-10
         Tolerance of the stopping criterion: the fit has converged when the norm of the gradient is
-        at most `tol` times that of the best constant model. For smooth approximations of a loss
-        with kinks the factor is at least 1e-6, since the approximation error is larger than any
-        further decrease. With 0, the fit ends when the objective no longer decreases in floating
-        point; with None, after `max_iter` updates.
+        at most `tol` times that of the best constant model. For "proximal_newton" it is the norm
+        :math:`\lambda` in the metric of the inverse Hessian, for which :math:`\lambda^2 / 2` is the
+        distance from the minimum, relative to :math:`\sqrt{2 F}` with the objective F of the best
+        constant model; for a loss with kinks `tol` is at least 1e-6 there. With 0, the fit ends
+        when the objective no longer decreases in floating point; with None, after `max_iter`
+        updates.
     n_iter_no_change : int, default=5
         Number of consecutive updates without improvement after which early stopping ends the fit,
         or after which "adaptive" reduces the learning rate.
@@ -73,9 +75,9 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
         use it.
     optimizer : str or Optimizer, default="auto"
         Optimizer: "gd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "amsgrad",
-        "adabelief", "lion", "cg", "newton_cg", "accelerated", or an object of
-        :mod:`skgd.optimizers`. "auto" is "gd" for an explicit learning rate, otherwise "cg",
-        "newton_cg" or "accelerated", depending on loss and penalty.
+        "adabelief", "lion", "cg", "proximal_newton", "accelerated", or an object of
+        :mod:`skgd.optimizers`. "auto" is "gd" for an explicit learning rate, otherwise
+        "proximal_newton".
     standardize : bool, default=True
         Whether to run the descent on features centred and scaled to unit variance. This improves
         the conditioning; objective and minimiser are the same.
@@ -113,8 +115,8 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
         Whether the last call met its stopping criterion.
     stop_reason_ : str
         "converged", "precision" (the objective no longer decreases in floating point), "stalled"
-        (the steps are too small to change the objective), "early_stopping", "callback", "max_iter"
-        or "interrupted".
+        (the same far from the minimum, or the steps are too small to change the objective),
+        "early_stopping", "callback", "max_iter" or "interrupted".
     history_ : dict of arrays
         History of the fit, with a row per update.
     path_ : dict of arrays

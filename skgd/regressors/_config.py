@@ -1,9 +1,9 @@
 """Validation of the constructor's parameters, and the components that they specify."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,8 +29,7 @@ DEFAULT_ETA0, DEFAULT_POWER_T = 0.01, 0.25
 LEARNING_RATES = {**schedules.SCHEDULES, **step_rules.STEP_RULES}
 
 
-@dataclass(frozen=True)
-class SolverConfig:
+class SolverConfig(NamedTuple):
     """The components that the parameters of an estimator specify.
 
     Parameters
@@ -93,22 +92,18 @@ def resolve_config(estimator):
     return config
 
 
-def check_bool_or_integer(name, value, *, low, constraint):
-    """Check that `value` is a boolean or an integer of at least `low`."""
+def check_bool_or_integer(name, value, *, low, integers):
+    """Check that `value` is a boolean or an integer of at least `low`, in the words `integers`."""
     if not (isinstance(value, BOOLS) or is_integer(value, low)):
-        raise_invalid(name, value, constraint)
+        raise_invalid(name, value, f"an int in the range {integers} {BOOL_CONSTRAINT}")
 
 
 def check_seed(name, value):
     """Check that `value` is a seed, a RandomState or None."""
     is_seed = isinstance(value, Integral) and 0 <= value < 2**32
     if not (value is None or is_seed or isinstance(value, np.random.RandomState)):
-        raise_invalid(
-            name,
-            value,
-            f"an int in the range [0, {2**32 - 1}], "
-            "an instance of 'numpy.random.mtrand.RandomState' or None",
-        )
+        random_state = "an instance of 'numpy.random.mtrand.RandomState'"
+        raise_invalid(name, value, f"an int in the range [0, {2**32 - 1}], {random_state} or None")
 
 
 #: Checks of the parameters that are no components, by name.
@@ -128,14 +123,8 @@ CHECKS = {
     "batch_size": partial(check_integer, low=1),
     "record": partial(check_choice, choices=[None, "running", "objective", "path"]),
     "random_state": check_seed,
-    "verbose": partial(
-        check_bool_or_integer, low=0, constraint=f"an int in the range [0, inf), {BOOL_CONSTRAINT}"
-    ),
-    "average": partial(
-        check_bool_or_integer,
-        low=1,
-        constraint=f"an int in the range (0, inf) or {BOOL_CONSTRAINT}",
-    ),
+    "verbose": partial(check_bool_or_integer, low=0, integers="[0, inf),"),
+    "average": partial(check_bool_or_integer, low=1, integers="(0, inf) or"),
 }
 
 
@@ -157,24 +146,16 @@ def resolve_penalty(estimator):
     if isinstance(penalty, penalties.Penalty) and not estimator._accepts_unused_params:
         default = type(estimator)().alpha
         if estimator.alpha != default:
-            raise_invalid(
-                "alpha",
-                estimator.alpha,
-                f"left at {default!r} with penalty={penalty!r}",
-                "Set the strength in the penalty, or by penalty__alpha.",
-            )
+            constraint = f"left at {default!r} with penalty={penalty!r}"
+            hint = "Set the strength in the penalty, or by penalty__alpha."
+            raise_invalid("alpha", estimator.alpha, constraint, hint)
     if penalty == "elasticnet" and estimator.l1_ratio is None:
         raise InvalidParameterError(
             "l1_ratio must be set when penalty is 'elasticnet', to a float in the range [0.0, 1.0]."
         )
+    params = {"alpha": estimator.alpha, "l1_ratio": estimator.l1_ratio}
     return resolve_component(
-        "penalty",
-        penalty,
-        penalties.PENALTIES,
-        penalties.Penalty,
-        alternatives="None",
-        alpha=estimator.alpha,
-        l1_ratio=estimator.l1_ratio,
+        "penalty", penalty, penalties.PENALTIES, penalties.Penalty, alternatives="None", **params
     )
 
 
@@ -183,12 +164,9 @@ def check_is_used(estimator, name):
     value, rate = getattr(estimator, name), estimator.learning_rate
     users = [key for key, cls in LEARNING_RATES.items() if name in cls.__dataclass_fields__]
     if value is not None and not (isinstance(rate, str) and rate in users):
-        raise_invalid(
-            name,
-            value,
-            f"left at None with learning_rate={rate!r}, which does not use it",
-            f"It is used with learning_rate={', '.join(map(repr, users))}.",
-        )
+        constraint = f"left at None with learning_rate={rate!r}, which does not use it"
+        hint = f"It is used with learning_rate={', '.join(map(repr, users))}."
+        raise_invalid(name, value, constraint, hint)
 
 
 def parse_learning_rate(learning_rate, eta0=None, power_t=None):
@@ -233,18 +211,13 @@ def check_compatibility(estimator, config):
         check_passive_aggressive(estimator, config)
     if isinstance(schedule, step_rules.LineSearch):
         if not estimator._is_full_batch:
-            raise_invalid(
-                "learning_rate",
-                estimator.learning_rate,
-                "'auto', a number, a function, or a schedule that needs no line search",
-                "A line search evaluates the objective on all rows; use BatchGDRegressor.",
-            )
+            constraint = "'auto', a number, a function, or a schedule that needs no line search"
+            hint = "A line search evaluates the objective on all rows; use BatchGDRegressor."
+            raise_invalid("learning_rate", estimator.learning_rate, constraint, hint)
         if not isinstance(optimizer, (type(None), optimizers.GD, optimizers.BatchOptimizer)):
-            raise_invalid(
-                "optimizer",
-                estimator.optimizer,
-                "'auto', 'gd', 'cg', 'accelerated' or 'newton_cg' with learning_rate='line_search'",
-            )
+            names = "'auto', 'gd', 'cg', 'accelerated' or 'proximal_newton'"
+            constraint = f"{names} with learning_rate='line_search'"
+            raise_invalid("optimizer", estimator.optimizer, constraint)
     if optimizer is not None:
         check_batch_size(estimator, optimizer)
         optimizers.check_update(optimizer)
@@ -280,32 +253,20 @@ def list_elementwise_optimizers():
 def check_line_search_optimizer(estimator, config):
     """Check rate, loss and penalty of an optimizer that determines its steps by a line search."""
     if not isinstance(config.schedule, (type(None), step_rules.LineSearch)):
-        raise_invalid(
-            "learning_rate",
-            estimator.learning_rate,
-            f"'auto' or 'line_search' with optimizer={estimator.optimizer!r}, which determines its "
-            "steps by a line search",
-        )
-    has_kinks = config.loss.has_moreau_envelope()
-    if isinstance(config.optimizer, optimizers.NewtonCG):
-        is_smoothed = has_kinks and not config.has_explicit_rate
-        if not (config.loss.has_hessian() or is_smoothed):
-            raise_invalid(
-                "optimizer",
-                estimator.optimizer,
-                f"'auto' or 'accelerated' with loss={estimator.loss!r}",
-                "Newton's method needs a loss with a method hessian(p, y).",
-            )
+        reason = "which determines its steps by a line search"
+        constraint = f"'auto' or 'line_search' with optimizer={estimator.optimizer!r}, {reason}"
+        raise_invalid("learning_rate", estimator.learning_rate, constraint)
+    if isinstance(config.optimizer, optimizers.ProximalNewton):
         return
     obstacle = ""
     if config.penalty.l1 > 0:
         obstacle = f"an l1 penalty; got penalty={estimator.penalty!r}"
-    elif has_kinks:
+    elif config.loss.has_moreau_envelope():
         obstacle = f"loss={estimator.loss!r}, which has kinks"
     if obstacle:
         raise InvalidParameterError(
             f"optimizer='cg' needs a smooth objective and cannot be used with {obstacle}. Use "
-            "optimizer='auto' or 'accelerated'."
+            "optimizer='auto' or 'proximal_newton'."
         )
 
 
@@ -319,9 +280,6 @@ def check_passive_aggressive(estimator, config):
     if not isinstance(config.optimizer, (optimizers.GD, type(None))):
         raise_invalid("optimizer", estimator.optimizer, "'gd' with learning_rate='pa1' or 'pa2'")
     if estimator._is_full_batch or getattr(estimator, "batch_size", 1) != 1:
-        raise_invalid(
-            "learning_rate",
-            estimator.learning_rate,
-            "'auto', a number, a function, or a schedule that is no step rule",
-            "pa1 and pa2 choose a step for each row; use SGDRegressor, or batch_size=1.",
-        )
+        constraint = "'auto', a number, a function, or a schedule that is no step rule"
+        hint = "pa1 and pa2 choose a step for each row; use SGDRegressor, or batch_size=1."
+        raise_invalid("learning_rate", estimator.learning_rate, constraint, hint)

@@ -12,7 +12,8 @@ from typing import Any, Self
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skgd.data import BatchSource, IterableData, call_for_chunk
+from skgd.data.iterable import BatchSource, IterableData
+from skgd.data.map_reduce import call_for_chunk
 from skgd.regressors._config import resolve_config
 from skgd.regressors._fit_state import draw_seed
 from skgd.regressors._input import FitInputs, check_rows
@@ -155,12 +156,8 @@ class FitsBatchesByUpdates(FitsBatches):
         self.n_iter_ = progress.epoch
         self.stop_reason_, self.converged_ = str(reason), reason.is_success
         if reason is StopReason.MAX_ITER and self.tol is not None:
-            warnings.warn(
-                f"{type(self).__name__} did not converge in max_iter={self.max_iter} epochs. "
-                "Increase max_iter or tol.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+            message = f"{type(self).__name__} did not converge in max_iter={self.max_iter} epochs. "
+            warnings.warn(message + "Increase max_iter or tol.", ConvergenceWarning, stacklevel=4)
 
     def _run_epochs(self, source, model, progress, checkpoint):
         """Run epochs until the objective stops decreasing; return the :class:`StopReason`."""

@@ -1,7 +1,7 @@
 """The state of a fit, which an estimator keeps between calls."""
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Integral
 
@@ -10,7 +10,6 @@ from sklearn.utils import check_random_state
 
 from skgd.data.feature_moments import FeatureMoments
 from skgd.data.scaling import FeatureScaling
-from skgd.data.whitening import whiten
 from skgd.regressors._input import check_initial_values
 from skgd.solvers.history import History
 from skgd.solvers.state import State
@@ -97,33 +96,6 @@ def draw_first_integer(seed):
     return np.random.RandomState(seed).randint(np.iinfo(np.int32).max)
 
 
-def whiten_if_ill_conditioned(estimator, data, config, fit_state, second_moments):
-    """Return the fit state and the second moments of whitened features, if features are collinear.
-
-    Features are whitened only if there is no penalty, which is separable in the original
-    coordinates only, and no explicit learning rate or optimizer, which refers to them. Otherwise
-    both are returned unchanged.
-    """
-    is_whitened = (
-        second_moments is not None
-        and not data.is_chunked
-        and data.dtype == np.float64
-        and estimator.standardize
-        and not (config.has_explicit_rate or config.optimizer is not None)
-        and not (config.penalty.l1 or config.penalty.l2)
-        and not second_moments.is_accurate_for(data.dtype)
-    )
-    whitened = None
-    if is_whitened:
-        whitened = whiten(data, fit_state.scaling, second_moments, estimator.fit_intercept)
-    if whitened is None:
-        return fit_state, second_moments
-    scaling, second_moments = whitened
-    theta = fit_state.scaling.reparametrize(fit_state.state.theta, scaling)
-    state = fit_state.state.replace(theta=theta)
-    return replace(fit_state, scaling=scaling, state=state), second_moments
-
-
 def resume_fit_state(estimator, data, config):
     """Return the state of a fit that continues the last call of `fit` or `partial_fit`."""
     last = estimator._fit_state
@@ -147,7 +119,9 @@ def resume_fit_state(estimator, data, config):
     if not config.has_explicit_rate:
         # The last rates were accepted on other rows, whose distribution may differ: divergence is
         # measured relative to the objective on these rows.
-        solver_state = {} if estimator._is_full_batch else state.solver_state
+        solver_state = state.solver_state
+        if estimator._is_full_batch:
+            solver_state = {k: v for k, v in solver_state.items() if k == "stream_moments"}
         state = state.replace(solver_state=solver_state, reference_objective=0.0)
     weight, n_rows = last.weight + data.total_weight, last.rows + len(data)
     return FitState(state, scaling, moments, weight, n_rows, last.history.copy())

@@ -1,9 +1,8 @@
 """Validation of rows, targets, weights, validation data and initial coefficients."""
 
-from dataclasses import dataclass
 from functools import partial
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
@@ -12,18 +11,12 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
 
 from skgd._utils.validation import raise_invalid
-from skgd.data import (
-    ChunkedData,
-    InMemoryData,
-    check_features,
-    expand_offset,
-    is_chunked_input,
-    to_chunked_data,
-)
+from skgd.data.chunked import ChunkedData
+from skgd.data.dispatch import check_features, is_chunked_input, to_chunked_data
+from skgd.data.in_memory import InMemoryData, expand_offset
 
 
-@dataclass(frozen=True)
-class FitInputs:
+class FitInputs(NamedTuple):
     """The arguments of `fit`."""
 
     X: Any
@@ -53,7 +46,7 @@ def check_rows(
     estimator : BaseGDRegressor
         The estimator whose number and names of features are set or checked.
     X, y, sample_weight, groups, offset : array-like
-        Arguments of `fit`. :class:`~skgd.data.ChunkedData` in `X` is returned unchanged.
+        Arguments of `fit`. :class:`~skgd.data.chunked.ChunkedData` in `X` is returned unchanged.
     reset : bool
         Whether the features are set, as in `fit`, or have to equal those of the last fit.
     check_finite : bool, default=True
@@ -76,16 +69,9 @@ def check_rows(
         )
         check_outputs(estimator, ("n", *data.output_shape), reset)
         return data if data.chunk_lengths is None or len(data) else None
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        reset=reset,
-        dtype=[np.float64, np.float32],
-        order=None if estimator._is_full_batch else "C",
-        ensure_all_finite=check_finite,
-        **ROW_OPTIONS,
-    )
+    options = {"dtype": [np.float64, np.float32], "ensure_all_finite": check_finite}
+    options["order"] = None if estimator._is_full_batch else "C"
+    X, y = validate_data(estimator, X, y, reset=reset, **options, **ROW_OPTIONS)
     if issparse(y):
         raise TypeError("y is a sparse matrix; pass an array instead: y.toarray().")
     y = expand_targets(estimator.loss, y)
@@ -155,12 +141,9 @@ def split_validation(estimator, data, inputs):
 def hold_out_chunks(estimator, data):
     """Return training and validation chunks, drawn at random."""
     if estimator.validation_split is not None:
-        raise_invalid(
-            "validation_split",
-            estimator.validation_split,
-            "None where X is read in chunks",
-            "Pass validation rows to fit, as X_val and y_val.",
-        )
+        constraint = "None where X is read in chunks"
+        hint = "Pass validation rows to fit, as X_val and y_val."
+        raise_invalid("validation_split", estimator.validation_split, constraint, hint)
     rng = check_random_state(estimator.random_state)
     return data.train_validation_split(estimator.validation_fraction, rng)
 

@@ -22,9 +22,12 @@ def convergence_message(estimator, config, outcome):
         return f"{name} diverged: its final objective is far above the initial one. {advice}"
     distance = describe_distance(outcome)
     if outcome.reason is StopReason.STALLED:
+        remedy = "Use a learning rate that decreases more slowly, or learning_rate='auto'."
+        if not config.has_explicit_rate:
+            remedy = "Scale or remove features of extreme magnitude, or add an l2 penalty."
         return (
             f"{name} stalled far from the minimum{distance}: its steps are too small to change the "
-            "objective. Use a learning rate that decreases more slowly, or learning_rate='auto'."
+            f"objective. {remedy}"
         )
     is_exhausted = outcome.reason is StopReason.MAX_ITER and estimator.tol is not None
     if is_exhausted and not problem.streaming:

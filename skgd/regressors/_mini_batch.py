@@ -18,9 +18,9 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
     It minimises the objective of :class:`BatchGDRegressor`, but each update uses `batch_size` rows
     only; the last batch of an epoch may be smaller. With the default parameters, epochs of
     variance-reduced updates (SVRG) are combined by minimisation over the span of the last steps and
-    by backtracking, so that the objective never increases. ``partial_fit`` then uses conjugate
-    gradients on the second moments of all rows so far for squared error, and averaged implicit SGD
-    for other losses.
+    by backtracking, so that the objective never increases. ``partial_fit`` then uses Newton's
+    method on its rows and on the second moments of all rows before, or averaged implicit SGD with
+    more than 256 features.
 
     Parameters
     ----------

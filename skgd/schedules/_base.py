@@ -1,17 +1,17 @@
 """Base class of the schedules, the properties of a fit that they use, and checks of rates."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from skgd._utils.component import Component, component
 from skgd._utils.validation import InvalidParameterError
 
+__all__ = ["Schedule"]
 
-@dataclass(frozen=True)
-class FitInfo:
+
+class FitInfo(NamedTuple):
     """Properties of a fit that schedules depend on.
 
     Parameters
@@ -62,6 +62,7 @@ class Schedule(Component):
     array([0.06, 0.01, 0.06, 0.11])
     """
 
+    registry: ClassVar[dict[str, type["Schedule"]]] = {}  # filled by @component(name=...)
     #: Unit of ``t``: "update" or "epoch".
     per = "update"
     #: Whether the rate is lowered when the fit stalls, so that it is no function of time alone.

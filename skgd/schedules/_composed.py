@@ -1,6 +1,5 @@
 """Schedules composed of other schedules."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,8 @@ from skgd._utils import validation
 from skgd._utils.component import checked, component
 from skgd.schedules._base import FitInfo, Schedule, check_length, elapsed_fraction
 from skgd.schedules._powers import Constant
+
+__all__ = ["Join", "LinearWarmup"]
 
 
 def check_schedule(name, value):
@@ -134,4 +135,4 @@ class Join(Schedule):
         starts, ends = (0, *self.at), (*self.at, fit_info.length(self.per))
         for schedule, start, end in zip(self.schedules, starts, ends, strict=True):
             epochs = (end - start) * unit / fit_info.updates_per_epoch
-            yield schedule, start * unit, replace(fit_info, max_iter=epochs)
+            yield schedule, start * unit, fit_info._replace(max_iter=epochs)

@@ -8,6 +8,8 @@ from skgd._utils.component import checked, component
 from skgd._utils.validation import check_choice, check_integer, check_real
 from skgd.schedules._base import FitInfo, Schedule, check_length, elapsed_fraction
 
+__all__ = ["CosineDecay", "ExponentialDecay", "OneCycle", "PolynomialDecay", "StepDecay"]
+
 #: Lower bound on geometrically decaying rates, so that they stay positive.
 SMALLEST_RATE = float(np.finfo(float).tiny)
 
@@ -17,7 +19,7 @@ def cosine_interpolation(start, end, fraction):
     return end + (start - end) * 0.5 * (1 + np.cos(np.pi * fraction))
 
 
-@component
+@component(name="step")
 class StepDecay(Schedule):
     r"""Step decay: a piecewise constant rate that is lowered at regular intervals.
 
@@ -50,7 +52,7 @@ class StepDecay(Schedule):
         return np.maximum(self.eta0 * self.decay ** ((t - 1) // self.every), SMALLEST_RATE)
 
 
-@component
+@component(name="exponential")
 class ExponentialDecay(Schedule):
     r"""Exponential decay, :math:`\eta_t = \eta_0 \, \gamma^{t - 1}`.
 
@@ -107,7 +109,7 @@ class DecayToFinal(Schedule):
         return elapsed_fraction(t, length or fit_info.length(self.per))
 
 
-@component
+@component(name="polynomial")
 class PolynomialDecay(DecayToFinal):
     r"""Polynomial decay in the remaining time, linear by default; then constant.
 
@@ -143,7 +145,7 @@ class PolynomialDecay(DecayToFinal):
         return self.final + (self.eta0 - self.final) * remaining**self.power
 
 
-@component
+@component(name="cosine")
 class CosineDecay(DecayToFinal):
     r"""Cosine decay along half a cosine wave; then constant.
 
@@ -179,7 +181,7 @@ class CosineDecay(DecayToFinal):
         return cosine_interpolation(self.eta0, self.final, self.elapsed_fraction(t, fit_info))
 
 
-@component
+@component(name="one_cycle")
 class OneCycle(Schedule):
     r"""One-cycle schedule: a rise to a peak and a fall far below the first rate.
 

@@ -9,8 +9,10 @@ from skgd._utils.component import checked, component
 from skgd._utils.validation import InvalidParameterError, check_choice, check_real
 from skgd.schedules._base import FitInfo, Schedule
 
+__all__ = ["Adaptive", "Constant", "InverseScaling", "Optimal", "TimeDecay"]
 
-@component
+
+@component(name="constant")
 class Constant(Schedule):
     r"""Constant learning rate, :math:`\eta_t = \eta_0`.
 
@@ -32,7 +34,7 @@ class Constant(Schedule):
         return np.full(np.shape(t), float(self.eta0))
 
 
-@component
+@component(name="invscaling")
 class InverseScaling(Schedule):
     r"""Inverse scaling, :math:`\eta_t = \eta_0 / t^{p}`.
 
@@ -60,7 +62,7 @@ class InverseScaling(Schedule):
         return self.eta0 / t**self.power_t
 
 
-@component
+@component(name="optimal")
 class Optimal(Schedule):
     r"""Bottou's schedule for penalised objectives, :math:`\eta_t = 1 / (\alpha (t_0 + t - 1))`.
 
@@ -92,7 +94,7 @@ class Optimal(Schedule):
         return 1.0 / (fit_info.alpha * (t0 + t - 1))
 
 
-@component
+@component(name="adaptive")
 class Adaptive(Schedule):
     r"""A constant rate that is divided by a factor whenever the fit makes no progress.
 
@@ -128,7 +130,7 @@ class Adaptive(Schedule):
         return multiplier / self.factor if self.eta0 * multiplier > self.minimum else None
 
 
-@component
+@component(name="time_decay")
 class TimeDecay(Schedule):
     r"""Time decay, :math:`\eta_t = t_0 / (t + t_1)`.
 

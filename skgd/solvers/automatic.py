@@ -1,14 +1,12 @@
 """Choice of the solver and the learning rate for "auto", and advice after a divergence.
 
 =========================  =====================================================================
-Full batch, squared error  conjugate gradients with exact line search; with an l1 penalty
-                           accelerated proximal descent
-Full batch, other losses   Newton's method with conjugate gradients; with more than a thousand
-                           features accelerated descent at 1 / L, or backtracking where the
-                           Lipschitz constant L of the gradient is infinite
+Full batch                 proximal Newton; for chunks of rows with more than two thousand features
+                           accelerated descent at 1 / L, or backtracking where the Lipschitz
+                           constant L of the gradient is infinite
 Batches of k rows          SVRG with a subspace step (:mod:`skgd.solvers.svrg`)
-Streams of small batches   squared error of up to 256 features: conjugate gradients on the second
-                           moments of all rows so far; otherwise implicit SGD, averaged
+Streams of small batches   up to 256 features: Newton's method on the rows of the call and the
+                           second moments of the rows before; otherwise implicit SGD, averaged
 Losses with kinks          the same on Moreau envelopes of decreasing width
 Momentum and Nesterov      for batches of k rows 1 / (2 L_k sqrt(epoch)), L_k the expected
                            smoothness; for losses with a bounded gradient, if this is larger,
@@ -24,17 +22,20 @@ import math
 import numpy as np
 
 from skgd import optimizers, schedules, step_rules
-from skgd.data.second_moments import MAX_SECOND_MOMENT_FEATURES
 from skgd.objectives import expected_smoothness, largest_curvature
+from skgd.solvers.wide_newton import MAX_DENSE_PARAMETERS
 
-#: Widths of the Moreau envelopes of a loss with kinks, in units of the spread of y.
-SMOOTHING_WIDTHS = (1, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4)
+#: Widths of the Moreau envelopes of a loss with kinks for full and for small batches, in units of
+#: the mean absolute deviation of y; and the smallest width in units of rounding.
+BATCH_WIDTHS = (1, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
+WIDTH_ROUNDING_UNITS = 256
+MINI_BATCH_WIDTHS = (1, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4)
 
-#: Relative gradient norm that ends all stages but the last, and the last one. The error of the
+#: Smallest tolerance of a stage, relative to the square root of its width. The error of the
 #: envelope then exceeds any further decrease of the objective.
-STAGE_TOL, LAST_STAGE_TOL = 1e-3, 1e-6
+STAGE_TOL = 0.03
 
-#: Largest number of parameters for which a stream keeps second moments.
+#: Largest number of parameters for which a stream of small batches keeps second moments.
 MAX_STREAM_PARAMETERS = 257
 
 #: Step of difference quotients: of a gradient that is not Lipschitz continuous, of inverse links.
@@ -65,44 +66,47 @@ def choose_components(config, objective, surrogate, batch_size, streaming=False)
     # On second moments, "auto" needs no rows, and so no sample of chunked data.
     needs_rows = surrogate is objective or config.optimizer is not None
     is_chunked, objective = objective.is_chunked, objective.on_sample if needs_rows else objective
-    if batch_size is not None and config.is_automatic and not is_chunked:
-        if streaming:
-            return choose_for_stream(objective)
-        if can_use_svrg(objective.loss):
+    if config.is_automatic and not is_chunked:
+        is_chosen = batch_size is not None or config.optimizer is None
+        if streaming and is_chosen and can_stream_newton(objective, batch_size):
+            return optimizers.StreamingNewton(), step_rules.LineSearch()
+        if streaming and batch_size is not None:
+            return optimizers.ImplicitSGD(), schedules.Constant(eta0=1.0)
+        if batch_size is not None and has_curvature(objective.loss):
             return optimizers.SVRG(), step_rules.LineSearch()
-    optimizer = config.optimizer or choose_optimizer(config, objective, batch_size)
+    optimizer = config.optimizer or choose_optimizer(config, objective, batch_size, is_chunked)
     schedule = config.schedule or choose_schedule(optimizer, objective, surrogate, batch_size)
     return optimizer, schedule
 
 
-def choose_for_stream(objective):
-    """Return the optimizer and the schedule for a stream of small batches."""
-    if objective.loss.quadratic and len(objective.l2) <= MAX_STREAM_PARAMETERS:
-        return choose_quadratic_optimizer(objective), step_rules.LineSearch()
-    return optimizers.ImplicitSGD(), schedules.Constant(eta0=1.0)
+def prefers_full_batch(config, data):
+    """Return whether an automatic fit by small batches uses full batches instead.
+
+    On chunks of rows a Newton step costs two passes and a few are enough, whereas variance-reduced
+    updates need the curvatures of all rows.
+    """
+    is_wide = data.n_features >= MAX_DENSE_PARAMETERS
+    return data.is_chunked and config.is_automatic and not is_wide
 
 
-def choose_quadratic_optimizer(objective):
-    """Return the optimizer for a quadratic objective."""
-    has_l1 = objective.l1.any()
-    return optimizers.Accelerated() if has_l1 else optimizers.ConjugateGradient()
+def can_stream_newton(objective, batch_size):
+    """Return whether second moments of a stream can be kept for the loss and the features."""
+    largest = MAX_DENSE_PARAMETERS if batch_size is None else MAX_STREAM_PARAMETERS
+    return has_curvature(objective.loss) and len(objective.l2) <= largest
 
 
-def can_use_svrg(loss):
+def has_curvature(loss):
     """Return whether quadratic models of the loss, which need its curvature, exist."""
     is_bounded = math.isfinite(loss.gradient_lipschitz)
     return loss.has_hessian() or is_bounded or loss.has_moreau_envelope()
 
 
-def choose_optimizer(config, objective, batch_size):
+def choose_optimizer(config, objective, batch_size, is_chunked):
     """Return the optimizer for ``optimizer="auto"``."""
-    uses_line_search = isinstance(config.schedule, step_rules.LineSearch)
-    if batch_size is not None or (config.has_explicit_rate and not uses_line_search):
+    if batch_size is not None or config.has_explicit_rate:
         return optimizers.GD()
-    if objective.loss.quadratic:
-        return choose_quadratic_optimizer(objective)
-    uses_newton = objective.loss.has_hessian() and len(objective.l2) <= MAX_SECOND_MOMENT_FEATURES
-    return optimizers.NewtonCG() if uses_newton else optimizers.Accelerated()
+    is_too_wide = is_chunked and len(objective.l2) > MAX_DENSE_PARAMETERS
+    return optimizers.Accelerated() if is_too_wide else optimizers.ProximalNewton()
 
 
 def choose_schedule(optimizer, objective, surrogate, batch_size):
@@ -142,7 +146,7 @@ def choose_subgradient_schedule(objective, optimizer):
 
 
 def choose_losses(config, objective, batch_size, streaming):
-    """Return the losses of the stages of a fit.
+    """Return the losses of the stages of a fit, and the smallest tolerance of each.
 
     They are the Moreau envelopes of decreasing width of a loss with kinks if the solver is chosen
     automatically, otherwise the loss itself.
@@ -151,17 +155,28 @@ def choose_losses(config, objective, batch_size, streaming):
     ----------
     config, objective, batch_size, streaming
         See :func:`choose_components`.
+
+    Returns
+    -------
+    list of (Loss, float)
     """
-    loss = objective.loss
-    if batch_size is None:
-        kinds = type(None), optimizers.Accelerated, optimizers.NewtonCG
-        is_smoothed = not config.has_explicit_rate and isinstance(config.optimizer, kinds)
+    loss, is_full_batch = objective.loss, batch_size is None
+    if is_full_batch:
+        is_newton = isinstance(config.optimizer, (type(None), optimizers.ProximalNewton))
+        is_smoothed = is_newton and not config.has_explicit_rate
+        is_smoothed &= objective.is_chunked or not streaming  # streams choose their own width
     else:
         is_smoothed = config.is_automatic and not (streaming or objective.is_chunked)
     if not (is_smoothed and loss.has_moreau_envelope()):
-        return [loss]
-    spread = compute_spread(objective.on_sample)
-    return [loss.moreau_envelope(width * spread) for width in SMOOTHING_WIDTHS]
+        return [(loss, 0.0)]
+    widths = BATCH_WIDTHS if is_full_batch else MINI_BATCH_WIDTHS
+    unit = mean_absolute_deviation(objective.on_sample)
+    smallest = WIDTH_ROUNDING_UNITS * np.finfo(objective.l2.dtype).eps
+    return [
+        (loss.moreau_envelope(width * unit), STAGE_TOL * math.sqrt(width))
+        for width in widths
+        if width >= smallest
+    ]
 
 
 def compute_damping(optimizer):
@@ -199,6 +214,12 @@ def compute_spread(objective):
         )
         distance = distance * (2 * DIFFERENCE_STEP) / (above - below)
     return replace_zero(float(np.sqrt(np.mean(distance**2))))
+
+
+def mean_absolute_deviation(objective):
+    """Return the weighted mean distance of y from the best constant prediction."""
+    distance = np.abs(objective.y - objective.loss.inverse_link(objective.constant_predictions()))
+    return replace_zero(float(np.mean(np.average(distance, 0, objective.weights))))
 
 
 def replace_zero(number):

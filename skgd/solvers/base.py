@@ -28,33 +28,15 @@ class EpochInfo(NamedTuple):
         Norm of the smallest subgradient after the epoch, where the solver knows it.
     output_objectives : array of shape (k,) or None, default=None
         Objective of each output, where the solver knows it.
+    newton_decrement : float or None, default=None
+        Norm of the gradient in the metric of the inverse Hessian, where the solver knows it.
     """
 
     objective: float
     learning_rate: float | None = None
     gradient_norm: float | None = None
     output_objectives: Any = None
-
-
-class Verification(NamedTuple):
-    """Result of verifying on the data what a quadratic model says.
-
-    Parameters
-    ----------
-    is_verified : bool
-        Whether the descent may end.
-    state : State
-        State to continue or to end with.
-    workspace : object
-        Workspace that belongs to it.
-    gradient_norm : float or None, default=None
-        Norm of the smallest subgradient on the data, where it was computed.
-    """
-
-    is_verified: bool
-    state: Any
-    workspace: Any
-    gradient_norm: float | None = None
+    newton_decrement: float | None = None
 
 
 class Solver(ABC):
@@ -70,6 +52,8 @@ class Solver(ABC):
     is_exact = False
     #: Whether it reports the objective of each output after the epoch.
     reports_output_objectives = False
+    #: Whether it reports the Newton decrement.
+    reports_newton_decrement = False
     #: Whether an epoch may be run in parts, between which the parameters can be recorded.
     can_split_epochs = False
     #: Whether it has a method `run_epochs`, which runs several epochs in one call.
@@ -124,7 +108,3 @@ class Solver(ABC):
     def compute_learning_rates(self, rate_at, state, n_epochs=1):
         """Return the learning rates of the updates of the next epochs."""
         return compute_learning_rates(self.problem, rate_at, state, n_epochs)
-
-    def verify_on_data(self, state, workspace, criterion):
-        """Return the :class:`Verification` that a criterion that is met is met on the data, too."""
-        return Verification(True, state, workspace)

@@ -4,16 +4,16 @@ import warnings
 
 from skgd._utils import numba_support
 from skgd._utils.component import is_built_in
-from skgd.optimizers import SVRG, Accelerated, BatchOptimizer, ImplicitSGD, NewtonCG
+from skgd.optimizers import SVRG, Accelerated, ImplicitSGD, ProximalNewton, StreamingNewton
 from skgd.solvers.full_batch import AcceleratedDescent, GradientDescent, LineSearchDescent
 from skgd.solvers.implicit_sgd import ImplicitSGDSolver
-from skgd.solvers.newton_cg import NewtonCGSolver
+from skgd.solvers.proximal_newton import ProximalNewtonSolver
 from skgd.solvers.sgd.chunked import ChunkedSGD
 from skgd.solvers.sgd.lazy_sparse import LazySparseSGD
 from skgd.solvers.sgd.reference import ReferenceSGD
 from skgd.solvers.sgd.separate_outputs import SeparateOutputs
 from skgd.solvers.sgd.triangular import TriangularSGD
-from skgd.solvers.streaming_least_squares import StreamingLeastSquares
+from skgd.solvers.streaming_newton import StreamingNewtonSolver
 from skgd.solvers.svrg import SVRGSolver
 
 #: Classes of components that Numba could not compile; they are not tried again.
@@ -33,9 +33,11 @@ def choose_solver(problem):
     Solver
     """
     optimizer = problem.optimizer
+    if isinstance(optimizer, StreamingNewton):
+        return StreamingNewtonSolver(problem)
     if problem.is_full_batch:
-        if isinstance(optimizer, NewtonCG):
-            return NewtonCGSolver(problem)
+        if isinstance(optimizer, ProximalNewton):
+            return ProximalNewtonSolver(problem)
         if isinstance(optimizer, Accelerated):
             return AcceleratedDescent(problem)
         searches = problem.searches_line
@@ -44,8 +46,6 @@ def choose_solver(problem):
         return ChunkedSGD(problem, choose_solver)
     if isinstance(optimizer, SVRG):
         return SVRGSolver(problem)
-    if isinstance(optimizer, BatchOptimizer):
-        return StreamingLeastSquares(problem)
     if isinstance(optimizer, ImplicitSGD):
         return ImplicitSGDSolver(problem)
     if problem.objective.loss.n_outputs is not None:

@@ -234,7 +234,12 @@ class _Descent:
             self.best_score, self.best_state = score, self.here.state
         eps = np.finfo(self.here.state.theta.dtype).eps
         measurement = Measurement(
-            info.objective, info.output_objectives, info.gradient_norm, score, eps
+            info.objective,
+            info.output_objectives,
+            info.gradient_norm,
+            info.newton_decrement,
+            score,
+            eps,
         )
         states = self.criteria.update(self.here.criterion_states, measurement)
         self.here = self.here._replace(criterion_states=states)
@@ -242,24 +247,11 @@ class _Descent:
             reason = criterion.reason(states[index])
             if reason is None:
                 continue
-            if criterion.needs_verification:
-                if reason is StopReason.PRECISION and self.lr_vanished(row["learning_rate"]):
-                    return StopReason.STALLED
-                if self.verify_on_data(criterion, index):
-                    return reason
-            elif not self.lower_learning_rate(index):
+            if reason is StopReason.PRECISION and self.lr_vanished(row["learning_rate"]):
+                return StopReason.STALLED
+            if not (criterion.is_stall and self.lower_learning_rate(index)):
                 return reason
         return None
-
-    def verify_on_data(self, criterion, index):
-        """Verify on the data that a criterion is met; else look for progress from here on."""
-        verification = self.solver.verify_on_data(self.here.state, self.here.workspace, criterion)
-        self.here = self.here._replace(state=verification.state, workspace=verification.workspace)
-        if not verification.is_verified:
-            self.reset_criterion(index)
-        elif verification.gradient_norm is not None:
-            self.recorder.last_row["gradient_norm"] = verification.gradient_norm
-        return verification.is_verified
 
     def lower_learning_rate(self, index):
         """Lower the rate of a schedule that reacts to stalls; return whether it did."""

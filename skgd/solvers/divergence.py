@@ -1,7 +1,6 @@
 """Divergence: how it is detected, and what follows from it."""
 
-from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +11,7 @@ LR_BACKOFF_FACTOR = 0.25
 DIVERGED_COUNT = 2
 
 
-@dataclass(frozen=True)
-class DivergenceMonitor:
+class DivergenceMonitor(NamedTuple):
     """Detects an objective that stays far above its start.
 
     Parameters
@@ -27,7 +25,7 @@ class DivergenceMonitor:
     reference: float
     factor: float = 1e3
 
-    @cached_property
+    @property
     def limit(self):
         """The objective above which an epoch counts; at most the largest finite number."""
         return min(self.factor * self.reference, np.finfo(float).max)

@@ -1,24 +1,15 @@
 """Full-batch updates: gradient steps, line searches and accelerated proximal steps."""
 
 from abc import abstractmethod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from skgd import penalties
 from skgd.objectives import Objective, Point, QuadraticModel
 from skgd.optimizers import ConjugateGradient
-from skgd.solvers.base import EpochInfo, Solver, Verification
+from skgd.solvers.base import EpochInfo, Solver
 from skgd.solvers.line_search import INITIAL_RATE, line_step, proximal_step, searched_proximal_step
-from skgd.solvers.state import State
-
-
-class VerifiedPoint(NamedTuple):
-    """A point whose gradient norm was computed on the data."""
-
-    norm: float
-    state: State | None = None
-    point: Point | None = None
 
 
 class FullBatchWorkspace(NamedTuple):
@@ -30,16 +21,10 @@ class FullBatchWorkspace(NamedTuple):
         What the updates evaluate.
     point : Point
         Its value and gradient at the parameters.
-    verified : VerifiedPoint, default=VerifiedPoint(inf)
-        The last point at which a quadratic model was verified on the data.
-    hessians : object, default=None
-        Hessians of the last Newton step.
     """
 
     surrogate: Objective | QuadraticModel
     point: Point
-    verified: VerifiedPoint = VerifiedPoint(np.inf)
-    hessians: Any = None
 
 
 class FullBatchSolver(Solver):
@@ -49,8 +34,15 @@ class FullBatchSolver(Solver):
 
     def init(self, state):
         """Return the workspace at the start."""
-        surrogate = self.problem.surrogate
+        surrogate = self.choose_surrogate()
         return FullBatchWorkspace(surrogate, surrogate.evaluate(state.theta))
+
+    def choose_surrogate(self):
+        """Return what is evaluated: a quadratic model where it is accurate, else the objective."""
+        surrogate = self.problem.surrogate
+        if isinstance(surrogate, QuadraticModel) and not surrogate.is_accurate:
+            return self.problem.objective
+        return surrogate
 
     def describe(self, state, workspace):
         """Return the objective and the gradient norm at the start."""
@@ -64,7 +56,7 @@ class FullBatchSolver(Solver):
 
     def objective_at(self, theta):
         """Return the objective at scaled parameters."""
-        return self.problem.surrogate.value(theta)
+        return self.choose_surrogate().value(theta)
 
     def run_epoch(self, state, workspace, learning_rates, order=None):
         """Make one update."""
@@ -88,27 +80,6 @@ class FullBatchSolver(Solver):
         rate : float
             The scheduled rate; a line search determines its own.
         """
-
-    def verify_on_data(self, state, workspace, criterion):
-        """Verify on the data that the gradient of a quadratic model is small.
-
-        If it is not, the descent continues with the model around the point that it has reached, as
-        long as that decreases the gradient norm.
-        """
-        model, last = workspace.surrogate, workspace.verified
-        if not isinstance(model, QuadraticModel) or (model.is_accurate and criterion.tol > 0):
-            return Verification(True, state, workspace)
-        objective = self.problem.objective
-        point = objective.evaluate(state.theta)
-        norm = objective.min_subgradient_norm(point)
-        if norm > last.norm:  # rounding has increased the gradient: the last point was better
-            state, norm = last.state, last.norm
-            workspace = workspace._replace(point=last.point)
-        if criterion.is_small(norm) or norm > 0.5 * last.norm:
-            return Verification(True, state, workspace, norm)
-        verified = VerifiedPoint(norm, state, point)
-        workspace = FullBatchWorkspace(model.recentre(point), point, verified)
-        return Verification(False, state.replace(solver_state={}), workspace, norm)
 
 
 class GradientDescent(FullBatchSolver):

@@ -5,7 +5,7 @@ A criterion has the methods of :class:`StoppingCriterion`. To add one, write its
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -13,6 +13,13 @@ import numpy as np
 
 #: Replaces a decrease of zero where it is divided by.
 MIN_DECREASE = np.finfo(float).tiny
+
+#: A Newton decrement of fewer units of rounding is rounding error.
+DECREMENT_ROUNDING_UNITS = 8
+
+#: Distance from the minimum, relative to the objective of the best constant model, at which a
+#: descent that cannot be improved in floating point counts as successful.
+MAX_RELATIVE_EXCESS = 1e-9
 
 #: A gradient norm of fewer units of rounding of the first gradient norm is rounding error.
 GRADIENT_ROUNDING_UNITS = 1024
@@ -47,6 +54,8 @@ class Measurement(NamedTuple):
         Objective of each output, where the solver knows it.
     gradient_norm : float or None, default=None
         Norm of the smallest subgradient after the epoch, where the solver knows it.
+    newton_decrement : float or None, default=None
+        Norm of the gradient in the metric of the inverse Hessian, where the solver knows it.
     validation_score : float or None, default=None
         Score on the validation rows, where there are some.
     eps : float, default=float64's
@@ -56,6 +65,7 @@ class Measurement(NamedTuple):
     objective: float
     output_objectives: Any = None
     gradient_norm: float | None = None
+    newton_decrement: float | None = None
     validation_score: float | None = None
     eps: float = float(np.finfo(float).eps)
 
@@ -67,8 +77,8 @@ class StoppingCriterion(ABC):
     returns and `update` replaces.
     """
 
-    #: Whether a descent on a quadratic model has to confirm the criterion on the data.
-    needs_verification = False
+    #: Whether a lower learning rate may help where the criterion is met.
+    is_stall = False
     #: Whether a later call that continues the descent continues with the state, too.
     is_resumed = True
 
@@ -87,10 +97,6 @@ class StoppingCriterion(ABC):
     def reset(self, state):
         """Return the state to continue with after the learning rate or the model has changed."""
         return self.init()
-
-    def loosen(self, tol):
-        """Return the criterion with a tolerance of at least `tol`."""
-        return self
 
     def describe(self, state, last_row):
         """Return how far from the minimum the descent is, as part of a warning, or nothing.
@@ -133,6 +139,8 @@ class NoImprovement(StoppingCriterion):
     relative: bool = False
     monitor: str = "objective"
 
+    is_stall = True
+
     def init(self):
         """Return the state before the first epoch."""
         return NoImprovementState()
@@ -165,10 +173,6 @@ class NoImprovement(StoppingCriterion):
     def reset(self, state):
         """Return the state with the count at zero; the best value is kept."""
         return state._replace(n_epochs=0)
-
-    def loosen(self, tol):
-        """Return the criterion with a tolerance of at least `tol` and a patience of one epoch."""
-        return replace(self, tol=max(self.tol, tol), patience=1)
 
     def describe(self, state, last_row):
         """Return the best objective, which still decreases."""
@@ -209,6 +213,8 @@ class ExpectedDecrease(StoppingCriterion):
     patience: int
     scale: Any
 
+    is_stall = True
+
     def init(self):
         """Return the state before the first epoch."""
         return ExpectedDecreaseState()
@@ -232,10 +238,6 @@ class ExpectedDecrease(StoppingCriterion):
     def reason(self, state):
         """Return the reason to stop, or None."""
         return StopReason.CONVERGED if state.n_epochs >= self.patience else None
-
-    def loosen(self, tol):
-        """Return the criterion with a tolerance of at least `tol` and a patience of one epoch."""
-        return replace(self, tol=max(self.tol, tol), patience=1)
 
     def describe(self, state, last_row):
         """Return the best objective, and the decrease that is still expected."""
@@ -277,7 +279,6 @@ class GradientNorm(StoppingCriterion):
     scale: float = 0.0
     patience: int = 20
 
-    needs_verification = True
     is_resumed = False
 
     def init(self):
@@ -314,10 +315,6 @@ class GradientNorm(StoppingCriterion):
         """Return the state that looks for progress anew; the first gradient norm is kept."""
         return GradientNormState(first_norm=state.first_norm)
 
-    def loosen(self, tol):
-        """Return the criterion with a tolerance of at least `tol`."""
-        return replace(self, tol=max(self.tol, tol))
-
     def describe(self, state, last_row):
         """Return the gradient norm, relative to that of the best constant model."""
         norm = last_row["gradient_norm"]
@@ -325,6 +322,80 @@ class GradientNorm(StoppingCriterion):
         return (
             f": the gradient norm is {norm:.3g}, {share:.1e} times that of the best constant "
             f"model, and tol={self.tol:g}"
+        )
+
+
+class NewtonDecrementState(NamedTuple):
+    """Last decrement, lowest objective, steps in a row without progress, and machine epsilon."""
+
+    decrement: float = np.inf
+    best_objective: float = np.inf
+    n_epochs: int = 0
+    eps: float = 0.0
+
+
+@dataclass(frozen=True)
+class NewtonDecrement(StoppingCriterion):
+    r"""Stop when the Newton decrement is small, or the objective no longer decreases.
+
+    The Newton decrement :math:`\lambda` is the norm of the gradient in the metric of the inverse
+    Hessian. The quadratic model predicts that the objective is :math:`\lambda^2 / 2` above its
+    minimum.
+
+    Parameters
+    ----------
+    tol : float
+        Decrement that is small enough, relative to :math:`\sqrt{2 F}`.
+    scale : float
+        Objective F of the best constant model.
+    patience : int, default=3
+        Number of steps in a row without progress that end the descent.
+
+    References
+    ----------
+    S. Boyd, L. Vandenberghe, "Convex Optimization", 2004, section 9.5.
+    """
+
+    tol: float
+    scale: float
+    patience: int = 3
+
+    is_resumed = False
+
+    def init(self):
+        """Return the state before the first step."""
+        return NewtonDecrementState()
+
+    def update(self, state, measurement):
+        """Return the state after a step."""
+        objective, eps = measurement.objective, measurement.eps
+        threshold = state.best_objective - 4 * eps * abs(objective)
+        n_epochs = 0 if objective < threshold else state.n_epochs + 1
+        best = min(state.best_objective, objective)
+        return NewtonDecrementState(measurement.newton_decrement, best, n_epochs, eps)
+
+    def reason(self, state):
+        """Return the reason to stop, or None."""
+        excess, rounding = self.relative_excess(state), DECREMENT_ROUNDING_UNITS * state.eps
+        if excess <= self.tol**2:
+            return StopReason.CONVERGED
+        if excess <= rounding**2:
+            return StopReason.PRECISION
+        if state.n_epochs < self.patience:
+            return None
+        is_small = excess <= max(MAX_RELATIVE_EXCESS, rounding)
+        return StopReason.PRECISION if is_small else StopReason.STALLED
+
+    def relative_excess(self, state):
+        """Return the predicted distance from the minimum, relative to `scale`."""
+        return 0.5 * state.decrement**2 / max(self.scale, MIN_DECREASE)
+
+    def describe(self, state, last_row):
+        """Return the predicted distance from the minimum."""
+        return (
+            f": its objective, {state.best_objective:.4g}, is about {state.decrement**2 / 2:.2g} "
+            f"above the minimum, {self.relative_excess(state):.1e} times that of the best constant "
+            "model"
         )
 
 
@@ -358,10 +429,6 @@ class StoppingCriteria:
         """Return the states after an epoch."""
         pairs = zip(self.criteria, states, strict=True)
         return tuple(criterion.update(state, measurement) for criterion, state in pairs)
-
-    def loosen(self, tol):
-        """Return the criteria with a tolerance of at least `tol`."""
-        return replace(self, criteria=tuple(c.loosen(tol) for c in self.criteria))
 
     @property
     def monitors_objective_only(self):
@@ -415,7 +482,7 @@ def choose_criteria(problem, solver, tol, patience, *, relative, validate, early
     elif early_stopping:
         criteria = (NoImprovement(tol, patience, monitor=monitor),)
     elif problem.is_full_batch:
-        criteria = (gradient_norm(problem, tol),)
+        criteria = (full_batch_criterion(problem, solver, tol),)
         if problem.schedule.reacts_to_stalls:
             criteria += (NoImprovement(tol, patience, relative=True),)
     elif solver.reports_output_objectives:
@@ -429,8 +496,13 @@ def choose_criteria(problem, solver, tol, patience, *, relative, validate, early
     return StoppingCriteria(criteria, validate, early_stopping and validate is not None)
 
 
-def gradient_norm(problem, tol):
-    """Return the criterion on the gradient norm, relative to that of the best constant model."""
+def full_batch_criterion(problem, solver, tol):
+    """Return the criterion on the distance from the minimum, relative to the best constant model.
+
+    It is on the Newton decrement where the solver knows it, else on the gradient norm.
+    """
     constant = problem.surrogate.evaluate(problem.objective.intercept_only())
-    reference = problem.surrogate.min_subgradient_norm(constant)
-    return GradientNorm(tol, reference, abs(constant.value))
+    scale = abs(constant.value)
+    if solver.reports_newton_decrement:
+        return NewtonDecrement(tol, scale)
+    return GradientNorm(tol, problem.surrogate.min_subgradient_norm(constant), scale)

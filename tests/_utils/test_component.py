@@ -89,6 +89,24 @@ def test_copies_by_repr_pickle_copy_clone_and_params_are_equal(component):
         assert hash(other) == hash(component)
 
 
+@pytest.mark.parametrize("component", CLASSES, ids=get_id)
+def test_attributes_cannot_be_set_or_deleted(component):
+    for change in (lambda part: setattr(part, "other", 1), lambda part: delattr(part, "other")):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            change(component())
+
+
+@pytest.mark.parametrize("base", [penalties.L1, penalties.ElasticNet])
+def test_a_plain_subclass_may_have_attributes_but_not_change_parameters(base):
+    own = type("Own", (base,), {"__module__": "elsewhere"})()
+    own.other = 1
+    assert own.other == 1
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        own.alpha = 1.0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        del own.alpha
+
+
 @pytest.mark.parametrize(
     ("component", "field"), [pair for pair in FIELDS if pair[1].name != "at"], ids=get_id
 )

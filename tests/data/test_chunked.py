@@ -10,7 +10,9 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
-from skgd.data import MemmapData, chunked, in_memory, is_chunked_input, map_reduce, memmap
+from skgd.data import chunked, in_memory, map_reduce, memmap
+from skgd.data.dispatch import is_chunked_input
+from skgd.data.memmap import MemmapData
 from skgd.data.scaling import FeatureScaling
 from skgd.data.second_moments import SecondMoments
 from skgd.losses import Loss, SquaredError
@@ -325,3 +327,24 @@ def test_products_that_overflow_float32_are_formed_at_float64(tmp_path, small_ch
     model = BatchGDRegressor().fit(mapped(X, tmp_path), y)
     expected = BatchGDRegressor().fit(X.astype(float), y)
     np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-3)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "absolute_error", "poisson"])
+@pytest.mark.parametrize("penalty", [None, "l2", "l1"])
+@pytest.mark.usefixtures("small_chunks")
+def test_automatic_small_batches_reach_on_chunks_what_full_batches_reach_in_memory(
+    loss, penalty, rows, tmp_path
+):
+    X, y = rows
+    params = {"penalty": penalty, "alpha": 0.01 if penalty else 0.0, "tol": 1e-10}
+    expected = BatchGDRegressor(loss, **params).fit(X, y)
+    for model in (
+        MiniBatchGDRegressor(loss, **params),
+        SGDRegressor(loss, learning_rate="auto", standardize=True, **params),
+    ):
+        model.fit(mapped(X, tmp_path), y)
+        assert model.converged_
+        np.testing.assert_allclose(model.predict(X), expected.predict(X), rtol=1e-6)
+        objective = model.history_["objective"]
+        if loss != "absolute_error":  # whose smooth approximations increase with each stage
+            assert (np.diff(objective) <= 4e-16 * objective[0]).all()

@@ -540,7 +540,7 @@ def test_constraints_and_second_derivatives_raise_an_error(limits):
         ({"learning_rate": None}, "learning_rate must be"),
         ({"optimizer": "adam"}, "'cg' or 'lbfgs' with learning_rate='line_search'"),
         ({"optimizer": "cg", "learning_rate": 0.1}, "'gd', 'momentum'.* with learning_rate=0.1"),
-        ({"optimizer": "newton_cg"}, "with learning_rate='line_search'"),
+        ({"optimizer": "proximal_newton"}, "with learning_rate='line_search'"),
         ({"optimizer": "adan"}, "Did you mean 'adam'"),
         ({"max_iter": 0}, "max_iter must be an int in"),
         ({"gtol": -1}, "gtol must be"),

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor, learning_rate_range_test
 from skgd.model_selection import RangeTest
-from skgd.optimizers import NewtonCG
+from skgd.optimizers import ProximalNewton
 
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
 PLAIN = {"optimizer": "gd", "standardize": False}
@@ -108,7 +108,7 @@ def test_pipeline_transforms_the_data(small):
             "optimizer must be 'auto' or one of 'gd', .* got 'cg'. This one computes the length of "
             "each step itself: fit it with learning_rate='auto'",
         ),
-        ({"estimator": BatchGDRegressor(optimizer=NewtonCG())}, r"got NewtonCG\(\)"),
+        ({"estimator": BatchGDRegressor(optimizer=ProximalNewton())}, r"got ProximalNewton\(\)"),
         (
             {"estimator": BatchGDRegressor(alpha=-1)},
             "The .alpha. parameter of BatchGDRegressor must be",

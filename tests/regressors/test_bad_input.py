@@ -119,7 +119,7 @@ def test_invalid_value_is_named_in_the_error(Regressor, name, value, small):
         ("record", "objektive", "objective"),
     ],
 )
-def test_a_misspelt_name_brings_the_known_ones_and_the_nearest(Regressor, name, typo, meant, small):
+def test_the_error_for_an_unknown_name_suggests_the_closest(Regressor, name, typo, meant, small):
     match = (
         rf"^{intro(Regressor, name)} .*'{meant}'.*\. Got '{typo}' instead\. "
         rf"Did you mean '{meant}'\?$"
@@ -140,7 +140,7 @@ def test_a_misspelt_name_brings_the_known_ones_and_the_nearest(Regressor, name, 
     ],
     ids=lambda params: "-".join(params) if isinstance(params, dict) else "",
 )
-def test_no_flat_parameter_is_ignored(Regressor, params, match, small):
+def test_a_parameter_without_effect_is_rejected(Regressor, params, match, small):
     match = f"^{intro(Regressor, next(iter(params)))} left at .*{match}"
     assert_parameter_rejected(Regressor, small, match, **params)
 
@@ -201,7 +201,7 @@ def test_full_batch_rules_are_rejected_by_stochastic_regressors(Regressor, param
     ],
     ids=["l1", "kinks", "rate", "search"],
 )
-def test_cg_and_line_search_reject_what_they_cannot_minimise(params, match, small):
+def test_cg_and_line_search_reject_other_objectives_rates_and_optimizers(params, match, small):
     assert_parameter_rejected(BatchGDRegressor, small, match, **{"learning_rate": "auto"} | params)
 
 
@@ -321,7 +321,7 @@ def test_features_must_not_change_between_calls(Regressor, small):
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
-def test_weights_that_are_all_zero(Regressor, small):
+def test_fit_rejects_weights_that_are_all_zero_and_partial_fit_warns(Regressor, small):
     X, y = small
     zeros = np.zeros(20)
     fitted = standardized(Regressor).fit(X, y).set_params(learning_rate=fail)

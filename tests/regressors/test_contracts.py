@@ -66,8 +66,11 @@ def models(
     return Regressor(**params)
 
 
-def same(one, other, tol=1e-9):
-    """Check that two models agree in their number of updates and, up to rounding, their values."""
+def assert_same_model(one, other, tol=1e-9):
+    """Assert that two models made equally many updates and agree up to rounding.
+
+    The parameters may differ by `tol` times the largest of them, or times 1 if that is larger.
+    """
     scale = max(1.0, np.abs(other.coef_).max(), np.abs(other.intercept_).max())
     assert_allclose(one.coef_, other.coef_, rtol=0, atol=tol * scale)
     assert_allclose(one.intercept_, other.intercept_, rtol=0, atol=tol * scale)
@@ -111,7 +114,7 @@ def test_unshuffled_sgd_equals_scikit_learn(table, loss, penalty, rate, weighted
     ours = SGDRegressor(**params).fit(X, y, sample_weight=weights if weighted else None)
     # skgd drops rows of weight zero; scikit-learn counts them as updates.
     if not weighted or (weights > 0).all():
-        same(ours, theirs)
+        assert_same_model(ours, theirs)
 
 
 # 3: the regressors among themselves
@@ -124,7 +127,7 @@ def test_one_batch_of_all_rows_equals_full_batch(table, model):
     y = targets_for(model.loss, y)
     params = model.get_params(deep=False)
     twin = MiniBatchGDRegressor(**params).set_params(batch_size=len(y), shuffle=False)
-    same(twin.fit(X, y), model.fit(X, y))
+    assert_same_model(twin.fit(X, y), model.fit(X, y))
 
 
 @given(table=tables(), model=models(SGDRegressor))
@@ -137,7 +140,7 @@ def test_batches_of_one_row_equal_sgd(table, model):
         name: value for name, value in params.items() if name not in ("eta0", "power_t")
     }  # parameters of named schedules only
     twin = MiniBatchGDRegressor(**params).set_params(batch_size=1)
-    same(twin.fit(X, y), model.fit(X, y))
+    assert_same_model(twin.fit(X, y), model.fit(X, y))
 
 
 # 4: resuming
@@ -151,7 +154,7 @@ def test_epochs_equal_calls_of_partial_fit(table, model):
     whole, parts = clone(model).fit(X, y), clone(model)
     for _ in range(model.max_iter):
         parts = pickle.loads(pickle.dumps(parts.partial_fit(X, y)))
-    same(parts, whole)
+    assert_same_model(parts, whole)
 
 
 # 5: weights
@@ -164,7 +167,7 @@ def test_zero_weight_equals_dropping_the_row(table, model):
     y = targets_for(model.loss, y)
     kept = weights > 0
     weighted = clone(model).fit(X, y, sample_weight=weights)
-    same(weighted, model.fit(X[kept], y[kept], sample_weight=weights[kept]), tol=1e-12)
+    assert_same_model(weighted, model.fit(X[kept], y[kept], sample_weight=weights[kept]), tol=1e-12)
 
 
 @given(table=tables(), model=models(BatchGDRegressor))
@@ -174,17 +177,18 @@ def test_integer_weights_equal_repeated_rows(table, model):
     y = targets_for(model.loss, y)
     repeats = weights.astype(int)
     weighted = clone(model).fit(X, y, sample_weight=weights)
-    same(weighted, model.fit(np.repeat(X, repeats, axis=0), np.repeat(y, repeats)))
+    assert_same_model(weighted, model.fit(np.repeat(X, repeats, axis=0), np.repeat(y, repeats)))
 
 
 @given(table=tables(), data=st.data(), unit=st.sampled_from([1e-150, 1e-9, 1e9, 1e150]))
 @rejects_divergence
-def test_only_proportions_of_weights_matter(table, data, unit):
+def test_a_common_factor_of_the_weights_does_not_change_the_model(table, data, unit):
+    """The full-batch and the mini-batch regressor divide the weights by their mean."""
     model = data.draw(models(data.draw(st.sampled_from([BatchGDRegressor, MiniBatchGDRegressor]))))
     X, y, weights = table
     y = targets_for(model.loss, y)
     scaled = clone(model).fit(X, y, sample_weight=unit * weights)
-    same(scaled, model.fit(X, y, sample_weight=weights))
+    assert_same_model(scaled, model.fit(X, y, sample_weight=weights))
 
 
 # 6: kinds of input
@@ -203,7 +207,7 @@ def test_input_container_does_not_change_the_model(table, model, kind):
     y = targets_for(model.loss, y)
     plain = clone(model).fit(X, y, sample_weight=weights)
     converted = clone(model).fit(kind(X), y, sample_weight=weights)
-    same(converted, plain)
+    assert_same_model(converted, plain)
     assert_allclose(converted.predict(kind(X)), plain.predict(X), rtol=1e-7, atol=1e-9)
 
 
@@ -214,7 +218,7 @@ def test_float32_agrees_with_float64_within_its_precision(table, model):
     y = targets_for(model.loss, y)
     single = clone(model).fit(X.astype(np.float32), y.astype(np.float32))
     assert single.coef_.dtype == single.intercept_.dtype == np.float32
-    same(single, model.fit(X, y), tol=2e-3)
+    assert_same_model(single, model.fit(X, y), tol=2e-3)
 
 
 # 7: minima
@@ -292,7 +296,10 @@ def has_link(loss):
     loss=st.sampled_from([name for name, loss in losses.LOSSES.items() if not has_link(loss)]),
     standardize=st.booleans(),
 )
-def test_no_magnitude_breaks_an_automatic_fit(table, y_unit, Regressor, loss, standardize):
+def test_automatic_fits_are_finite_for_data_of_any_scale(
+    table, y_unit, Regressor, loss, standardize
+):
+    """A fit issues no warning but that of convergence, whatever the units of X and y are."""
     X, y, _ = table
     params = {"max_iter": 10, "random_state": 0}
     model = Regressor(loss, standardize=standardize, learning_rate="auto", **params)

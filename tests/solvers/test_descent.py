@@ -13,7 +13,7 @@ from skgd.data.scaling import FeatureScaling
 from skgd.data.second_moments import SecondMoments
 from skgd.losses import SquaredError
 from skgd.objectives import Objective, QuadraticModel
-from skgd.optimizers import GD, ConjugateGradient, Momentum
+from skgd.optimizers import ConjugateGradient, Momentum
 from skgd.schedules import (
     Adaptive,
     Constant,
@@ -28,42 +28,17 @@ from skgd.solvers.base import Solver
 from skgd.solvers.choice import choose_solver
 from skgd.solvers.descent import MIN_RELATIVE_LR, _Descent, descend
 from skgd.solvers.divergence import LR_BACKOFF_FACTOR, DivergedError, DivergenceMonitor
-from skgd.solvers.full_batch import VerifiedPoint
 from skgd.solvers.history import History
-from skgd.solvers.problem import Problem
 from skgd.solvers.speculative_epochs import SpeculativeEpochs
 from skgd.solvers.state import State
-from skgd.solvers.stopping import (
-    ExpectedDecrease,
-    GradientNorm,
-    GradientNormState,
-    NoImprovement,
-    StoppingCriteria,
-    StopReason,
-)
+from skgd.solvers.stopping import GradientNorm, NoImprovement, StoppingCriteria, StopReason
 from skgd.step_rules import LineSearch
+from tests.helpers.problems import make_problem
 
 
 @pytest.fixture
 def problem(small):
-    X, y = small
-    objective = Objective(
-        design=Design(X, FeatureScaling.identity(3), True),
-        y=y,
-        weights=None,
-        loss=SquaredError(),
-        l1=np.zeros(4),
-        l2=np.zeros(4),
-    )
-    return Problem(
-        objective=objective,
-        surrogate=objective,
-        optimizer=GD(),
-        schedule=Constant(0.1),
-        batch_size=None,
-        max_iter=3,
-        planned_epochs=3,
-    )
+    return make_problem(*small, max_iter=3)
 
 
 def initial_state():
@@ -359,86 +334,6 @@ def test_a_gradient_that_is_small_on_a_model_is_small_on_the_rows(problem):
     assert norm <= 10 * max(best, 1e-13 * criteria.criteria[0].reference)
 
 
-def unverified(problem, small, last, *, tol=1e-3, is_accurate=False):
-    """Return a descent on a quadratic model, its criterion, and the gradient norm on the rows.
-
-    At the last verified point the norm was `last` times this norm; ``tol=None`` stands for a
-    tolerance that the norm just meets.
-    """
-    moments = SecondMoments.from_rows(*small, None)
-    surrogate = replace(
-        QuadraticModel.from_second_moments(problem.objective, moments), is_accurate=is_accurate
-    )
-    theta = np.array([0.3, -0.2, 0.1, 0.5])
-    norm = problem.objective.min_subgradient_norm(problem.objective.evaluate(theta))
-    criterion = GradientNorm(tol=1.01 * norm if tol is None else tol, reference=1.0)
-    descent = start_descent(problem, StoppingCriteria((criterion,)), surrogate=surrogate)
-    verified = VerifiedPoint(last * norm, initial_state(), "the point before")
-    descent.here = descent.here._replace(
-        state=replace(descent.here.state, theta=theta, solver_state={"a": 1}),
-        workspace=descent.here.workspace._replace(verified=verified),
-        criterion_states=(GradientNormState(best_objective=3.0, n_epochs=7),),
-    )
-    return descent, criterion, norm
-
-
-def test_without_a_quadratic_model_there_is_nothing_to_verify(problem):
-    criterion = GradientNorm(tol=1e-3, reference=1.0)
-    descent = start_descent(problem, StoppingCriteria((criterion,)))
-    here = descent.here
-    assert descent.verify_on_data(criterion, 0) is True
-    assert descent.recorder.last_row == {}
-    assert descent.here.state is here.state
-    assert descent.here.workspace is here.workspace
-
-
-@pytest.mark.parametrize("last", [2.0, 2.5, np.inf])
-def test_a_gradient_norm_that_halved_continues_from_a_recentred_model(last, problem, small):
-    descent, criterion, norm = unverified(problem, small, last)
-    state = descent.here.state
-    assert descent.verify_on_data(criterion, 0) is False
-    here, workspace = descent.here, descent.here.workspace
-    assert (workspace.verified.norm, workspace.verified.state) == (norm, state)
-    assert_array_equal(workspace.verified.point.gradient, workspace.point.gradient)
-    assert_array_equal(workspace.surrogate.anchor.theta, state.theta)
-    assert_array_equal(workspace.point.gradient, problem.objective.evaluate(state.theta).gradient)
-    assert_array_equal(here.state.theta, state.theta)
-    assert here.state.solver_state == {}
-    (criterion_state,) = here.criterion_states
-    assert (criterion_state.best_objective, criterion_state.n_epochs) == (np.inf, 0)
-
-
-@pytest.mark.parametrize("last", [1.0, 1.5])
-def test_a_gradient_norm_that_hardly_decreased_is_final(last, problem, small):
-    descent, criterion, norm = unverified(problem, small, last)
-    state = descent.here.state
-    assert descent.verify_on_data(criterion, 0) is True
-    assert descent.recorder.last_row == {"gradient_norm": norm}
-    assert descent.here.state is state
-
-
-def test_a_gradient_norm_that_increased_restores_the_verified_point(problem, small):
-    descent, criterion, norm = unverified(problem, small, 0.5)
-    _, state, point = descent.here.workspace.verified
-    assert descent.verify_on_data(criterion, 0) is True
-    assert (descent.here.state, descent.here.workspace.point) == (state, point)
-    assert descent.recorder.last_row == {"gradient_norm": norm / 2}
-
-
-@pytest.mark.parametrize(("tol", "is_computed"), [(1e-3, False), (0, True)])
-def test_accurate_moments_are_verified_only_where_the_tolerance_is_zero(
-    tol, is_computed, problem, small
-):
-    descent, criterion, norm = unverified(problem, small, 1.0, tol=tol, is_accurate=True)
-    assert descent.verify_on_data(criterion, 0) is True
-    assert (descent.recorder.last_row.get("gradient_norm") == norm) is is_computed
-
-
-def test_a_gradient_norm_that_is_small_on_the_rows_is_verified(problem, small):
-    descent, criterion, _ = unverified(problem, small, np.inf, tol=None)
-    assert descent.verify_on_data(criterion, 0) is True
-
-
 def test_the_trajectory_continues_in_the_next_call(problem):
     problem = replace(problem, batch_size=7, shuffle=True, record="path")
     whole, history = run(replace(problem, max_iter=6)), History()
@@ -505,19 +400,6 @@ def test_a_row_of_the_history_describes_the_average(problem):
     late = replace(outcome.state, t=5)
     assert_array_equal(late.model(4), late.averaged_theta)
     assert_array_equal(late.model(5), late.theta)
-
-
-def test_stages_before_the_last_end_early():
-    gradient, plateau = GradientNorm(tol=1e-9, reference=1.0), NoImprovement(1e-6, 5)
-    decrease = ExpectedDecrease(1e-6, 5, 1.0)
-    for criterion in (gradient, plateau, decrease):
-        (loosened,) = StoppingCriteria((criterion,)).loosen(1e-3).criteria
-        patience = criterion.patience if criterion is gradient else 1
-        assert loosened == replace(criterion, tol=1e-3, patience=patience)
-    loosened = StoppingCriteria((replace(gradient, tol=1e-3),)).loosen(1e-4)
-    assert loosened.criteria[0].tol == 1e-3
-    assert StoppingCriteria().loosen(1e-3) == StoppingCriteria()
-    assert (gradient.tol, plateau.tol, plateau.patience) == (1e-9, 1e-6, 5)
 
 
 def test_a_divergence_in_the_last_epoch_raises_the_same_error(problem):

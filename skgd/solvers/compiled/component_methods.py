@@ -11,13 +11,12 @@ from dataclasses import fields
 from functools import cache
 from itertools import count
 from numbers import Real
-
-from numba.extending import overload
+from typing import Any
 
 from skgd import penalties
 from skgd.losses import LOSSES
 from skgd.optimizers import OPTIMIZERS
-from skgd.solvers.compiled.jit import OVERLOAD_OPTIONS, NotCompilableError, jit_function
+from skgd.solvers.compiled.jit import NotCompilableError, by_type, jit_function
 from skgd.step_rules import STEP_RULES
 
 _class_numbers = count()
@@ -49,56 +48,21 @@ def record_class(cls):
 
 
 # Machine code loaded from disk looks up the records of this package's components here.
-BUILT_IN = [*LOSSES.values(), *OPTIMIZERS.values(), *STEP_RULES.values()]
-globals().update((records.__name__, records) for records in map(record_class, BUILT_IN))
+BUILT_IN: list[Any] = [*LOSSES.values(), *OPTIMIZERS.values(), *STEP_RULES.values()]
+globals().update({record_class(cls).__name__: record_class(cls) for cls in BUILT_IN})
 
 
-def loss_value(loss, p, y):
-    """Return the loss of a prediction."""
+def component_method(name):
+    """Return the function that calls a method of the component that a record stands for."""
+
+    def select(record_type, *arguments):
+        return getattr(record_type.instance_class.component, name)
+
+    return by_type(select)
 
 
-def loss_gradient(loss, p, y):
-    """Return the derivative of the loss with respect to the prediction."""
-
-
-def step_length(step_rule, loss, squared_norm):
-    """Return the length of the step on a row, in multiples of the row."""
-
-
-def optimizer_update(optimizer, gradient, state, learning_rate, t):
-    """Return the step, the learning rate and the new state of a coordinate."""
-
-
-def compiled_method(record_type, name):
-    """Return the compiled method of the component that a record's type stands for."""
-    return jit_function(getattr(record_type.instance_class.component, name))
-
-
-@overload(loss_value, jit_options=OVERLOAD_OPTIONS)
-def _loss_value(loss, p, y):
-    method = compiled_method(loss, "value")
-    return lambda loss, p, y: method(loss, p, y)
-
-
-@overload(loss_gradient, jit_options=OVERLOAD_OPTIONS)
-def _loss_gradient(loss, p, y):
-    method = compiled_method(loss, "gradient")
-    return lambda loss, p, y: method(loss, p, y)
-
-
-@overload(step_length, jit_options=OVERLOAD_OPTIONS)
-def _step_length(step_rule, loss, squared_norm):
-    method = compiled_method(step_rule, "step")
-    return lambda step_rule, loss, squared_norm: method(step_rule, loss, squared_norm)
-
-
-@overload(optimizer_update, jit_options=OVERLOAD_OPTIONS)
-def _optimizer_update(optimizer, gradient, state, learning_rate, t):
-    method = compiled_method(optimizer, "update")
-    return lambda optimizer, gradient, state, learning_rate, t: method(
-        optimizer, gradient, state, learning_rate, t
-    )
-
+loss_value, loss_gradient = component_method("value"), component_method("gradient")
+step_length, optimizer_update = component_method("step"), component_method("update")
 
 #: Proximal step of the cumulative l1 penalty.
 soft_threshold = jit_function(penalties.soft_threshold_cumulative)

@@ -3,12 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba.extending import overload
 
 from skgd.solvers.compiled.jit import (
-    INLINED_OVERLOAD_OPTIONS,
-    OVERLOAD_OPTIONS,
     CompiledLoop,
+    by_type,
+    force_inline_by_type,
     jit_function,
     without_refcount,
 )
@@ -71,12 +70,9 @@ class TraceArrays(NamedTuple):
     times: np.ndarray
 
 
+@force_inline_by_type
 def run_epoch(kind, data, visits, formulas, penalty, options, state):
     """Run an epoch; see :func:`skgd.solvers.compiled.sgd_loops.per_sample`."""
-
-
-@overload(run_epoch, jit_options=INLINED_OVERLOAD_OPTIONS)
-def _run_epoch(kind, data, visits, formulas, penalty, options, state):
     return LOOPS[kind.instance_class]
 
 
@@ -115,19 +111,16 @@ def copy_array(copies, number, array):
                 copies[number, o, j] = array[o, j]
 
 
+@by_type
 def copy_arrays(copies, number, arrays):
     """Copy each array of a tuple."""
 
+    def loop(copies, number, arrays):
+        for k in range(len(arrays)):
+            copy_array(copies[k], number, arrays[k])
 
-def _copy_arrays_loop(copies, number, arrays):
-    for k in range(len(arrays)):
-        copy_array(copies[k], number, arrays[k])
-
-
-@overload(copy_arrays, jit_options=OVERLOAD_OPTIONS)
-def _copy_arrays(copies, number, arrays):
     # The items of an empty tuple have no type.
-    return _copy_arrays_loop if len(arrays) else lambda copies, number, arrays: None
+    return loop if len(arrays) else lambda copies, number, arrays: None
 
 
 run_epochs = CompiledLoop(epochs_loop)

@@ -2,14 +2,14 @@
 
 import hashlib
 import re
-from functools import cache
+from functools import cache, partial, update_wrapper
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import njit, typeof, types
 from numba.core import errors
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 #: Sums may be reordered and fused. The full flag would make ``isfinite(nan)`` true.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
@@ -26,14 +26,6 @@ LOOP_OPTIONS: Any = {
 #: a third of the compile time.
 FUNCTION_OPTIONS: Any = {**LOOP_OPTIONS, "no_cpython_wrapper": True}
 
-#: Options of overloads, which Numba selects by the types of their arguments.
-OVERLOAD_OPTIONS: Any = {
-    name: option for name, option in FUNCTION_OPTIONS.items() if name != "nogil"
-}
-
-#: Options of overloads that are always inlined; see :data:`force_inline`.
-INLINED_OVERLOAD_OPTIONS: Any = {**OVERLOAD_OPTIONS, "forceinline": True}
-
 #: What Numba raises if it cannot compile. The second is no subclass of the first, and older
 #: versions lack it.
 COMPILE_ERRORS = errors.NumbaError, getattr(errors, "UnsupportedBytecodeError", errors.NumbaError)
@@ -44,6 +36,40 @@ jit_function = njit(**FUNCTION_OPTIONS)
 #: The same for small functions of many arrays, where a call takes longer than the work. They are
 #: inlined by LLVM: Numba's own ``inline="always"`` mixes up variables in loops.
 force_inline = njit(**FUNCTION_OPTIONS, forceinline=True)
+
+
+def by_type(select, **options):
+    """Return a function that loops call, whose implementation depends on the types of arguments.
+
+    Parameters
+    ----------
+    select : callable
+        Takes Numba's types of the arguments; returns a Python function of the arguments, which is
+        compiled.
+    **options
+        Further options of the compiler.
+
+    Returns
+    -------
+    callable
+    """
+
+    def function(*arguments):
+        raise NotImplementedError(f"{select.__name__} can only be called by compiled functions")
+
+    options = {**FUNCTION_OPTIONS, **options}
+    del options["nogil"]  # no option of overloads
+    overload(update_wrapper(function, select), jit_options=options, strict=False)(select)
+    return function
+
+
+#: The same for functions that are always inlined; see :data:`force_inline`.
+force_inline_by_type = partial(by_type, forceinline=True)
+
+
+def is_none(numba_type):
+    """Return whether a type is that of None."""
+    return isinstance(numba_type, types.NoneType)
 
 
 @intrinsic
@@ -139,15 +165,11 @@ class CompiledLoop:
             raise NotCompilableError(error_summary(error)) from error
 
     def _compile(self, signature, cache):
-        dispatcher = self.dispatchers.get(cache)
-        if dispatcher is None:
+        if cache not in self.dispatchers:
             if cache:
                 self.function.__qualname__ = f"{self.function.__name__}_{source_hash()}"
-            dispatcher = njit(**LOOP_OPTIONS, cache=cache)(self.function)
-            self.dispatchers[cache] = dispatcher
-        if signature not in dispatcher.overloads:
-            dispatcher.compile(signature)
-        return dispatcher.get_overload(signature)
+            self.dispatchers[cache] = njit(**LOOP_OPTIONS, cache=cache)(self.function)
+        return self.dispatchers[cache].compile(signature)
 
 
 def type_key(value):

@@ -7,14 +7,13 @@ It does what :mod:`skgd.solvers.sgd.lazy_sparse` does with arrays;
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
 from skgd.solvers.compiled.component_methods import loss_value
 from skgd.solvers.compiled.jit import (
-    INLINED_OVERLOAD_OPTIONS,
-    OVERLOAD_OPTIONS,
+    by_type,
     force_inline,
+    force_inline_by_type,
+    is_none,
     jit_function,
     without_refcount,
 )
@@ -33,11 +32,11 @@ from skgd.solvers.compiled.lazy_coordinate import (
     update_coordinate,
 )
 from skgd.solvers.compiled.rows import (
-    ScaledCSRRows,
     accumulate,
     column_of,
     dot,
     entry_range,
+    is_shifted,
     row_at,
     stored_value,
 )
@@ -125,84 +124,53 @@ class PeriodCounts(NamedTuple):
     averaged_before: float
 
 
+@by_type
 def has_l1(penalty):
     """Return whether there is an l1 penalty."""
-
-
-@overload(has_l1, jit_options=OVERLOAD_OPTIONS)
-def _has_l1(penalty):
-    is_l1 = not isinstance(penalty.types[0], types.NoneType)
+    is_l1 = not is_none(penalty.types[0])
     return lambda penalty: is_l1
 
 
+@by_type
 def l1_at(penalty, j):
     """Return the strength of the l1 penalty of coefficient j."""
-
-
-@overload(l1_at, jit_options=OVERLOAD_OPTIONS)
-def _l1_at(penalty, j):
-    if isinstance(penalty.types[0], types.NoneType):
+    if is_none(penalty.types[0]):
         return lambda penalty, j: 0.0
     return lambda penalty, j: np.float64(strength_at(penalty.l1, j))
 
 
+@by_type
 def has_shift(rows):
     """Return whether a shift is subtracted from the rows."""
+    has = is_shifted(rows)
+    return lambda rows: has
 
 
-@overload(has_shift, jit_options=OVERLOAD_OPTIONS)
-def _has_shift(rows):
-    is_shifted = rows.instance_class is ScaledCSRRows
-    return lambda rows: is_shifted
-
-
+@by_type
 def shift_at(rows, j):
     """Return entry j of the shift."""
-
-
-@overload(shift_at, jit_options=OVERLOAD_OPTIONS)
-def _shift_at(rows, j):
-    if rows.instance_class is ScaledCSRRows:
-        return lambda rows, j: rows.shift[j]
-    return lambda rows, j: 0.0
-
-
-def squared_shift_norm(rows):
-    """Return the squared norm of the shift."""
-
-
-@overload(squared_shift_norm, jit_options=OVERLOAD_OPTIONS)
-def _squared_shift_norm(rows):
-    if rows.instance_class is ScaledCSRRows:
-        return lambda rows: np.float64((rows.shift * rows.shift).sum())
-    return lambda rows: 0.0
-
-
-def dot_shift(rows, i):
-    """Return the dot product of the stored entries of row i and the shift."""
+    return (lambda rows, j: rows.shift[j]) if is_shifted(rows) else lambda rows, j: 0.0
 
 
 @jit_function
-def _dot_shift_loop(rows, i):
+def squared_shift_norm(rows, d):
+    """Return the squared norm of the shift."""
     total = 0.0
-    for e in range(*entry_range(rows, i)):
-        j = column_of(rows, e)
-        total += stored_value(rows, e, j) * rows.shift[j]
+    for j in range(d):
+        total += shift_at(rows, j) ** 2
     return total
 
 
-@overload(dot_shift, jit_options=OVERLOAD_OPTIONS)
-def _dot_shift(rows, i):
-    if rows.instance_class is ScaledCSRRows:
-        return lambda rows, i: _dot_shift_loop(rows, i)
-    return lambda rows, i: 0.0
+@jit_function
+def dot_shift(rows, i):
+    """Return the dot product of the stored entries of row i and the shift."""
+    total = 0.0
+    for e in range(*entry_range(rows, i)):
+        j = column_of(rows, e)
+        total += stored_value(rows, e, j) * shift_at(rows, j)
+    return total
 
 
-def dot_shrunk(rows, i, z, o, penalty, shrinkage):
-    """Return the dot product of row i and the coefficients over their decay."""
-
-
-@force_inline
 def _dot_shrunk_loop(rows, i, z, o, penalty, shrinkage):
     total = 0.0
     for e in range(*entry_range(rows, i)):
@@ -213,38 +181,29 @@ def _dot_shrunk_loop(rows, i, z, o, penalty, shrinkage):
     return total
 
 
-@overload(dot_shrunk, jit_options=INLINED_OVERLOAD_OPTIONS)
-def _dot_shrunk(rows, i, z, o, penalty, shrinkage):
-    if isinstance(penalty.types[0], types.NoneType):
+@force_inline_by_type
+def dot_shrunk(rows, i, z, o, penalty, shrinkage):
+    """Return the dot product of row i and the coefficients over their decay."""
+    if is_none(penalty.types[0]):
         return lambda rows, i, z, o, penalty, shrinkage: dot(rows, i, z, o)
-    return lambda rows, i, z, o, penalty, shrinkage: _dot_shrunk_loop(
-        rows, i, z, o, penalty, shrinkage
-    )
+    return _dot_shrunk_loop
 
 
-def allocate_coordinates(penalty, n_outputs, d):
-    """Return uninitialised arrays for z, iterates, l1_total and l1_applied."""
-
-
-@jit_function
 def _allocate_interleaved(penalty, n_outputs, d):
     # The update of a coordinate reads all four: they share a cache line.
     array = np.empty((n_outputs, d + 1, 4))
     return array[:, :d, 0], array[:, :, 1], array[:, :, 2], array[:, :, 3]
 
 
-@jit_function
 def _allocate_without_l1(penalty, n_outputs, d):
     iterates = np.empty((n_outputs, d + 1))
     return np.empty((n_outputs, d)), iterates, iterates, iterates  # the last two are not used
 
 
-@overload(allocate_coordinates, jit_options=OVERLOAD_OPTIONS)
-def _allocate_coordinates(penalty, n_outputs, d):
-    allocate = _allocate_interleaved
-    if isinstance(penalty.types[0], types.NoneType):
-        allocate = _allocate_without_l1
-    return lambda penalty, n_outputs, d: allocate(penalty, n_outputs, d)
+@by_type
+def allocate_coordinates(penalty, n_outputs, d):
+    """Return uninitialised arrays for z, iterates, l1_total and l1_applied."""
+    return _allocate_without_l1 if is_none(penalty.types[0]) else _allocate_interleaved
 
 
 @jit_function
@@ -286,10 +245,8 @@ def finish_period(period, rows, penalty, state, counts):
         if counts.averaged:
             n_averaged = counts.averaged_before + counts.averaged
             for j in range(state.averaged_theta.shape[1]):
-                iterates = (
-                    counts.averaged_before * state.averaged_theta[o, j] + period.iterates[o, j]
-                )
-                state.averaged_theta[o, j] = iterates / n_averaged
+                before = counts.averaged_before * state.averaged_theta[o, j]
+                state.averaged_theta[o, j] = (before + period.iterates[o, j]) / n_averaged
     return total
 
 
@@ -346,19 +303,6 @@ def accumulate_columns(rows, i, factor, o, buffers, mark, n_columns):
     return n_columns
 
 
-def update_coordinates(rows, penalty, period, buffers, update, o):
-    """Update the coordinates of output o; return what they add to the running objective.
-
-    Parameters
-    ----------
-    rows, penalty, period, buffers, update : named tuples
-        See their classes.
-    o : int
-        Output.
-    """
-
-
-@force_inline
 def _update_without_l1(rows, penalty, period, buffers, update, o):
     order, first, stop = update.order, update.first, update.stop
     total, after = 0.0, buffers.after
@@ -376,7 +320,6 @@ def _update_without_l1(rows, penalty, period, buffers, update, o):
     return total
 
 
-@force_inline
 def _update_with_l1(rows, penalty, period, buffers, update, o):
     order, first, stop = update.order, update.first, update.stop
     gradient, columns, after = buffers.gradient, buffers.columns, buffers.after
@@ -402,14 +345,18 @@ def _update_with_l1(rows, penalty, period, buffers, update, o):
     return total
 
 
-@overload(update_coordinates, jit_options=INLINED_OVERLOAD_OPTIONS)
-def _update_coordinates(rows, penalty, period, buffers, update, o):
-    loop = _update_with_l1
-    if isinstance(penalty.types[0], types.NoneType):
-        loop = _update_without_l1
-    return lambda rows, penalty, period, buffers, update, o: loop(
-        rows, penalty, period, buffers, update, o
-    )
+@force_inline_by_type
+def update_coordinates(rows, penalty, period, buffers, update, o):
+    """Update the coordinates of output o; return what they add to the running objective.
+
+    Parameters
+    ----------
+    rows, penalty, period, buffers, update : named tuples
+        See their classes.
+    o : int
+        Output.
+    """
+    return _update_without_l1 if is_none(penalty.types[0]) else _update_with_l1
 
 
 def run_lazy_sparse(kind, data, visits, formulas, penalty, options, state):
@@ -444,7 +391,7 @@ def run_updates(data, visits, formulas, penalty, options, state, period, buffers
     n_outputs, d, n_rows = theta.shape[0], theta.shape[1] - 1, len(y)
     z, iterates, past, now = period.z, period.iterates, period.past, period.now
     factors, products, after = buffers.factors, buffers.products, buffers.after
-    l2, squared_norm = np.float64(strength_at(penalty.l2, 0)), squared_shift_norm(rows)
+    l2, squared_norm = np.float64(strength_at(penalty.l2, 0)), squared_shift_norm(rows, d)
     averages = options.average_from > 0
     max_period = len(past) - 1 if has_l1(penalty) else max(MAX_INTERVAL_UPDATES, d)
     # Typed: with a literal zero, every function called would be compiled a second time.
@@ -505,11 +452,8 @@ def run_updates(data, visits, formulas, penalty, options, state, period, buffers
                 iterates[o, d] += theta[o, d]
                 period.shift[1, o] += period.shift[0, o]
         count += 1
-        now[DECAY], now[L2_SUMS], now[AVERAGE_SUMS] = (
-            after[DECAY],
-            after[L2_SUMS],
-            after[AVERAGE_SUMS],
-        )
+        for k in (DECAY, L2_SUMS, AVERAGE_SUMS):
+            now[k] = after[k]
         if has_l1(penalty):
             for k in range(N_SUMS):
                 now[k] = past[count, k] = after[k]

@@ -10,12 +10,13 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
 from skgd.solvers.compiled.jit import (
-    INLINED_OVERLOAD_OPTIONS,
-    OVERLOAD_OPTIONS,
+    by_type,
     force_inline,
+    force_inline_by_type,
+    is_none,
     jit_function,
 )
 
@@ -30,53 +31,38 @@ MAX_LINES = 256
 
 
 class DenseRows(NamedTuple):
-    """Dense rows without centring and scaling."""
+    """Dense rows, less the center and times the inverse of the scale, unless these are None."""
 
     X: np.ndarray
-
-
-class ScaledDenseRows(NamedTuple):
-    """Dense rows from which the center is subtracted, times the inverse of the scale."""
-
-    X: np.ndarray
-    center: np.ndarray
-    inverse_scale: np.ndarray
+    center: np.ndarray | None
+    inverse_scale: np.ndarray | None
 
 
 class CSRRows(NamedTuple):
-    """CSR rows without centring and scaling."""
+    """CSR rows whose stored entries are scaled, less a shift that is the same for all rows.
+
+    `inverse_scale` and `shift` are None without centring and scaling.
+    """
 
     data: np.ndarray
     indices: np.ndarray
     indptr: np.ndarray
-
-
-class ScaledCSRRows(NamedTuple):
-    """CSR rows whose stored entries are scaled, less a shift that is the same for all rows."""
-
-    data: np.ndarray
-    indices: np.ndarray
-    indptr: np.ndarray
-    inverse_scale: np.ndarray
-    shift: np.ndarray
-
-
-DENSE = DenseRows, ScaledDenseRows
+    inverse_scale: np.ndarray | None
+    shift: np.ndarray | None
 
 
 def compiled_rows(design):
     """Return the rows of a :class:`skgd.data.design.Design` for compiled loops."""
-    X, dtype = design.X, design.X.dtype
-    inverse_scale = readonly((1 / design.scaling.scale).astype(dtype))
+    X, scaling = design.X, design.scaling
+
+    def unless_unscaled(array):
+        return None if design.is_unscaled else readonly(array.astype(X.dtype))
+
+    inverse_scale = unless_unscaled(1 / scaling.scale)
     if design.sparse:
         arrays = readonly(X.data), readonly(X.indices), readonly(X.indptr)
-        if design.is_unscaled:
-            return CSRRows(*arrays)
-        return ScaledCSRRows(*arrays, inverse_scale, readonly(design.shift.astype(dtype)))
-    if design.is_unscaled:
-        return DenseRows(readonly(X))
-    center = readonly(design.scaling.center.astype(dtype))
-    return ScaledDenseRows(readonly(X), center, inverse_scale)
+        return CSRRows(*arrays, inverse_scale, unless_unscaled(design.shift))
+    return DenseRows(readonly(X), unless_unscaled(scaling.center), inverse_scale)
 
 
 def readonly(array):
@@ -90,26 +76,20 @@ def readonly(array):
     return view
 
 
+@by_type
 def entry(rows, i, j):
     """Return an entry of a dense row."""
+    if is_none(rows.types[1]):
+        return lambda rows, i, j: rows.X[i, j]
+    return lambda rows, i, j: (rows.X[i, j] - rows.center[j]) * rows.inverse_scale[j]
 
 
-@overload(entry, jit_options=OVERLOAD_OPTIONS)
-def _entry(rows, i, j):
-    if rows.instance_class is ScaledDenseRows:
-        return lambda rows, i, j: (rows.X[i, j] - rows.center[j]) * rows.inverse_scale[j]
-    return lambda rows, i, j: rows.X[i, j]
-
-
+@by_type
 def stored_value(rows, e, j):
     """Return the stored entry e of sparse rows, which is in column j, scaled."""
-
-
-@overload(stored_value, jit_options=OVERLOAD_OPTIONS)
-def _stored_value(rows, e, j):
-    if rows.instance_class is ScaledCSRRows:
-        return lambda rows, e, j: rows.data[e] * rows.inverse_scale[j]
-    return lambda rows, e, j: rows.data[e]
+    if is_none(rows.types[3]):
+        return lambda rows, e, j: rows.data[e]
+    return lambda rows, e, j: rows.data[e] * rows.inverse_scale[j]
 
 
 @jit_function
@@ -127,27 +107,6 @@ def column_of(rows, e):
     return np.uintp(rows.indices[e])
 
 
-def dot(rows, i, theta, o):
-    """Return the dot product of row i and the coefficients of output o, without `shift_offset`."""
-
-
-def accumulate(rows, i, factor, gradient, o):
-    """Add ``factor * row i`` to row o of `gradient`, without :func:`subtract_shift`."""
-
-
-def shift_offset(rows, theta, o):
-    """Return ``-shift @ theta[o]``, which the dot product of every row includes; else 0."""
-
-
-def subtract_shift(rows, total, gradient, o):
-    """Subtract ``total * shift`` from row o of `gradient`, where total sums the rows' factors."""
-
-
-def prefetch(rows, i):
-    """Prefetch row i."""
-
-
-@jit_function
 def _dense_dot(rows, i, theta, o):
     total = theta.dtype.type(0)
     for j in range(rows.X.shape[1]):
@@ -155,7 +114,6 @@ def _dense_dot(rows, i, theta, o):
     return total
 
 
-@jit_function
 def _sparse_dot(rows, i, theta, o):
     total = theta.dtype.type(0)
     for e in range(*entry_range(rows, i)):
@@ -164,57 +122,56 @@ def _sparse_dot(rows, i, theta, o):
     return total
 
 
-@overload(dot, jit_options=OVERLOAD_OPTIONS)
-def _dot(rows, i, theta, o):
-    loop = _dense_dot if rows.instance_class in DENSE else _sparse_dot
-    return lambda rows, i, theta, o: loop(rows, i, theta, o)
+def is_shifted(rows_type):
+    """Return whether a shift is subtracted from rows of a type."""
+    return rows_type.instance_class is CSRRows and not is_none(rows_type.types[4])
 
 
-@jit_function
+@by_type
+def dot(rows, i, theta, o):
+    """Return the dot product of row i and the coefficients of output o, without `shift_offset`."""
+    return _dense_dot if rows.instance_class is DenseRows else _sparse_dot
+
+
 def _dense_accumulate(rows, i, factor, gradient, o):
     for j in range(rows.X.shape[1]):
         gradient[o, j] += factor * entry(rows, i, j)
 
 
-@jit_function
 def _sparse_accumulate(rows, i, factor, gradient, o):
     for e in range(*entry_range(rows, i)):
         j = column_of(rows, e)
         gradient[o, j] += factor * stored_value(rows, e, j)
 
 
-@overload(accumulate, jit_options=OVERLOAD_OPTIONS)
-def _accumulate(rows, i, factor, gradient, o):
-    loop = _dense_accumulate if rows.instance_class in DENSE else _sparse_accumulate
-    return lambda rows, i, factor, gradient, o: loop(rows, i, factor, gradient, o)
+@by_type
+def accumulate(rows, i, factor, gradient, o):
+    """Add ``factor * row i`` to row o of `gradient`, without :func:`subtract_shift`."""
+    return _dense_accumulate if rows.instance_class is DenseRows else _sparse_accumulate
 
 
-@jit_function
-def _dot_shift_loop(rows, theta, o):
-    total = theta.dtype.type(0)
-    for j in range(len(rows.shift)):
-        total -= rows.shift[j] * theta[o, j]
-    return total
+@by_type
+def shift_offset(rows, theta, o):
+    """Return ``-shift @ theta[o]``, which the dot product of every row includes; else 0."""
+
+    def loop(rows, theta, o):
+        total = theta.dtype.type(0)
+        for j in range(len(rows.shift)):
+            total -= rows.shift[j] * theta[o, j]
+        return total
+
+    return loop if is_shifted(rows) else lambda rows, theta, o: theta.dtype.type(0)
 
 
-@overload(shift_offset, jit_options=OVERLOAD_OPTIONS)
-def _shift_offset(rows, theta, o):
-    if rows.instance_class is ScaledCSRRows:
-        return lambda rows, theta, o: _dot_shift_loop(rows, theta, o)
-    return lambda rows, theta, o: theta.dtype.type(0)
+@by_type
+def subtract_shift(rows, total, gradient, o):
+    """Subtract ``total * shift`` from row o of `gradient`, where total sums the rows' factors."""
 
+    def loop(rows, total, gradient, o):
+        for j in range(len(rows.shift)):
+            gradient[o, j] -= total * rows.shift[j]
 
-@jit_function
-def _subtract_shift_loop(rows, total, gradient, o):
-    for j in range(len(rows.shift)):
-        gradient[o, j] -= total * rows.shift[j]
-
-
-@overload(subtract_shift, jit_options=OVERLOAD_OPTIONS)
-def _subtract_shift(rows, total, gradient, o):
-    if rows.instance_class is ScaledCSRRows:
-        return lambda rows, total, gradient, o: _subtract_shift_loop(rows, total, gradient, o)
-    return lambda rows, total, gradient, o: None
+    return loop if is_shifted(rows) else lambda rows, total, gradient, o: None
 
 
 @intrinsic
@@ -237,10 +194,11 @@ def prefetch_item(context, array, index):
     return types.void(array, types.intp), generate
 
 
-@overload(prefetch, jit_options=INLINED_OVERLOAD_OPTIONS)
-def _prefetch(rows, i):
+@force_inline_by_type
+def prefetch(rows, i):
+    """Prefetch row i."""
     line = CACHE_LINE // (rows.types[0].dtype.bitwidth // 8)  # items of a cache line
-    if rows.instance_class in DENSE:
+    if rows.instance_class is DenseRows:
 
         def prefetch_dense(rows, i):
             d = rows.X.shape[1]
@@ -264,13 +222,10 @@ def _prefetch(rows, i):
     return prefetch_sparse
 
 
+@force_inline_by_type
 def prefetch_indptr(rows, i):
     """Prefetch the position of sparse row i."""
-
-
-@overload(prefetch_indptr, jit_options=INLINED_OVERLOAD_OPTIONS)
-def _prefetch_indptr(rows, i):
-    if rows.instance_class in DENSE:
+    if rows.instance_class is DenseRows:
         return lambda rows, i: None
     return lambda rows, i: prefetch_item(rows.indptr, i)
 

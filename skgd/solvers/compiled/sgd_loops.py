@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import types
-from numba.extending import overload
 
 from skgd.solvers.compiled.component_methods import (
     loss_gradient,
@@ -16,7 +15,7 @@ from skgd.solvers.compiled.component_methods import (
     soft_threshold,
     step_length,
 )
-from skgd.solvers.compiled.jit import OVERLOAD_OPTIONS, jit_function, without_refcount
+from skgd.solvers.compiled.jit import by_type, is_none, jit_function, without_refcount
 from skgd.solvers.compiled.rows import accumulate, dot, entry, row_at, shift_offset, subtract_shift
 
 
@@ -120,35 +119,24 @@ class Update(NamedTuple):
     t: float
 
 
+@by_type
 def strength_at(strengths, j):
     """Return the strength of a penalty for coefficient j."""
-
-
-@overload(strength_at, jit_options=OVERLOAD_OPTIONS)
-def _strength_at(strengths, j):
     if isinstance(strengths, types.Array):
         return lambda strengths, j: strengths[j]
     return lambda strengths, j: strengths
 
 
+@by_type
 def doubled_penalty(penalty, j, w):
     """Return twice the penalty of coefficient j of value w, ``2 * l1 * |w| + l2 * w**2``."""
-
-
-@overload(doubled_penalty, jit_options=OVERLOAD_OPTIONS)
-def _doubled_penalty(penalty, j, w):
-    if isinstance(penalty.types[0], types.NoneType):
+    if is_none(penalty.types[0]):
         return lambda penalty, j, w: strength_at(penalty.l2, j) * (w * w)
     return lambda penalty, j, w: (
         2 * strength_at(penalty.l1, j) * abs(w) + strength_at(penalty.l2, j) * (w * w)
     )
 
 
-def apply_l1(penalty, state, o, j, w, coordinate_rate):
-    """Return coefficient j of output o after the l1 penalty, given its value w before."""
-
-
-@jit_function
 def _apply_cumulative_l1(penalty, state, o, j, w, coordinate_rate):
     l1_total = state.l1_total[o, j] + strength_at(penalty.l1, j) * coordinate_rate
     l1_applied = state.l1_applied[o, j]
@@ -158,17 +146,12 @@ def _apply_cumulative_l1(penalty, state, o, j, w, coordinate_rate):
     return shrunk
 
 
-@overload(apply_l1, jit_options=OVERLOAD_OPTIONS)
-def _apply_l1(penalty, state, o, j, w, coordinate_rate):
-    if isinstance(penalty.types[0], types.NoneType):
+@by_type
+def apply_l1(penalty, state, o, j, w, coordinate_rate):
+    """Return coefficient j of output o after the l1 penalty, given its value w before."""
+    if is_none(penalty.types[0]):
         return lambda penalty, state, o, j, w, coordinate_rate: w
-    return lambda penalty, state, o, j, w, coordinate_rate: _apply_cumulative_l1(
-        penalty, state, o, j, w, coordinate_rate
-    )
-
-
-def read_state(arrays, o, j):
-    """Return the optimizer's state of a coordinate, a tuple of numbers."""
+    return _apply_cumulative_l1
 
 
 def state_reader(count):
@@ -181,13 +164,10 @@ def state_reader(count):
     return lambda arrays, o, j: read_others(arrays, o, j) + (arrays[last][o, j],)  # noqa: RUF005
 
 
-@overload(read_state, jit_options=OVERLOAD_OPTIONS)
-def _read_state(arrays, o, j):
+@by_type
+def read_state(arrays, o, j):
+    """Return the optimizer's state of a coordinate, a tuple of numbers."""
     return state_reader(len(arrays))
-
-
-def write_state(arrays, o, j, state):
-    """Store the optimizer's state of a coordinate."""
 
 
 def state_writer(count):
@@ -204,8 +184,9 @@ def state_writer(count):
     return write
 
 
-@overload(write_state, jit_options=OVERLOAD_OPTIONS)
-def _write_state(arrays, o, j, state):
+@by_type
+def write_state(arrays, o, j, state):
+    """Store the optimizer's state of a coordinate."""
     return state_writer(len(arrays))
 
 
@@ -247,52 +228,37 @@ def update_average(mean, theta, count):
             mean[o, j] += (theta[o, j] - mean[o, j]) * share
 
 
-@jit_function
-def clipped_gradient(formulas, options, p, y):
+def _clipped_gradient(formulas, options, i, p, y, rate):
     """Return the derivative of the loss at a prediction, clipped."""
     gradient = loss_gradient(formulas.loss, p, y)
     return min(max(gradient, -options.max_gradient), options.max_gradient)
 
 
+@by_type
 def has_step_rule(formulas):
     """Return whether a rule sets the steps; the running objective then omits the penalties."""
-
-
-@overload(has_step_rule, jit_options=OVERLOAD_OPTIONS)
-def _has_step_rule(formulas):
-    has_rule = not isinstance(formulas.types[2], types.NoneType)
+    has_rule = not is_none(formulas.types[2])
     return lambda formulas: has_rule
 
 
-def row_factor(formulas, options, i, p, y, rate):
-    """Return the factor of row i in the gradient: the loss's derivative, or what the rule sets."""
-
-
-@jit_function
-def _factor_by_rule(formulas, i, p, y, rate):
+def _factor_by_rule(formulas, options, i, p, y, rate):
+    """Return the factor that makes the step of the rule at the learning rate."""
     rule = formulas.step_rule
     length = step_length(rule.record, loss_value(formulas.loss, p, y), rule.squared_norms[i])
     return np.sign(loss_gradient(formulas.loss, p, y)) * length / rate
 
 
-@overload(row_factor, jit_options=OVERLOAD_OPTIONS)
-def _row_factor(formulas, options, i, p, y, rate):
-    if isinstance(formulas.types[2], types.NoneType):
-        return lambda formulas, options, i, p, y, rate: clipped_gradient(formulas, options, p, y)
-    return lambda formulas, options, i, p, y, rate: _factor_by_rule(formulas, i, p, y, rate)
+@by_type
+def row_factor(formulas, options, i, p, y, rate):
+    """Return the factor of row i in the gradient: the loss's derivative, or what the rule sets."""
+    return _clipped_gradient if is_none(formulas.types[2]) else _factor_by_rule
 
 
+@by_type
 def is_skipped(formulas, i):
     """Return whether row i makes no update at all."""
-
-
-@overload(is_skipped, jit_options=OVERLOAD_OPTIONS)
-def _is_skipped(formulas, i):
     rule = formulas.types[2]
-    if (
-        isinstance(rule, types.NoneType)
-        or not rule.types[0].instance_class.component.skips_zero_rows
-    ):
+    if is_none(rule) or not rule.types[0].instance_class.component.skips_zero_rows:
         return lambda formulas, i: False
     return lambda formulas, i: formulas.step_rule.squared_norms[i] == 0
 

@@ -1,6 +1,6 @@
 """Epochs of a problem by compiled loops."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -53,31 +53,24 @@ class CompiledSGD(SGDSolver):
         if objective.offset is not None:
             offset = objective.offset.reshape(y.shape)
         self.data = Data(compiled_rows(design), readonly(y), weights, readonly(offset))
-        self.formulas = (
-            Formulas(record(objective.loss), record(optimizer), compiled_step_rule(problem)),
-            Penalty(
-                strengths(objective.l1, dtype) if objective.l1.any() else None,
-                strengths(objective.l2, dtype),
-            ),
-        )
-        self.options = SGDOptions(
-            problem.batch_size,
-            design.fit_intercept,
-            int(problem.average),
-            float(problem.max_loss_gradient),
-        )
+        rule = problem.row_rule
+        rule = rule and StepRule(record(rule), readonly(row_norms(problem)))
+        l1 = strengths(objective.l1, dtype) if objective.l1.any() else None
+        penalty = Penalty(l1, strengths(objective.l2, dtype))
+        self.formulas = Formulas(record(objective.loss), record(optimizer), rule), penalty
+        average_from, max_gradient = int(problem.average), float(problem.max_loss_gradient)
+        options = problem.batch_size, design.fit_intercept, average_from, max_gradient
+        self.options = SGDOptions(*options)
         # The other arrays are not written to: they stay those of the state before.
         self.changed = ["theta"] + ["averaged_theta"] * (problem.average > 0)
         self.changed += ["l1_total", "l1_applied"] * bool(objective.l1.any())
         n_arrays = len(optimizer.state_names)
-        self.loop = run_epochs.compile_for(
-            self.arguments(
-                Epochs(no_orders(1), readonly(np.ones((1, 1))), 0, 1.0),
-                sample_state((1, 1), dtype, n_arrays),
-                TraceArrays(sample_state((1, 1, 1), dtype, n_arrays), np.zeros(1), np.zeros(1)),
-            ),
-            cache=all(map(is_built_in, problem.formula_components)),
-        )
+        epochs = Epochs(no_orders(1), readonly(np.ones((1, 1))), 0, 1.0)
+        state = sample_state((1, 1), dtype, n_arrays)
+        states = sample_state((1, 1, 1), dtype, n_arrays)
+        arguments = self.arguments(epochs, state, TraceArrays(states, np.zeros(1), np.zeros(1)))
+        is_cached = all(map(is_built_in, problem.formula_components))
+        self.loop = run_epochs.compile_for(arguments, is_cached)
 
     def arguments(self, epochs, state, trace):
         """Return the arguments of the loop."""
@@ -141,11 +134,6 @@ def sample_state(shape, dtype, n_arrays):
     return SGDState(*(np.zeros(shape, dtype) for _ in ARRAYS), optimizer_state)
 
 
-def compiled_step_rule(problem):
-    """Return the step rule of a problem for compiled loops, or None."""
-    return problem.row_rule and StepRule(record(problem.row_rule), readonly(row_norms(problem)))
-
-
 def loop_kind(problem):
     """Return the kind of the loop that runs the epochs of a problem."""
     design = problem.objective.design
@@ -154,8 +142,7 @@ def loop_kind(problem):
     return PerBatch() if problem.batch_size > 1 or design.sparse else PerSample()
 
 
-@dataclass(frozen=True)
-class EpochTrace:
+class EpochTrace(NamedTuple):
     """The states and the objectives of consecutive epochs.
 
     Parameters

@@ -67,16 +67,16 @@ class LazySparseSGD(SGDSolver):
     def run_updates(self, state, learning_rates, order):
         """Run all updates of an epoch, in triangular blocks if the recursion is linear."""
         factors = compute_factors(self.problem, state, learning_rates, order)
-        if is_linear(self.problem):
-            try:
-                return _run_updates(self.problem, state, factors, order, lazy_triangular.BLOCK_SIZE)
-            except lazy_triangular.ClippedGradientError:
-                pass
-        return _run_updates(self.problem, state, factors, order, 1)
+        block_size = lazy_triangular.BLOCK_SIZE if is_linear(self.problem) else 1
+        result = _run_updates(self.problem, state, factors, order, block_size)
+        return result or _run_updates(self.problem, state, factors, order, 1)
 
 
 def _run_updates(problem, state, factors, order, block_size):
-    """Run all updates of an epoch, in blocks of `block_size` updates between full updates."""
+    """Run all updates of an epoch, in blocks of `block_size` updates between full updates.
+
+    Return None if a block is not linear, because a gradient would be clipped.
+    """
     design = problem.objective.design
     n_skipped, intervals = split_epoch(factors, max(MAX_INTERVAL_UPDATES, design.X.shape[1]))
     edges = [np.arange(n_skipped)]
@@ -93,7 +93,8 @@ def _run_updates(problem, state, factors, order, block_size):
         iterate.update(next(batches), factors.rates[start])
         lazy = LazyIterate(iterate, factors.select(start + 1, stop), design.shift)
         for batch in islice(batches, len(range(start + 1, stop, block_size))):
-            update(lazy, batch)
+            if not update(lazy, batch):
+                return None
         lazy.finish()
     return iterate.finish()
 
@@ -248,7 +249,7 @@ class LazyIterate:
         self.shift_multiple, self.shift_multiple_sum = np.zeros((2, len(self.theta)))
 
     def update(self, batch):
-        """Make one update."""
+        """Make one update, and return True, as the update of a block does."""
         k, iterate = self.n_updates, self.iterate
         rate = self.factors.rates[k]
         columns, entries = batch.rows.stored_entries
@@ -267,6 +268,7 @@ class LazyIterate:
             self.theta_sum[:, columns] += new_coef
             self.theta_sum[:, -1] += self.theta[:, -1]
             self.shift_multiple_sum += self.shift_multiple
+        return True
 
     def write_back(self, columns, coef, new_coef, fall, count):
         """Store coefficients after `count` updates, which lower the intercept by `fall`."""

@@ -14,10 +14,6 @@ from skgd.solvers.sgd.triangular import BlockFactors
 BLOCK_SIZE = 128
 
 
-class ClippedGradientError(ArithmeticError):
-    """A gradient of the loss would be clipped, so that the recursion is not linear."""
-
-
 def update_block(lazy, batch):
     """Make one update on each row of a batch.
 
@@ -28,15 +24,15 @@ def update_block(lazy, batch):
     batch : Batch
         The rows of the block.
 
-    Raises
-    ------
-    ClippedGradientError
-        If a gradient of the loss would be clipped.
+    Returns
+    -------
+    bool
+        False if a gradient of the loss would be clipped, so that the recursion is not linear; the
+        updates are not made then.
     """
     count, y = len(batch.y), batch.y.reshape(len(batch.y), -1)
     if count == 1:
-        lazy.update(batch)
-        return
+        return lazy.update(batch)
     columns, entries = batch.rows.stored_entries
     coef, intercept = lazy.catch_up(columns), lazy.theta[:, -1].copy()
     products = lazy.predict(columns, entries, coef, batch).reshape(y.shape) - intercept
@@ -51,7 +47,7 @@ def update_block(lazy, batch):
     solve_triangular = get_blas_funcs("trsm", (systems, right))
     residuals = solve_triangular(1.0, systems.T, right, trans_a=1, diag=1)
     if not np.max(np.abs(residuals)) < lazy.iterate.max_loss_gradient:
-        raise ClippedGradientError
+        return False
     lazy.iterate.objective_sum += factors.sum_objectives(
         residuals, y - intercept, np.sum(coef**2, axis=1), squared_norms, lazy.l2
     )
@@ -66,6 +62,7 @@ def update_block(lazy, batch):
         lazy.shift_multiple_sum += number * lazy.shift_multiple + fall
     new_coef = factors.after[-1] * (coef - (transposed @ (moves / factors.after)).T)
     lazy.write_back(columns, coef, new_coef, moves.sum(axis=0), count)
+    return True
 
 
 def _block_factors(lazy, batch):

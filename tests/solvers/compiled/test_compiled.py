@@ -19,18 +19,15 @@ pytest.importorskip("numba")
 
 from skgd import MiniBatchGDRegressor, SGDRegressor, losses, optimizers
 from skgd._utils import numba_support
-from skgd.data.design import Design
 from skgd.data.scaling import FeatureScaling
-from skgd.objectives import Objective
 from skgd.schedules import Constant
 from skgd.solvers import choice, row_order
 from skgd.solvers.compiled.solver import CompiledSGD
-from skgd.solvers.problem import Problem
 from skgd.solvers.recorder import Recorder
 from skgd.solvers.speculative_epochs import SpeculativeEpochs
 from skgd.solvers.state import State
 from skgd.step_rules import PassiveAggressive1, PassiveAggressive2
-from tests.helpers import regressors
+from tests.helpers import problems, regressors
 from tests.helpers.executors import numpy_only
 
 if not numba_support.has_numba():
@@ -41,51 +38,33 @@ ARRAYS = ["theta", "averaged_theta", "l1_total", "l1_applied"]
 
 def make_problem(
     *,
-    loss=None,
-    optimizer=None,
-    batch_size=1,
     kind="dense",
     standard=False,
-    l1=0.0,
-    l2=0.01,
     weighted=False,
     has_offset=False,
     n_outputs=None,
-    average=0,
     fit_intercept=True,
     dtype=np.float64,
-    schedule=None,
     d=7,
+    **options,
 ):
     """Return a problem of 50 rows and d columns; some entries are zero."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(50, d)) * (rng.random((50, d)) < 0.6) / np.sqrt(d / 7)
-    y = regressors.targets_for(loss, rng.gamma(2.0, size=(50, n_outputs) if n_outputs else 50))
+    y = rng.gamma(2.0, size=(50, n_outputs) if n_outputs else 50)
+    y = regressors.targets_for(options.get("loss"), y)
     center, scale = np.zeros(d), np.ones(d)
     if standard:
         center, scale = X.mean(axis=0) * fit_intercept, X.std(axis=0)
         scale[3] = np.inf  # a constant column
-    X, y = X.astype(dtype), y.astype(dtype)
-    X = csr_array(X) if kind == "sparse" else X
-    design = Design(X, FeatureScaling(center, scale), fit_intercept)
-    strength = np.append(1 / scale, 0.0)
-    objective = Objective(
-        design=design,
-        y=y,
-        weights=rng.random(50).astype(dtype) if weighted else None,
-        loss=loss or losses.SquaredError(),
-        l1=(l1 * strength).astype(dtype),
-        l2=(l2 * strength**2).astype(dtype),
-        offset=rng.normal(size=y.shape).astype(dtype) if has_offset else None,
-    )
-    return Problem(
-        objective,
-        optimizer or optimizers.GD(),
-        schedule or Constant(0.02),
-        batch_size,
-        max_iter=1,
-        planned_epochs=1,
-        average=average,
+    weights = rng.random(50).astype(dtype) if weighted else None
+    X = csr_array(X.astype(dtype)) if kind == "sparse" else X.astype(dtype)
+    options = {"batch_size": 1, "l2": 0.01, "schedule": Constant(0.02)} | options
+    scaling = FeatureScaling(center, scale)
+    if has_offset:
+        options["offset"] = rng.normal(size=y.shape).astype(dtype)
+    return problems.make_problem(
+        X, y.astype(dtype), weights=weights, scaling=scaling, fit_intercept=fit_intercept, **options
     )
 
 

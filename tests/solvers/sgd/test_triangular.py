@@ -5,31 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from skgd import losses, optimizers
-from skgd.data.design import Design
-from skgd.data.scaling import FeatureScaling
-from skgd.objectives import Objective
-from skgd.schedules import Constant
-from skgd.solvers.problem import Problem
 from skgd.solvers.sgd import triangular
 from skgd.solvers.sgd.reference import ReferenceSGD
 from skgd.solvers.sgd.triangular import TriangularSGD
 from skgd.solvers.state import State
+from tests.helpers import problems
 
 
-def make_problem(*, l2=0.01, weighted=False, n_outputs=1, average=0, fit_intercept=True, d=4):
+def make_problem(*, n_outputs=1, weighted=False, d=4, **options):
     """Return a problem of 300 rows, which is not a multiple of the block size."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(300, d)), rng.normal(size=(300, n_outputs))
-    objective = Objective(
-        design=Design(X, FeatureScaling.identity(d), fit_intercept),
-        y=y if n_outputs > 1 else y[:, 0],
-        weights=rng.random(300) * (rng.random(300) < 0.8) if weighted else None,
-        loss=losses.SquaredError(),
-        l1=np.zeros(d + 1),
-        l2=np.append(np.full(d, l2), 0),
-    )
-    return Problem(objective, optimizers.GD(), Constant(0.1), 1, 1, 1, average=average)
+    weights = rng.random(300) * (rng.random(300) < 0.8) if weighted else None
+    y = y if n_outputs > 1 else y[:, 0]
+    options = {"l2": 0.01, "weights": weights, "batch_size": 1} | options
+    return problems.make_problem(X, y, **options)
 
 
 @pytest.mark.parametrize("l2", [0.0, 0.01, 0.3, 1.9])

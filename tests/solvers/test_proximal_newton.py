@@ -10,12 +10,12 @@ from sklearn.linear_model import QuantileRegressor
 from skgd import BatchGDRegressor
 from skgd.data.design import Design
 from skgd.data.scaling import FeatureScaling
-from skgd.losses import LOSSES, Huber
+from skgd.losses import LOSSES, Huber, Quantile
 from skgd.objectives import Objective
 from skgd.objectives.incremental_hessian import IncrementalHessian
-from skgd.optimizers import NewtonCG
-from skgd.solvers.newton_cg import NewtonCGSolver, subsample_step
+from skgd.optimizers import ProximalNewton
 from skgd.solvers.problem import Problem
+from skgd.solvers.proximal_newton import ProximalNewtonSolver, subsample_step
 from skgd.solvers.state import State
 from skgd.step_rules import LineSearch
 from tests.helpers.regressors import targets_for
@@ -32,8 +32,8 @@ def rng():
     return np.random.default_rng(0)
 
 
-def inner(design):
-    """Return the inner rows."""
+def scaled_rows(design):
+    """Return the scaled rows, with the column of the intercept."""
     rows = (design.X - design.scaling.center) / design.scaling.scale
     return np.column_stack([rows, np.full(len(rows), design.fit_intercept)])
 
@@ -41,7 +41,7 @@ def inner(design):
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_the_sum_of_weighted_gram_is_that_of_all_rows(fit_intercept, design, rng):
     design, factors = replace(design, fit_intercept=fit_intercept), rng.random(3000)
-    rows = inner(design)
+    rows = scaled_rows(design)
     assert_allclose(design.weighted_gram(factors), (factors[:, None] * rows).T @ rows, atol=1e-9)
 
 
@@ -51,7 +51,7 @@ def test_a_moved_sum_has_the_new_factors_where_they_changed(changed, design, rng
     new = factors * (1 + 0.001 * rng.random(3000))
     new[:changed] = 3 * rng.random(changed)
     moved = IncrementalHessian.from_design(design, factors).update(design, new)
-    exact, rows = IncrementalHessian.from_design(design, moved.weights).hessian, inner(design)
+    exact, rows = IncrementalHessian.from_design(design, moved.weights).hessian, scaled_rows(design)
     assert_allclose(moved.hessian, exact, atol=1e-9)
     assert_allclose(moved.hessian, (new[:, None] * rows).T @ rows, rtol=0.02, atol=5)
     assert np.abs(moved.weights - new).max() <= 0.02 * max(new.max(), new.mean())
@@ -87,11 +87,11 @@ def test_a_misleading_subsample_is_rejected(rng):
     )
     start = objective.evaluate(objective.intercept_only())
     assert subsample_step(objective, start) is None
-    problem = Problem(objective, NewtonCG(), LineSearch(), None, 1, 1, surrogate=objective)
-    solver, state = NewtonCGSolver(problem), State.initial(start.theta, rng)
+    problem = Problem(objective, ProximalNewton(), LineSearch(), None, 1, 1, surrogate=objective)
+    solver, state = ProximalNewtonSolver(problem), State.initial(start.theta, rng)
     _, workspace, info = solver.run_epoch(state, solver.init(state), np.ones(1))
     assert workspace.point.value == info.objective < start.value
-    assert workspace.hessians is not None
+    assert workspace.step.hessians is not None
 
 
 def huber_objective(X):
@@ -114,12 +114,44 @@ def test_a_start_that_is_not_constant_takes_no_subsample(rng):
     assert subsample_step(objective, objective.evaluate(np.ones(4))) is None
 
 
-def test_a_median_ends_where_nothing_but_the_rounding_of_kinks_is_left(rng):
-    X = rng.normal(size=(2000, 10))
-    y = X @ rng.normal(size=10) + 3 * rng.standard_t(2, 2000)
-    model = BatchGDRegressor("absolute_error").fit(X, y)
-    assert model.stop_reason_ == "converged"
+@pytest.mark.parametrize("alpha", [0.0, 0.02])
+@pytest.mark.parametrize("level", [0.5, 0.9])
+def test_quantile_fits_reach_the_optimum_of_the_linear_programme(level, alpha, rng):
+    X = rng.normal(size=(600, 10)) * np.logspace(-3, 3, 10)
+    y = X @ (rng.normal(size=10) / np.logspace(-3, 3, 10)) + 3 * rng.standard_t(2, 600)
+    exact = QuantileRegressor(quantile=level, alpha=alpha).fit(X, y)
+    model = BatchGDRegressor(Quantile(level), penalty="l1", alpha=alpha).fit(X, y)
+
+    def objective(coef, intercept):
+        return Quantile(level).value(X @ coef + intercept, y).mean() + alpha * abs(coef).sum()
+
+    scale = objective(np.zeros(10), np.quantile(y, level))
+    excess = objective(model.coef_, model.intercept_) - objective(exact.coef_, exact.intercept_)
+    assert excess <= 1e-8 * scale
+    assert model.converged_
     assert model.n_iter_ < 100
-    exact = QuantileRegressor(alpha=0).fit(X, y)
-    losses_of = [np.abs(found.predict(X) - y).mean() for found in (model, exact)]
-    assert losses_of[0] <= losses_of[1] * (1 + 1e-6)
+
+
+def test_the_root_of_a_weighted_gram_is_its_square_root(design, rng):
+    weights = rng.random(3000)
+    root = design.weighted_root(weights)
+    assert root.shape == (5, 5)
+    assert_allclose(root.T @ root, design.weighted_gram(weights), rtol=1e-12, atol=1e-9)
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
+@pytest.mark.parametrize("condition", [1e1, 1e3, 1e6])
+def test_ill_conditioned_columns_are_no_obstacle(condition, penalty, rng):
+    left, right = (np.linalg.qr(rng.normal(size=shape))[0] for shape in [(300, 8), (8, 8)])
+    X = left * np.logspace(0, -np.log10(condition), 8) @ right.T * 300
+    y = X @ rng.normal(size=8) + rng.normal(size=300)
+    model = BatchGDRegressor("huber", epsilon=1.0, penalty=penalty, alpha=1e-3).fit(X, y)
+    assert model.converged_
+    assert model.n_iter_ < 15
+    # The smallest subgradient at the result, computed from its definition.
+    residuals = X @ model.coef_ + model.intercept_ - y
+    strengths = model.penalty_.l1, model.penalty_.l2
+    gradient = X.T @ np.clip(residuals, -1, 1) / 300 + strengths[1] * model.coef_
+    at_zero = np.maximum(np.abs(gradient) - strengths[0], 0)
+    at_nonzero = np.abs(gradient + strengths[0] * np.sign(model.coef_))
+    assert np.where(model.coef_ == 0, at_zero, at_nonzero).max() < 1e-9 * np.abs(X).mean()

@@ -1,0 +1,56 @@
+"""Newton steps with more features than a dense Hessian is formed for.
+
+With an l1 penalty or bounds, the quadratic model is minimised over a *working set* of features: the
+free ones and those of largest subgradient (Massias, Gramfort and Salmon, "Celer: a Fast Solver for
+the Lasso with Dual Extrapolation", 2018). Otherwise it is minimised by conjugate gradients, which
+need products with the rows only.
+"""
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator, cg
+
+#: Number of parameters up to which a dense Hessian is formed.
+MAX_DENSE_PARAMETERS = 2001
+
+#: Smallest working set, and its size relative to the number of nonzero coefficients.
+MIN_WORKING_SET, WORKING_SET_RATIO = 100, 2
+
+#: Relative residual of conjugate gradients, and the largest number of their steps.
+CG_TOL, MAX_CG_STEPS = 1e-4, 500
+
+
+def choose_working_set(objective, point):
+    """Return the indices of the parameters to minimise over; the last one is the intercept.
+
+    With several outputs, a feature is chosen for all of them.
+    """
+    theta, gradient = (np.atleast_2d(array) for array in (point.theta, point.gradient))
+    is_free = (theta != 0) | (objective.l1 == 0)
+    steepness = np.where(is_free, np.inf, np.abs(gradient) - objective.l1).max(axis=0)
+    size = max(MIN_WORKING_SET, WORKING_SET_RATIO * int(np.isposinf(steepness).sum()))
+    size = min(size, MAX_DENSE_PARAMETERS - 1, len(steepness) - 1)
+    chosen = np.argpartition(-steepness[:-1], size - 1)[:size]
+    return np.append(np.sort(chosen[steepness[chosen] > 0]), len(steepness) - 1)
+
+
+def minimize_by_conjugate_gradients(objective, point):
+    """Return the minimiser of the quadratic model of each output, and the total decrease.
+
+    The preconditioner is the diagonal of the Hessian.
+    """
+    thetas = np.atleast_2d(point.theta)
+    targets, decrease = thetas.astype(float), 0.0
+    for k, gradient in enumerate(np.atleast_2d(point.gradient)):
+        product, diagonal = objective.hessian_operator(point, k)
+        inverse = 1 / np.where(diagonal > 0, diagonal, 1)
+        shape = (len(gradient),) * 2
+        step, _ = cg(
+            LinearOperator(shape, product, dtype=float),
+            -gradient.astype(float),
+            rtol=CG_TOL,
+            maxiter=MAX_CG_STEPS,
+            M=LinearOperator(shape, lambda vector, inverse=inverse: inverse * vector, dtype=float),
+        )
+        targets[k] += step
+        decrease -= float(gradient @ step + 0.5 * step @ product(step))
+    return targets.reshape(point.theta.shape).astype(point.theta.dtype), decrease
