@@ -226,6 +226,11 @@ class Loss(Component):
         """
         return p
 
+    @classmethod
+    def has_link(cls) -> bool:
+        """Return whether the class implements :meth:`inverse_link`; ``score`` returns D² then."""
+        return cls.inverse_link is not Loss.inverse_link
+
     def check_targets(self, y: Any) -> None:
         """Raise an error if the loss is not defined for a target; by default any is accepted.
 

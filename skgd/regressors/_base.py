@@ -17,8 +17,10 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd._utils.nested_params import BaseComponentEstimator
+from skgd.data.d2 import make_scorer
 from skgd.data.design import Design
-from skgd.data.dispatch import check_features, is_chunked_input, predict_chunked, to_chunked_data
+from skgd.data.dispatch import check_features, is_chunked_input, predict_chunked
+from skgd.losses import SquaredError
 from skgd.objectives import ObjectiveSpec, QuadraticModel, build
 from skgd.regressors._callbacks import CallbackSupportMixin, Monitor, setup_callbacks
 from skgd.regressors._config import SolverConfig, resolve_config
@@ -28,7 +30,7 @@ from skgd.regressors._fit_state import (
     init_fit_state,
     resume_fit_state,
 )
-from skgd.regressors._input import check_rows, check_weights, split_validation
+from skgd.regressors._input import check_rows, split_validation
 from skgd.regressors._messages import convergence_message, divergence_error
 from skgd.solvers import automatic
 from skgd.solvers.choice import choose_solver
@@ -153,12 +155,21 @@ class BaseGDRegressor(
         check_is_fitted(self)
         if is_chunked_input(X):
             check_features(self, X, reset=False)
-            like = self._fit_state.coef
-            return predict_chunked(X, self._get_predict(), like.dtype, like.shape[:-1])
+            predict, like = self._get_chunk_model()._predictions, self._fit_state.coef
+            return predict_chunked(X, predict, like.dtype, like.shape[:-1])
         return self._predictions(X)
 
     def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Return the R² of the predictions, averaged over the outputs.
+        r"""Return the R² of the predictions; for losses with a link, D².
+
+        Losses with a link function are "poisson" and "gamma". Their score is the explained fraction
+        of the deviance, as that of scikit-learn's ``PoissonRegressor``:
+
+        .. math:: D^2 = 1 - \frac{\sum_i s_i\, \ell(p_i, y_i)}{\sum_i s_i\, \ell(c, y_i)}
+
+        with the linear predictor :math:`c` of the best constant model. For other losses, whose
+        predictions have the units of y, it is R², which is the same for squared error. Validation
+        scores of all losses are D². Scores are averaged over the outputs.
 
         Parameters
         ----------
@@ -172,24 +183,31 @@ class BaseGDRegressor(
         Returns
         -------
         float
-            R², at most 1.
+            R² or D², at most 1.
         """
-        if not is_chunked_input(X):
-            return super().score(X, y, sample_weight)
         check_is_fitted(self)
-        check_features(self, X, reset=False)
-        data = to_chunked_data(X, y, partial(check_weights, "sample_weight", sample_weight, X))
-        return data.r2_score(self._get_predict())
+        if not (self.loss_.has_link() or is_chunked_input(X)):
+            return super().score(X, y, sample_weight)
+        data = check_rows(copy.copy(self).densify(), X, y, sample_weight, reset=False)
+        if data is None:
+            raise ValueError("sample_weight is zero for every row; score needs a row with weight.")
+        loss = self.loss_ if self.loss_.has_link() else SquaredError()
+        data.check_targets(loss)
+        return make_scorer(loss, data)(self._get_chunk_model()._linear_predictors)
 
-    def _get_predict(self):
-        """Return the function that predicts chunks, whose feature names are not checked again."""
+    def _get_chunk_model(self):
+        """Return a copy for chunks, whose feature names are not checked again."""
         model = copy.copy(self)
         vars(model).pop("feature_names_in_", None)
         model._fit_state = replace(self._fit_state, history=None)
-        return model._predictions
+        return model
 
     def _predictions(self, X):
         """Return the predictions of rows in memory."""
+        return self.loss_.inverse_link(self._linear_predictors(X))
+
+    def _linear_predictors(self, X):
+        """Return the linear predictors of rows in memory."""
         rows = validate_data(
             self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
         )
@@ -198,7 +216,7 @@ class BaseGDRegressor(
             products = products.toarray() if issparse(products) else products
             products = products.reshape(rows.shape[0], *self._fit_state.coef.shape[:-1])
         intercept = self.intercept_[0] if products.ndim == 1 else self.intercept_
-        return self.loss_.inverse_link(products + intercept)
+        return products + intercept
 
     def sparsify(self) -> Self:
         """Convert ``coef_`` to a sparse matrix, which saves memory if most coefficients are zero.
@@ -290,7 +308,7 @@ class BaseGDRegressor(
         if data is None:
             raise ValueError("sample_weight is zero for every row; fit needs a row with weight.")
         data.check_targets(config.loss)
-        training, validation = split_validation(self, data, inputs)
+        training, validation = split_validation(self, data, inputs, config.loss)
         start = check_initial_coefficients(self, training, inputs.coef_init, inputs.intercept_init)
         moments = self._compute_moments(training, config)
         has_finite_moments = moments is not None and moments.is_finite
@@ -369,24 +387,22 @@ class BaseGDRegressor(
         objective = self._build_objective(
             task.data, scaling, config.loss, config.penalty, task.mean_weight
         )
-        validate = None
-        if task.validation is not None:
-            validate = partial(self._score_validation, task)
+        validate = None if task.validation is None else self._make_validate(task)
         batch_size = self._get_batch_size(objective.design.n_rows)
         losses = automatic.choose_losses(config, objective, batch_size, task.is_streaming)
         for number, (loss, tol) in enumerate(losses, start=1):
             is_last = number == len(losses)
             problem = self._build_problem(task, objective.with_loss(loss), batch_size)
             solver = choose_solver(problem)
-            criteria = choose_criteria(
-                problem,
-                solver,
-                None if self.tol is None else max(self.tol, tol),
-                self.n_iter_no_change if is_last else 1,
-                relative=self._tol_is_relative,
-                validate=validate,
-                early_stopping=self.early_stopping,
+            choose = partial(
+                choose_criteria, problem, solver, relative=self._tol_is_relative, validate=validate
             )
+            is_exact = self.tol is not None and not self.early_stopping
+            last_tol = max(self.tol, tol) if is_exact else self.tol
+            criteria = choose(last_tol, self.n_iter_no_change, early_stopping=self.early_stopping)
+            if not is_last:
+                stage_criteria = choose(max(self.tol or 0.0, tol), 1, early_stopping=False)
+                criteria = criteria + stage_criteria if self.early_stopping else stage_criteria
             yield Stage(problem, solver, criteria, is_last)
 
     def _build_objective(self, data, scaling, loss, penalty, mean_weight):
@@ -427,12 +443,15 @@ class BaseGDRegressor(
         unit = task.mean_weight if self._weights_are_relative else 1.0
         return StreamStatistics(earlier_weight, task.mean_weight, unit)
 
-    def _score_validation(self, task, theta):
-        """Return the R² of the scaled parameters `theta` on the validation rows."""
-        scaling, loss = task.fit_state.scaling, task.config.loss
-        return task.validation.r2_score(
-            lambda X: loss.inverse_link(Design(X, scaling, self.fit_intercept).predict(theta))
-        )
+    def _make_validate(self, task):
+        """Return the function that scores scaled parameters on the validation rows."""
+        score = make_scorer(self._choose_validation_loss(task.config.loss), task.validation)
+        design = partial(Design, scaling=task.fit_state.scaling, fit_intercept=self.fit_intercept)
+        return lambda theta: score(lambda X: design(X).predict(theta))
+
+    def _choose_validation_loss(self, loss):
+        """Return the loss that validation scores are computed from."""
+        return loss
 
     def _store(self, task, outcome):
         """Set the fitted attributes."""

@@ -81,8 +81,9 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
         Whether to run the descent on features centred and scaled to unit variance. This improves
         the conditioning; objective and minimiser are the same.
     early_stopping : bool, default=False
-        Whether to end the fit when the R² on validation rows has not increased by at least `tol`
-        for `n_iter_no_change` consecutive updates. The model with the best score is kept.
+        Whether to end the fit when the score of validation rows has not increased by at least
+        `tol` for `n_iter_no_change` consecutive updates. The model with the best score is kept. The
+        score is D², the fraction of the loss that is explained; R² for squared error.
     validation_fraction : float, default=0.1
         Proportion of the rows held out for early stopping if `X_val` is not passed to `fit`, in
         (0, 1).

@@ -90,7 +90,7 @@ def check_outputs(estimator, shape, reset):
         )
 
 
-def split_validation(estimator, data, inputs):
+def split_validation(estimator, data, inputs, loss):
     """Return the training rows, and the validation rows or None.
 
     The validation rows are `X_val` and `y_val`, or with `early_stopping` a part of `data`.
@@ -116,6 +116,10 @@ def split_validation(estimator, data, inputs):
         raise ValueError(f"y_val has shape {shapes[0]}; y has shape {shapes[1]}.")
     if not validation.is_chunked:
         check_scorable(validation, "X_val")
+    try:
+        validation.check_targets(loss)
+    except ValueError as error:
+        raise type(error)(f"y_val: {error}") from None
     return data, validation
 
 
@@ -213,9 +217,9 @@ def check_initial_values(name, value, shape):
 
 
 def check_scorable(validation, source):
-    """Raise if there are too few validation rows for R²."""
+    """Raise if there are too few validation rows for a score."""
     if len(validation) < 2:
         raise ValueError(
-            f"{source} leaves {len(validation)} row to validate with, and R² needs two. "
+            f"{source} leaves {len(validation)} row to validate with, and a score needs two. "
             "Pass more rows, or set early_stopping=False."
         )

@@ -79,8 +79,9 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
         Whether to report the mean of the iterates. An integer is the number of the update at which
         averaging starts. With "auto" the last iterate is reported, since its steps are combined.
     early_stopping : bool, default=False
-        Whether to end the fit when the R² on validation rows has not increased by at least `tol`
-        for `n_iter_no_change` consecutive epochs. The model with the best score is kept.
+        Whether to end the fit when the score of validation rows has not increased by at least
+        `tol` for `n_iter_no_change` consecutive epochs. The model with the best score is kept. The
+        score is D², the fraction of the loss that is explained; R² for squared error.
     validation_fraction : float, default=0.1
         Proportion of the rows held out for early stopping if `X_val` is not passed to `fit`, in
         (0, 1).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
+from skgd.losses import EpsilonInsensitive, Huber, SquaredEpsilonInsensitive, SquaredError
 from skgd.regressors._base import BaseGDRegressor
 from skgd.regressors._fit_batches import FitsBatchesByUpdates
 from skgd.regressors._input import FitInputs
@@ -12,6 +13,10 @@ from skgd.regressors._input import FitInputs
 if TYPE_CHECKING:
     from skgd._utils.typing import ArrayLike, MatrixLike, RandomState
     from skgd.regressors._typing import LossLike, OptimizerLike, PenaltyLike, RateLike
+
+
+#: Losses of scikit-learn's SGDRegressor.
+SKLEARN_LOSSES = (SquaredError, Huber, EpsilonInsensitive, SquaredEpsilonInsensitive)
 
 
 class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
@@ -66,8 +71,11 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
     power_t : float, default=0.25
         Exponent of "invscaling"; negative values are deprecated, as in scikit-learn.
     early_stopping : bool, default=False
-        Whether to end the fit when the R² on validation rows has not increased by at least `tol`
-        for `n_iter_no_change` consecutive epochs. The model with the best score is kept.
+        Whether to end the fit when the score of validation rows has not increased by at least
+        `tol` for `n_iter_no_change` consecutive epochs. The model with the best score is kept. The
+        score is R² for the losses of scikit-learn's class, "squared_error", "huber",
+        "epsilon_insensitive" and "squared_epsilon_insensitive", and D², the fraction of the loss
+        that is explained, for all others.
     validation_fraction : float, default=0.1
         Proportion of the rows held out for early stopping if `X_val` is not passed to `fit`, in
         (0, 1).
@@ -225,7 +233,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the rows, by which the updates are multiplied.
         X_val, y_val, sample_weight_val : array-like, default=None
-            Validation rows, targets and weights. Their R² is recorded in `history_` and, with
+            Validation rows, targets and weights. Their score is recorded in `history_` and, with
             `early_stopping`, determines when the fit ends.
         groups : array-like of shape (n_samples,), default=None
             Groups of the rows, for a `validation_split` that does not divide groups.
@@ -259,6 +267,10 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
 
     def _get_batch_size(self, n_rows):
         return 1
+
+    def _choose_validation_loss(self, loss):
+        # scikit-learn's SGDRegressor scores its four losses by R².
+        return SquaredError() if isinstance(loss, SKLEARN_LOSSES) else loss
 
     def _get_divergence_reaction(self):
         # scikit-learn's SGDRegressor continues after a divergence.
