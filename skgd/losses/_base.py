@@ -42,7 +42,8 @@ class Loss(Component):
     - :meth:`value`, :math:`\ell(p, y)`;
     - :meth:`gradient`, :math:`\partial \ell / \partial p`.
 
-    All other members are optional and have defaults:
+    A fit compares the two for a few rows at its start, and raises an error if the gradient is not
+    the derivative of the value. All other members are optional and have defaults:
 
     - :attr:`gradient_lipschitz`, :math:`\sup_{p, y} \partial^2 \ell / \partial p^2`. Automatic
       learning rates follow from it; without a finite bound they come from a line search (full

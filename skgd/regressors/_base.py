@@ -16,11 +16,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skgd._utils.component import is_built_in
 from skgd._utils.nested_params import BaseComponentEstimator
 from skgd.data.d2 import make_scorer
 from skgd.data.design import Design
 from skgd.data.dispatch import check_features, is_chunked_input, predict_chunked
+from skgd.data.sampling import choose_evenly_spaced
 from skgd.losses import SquaredError
+from skgd.losses._gradient_check import check_loss_gradient
 from skgd.objectives import ObjectiveSpec, QuadraticModel, build
 from skgd.regressors._callbacks import CallbackSupportMixin, Monitor, setup_callbacks
 from skgd.regressors._config import SolverConfig, resolve_config
@@ -41,6 +44,10 @@ from skgd.solvers.stopping import StopReason, choose_criteria
 
 if TYPE_CHECKING:
     from skgd._utils.typing import Array, ArrayLike, MatrixLike
+
+
+#: Rows on which the gradient of a user-defined loss is compared with its value.
+MAX_CHECKED_ROWS = 16
 
 
 class FitTask(NamedTuple):
@@ -315,6 +322,7 @@ class BaseGDRegressor(
         if not (is_checked or data.is_chunked or has_finite_moments):
             assert_all_finite(data.X, estimator_name=type(self).__name__, input_name="X")
         fit_state = init_fit_state(self, training, config, start, moments)
+        self._check_user_loss(config.loss, training, fit_state)
         with setup_callbacks(self, X, y, weights) as notifier:
             task = FitTask(config, training, fit_state, False, validation, moments, notifier)
             reason = self._descend(task)
@@ -348,7 +356,18 @@ class BaseGDRegressor(
             fit_state = resume_fit_state(self, data, config)
         else:
             fit_state = init_fit_state(self, data, config, check_initial_coefficients(self, data))
+        if config.loss != getattr(self, "loss_", None):
+            self._check_user_loss(config.loss, data, fit_state)
         return self._descend(FitTask(config, data, fit_state, is_streaming=True))
+
+    def _check_user_loss(self, loss, data, fit_state):
+        """Raise if the gradient of a user-defined loss is not the derivative of its value."""
+        if is_built_in(loss):
+            return
+        rows = data.sample
+        rows = rows.select_rows(choose_evenly_spaced(len(rows), MAX_CHECKED_ROWS))
+        design = Design(rows.X, fit_state.scaling, self.fit_intercept)
+        check_loss_gradient(loss, design.predict(fit_state.state.theta), rows.y)
 
     def _compute_moments(self, data, config):
         """Return the second moments if descent on them is cheaper than on the rows, or None.
