@@ -102,6 +102,7 @@ class BaseGDRegressor(
     _is_full_batch = False
     _accepts_unused_params = False  # whether `alpha`, `eta0` and `power_t` may have no effect
     _weights_are_relative = True  # whether sample weights are divided by their mean
+    _ravels_columns = False  # whether y of shape (n, 1) is a single target, as in scikit-learn
     _tol_is_relative = True  # whether `tol` of stochastic updates is relative to the objective
 
     @abstractmethod
@@ -356,7 +357,7 @@ class BaseGDRegressor(
             fit_state = resume_fit_state(self, data, config)
         else:
             fit_state = init_fit_state(self, data, config, check_initial_coefficients(self, data))
-        if config.loss != getattr(self, "loss_", None):
+        if config.loss is not getattr(self, "loss_", None):
             self._check_user_loss(config.loss, data, fit_state)
         return self._descend(FitTask(config, data, fit_state, is_streaming=True))
 

@@ -1,11 +1,13 @@
 """Validation of rows, targets, weights, validation data and initial coefficients."""
 
+import warnings
 from functools import partial
 from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import ShuffleSplit
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
@@ -58,6 +60,7 @@ def check_rows(estimator, X, y, sample_weight, groups=None, *, reset, check_fini
         return X
     if is_chunked_input(X):
         check_features(estimator, X, reset)
+        y = ravel_column(estimator, y)
         data = to_chunked_data(X, y, partial(check_weights, "sample_weight", sample_weight, X))
         check_outputs(estimator, ("n", *data.output_shape), reset)
         return data if data.chunk_lengths is None or len(data) else None
@@ -66,6 +69,7 @@ def check_rows(estimator, X, y, sample_weight, groups=None, *, reset, check_fini
     X, y = validate_data(estimator, X, y, reset=reset, **options, **ROW_OPTIONS)
     if issparse(y):
         raise TypeError("y is a sparse matrix; pass an array instead: y.toarray().")
+    y = ravel_column(estimator, y)
     check_outputs(estimator, y.shape, reset)
     weights = check_weights("sample_weight", sample_weight, X, X.dtype)
     with np.errstate(over="ignore"):
@@ -79,6 +83,21 @@ def check_rows(estimator, X, y, sample_weight, groups=None, *, reset, check_fini
     if weights is None or weights.all():
         return data
     return data.select_rows(weights > 0) if weights.any() else None
+
+
+def ravel_column(estimator, y):
+    """Return targets of shape (n, 1) as a vector, with scikit-learn's warning, where it does so."""
+    if not estimator._ravels_columns or np.shape(y)[1:] != (1,):
+        return y
+    warnings.warn(
+        "A column-vector y was passed when a 1d array was expected. Please change the shape of y "
+        "to (n_samples, ), for example using ravel().",
+        DataConversionWarning,
+        stacklevel=7,
+    )
+    if hasattr(y, "iloc"):  # a DataFrame of pandas or Dask
+        return y.iloc[:, 0]
+    return (y if hasattr(y, "shape") else np.asarray(y))[:, 0]
 
 
 def check_outputs(estimator, shape, reset):
@@ -107,9 +126,11 @@ def split_validation(estimator, data, inputs, loss):
     check_val_weights = partial(check_weights, "sample_weight_val", inputs.sample_weight_val)
     if is_chunked_input(X):
         check_features(estimator, X, reset=False)
+        y = ravel_column(estimator, y)
         validation = to_chunked_data(X, y, partial(check_val_weights, X))
     else:
         X, y = validate_data(estimator, X, y, reset=False, dtype=data.dtype, **ROW_OPTIONS)
+        y = ravel_column(estimator, y)
         validation = InMemoryData(X, y, check_val_weights(X, X.dtype))
     if validation.output_shape != data.output_shape:
         shapes = [(len(part), *part.output_shape) for part in (validation, data)]

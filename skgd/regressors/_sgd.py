@@ -146,6 +146,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
     """
 
     _accepts_unused_params = True
+    _ravels_columns = True
     _weights_are_relative = False
     _tol_is_relative = False
 
@@ -225,7 +226,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
             `standardize`, with an l1 penalty, `standardize` and an intercept, and with other
             optimizers, which change all coefficients in each update.
         y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
+            Targets. A single column is ravelled, with a ``DataConversionWarning``.
         coef_init : array-like of shape (n_features,) or (n_outputs, n_features), default=None
             Initial coefficients.
         intercept_init : array-like of shape (1,) or (n_outputs,), default=None

@@ -690,9 +690,9 @@ def test_shapes_and_counts_of_fitted_attributes(Regressor, small):
     assert (one.n_iter_, one.t_, one.n_features_in_) == (3, 1 + 3 * updates, 3)
     one.partial_fit(X, y)
     assert (one.n_iter_, one.t_) == (1, 1 + 4 * updates)
-    column = gd_regressor(Regressor).fit(X, y[:, None])
-    assert (column.coef_.shape, column.intercept_.shape) == ((1, 3), (1,))
-    assert column.predict(X).shape == (20, 1)
+    columns = gd_regressor(Regressor).fit(X, np.c_[y, y])
+    assert (columns.coef_.shape, columns.intercept_.shape) == ((2, 3), (2,))
+    assert columns.predict(X).shape == (20, 2)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)
