@@ -35,6 +35,7 @@ from skgd.regressors._fit_state import (
 )
 from skgd.regressors._input import check_rows, split_validation
 from skgd.regressors._messages import convergence_message, divergence_error
+from skgd.regressors._shrinkage import shrinkage_message
 from skgd.solvers import automatic
 from skgd.solvers.choice import choose_solver
 from skgd.solvers.continuation import Stage, run_continuation
@@ -329,6 +330,10 @@ class BaseGDRegressor(
             reason = self._descend(task)
             if notifier is not None:
                 notifier.finish(vars(self))
+        if reason in (StopReason.CONVERGED, StopReason.PRECISION):
+            message = shrinkage_message(self, task)
+            if message is not None:
+                warnings.warn(message, stacklevel=5)
         return reason
 
     def _partial_fit(self, X, y, sample_weight):

@@ -38,7 +38,9 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         Penalty on the coefficients. A name uses `alpha` and `l1_ratio`; an object of
         :mod:`skgd.penalties` has parameters of its own; None means no penalty.
     alpha : float, default=0.0001
-        Strength of the penalty, in [0, inf).
+        Strength of the penalty, in [0, inf). The default, scikit-learn's, is too strong for
+        features in small units. With ``learning_rate="auto"`` and `standardize`, `fit` warns of
+        that.
     l1_ratio : float, default=0.15
         Mixing parameter of "elasticnet", in [0, 1]: 0 is the l2 penalty, 1 the l1 penalty.
     fit_intercept : bool, default=True
