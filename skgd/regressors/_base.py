@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -18,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd._utils.component import is_built_in
 from skgd._utils.nested_params import BaseComponentEstimator
+from skgd._utils.threads import single_blas_thread
 from skgd.data.d2 import make_scorer
 from skgd.data.design import Design
 from skgd.data.dispatch import check_features, is_chunked_input, predict_chunked
@@ -442,9 +444,12 @@ class BaseGDRegressor(
         config, surrogate, streaming = task.config, objective, task.is_streaming
         if task.second_moments is not None:
             surrogate = QuadraticModel.from_second_moments(objective, task.second_moments)
-        optimizer, schedule = automatic.choose_components(
-            config, objective, surrogate, batch_size, streaming
-        )
+        # Products with the sample of chunks are small: on busy cores, threads of BLAS take longer.
+        uses_sample = objective.is_chunked and batch_size is not None
+        with single_blas_thread() if uses_sample else nullcontext():
+            optimizer, schedule = automatic.choose_components(
+                config, objective, surrogate, batch_size, streaming
+            )
         return Problem(
             objective=objective,
             surrogate=surrogate,
