@@ -28,7 +28,7 @@ from skgd.losses import SquaredError
 from skgd.losses._gradient_check import check_loss_gradient
 from skgd.objectives import ObjectiveSpec, QuadraticModel, build
 from skgd.regressors._callbacks import CallbackSupportMixin, Monitor, setup_callbacks
-from skgd.regressors._config import SolverConfig, resolve_config
+from skgd.regressors._config import SolverConfig, resolve_config, resolve_loss
 from skgd.regressors._fit_state import (
     FitState,
     check_initial_coefficients,
@@ -513,4 +513,17 @@ class BaseGDRegressor(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.target_tags.positive_only = self._needs_positive_targets()
         return tags
+
+    def _needs_positive_targets(self):
+        """Return whether the loss is not defined for negative targets."""
+        try:
+            loss = resolve_loss(self)
+        except ValueError:  # an invalid parameter, which `fit` rejects
+            return False
+        try:
+            loss.check_targets(np.array([-1.0]))
+        except ValueError:
+            return True
+        return False
