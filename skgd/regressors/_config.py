@@ -111,6 +111,7 @@ CHECKS = {
     "max_iter": partial(check_integer, low=1),
     "tol": partial(check_real, low=0, allow_none=True),
     "epsilon": partial(check_real, low=0),
+    "quantile": partial(check_real, low=0, high=1, closed="neither"),
     "n_iter_no_change": partial(check_integer, low=1),
     "validation_fraction": partial(check_real, low=0, high=1, closed="neither"),
     "fit_intercept": check_bool,
@@ -137,10 +138,9 @@ def check_plain_parameters(estimator):
 
 
 def resolve_loss(estimator):
-    """Return the loss; `epsilon` applies to a loss given by name only."""
-    return resolve_component(
-        "loss", estimator.loss, losses.LOSSES, losses.Loss, epsilon=estimator.epsilon
-    )
+    """Return the loss; `epsilon` and `quantile` apply to a loss given by name only."""
+    params = {"epsilon": estimator.epsilon, "level": estimator.quantile}
+    return resolve_component("loss", estimator.loss, losses.LOSSES, losses.Loss, **params)
 
 
 def resolve_penalty(estimator):

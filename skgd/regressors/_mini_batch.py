@@ -100,6 +100,8 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
         rows. With "path": also the iterates, in `path_`. With None: none of these.
     verbose : bool or int, default=0
         Whether to print a line per epoch.
+    quantile : float, default=0.5
+        Level of ``loss="quantile"``: the fraction of targets below the prediction, in (0, 1).
 
     Attributes
     ----------
@@ -169,6 +171,7 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
         warm_start: bool = False,
         record: str | None = "running",
         verbose: bool | int = 0,
+        quantile: float = 0.5,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -194,6 +197,7 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
         self.warm_start = warm_start
         self.record = record
         self.verbose = verbose
+        self.quantile = quantile
 
     def _get_batch_size(self, n_rows):
         return min(self.batch_size, n_rows)

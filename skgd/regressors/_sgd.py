@@ -104,6 +104,8 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         the updates. With "objective": also the objective and the norm of the gradient after each
         epoch, which takes another pass over the rows. With "path": also the iterates, in `path_`.
         With None: none of these.
+    quantile : float, default=0.5
+        Level of ``loss="quantile"``: the fraction of targets below the prediction, in (0, 1).
 
     Attributes
     ----------
@@ -178,6 +180,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         standardize: bool = False,
         validation_split: Any = None,
         record: str | None = "running",
+        quantile: float = 0.5,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -202,6 +205,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         self.standardize = standardize
         self.validation_split = validation_split
         self.record = record
+        self.quantile = quantile
 
     def fit(
         self,

@@ -63,6 +63,7 @@ INVALID = {
     "max_iter": [0, -1, 1.5, "10", None],
     "tol": [-1e-3, np.nan, "1"],
     "epsilon": [-0.1, np.nan, None],
+    "quantile": [0.0, 1.0, 90, np.nan, None],
     "n_iter_no_change": [0, 2.5],
     "validation_fraction": [0.0, 1.0, -0.5, "1"],
     "eta0": [0.0, -1, np.inf, "1"],
