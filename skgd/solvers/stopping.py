@@ -5,7 +5,7 @@ A criterion has the methods of :class:`StoppingCriterion`. To add one, write its
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 

@@ -11,8 +11,9 @@ from sklearn import metrics
 from sklearn.linear_model import PoissonRegressor, QuantileRegressor
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor, losses
-from skgd.data import InMemoryData, memmap
+from skgd.data import memmap
 from skgd.data.d2 import best_constant
+from skgd.data.in_memory import InMemoryData
 from skgd.losses import LOSSES, Loss, SquaredError
 from skgd.schedules import InverseScaling
 from tests.helpers.regressors import REGRESSORS, few_epochs
