@@ -1,12 +1,14 @@
 """Dask on two workers: a fit by sums over blocks, and two ways to walk over them.
 
-Run ``python benchmarks/dask_blocks.py [rows]``. The peer of the batch fit is ``dask.array``
+Run ``python benchmarks/dask_blocks.py [rows]``, or with ``--threads`` to compare fits on Dask's
+threads of this process with fits in memory. The peer of the batch fit is ``dask.array``
 computing XᵀX alone, on the same persisted blocks. Walking the blocks one after the other, as the
 regressors do, is measured beside averaging the workers' models after every epoch.
 """
 
 import argparse
 import statistics
+import sys
 import time
 import warnings
 from functools import partial
@@ -16,7 +18,7 @@ import dask.array as da
 import numpy as np
 from dask.distributed import Client, LocalCluster, wait
 
-from skgd import BatchGDRegressor, SGDRegressor
+from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 
 FEATURES, BLOCKS, ROUNDS, EPOCHS = 100, 16, 5, 5
 
@@ -106,11 +108,36 @@ def walks(rows):
             print(f"  scales over {condition:4.0f}: {name:8} {seconds:6.2f} s  {short:.2e}")
 
 
+def threads(rows):
+    """Print the time of fits in memory and on blocks in Dask's threads."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((rows, FEATURES // 2))
+    y = X @ rng.standard_normal(FEATURES // 2) + rng.standard_normal(rows) + 5
+    blocks = [da.from_array(part, chunks=(rows // BLOCKS, *part.shape[1:])) for part in (X, y)]
+    models = [
+        BatchGDRegressor(),
+        BatchGDRegressor("huber", max_iter=5, tol=None),
+        MiniBatchGDRegressor(max_iter=3, tol=None),
+    ]
+    print(f"{rows} rows of {FEATURES // 2} float64 features, in memory and in {BLOCKS} blocks")
+    for model in models:
+        for name, data in {"memory": (X, y), "Dask": blocks}.items():
+            model.fit(*data)  # compiles
+            cpu = time.process_time()
+            seconds, _ = timed(partial(model.fit, *data))
+            cpu = time.process_time() - cpu
+            print(f"  {model!s:55} {name:6} {seconds:6.2f} s, CPU {cpu:6.2f} s")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("rows", nargs="?", type=int, default=800_000)
+    parser.add_argument("--threads", action="store_true")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    if options.threads:
+        threads(options.rows // 2)
+        sys.exit()
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster),

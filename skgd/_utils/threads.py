@@ -5,7 +5,9 @@ single-threaded NumPy operations around them, splitting the rows among threads i
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -41,12 +43,33 @@ def map_reduce_in_threads(function, items, reduce):
         with np.errstate(**errstate):  # NumPy's settings are thread-local
             return function(item)
 
-    blas_limit = threadpool_controller().limit(limits=1, user_api="blas")
-    with blas_limit, ThreadPoolExecutor(n_threads) as pool:
+    with single_blas_thread(), ThreadPoolExecutor(n_threads) as pool:
         try:
             return reduce(pool.map(call, items))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)  # after an error, skip pending calls
+
+
+#: Held by the thread that has set the number of threads of BLAS, and will restore it.
+_blas_limit_lock = Lock()
+
+
+@contextmanager
+def single_blas_thread():
+    """Limit BLAS to one thread in the block.
+
+    The number of threads is a property of the process. Where blocks overlap, in one thread or in
+    several, only the first sets and restores it. If each did, the last one to end would restore the
+    limit of another.
+    """
+    if not _blas_limit_lock.acquire(blocking=False):
+        yield
+        return
+    try:
+        with threadpool_controller().limit(limits=1, user_api="blas"):
+            yield
+    finally:
+        _blas_limit_lock.release()
 
 
 @cache

@@ -8,7 +8,6 @@ import numpy as np
 
 from skgd.data.feature_moments import FeatureMoments
 from skgd.data.finite import check_all_finite
-from skgd.data.r2 import R2Sums
 from skgd.data.second_moments import MAX_SECOND_MOMENT_FEATURES, SecondMoments
 
 #: Bytes of X in a chunk, where the input does not determine its size.
@@ -151,10 +150,6 @@ class ChunkedData(ABC):
         if loss.quadratic and self.y_mean is not None:
             return self.y_mean
         return self.sample.intercept_only(loss)
-
-    def r2_score(self, predict):
-        """Return the R² of ``predict(X, offset)``, averaged over the outputs."""
-        return self.map_reduce(R2Sums.from_chunk, predict).score
 
     def train_validation_split(self, fraction, rng):
         """Return a data set of random chunks for training, and one of the others for validation.

@@ -1,4 +1,8 @@
-"""Chunks on Dask's workers: functions and small results are sent, rows stay where they are."""
+"""Chunks on Dask's workers: functions and small results are sent, rows stay where they are.
+
+Dask runs a task per thread. Each task on a chunk uses one thread of BLAS, because the products of
+Dask's and BLAS's numbers of threads would compete for the cores.
+"""
 
 from dataclasses import dataclass
 
@@ -8,6 +12,7 @@ import numpy as np
 from dask import delayed
 from sklearn.utils import check_array
 
+from skgd._utils.threads import single_blas_thread
 from skgd.data.chunked import ChunkedData
 from skgd.data.finite import check_finite_by_sum
 from skgd.data.in_memory import InMemoryData, expand_offset
@@ -77,7 +82,8 @@ class DaskData(ChunkedData):
                 delayed(add_results)(results[start : start + SPLIT_EVERY])
                 for start in range(0, len(results), SPLIT_EVERY)
             ]
-        total = results[0].compute()
+        with single_blas_thread():
+            total = results[0].compute()
         if self.chunk_lengths is None:
             self._set_counts(total.counts)
             if not sum(self.chunk_lengths):
@@ -98,7 +104,8 @@ class DaskData(ChunkedData):
             if self.chunk_lengths[number]:
                 chunk = number, self.delayed_chunks[number], self.layout
                 state = delayed(fold_chunk)(*chunk, function, state, delayed(step, traverse=False))
-        return state.compute()
+        with single_blas_thread():
+            return state.compute()
 
     def read_sample(self):
         """Return the first rows of evenly spaced chunks."""
@@ -205,6 +212,7 @@ def count_chunk(number, y, weights, layout, loss):
     return CountedResult(None, [call_for_chunk(count, number)])
 
 
+@single_blas_thread()
 def map_chunk(number, chunk, layout, loss, function, args):
     """Return the :class:`CountedResult` of a function on a chunk."""
     data = read_chunk(number, chunk, layout)
@@ -214,6 +222,7 @@ def map_chunk(number, chunk, layout, loss, function, args):
     return CountedResult(value, [(len(data), data.total_weight)])
 
 
+@single_blas_thread()
 def fold_chunk(number, chunk, layout, function, state, step):
     """Return the next state of a fold."""
     data = read_chunk(number, chunk, layout)
@@ -311,8 +320,13 @@ def predict_dask(X, predict, dtype, output_shape, offset=None):
         aligned = align_chunks("offset", offset, array)
         columns.append(aligned if aligned.ndim == 2 else aligned[:, None])
     dtype = np.result_type(dtype, np.float32 if array.dtype == np.float32 else float)
-    if not output_shape:
-        meta = np.empty(0, dtype)
-        return array.map_blocks(predict, *columns, dtype=dtype, drop_axis=1, meta=meta)
-    chunks, meta = (array.chunks[0], output_shape), np.empty((0, 0), dtype)
-    return array.map_blocks(predict, *columns, dtype=dtype, chunks=chunks, meta=meta)
+    options = {"drop_axis": 1, "meta": np.empty(0, dtype)}
+    if output_shape:
+        options = {"chunks": (array.chunks[0], output_shape), "meta": np.empty((0, 0), dtype)}
+    return array.map_blocks(predict_chunk, *columns, predict=predict, dtype=dtype, **options)
+
+
+@single_blas_thread()
+def predict_chunk(X, *offset, predict):
+    """Return the predictions of a chunk."""
+    return predict(X, *offset)

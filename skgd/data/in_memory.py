@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.metrics import r2_score
 
 from skgd.data.feature_moments import FeatureMoments
 from skgd.data.second_moments import MAX_SECOND_MOMENT_FEATURES, SecondMoments
@@ -152,9 +151,6 @@ class InMemoryData:
         """Return the constant prediction that minimises the loss."""
         return intercept_with_offset(loss, self.y, self.weights, self.offset)
 
-    def r2_score(self, predict):
-        """Return the R² of ``predict(X, offset)``; minus infinity if one is not finite."""
-        predictions = predict(self.X, self.offset)
-        if not np.isfinite(predictions).all():
-            return -np.inf
-        return r2_score(self.y, predictions, sample_weight=self.weights)
+    def map_reduce(self, function, *args):
+        """Return ``function(self, *args)``: the rows are a single chunk."""
+        return function(self, *args)

@@ -43,7 +43,8 @@ class Loss(Component):
     - :meth:`value`, :math:`\ell(p, y)`;
     - :meth:`gradient`, :math:`\partial \ell / \partial p`.
 
-    All other members are optional and have defaults:
+    A fit compares the two for a few rows at its start, and raises an error if the gradient is not
+    the derivative of the value. All other members are optional and have defaults:
 
     - :attr:`gradient_lipschitz`, :math:`\sup_{p, y} \partial^2 \ell / \partial p^2`. Automatic
       learning rates follow from it; without a finite bound they come from a line search (full
@@ -244,6 +245,11 @@ class Loss(Component):
             Predictions in units of y, of the same shape.
         """
         return p
+
+    @classmethod
+    def has_link(cls) -> bool:
+        """Return whether the class implements :meth:`inverse_link`; ``score`` returns D² then."""
+        return cls.inverse_link is not Loss.inverse_link
 
     def check_targets(self, y: Any) -> None:
         """Raise an error if the loss is not defined for a target; by default any is accepted.

@@ -15,7 +15,7 @@ from skgd.solvers.history import column
 LABELS = {
     "objective": "objective",
     "running_objective": "running objective",
-    "validation_score": "validation score (R²)",
+    "validation_score": "validation score",
     "gradient_norm": "norm of the gradient",
     "learning_rate": "learning rate",
     "time": "time (s)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -17,26 +18,27 @@ from sklearn.metrics import r2_score
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skgd._utils.component import is_built_in
 from skgd._utils.nested_params import BaseComponentEstimator
+from skgd._utils.threads import single_blas_thread
+from skgd.data.d2 import make_scorer
 from skgd.data.design import Design
-from skgd.data.dispatch import check_features, is_chunked_input, predict_chunked, to_chunked_data
+from skgd.data.dispatch import check_features, is_chunked_input, predict_chunked
+from skgd.data.sampling import choose_evenly_spaced
+from skgd.losses import SquaredError
+from skgd.losses._gradient_check import check_loss_gradient
 from skgd.objectives import ObjectiveSpec, QuadraticModel, build
 from skgd.regressors._callbacks import CallbackSupportMixin, Monitor, setup_callbacks
-from skgd.regressors._config import SolverConfig, resolve_config
+from skgd.regressors._config import SolverConfig, resolve_config, resolve_loss
 from skgd.regressors._fit_state import (
     FitState,
     check_initial_coefficients,
     init_fit_state,
     resume_fit_state,
 )
-from skgd.regressors._input import (
-    check_offset,
-    check_rows,
-    check_weights,
-    expand_targets,
-    split_validation,
-)
+from skgd.regressors._input import check_offset, check_rows, expand_targets, split_validation
 from skgd.regressors._messages import convergence_message, divergence_error
+from skgd.regressors._shrinkage import shrinkage_message
 from skgd.solvers import automatic
 from skgd.solvers.choice import choose_solver
 from skgd.solvers.continuation import Stage, run_continuation
@@ -46,6 +48,10 @@ from skgd.solvers.stopping import StopReason, choose_criteria
 
 if TYPE_CHECKING:
     from skgd._utils.typing import Array, ArrayLike, MatrixLike
+
+
+#: Rows on which the gradient of a user-defined loss is compared with its value.
+MAX_CHECKED_ROWS = 16
 
 
 class FitTask(NamedTuple):
@@ -103,6 +109,7 @@ class BaseGDRegressor(
     _is_full_batch = False
     _accepts_unused_params = False  # whether `alpha`, `eta0` and `power_t` may have no effect
     _weights_are_relative = True  # whether sample weights are divided by their mean
+    _ravels_columns = False  # whether y of shape (n, 1) is a single target, as in scikit-learn
     _tol_is_relative = True  # whether `tol` of stochastic updates is relative to the objective
 
     @abstractmethod
@@ -172,9 +179,9 @@ class BaseGDRegressor(
         check_is_fitted(self)
         if is_chunked_input(X):
             check_features(self, X, reset=False)
-            like = self._fit_state.coef
+            predict, like = self._get_chunk_model()._predictions, self._fit_state.coef
             offset = self._check_offset(offset, X)
-            return predict_chunked(X, self._get_predict(), like.dtype, like.shape[:-1], offset)
+            return predict_chunked(X, predict, like.dtype, like.shape[:-1], offset)
         return self._predictions(X, offset)
 
     def score(
@@ -185,7 +192,17 @@ class BaseGDRegressor(
         *,
         offset: ArrayLike | None = None,
     ) -> float:
-        """Return the R² of the predictions, averaged over the outputs.
+        r"""Return the R² of the predictions; for losses with a link, D².
+
+        Losses with a link function are those of generalised linear models, such as "poisson". Their
+        score is the explained fraction of the deviance, as that of scikit-learn's
+        ``PoissonRegressor``:
+
+        .. math:: D^2 = 1 - \frac{\sum_i s_i\, \ell(p_i, y_i)}{\sum_i s_i\, \ell(c + o_i, y_i)}
+
+        with the linear predictor :math:`c` of the best constant model and the offsets :math:`o_i`.
+        For other losses, whose predictions have the units of y, it is R², which is the same for
+        squared error. Validation scores of all losses are D². Scores are averaged over the outputs.
 
         Parameters
         ----------
@@ -201,27 +218,27 @@ class BaseGDRegressor(
         Returns
         -------
         float
-            R², at most 1.
+            R² or D², at most 1.
         """
-        if not is_chunked_input(X):
+        check_is_fitted(self)
+        if not (self.loss_.has_link() or is_chunked_input(X)):
             predictions = self.predict(X, offset=offset)
             y = expand_targets(self.loss_, y)
             return r2_score(y, predictions, sample_weight=sample_weight)
-        check_is_fitted(self)
-        check_features(self, X, reset=False)
-        y = expand_targets(self.loss_, y, X)
-        check_sample_weight = partial(check_weights, "sample_weight", sample_weight, X)
-        data = to_chunked_data(
-            X, y, check_sample_weight, check_offset("offset", offset, np.shape(y), X)
-        )
-        return data.r2_score(self._get_predict())
+        model = copy.copy(self).densify()
+        data = check_rows(model, X, y, sample_weight, offset=offset, reset=False)
+        if data is None:
+            raise ValueError("sample_weight is zero for every row; score needs a row with weight.")
+        loss = self.loss_ if self.loss_.has_link() else SquaredError()
+        data.check_targets(loss)
+        return make_scorer(loss, data)(self._get_chunk_model()._linear_predictors)
 
-    def _get_predict(self):
-        """Return the function that predicts chunks, whose feature names are not checked again."""
+    def _get_chunk_model(self):
+        """Return a copy for chunks, whose feature names are not checked again."""
         model = copy.copy(self)
         vars(model).pop("feature_names_in_", None)
         model._fit_state = replace(self._fit_state, history=None)
-        return model._predictions
+        return model
 
     def _check_offset(self, offset, X):
         """Return the checked offsets of rows to predict, or None."""
@@ -230,6 +247,10 @@ class BaseGDRegressor(
 
     def _predictions(self, X, offset=None):
         """Return the predictions of rows in memory."""
+        return to_predictions(self.loss_, self._linear_predictors(X, offset))
+
+    def _linear_predictors(self, X, offset=None):
+        """Return the linear predictors of rows in memory."""
         rows = validate_data(
             self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
         )
@@ -240,9 +261,8 @@ class BaseGDRegressor(
         intercept = self.intercept_[0] if products.ndim == 1 else self.intercept_
         products = products + intercept
         if offset is not None:
-            offset = self._check_offset(offset, rows)
-            products = products + offset.astype(products.dtype, copy=False)
-        return to_predictions(self.loss_, products)
+            offset = self._check_offset(offset, rows).astype(products.dtype, copy=False)
+        return add_offset(products, offset)
 
     def sparsify(self) -> Self:
         """Convert ``coef_`` to a sparse matrix, which saves memory if most coefficients are zero.
@@ -335,7 +355,7 @@ class BaseGDRegressor(
         if data is None:
             raise ValueError("sample_weight is zero for every row; fit needs a row with weight.")
         data.check_targets(config.loss)
-        training, validation = split_validation(self, data, inputs)
+        training, validation = split_validation(self, data, inputs, config.loss)
         start = check_initial_coefficients(self, training, inputs.coef_init, inputs.intercept_init)
         uses_full_batch = self._is_full_batch or automatic.prefers_full_batch(config, training)
         if uses_full_batch and not self._is_full_batch:
@@ -345,6 +365,7 @@ class BaseGDRegressor(
         if not (is_checked or data.is_chunked or has_finite_moments):
             assert_all_finite(data.X, estimator_name=type(self).__name__, input_name="X")
         fit_state = init_fit_state(self, training, config, start, moments)
+        self._check_user_loss(config.loss, training, fit_state)
         with setup_callbacks(self, X, y, weights) as notifier:
             batch_size = None if uses_full_batch else self._get_batch_size(len(training))
             task = FitTask(
@@ -353,6 +374,10 @@ class BaseGDRegressor(
             reason = self._descend(task)
             if notifier is not None:
                 notifier.finish(vars(self))
+        if reason in (StopReason.CONVERGED, StopReason.PRECISION):
+            message = shrinkage_message(self, task)
+            if message is not None:
+                warnings.warn(message, stacklevel=5)
         return reason
 
     def _partial_fit(self, X, y, sample_weight, offset):
@@ -381,8 +406,19 @@ class BaseGDRegressor(
             fit_state = resume_fit_state(self, data, config)
         else:
             fit_state = init_fit_state(self, data, config, check_initial_coefficients(self, data))
+        if config.loss is not getattr(self, "loss_", None):
+            self._check_user_loss(config.loss, data, fit_state)
         batch_size = self._get_batch_size(len(data))
         return self._descend(FitTask(config, data, fit_state, True, batch_size))
+
+    def _check_user_loss(self, loss, data, fit_state):
+        """Raise if the gradient of a user-defined loss is not the derivative of its value."""
+        if is_built_in(loss):
+            return
+        rows = data.sample
+        rows = rows.select_rows(choose_evenly_spaced(len(rows), MAX_CHECKED_ROWS))
+        design = Design(rows.X, fit_state.scaling, self.fit_intercept)
+        check_loss_gradient(loss, design.predict(fit_state.state.theta), rows.y)
 
     def _compute_moments(self, data, config, uses_full_batch):
         """Return the second moments if descent on them is cheaper than on the rows, or None.
@@ -421,24 +457,22 @@ class BaseGDRegressor(
         objective = self._build_objective(
             task.data, scaling, config.loss, config.penalty, task.mean_weight
         )
-        validate = None
-        if task.validation is not None:
-            validate = partial(self._score_validation, task)
+        validate = None if task.validation is None else self._make_validate(task)
         batch_size = task.batch_size
         losses = automatic.choose_losses(config, objective, batch_size, task.is_streaming)
         for number, (loss, tol) in enumerate(losses, start=1):
             is_last = number == len(losses)
             problem = self._build_problem(task, objective.with_loss(loss), batch_size)
             solver = choose_solver(problem)
-            criteria = choose_criteria(
-                problem,
-                solver,
-                None if self.tol is None else max(self.tol, tol),
-                self.n_iter_no_change if is_last else 1,
-                relative=self._tol_is_relative,
-                validate=validate,
-                early_stopping=self.early_stopping,
+            choose = partial(
+                choose_criteria, problem, solver, relative=self._tol_is_relative, validate=validate
             )
+            is_exact = self.tol is not None and not self.early_stopping
+            last_tol = max(self.tol, tol) if is_exact else self.tol
+            criteria = choose(last_tol, self.n_iter_no_change, early_stopping=self.early_stopping)
+            if not is_last:
+                stage_criteria = choose(max(self.tol or 0.0, tol), 1, early_stopping=False)
+                criteria = criteria + stage_criteria if self.early_stopping else stage_criteria
             yield Stage(problem, solver, criteria, is_last)
 
     def _build_objective(self, data, scaling, loss, penalty, mean_weight):
@@ -453,9 +487,12 @@ class BaseGDRegressor(
         config, surrogate, streaming = task.config, objective, task.is_streaming
         if task.second_moments is not None:
             surrogate = QuadraticModel.from_second_moments(objective, task.second_moments)
-        optimizer, schedule = automatic.choose_components(
-            config, objective, surrogate, batch_size, streaming
-        )
+        # Products with the sample of chunks are small: on busy cores, threads of BLAS take longer.
+        uses_sample = objective.is_chunked and batch_size is not None
+        with single_blas_thread() if uses_sample else nullcontext():
+            optimizer, schedule = automatic.choose_components(
+                config, objective, surrogate, batch_size, streaming
+            )
         return Problem(
             objective=objective,
             surrogate=surrogate,
@@ -479,15 +516,19 @@ class BaseGDRegressor(
         unit = task.mean_weight if self._weights_are_relative else 1.0
         return StreamStatistics(earlier_weight, task.mean_weight, unit)
 
-    def _score_validation(self, task, theta):
-        """Return the R² of the scaled parameters `theta` on the validation rows."""
-        scaling, loss = task.fit_state.scaling, task.config.loss
+    def _make_validate(self, task):
+        """Return the function that scores scaled parameters on the validation rows."""
+        score = make_scorer(self._choose_validation_loss(task.config.loss), task.validation)
+        design = partial(Design, scaling=task.fit_state.scaling, fit_intercept=self.fit_intercept)
 
-        def predict(X, offset):
-            predictions = Design(X, scaling, self.fit_intercept).predict(theta)
-            return to_predictions(loss, predictions if offset is None else predictions + offset)
+        def validate(theta):
+            return score(lambda X, offset: add_offset(design(X).predict(theta), offset))
 
-        return task.validation.r2_score(predict)
+        return validate
+
+    def _choose_validation_loss(self, loss):
+        """Return the loss that validation scores are computed from."""
+        return loss
 
     def _store(self, task, outcome):
         """Set the fitted attributes."""
@@ -519,7 +560,25 @@ class BaseGDRegressor(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.target_tags.positive_only = self._needs_positive_targets()
         return tags
+
+    def _needs_positive_targets(self):
+        """Return whether the loss is not defined for negative targets."""
+        try:
+            loss = resolve_loss(self)
+        except ValueError:  # an invalid parameter, which `fit` rejects
+            return False
+        try:
+            loss.check_targets(np.array([-1.0]))
+        except ValueError:
+            return True
+        return False
+
+
+def add_offset(linear_predictors, offset):
+    """Return the linear predictors plus the offset, unless it is None."""
+    return linear_predictors if offset is None else linear_predictors + offset
 
 
 def to_predictions(loss, linear_predictors):

@@ -79,9 +79,7 @@ def resolve_config(estimator):
         schedule = parse_learning_rate(estimator.learning_rate, estimator.eta0, estimator.power_t)
         has_penalty_object = isinstance(estimator.penalty, penalties.Penalty)
         config = SolverConfig(
-            loss=resolve_component(
-                "loss", estimator.loss, losses.LOSSES, losses.Loss, epsilon=estimator.epsilon
-            ),
+            loss=resolve_loss(estimator),
             penalty=penalty,
             schedule=schedule,
             optimizer=resolve_optimizer(estimator),
@@ -113,6 +111,7 @@ CHECKS = {
     "max_iter": partial(check_integer, low=1),
     "tol": partial(check_real, low=0, allow_none=True),
     "epsilon": partial(check_real, low=0),
+    "quantile": partial(check_real, low=0, high=1, closed="neither"),
     "n_iter_no_change": partial(check_integer, low=1),
     "validation_fraction": partial(check_real, low=0, high=1, closed="neither"),
     "fit_intercept": check_bool,
@@ -136,6 +135,12 @@ def check_plain_parameters(estimator):
     allow_none = not estimator._accepts_unused_params
     check_real("eta0", estimator.eta0, low=0, closed="neither", allow_none=allow_none)
     check_real("power_t", estimator.power_t, allow_none=allow_none)
+
+
+def resolve_loss(estimator):
+    """Return the loss; `epsilon` and `quantile` apply to a loss given by name only."""
+    params = {"epsilon": estimator.epsilon, "level": estimator.quantile}
+    return resolve_component("loss", estimator.loss, losses.LOSSES, losses.Loss, **params)
 
 
 def resolve_penalty(estimator):

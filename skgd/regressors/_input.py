@@ -1,11 +1,13 @@
 """Validation of rows, targets, weights, validation data and initial coefficients."""
 
+import warnings
 from functools import partial
 from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import ShuffleSplit
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
@@ -62,7 +64,7 @@ def check_rows(
         return X
     if is_chunked_input(X):
         check_features(estimator, X, reset)
-        y = expand_targets(estimator.loss, y, X)
+        y = expand_targets(estimator.loss, ravel_column(estimator, y), X)
         check_sample_weight = partial(check_weights, "sample_weight", sample_weight, X)
         data = to_chunked_data(
             X, y, check_sample_weight, check_offset("offset", offset, np.shape(y), X)
@@ -74,7 +76,7 @@ def check_rows(
     X, y = validate_data(estimator, X, y, reset=reset, **options, **ROW_OPTIONS)
     if issparse(y):
         raise TypeError("y is a sparse matrix; pass an array instead: y.toarray().")
-    y = expand_targets(estimator.loss, y)
+    y = expand_targets(estimator.loss, ravel_column(estimator, y))
     check_outputs(estimator, y.shape, reset)
     weights = check_weights("sample_weight", sample_weight, X, X.dtype)
     with np.errstate(over="ignore"):
@@ -91,6 +93,21 @@ def check_rows(
     return data.select_rows(weights > 0) if weights.any() else None
 
 
+def ravel_column(estimator, y):
+    """Return targets of shape (n, 1) as a vector, with scikit-learn's warning, where it does so."""
+    if not estimator._ravels_columns or np.shape(y)[1:] != (1,):
+        return y
+    warnings.warn(
+        "A column-vector y was passed when a 1d array was expected. Please change the shape of y "
+        "to (n_samples, ), for example using ravel().",
+        DataConversionWarning,
+        stacklevel=7,
+    )
+    if hasattr(y, "iloc"):  # a DataFrame of pandas or Dask
+        return y.iloc[:, 0]
+    return (y if hasattr(y, "shape") else np.asarray(y))[:, 0]
+
+
 def check_outputs(estimator, shape, reset):
     """Raise if the number of targets differs from that of the last fit."""
     if not reset and shape[1:] != estimator.coef_.shape[:-1]:
@@ -100,7 +117,7 @@ def check_outputs(estimator, shape, reset):
         )
 
 
-def split_validation(estimator, data, inputs):
+def split_validation(estimator, data, inputs, loss):
     """Return the training rows, and the validation rows or None.
 
     The validation rows are `X_val` and `y_val`, or with `early_stopping` a part of `data`.
@@ -122,12 +139,12 @@ def split_validation(estimator, data, inputs):
     check_val_weights = partial(check_weights, "sample_weight_val", inputs.sample_weight_val)
     if is_chunked_input(X):
         check_features(estimator, X, reset=False)
-        y = expand_targets(estimator.loss, y, X)
+        y = expand_targets(estimator.loss, ravel_column(estimator, y), X)
         offset = check_offset("offset_val", inputs.offset_val, np.shape(y), X)
         validation = to_chunked_data(X, y, partial(check_val_weights, X), offset)
     else:
         X, y = validate_data(estimator, X, y, reset=False, dtype=data.dtype, **ROW_OPTIONS)
-        y = expand_targets(estimator.loss, y)
+        y = expand_targets(estimator.loss, ravel_column(estimator, y))
         offset = check_offset("offset_val", inputs.offset_val, y.shape, X)
         validation = InMemoryData(X, y, check_val_weights(X, X.dtype), offset=offset)
     if validation.output_shape != data.output_shape:
@@ -135,6 +152,10 @@ def split_validation(estimator, data, inputs):
         raise ValueError(f"y_val has shape {shapes[0]}; y has shape {shapes[1]}.")
     if not validation.is_chunked:
         check_scorable(validation, "X_val")
+    try:
+        validation.check_targets(loss)
+    except ValueError as error:
+        raise type(error)(f"y_val: {error}") from None
     return data, validation
 
 
@@ -271,9 +292,9 @@ def check_initial_values(name, value, shape):
 
 
 def check_scorable(validation, source):
-    """Raise if there are too few validation rows for R²."""
+    """Raise if there are too few validation rows for a score."""
     if len(validation) < 2:
         raise ValueError(
-            f"{source} leaves {len(validation)} row to validate with, and R² needs two. "
+            f"{source} leaves {len(validation)} row to validate with, and a score needs two. "
             "Pass more rows, or set early_stopping=False."
         )

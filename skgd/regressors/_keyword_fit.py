@@ -49,7 +49,7 @@ class KeywordGDRegressor(BaseGDRegressor):
         intercept_init : array-like of shape (1,) or (n_outputs,), default=None
             Initial intercept.
         X_val, y_val, sample_weight_val : array-like, default=None
-            Validation rows, targets and weights. Their R² is recorded in `history_` and, with
+            Validation rows, targets and weights. Their score is recorded in `history_` and, with
             `early_stopping`, determines when the fit ends.
         groups : array-like of shape (n_samples,), default=None
             Groups of the rows, for a `validation_split` that does not divide groups.

@@ -80,8 +80,9 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
         Whether to report the mean of the iterates. An integer is the number of the update at which
         averaging starts. With "auto" the last iterate is reported, since its steps are combined.
     early_stopping : bool, default=False
-        Whether to end the fit when the R² on validation rows has not increased by at least `tol`
-        for `n_iter_no_change` consecutive epochs. The model with the best score is kept.
+        Whether to end the fit when the score of validation rows has not increased by at least
+        `tol` for `n_iter_no_change` consecutive epochs. The model with the best score is kept. The
+        score is D², the fraction of the loss that is explained; R² for squared error.
     validation_fraction : float, default=0.1
         Proportion of the rows held out for early stopping if `X_val` is not passed to `fit`, in
         (0, 1).
@@ -100,6 +101,8 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
         rows. With "path": also the iterates, in `path_`. With None: none of these.
     verbose : bool or int, default=0
         Whether to print a line per epoch.
+    quantile : float, default=0.5
+        Level of ``loss="quantile"``: the fraction of targets below the prediction, in (0, 1).
 
     Attributes
     ----------
@@ -169,6 +172,7 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
         warm_start: bool = False,
         record: str | None = "running",
         verbose: bool | int = 0,
+        quantile: float = 0.5,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -194,6 +198,7 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
         self.warm_start = warm_start
         self.record = record
         self.verbose = verbose
+        self.quantile = quantile
 
     def _get_batch_size(self, n_rows):
         return min(self.batch_size, n_rows)

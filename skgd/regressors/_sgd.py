@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
+from skgd.losses import EpsilonInsensitive, Huber, SquaredEpsilonInsensitive, SquaredError
 from skgd.regressors._base import BaseGDRegressor
 from skgd.regressors._fit_batches import FitsBatchesByUpdates
 from skgd.regressors._input import FitInputs
@@ -12,6 +13,10 @@ from skgd.regressors._input import FitInputs
 if TYPE_CHECKING:
     from skgd._utils.typing import ArrayLike, MatrixLike, RandomState
     from skgd.regressors._typing import LossLike, OptimizerLike, PenaltyLike, RateLike
+
+
+#: Losses of scikit-learn's SGDRegressor.
+SKLEARN_LOSSES = (SquaredError, Huber, EpsilonInsensitive, SquaredEpsilonInsensitive)
 
 
 class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
@@ -34,7 +39,9 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         Penalty on the coefficients. A name uses `alpha` and `l1_ratio`; an object of
         :mod:`skgd.penalties` has parameters of its own; None means no penalty.
     alpha : float, default=0.0001
-        Strength of the penalty, in [0, inf).
+        Strength of the penalty, in [0, inf). The default, scikit-learn's, is too strong for
+        features in small units. With ``learning_rate="auto"`` and `standardize`, `fit` warns of
+        that.
     l1_ratio : float, default=0.15
         Mixing parameter of "elasticnet", in [0, 1]: 0 is the l2 penalty, 1 the l1 penalty.
     fit_intercept : bool, default=True
@@ -67,8 +74,11 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
     power_t : float, default=0.25
         Exponent of "invscaling"; negative values are deprecated, as in scikit-learn.
     early_stopping : bool, default=False
-        Whether to end the fit when the R² on validation rows has not increased by at least `tol`
-        for `n_iter_no_change` consecutive epochs. The model with the best score is kept.
+        Whether to end the fit when the score of validation rows has not increased by at least
+        `tol` for `n_iter_no_change` consecutive epochs. The model with the best score is kept. The
+        score is R² for the losses of scikit-learn's class, "squared_error", "huber",
+        "epsilon_insensitive" and "squared_epsilon_insensitive", and D², the fraction of the loss
+        that is explained, for all others.
     validation_fraction : float, default=0.1
         Proportion of the rows held out for early stopping if `X_val` is not passed to `fit`, in
         (0, 1).
@@ -95,6 +105,8 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         the updates. With "objective": also the objective and the norm of the gradient after each
         epoch, which takes another pass over the rows. With "path": also the iterates, in `path_`.
         With None: none of these.
+    quantile : float, default=0.5
+        Level of ``loss="quantile"``: the fraction of targets below the prediction, in (0, 1).
 
     Attributes
     ----------
@@ -139,6 +151,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
     """
 
     _accepts_unused_params = True
+    _ravels_columns = True
     _weights_are_relative = False
     _tol_is_relative = False
 
@@ -168,6 +181,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         standardize: bool = False,
         validation_split: Any = None,
         record: str | None = "running",
+        quantile: float = 0.5,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -192,6 +206,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         self.standardize = standardize
         self.validation_split = validation_split
         self.record = record
+        self.quantile = quantile
 
     def fit(
         self,
@@ -220,7 +235,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
             `standardize`, with an l1 penalty, `standardize` and an intercept, and with other
             optimizers, which change all coefficients in each update.
         y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
+            Targets. A single column is ravelled, with a ``DataConversionWarning``.
         coef_init : array-like of shape (n_features,) or (n_outputs, n_features), default=None
             Initial coefficients.
         intercept_init : array-like of shape (1,) or (n_outputs,), default=None
@@ -228,7 +243,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the rows, by which the updates are multiplied.
         X_val, y_val, sample_weight_val : array-like, default=None
-            Validation rows, targets and weights. Their R² is recorded in `history_` and, with
+            Validation rows, targets and weights. Their score is recorded in `history_` and, with
             `early_stopping`, determines when the fit ends.
         groups : array-like of shape (n_samples,), default=None
             Groups of the rows, for a `validation_split` that does not divide groups.
@@ -269,6 +284,10 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
 
     def _get_batch_size(self, n_rows):
         return 1
+
+    def _choose_validation_loss(self, loss):
+        # scikit-learn's SGDRegressor scores its four losses by R².
+        return SquaredError() if isinstance(loss, SKLEARN_LOSSES) else loss
 
     def _get_divergence_reaction(self):
         # scikit-learn's SGDRegressor continues after a divergence.

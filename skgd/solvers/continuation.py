@@ -54,13 +54,17 @@ def run_continuation(stages, state, history, monitor, max_iter):
     Outcome
         Of the last stage that ran, with the number of epochs of all stages.
     """
-    n_epochs = 0
+    n_epochs, best = 0, None
     for stage in stages:
-        problem = replace(stage.problem, max_iter=max_iter - n_epochs)
-        outcome = descend(problem, stage.solver, state, stage.criteria, history, monitor)
+        problem, criteria = replace(stage.problem, max_iter=max_iter - n_epochs), stage.criteria
+        outcome = descend(problem, stage.solver, state, criteria, history, monitor, best)
         n_epochs += outcome.n_epochs
         has_converged = outcome.reason in (StopReason.CONVERGED, StopReason.PRECISION)
-        if stage.is_last or n_epochs >= max_iter or not has_converged:
+        if stage.is_last or not has_converged:
             break
-        state = outcome.state.replace(criterion_states=())
+        if n_epochs >= max_iter:
+            outcome = replace(outcome, reason=StopReason.MAX_ITER)
+            break
+        state, best = outcome.state, outcome.best
+        state = state.replace(criterion_states=criteria.select_resumed(state.criterion_states))
     return replace(outcome, n_epochs=n_epochs)

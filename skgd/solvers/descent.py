@@ -51,6 +51,21 @@ class Position(NamedTuple):
     run_next_alone: bool = False
 
 
+class Best(NamedTuple):
+    """The best validation score so far, and the state that has it.
+
+    Parameters
+    ----------
+    score : float, default=-inf
+        The score.
+    state : State or None, default=None
+        The state; None before the first score.
+    """
+
+    score: float = -np.inf
+    state: State | None = None
+
+
 @dataclass(frozen=True)
 class Outcome:
     """Where a descent ended, and why.
@@ -71,6 +86,8 @@ class Outcome:
         What was minimised.
     criteria : StoppingCriteria
         What could have ended it.
+    best : Best
+        The best validation score, with early stopping.
     """
 
     state: State
@@ -80,9 +97,10 @@ class Outcome:
     last_row: dict
     problem: Problem
     criteria: StoppingCriteria
+    best: Best
 
 
-def descend(problem, solver, state, criteria, history, monitor=None):
+def descend(problem, solver, state, criteria, history, monitor=None, best=None):
     """Run epochs until a criterion is met or the largest number of epochs is reached.
 
     Parameters
@@ -100,6 +118,8 @@ def descend(problem, solver, state, criteria, history, monitor=None):
     monitor : Monitor or None, default=None
         Its ``begin_epoch()`` is called before each epoch, and ``end_epoch(row, state)`` after it,
         which returns whether the descent should end.
+    best : Best or None, default=None
+        Best validation score of the descents that this one continues.
 
     Returns
     -------
@@ -112,15 +132,15 @@ def descend(problem, solver, state, criteria, history, monitor=None):
     """
     # Overflow is detected from non-finite values, so NumPy's warnings are silenced.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        return _Descent(problem, solver, state, criteria, history, monitor).run()
+        return _Descent(problem, solver, state, criteria, history, monitor, best).run()
 
 
 class _Descent:
     """One call of :func:`descend`."""
 
-    def __init__(self, problem, solver, state, criteria, history, monitor):
+    def __init__(self, problem, solver, state, criteria, history, monitor, best=None):
         self.problem, self.solver, self.criteria = problem, solver, criteria
-        self.monitor = monitor
+        self.monitor, self.best = monitor, best or Best()
         self.rate_at = problem.schedule.resolve(
             alpha=problem.alpha,
             updates_per_epoch=problem.updates_per_epoch,
@@ -141,7 +161,6 @@ class _Descent:
         )
         self.guard = DivergenceGuard(problem, solver, self.here, self.start.objective)
         self.last_objective = self.start.objective
-        self.best_score, self.best_state = -np.inf, None
 
     def run(self):
         """Run the epochs and return the :class:`Outcome`."""
@@ -230,8 +249,8 @@ class _Descent:
     def check_criteria(self, info, row):
         """Update the stopping criteria with an epoch; return a reason to stop, or None."""
         score = row.get("validation_score")
-        if self.criteria.early_stopping and score > self.best_score:
-            self.best_score, self.best_state = score, self.here.state
+        if self.criteria.early_stopping and score > self.best.score:
+            self.best = Best(score, self.here.state)
         eps = np.finfo(self.here.state.theta.dtype).eps
         measurement = Measurement(
             info.objective,
@@ -282,7 +301,7 @@ class _Descent:
         if here.divergence_count and self.problem.on_divergence == "back_off":
             here = self.guard.safe._replace(divergence_count=here.divergence_count)
         else:
-            if self.best_state is not None:
+            if self.best.state is not None:
                 here = here._replace(state=self.best_model(here.state))
             if reason is not StopReason.INTERRUPTED and self.ended_diverged(reason):
                 reason = StopReason.DIVERGED
@@ -296,13 +315,14 @@ class _Descent:
         )
         history = self.recorder.history
         history.path = here.trajectory or history.path
+        last_row = self.recorder.last_row
         return Outcome(
-            state, reason, n_epochs, history, self.recorder.last_row, self.problem, self.criteria
+            state, reason, n_epochs, history, last_row, self.problem, self.criteria, self.best
         )
 
     def best_model(self, state):
         """Return a state with the parameters of the best score, averaged or not."""
-        best = self.best_state
+        best = self.best.state
         return state.replace(theta=best.theta, averaged_theta=best.model(self.problem.average))
 
     def ended_diverged(self, reason):

@@ -5,7 +5,7 @@ A criterion has the methods of :class:`StoppingCriterion`. To add one, write its
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -81,6 +81,8 @@ class StoppingCriterion(ABC):
     is_stall = False
     #: Whether a later call that continues the descent continues with the state, too.
     is_resumed = True
+    #: Whether the next stage of a continuation continues with the state, too.
+    spans_stages = False
 
     @abstractmethod
     def init(self):
@@ -140,6 +142,11 @@ class NoImprovement(StoppingCriterion):
     monitor: str = "objective"
 
     is_stall = True
+
+    @property
+    def spans_stages(self):
+        """Whether the value can be compared between stages: the score can, objectives cannot."""
+        return self.monitor == "validation_score"
 
     def init(self):
         """Return the state before the first epoch."""
@@ -418,17 +425,27 @@ class StoppingCriteria:
     early_stopping: bool = False
 
     def init(self, saved=()):
-        """Return the states of the criteria: those of an earlier call, where they fit."""
+        """Return the states of the criteria; the first ones are those saved, where they fit."""
         states = tuple(criterion.init() for criterion in self.criteria)
-        if [*map(type, saved)] != [*map(type, states)]:
+        if [*map(type, saved)] != [*map(type, states[: len(saved)])]:
             return states
-        triples = zip(self.criteria, saved, states, strict=True)
-        return tuple(old if criterion.is_resumed else new for criterion, old, new in triples)
+        triples = zip(self.criteria, saved, states, strict=False)
+        resumed = (old if criterion.is_resumed else new for criterion, old, new in triples)
+        return (*resumed, *states[len(saved) :])
 
     def update(self, states, measurement):
         """Return the states after an epoch."""
         pairs = zip(self.criteria, states, strict=True)
         return tuple(criterion.update(state, measurement) for criterion, state in pairs)
+
+    def select_resumed(self, states):
+        """Return the states that the next stage of a continuation continues with."""
+        pairs = zip(self.criteria, states, strict=True)
+        return tuple(state for criterion, state in pairs if criterion.spans_stages)
+
+    def __add__(self, other):
+        """Return the criteria of both, with the validation of `self`."""
+        return replace(self, criteria=self.criteria + other.criteria)
 
     @property
     def monitors_objective_only(self):

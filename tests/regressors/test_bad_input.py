@@ -63,6 +63,7 @@ INVALID = {
     "max_iter": [0, -1, 1.5, "10", None],
     "tol": [-1e-3, np.nan, "1"],
     "epsilon": [-0.1, np.nan, None],
+    "quantile": [0.0, 1.0, 90, np.nan, None],
     "n_iter_no_change": [0, 2.5],
     "validation_fraction": [0.0, 1.0, -0.5, "1"],
     "eta0": [0.0, -1, np.inf, "1"],
@@ -294,12 +295,12 @@ def test_inconsistent_validation_data_are_rejected(Regressor, small):
     assert_rejected(fitted, "fit", X, y, X_val=X, match="X_val needs y_val")
     assert_rejected(fitted, "fit", X, y, y_val=y, match="need X_val")
     assert_rejected(fitted, "fit", X, y, X_val=X[:, :2], y_val=y, match="2 features")
-    assert_rejected(fitted, "fit", X, y, X_val=X[:1], y_val=y[:1], match="R² needs two")
+    assert_rejected(fitted, "fit", X, y, X_val=X[:1], y_val=y[:1], match="score needs two")
     assert_rejected(
         fitted, "fit", X, y, X_val=X, y_val=np.c_[y, y], match=r"y_val has shape \(20, 2"
     )
     fitted.set_params(early_stopping=True)
-    assert_rejected(fitted, "fit", X[:3], y[:3], match="validation_fraction=0.1 .*R² needs two")
+    assert_rejected(fitted, "fit", X[:3], y[:3], match="validation_fraction=0.1 .*score needs two")
 
 
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")

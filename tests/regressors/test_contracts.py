@@ -299,13 +299,14 @@ def has_link(loss):
 def test_automatic_fits_are_finite_for_data_of_any_scale(
     table, y_unit, Regressor, loss, standardize
 ):
-    """A fit issues no warning but that of convergence, whatever the units of X and y are."""
+    """No warning but of convergence and of the default penalty, whatever the units of X and y."""
     X, y, _ = table
     params = {"max_iter": 10, "random_state": 0}
     model = Regressor(loss, standardize=standardize, learning_rate="auto", **params)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The default penalty")
         model.fit(X, y * y_unit)
         assert np.isfinite(model.coef_).all()
         assert np.isfinite(model.predict(X)).all()

@@ -3,12 +3,16 @@
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy.special import logit
+from sklearn import linear_model
 from sklearn.base import clone
+from sklearn.exceptions import DataConversionWarning
 
-from skgd import BatchGDRegressor
+from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
+from skgd.data import memmap
 from skgd.losses import LOSSES
 from tests.helpers.regressors import ELEMENTWISE, REGRESSORS, few_epochs, targets_for
 
@@ -64,13 +68,74 @@ def test_partial_fit_equals_fit_for_several_outputs(Regressor, small, targets):
         parts.partial_fit(X, targets[:, 0])
 
 
-@pytest.mark.parametrize("Regressor", REGRESSORS)
+@pytest.mark.parametrize("Regressor", [BatchGDRegressor, MiniBatchGDRegressor])
 def test_single_column_target_keeps_two_dimensions(Regressor, small):
     X, y = small
     model = four_epochs(Regressor).fit(X, y[:, None])
     assert model.coef_.shape == (1, 3)
     assert model.intercept_.shape == (1,)
     assert model.predict(X).shape == (20, 1)
+
+
+COLUMNS = {
+    "array": lambda y: y[:, None],
+    "list": lambda y: y[:, None].tolist(),
+    "frame": lambda y: pd.DataFrame({"y": y}),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_sgd_ravels_a_single_column_as_scikit_learn(method, kind, small):
+    X, y = small
+    params = {"shuffle": False, "max_iter": 3, "tol": None}
+    column = COLUMNS[kind](y)
+    shapes = []
+    for Regressor in (SGDRegressor, linear_model.SGDRegressor):
+        expected = getattr(Regressor(**params), method)(X, y)
+        with pytest.warns(DataConversionWarning, match="A column-vector y was passed") as caught:
+            model = getattr(Regressor(**params), method)(X, column)
+        assert_allclose(model.coef_, expected.coef_, rtol=1e-15)
+        assert model.score(X, column) == pytest.approx(expected.score(X, y))
+        shapes.append((len(caught), model.coef_.shape, model.predict(X).shape))
+        if Regressor is SGDRegressor:
+            assert caught[0].filename == __file__
+    assert shapes[0] == shapes[1] == (1, (3,), (20,))
+
+
+@pytest.mark.filterwarnings("ignore:A column-vector y")
+def test_sgd_ravels_a_single_column_of_other_data(small, tmp_path, monkeypatch):
+    X, y = small
+    model = SGDRegressor("poisson", shuffle=False, max_iter=3, tol=None)
+    expected = clone(model).fit(X, y, X_val=X, y_val=y)
+    column = y[:, None]
+    validated = clone(model).fit(X, column, X_val=X, y_val=column)
+    for key in ("running_objective", "validation_score"):
+        assert_allclose(validated.history_[key], expected.history_[key])
+    assert validated.score(X, column) == pytest.approx(expected.score(X, y))
+
+    monkeypatch.setattr(memmap, "MIN_CHUNKED_BYTES", 0)
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    da = pytest.importorskip("dask.array")
+    dd = pytest.importorskip("dask.dataframe")
+    frame = dd.from_pandas(pd.DataFrame(np.c_[X, y], columns=list("abcy")), npartitions=1)
+    for rows, targets in [
+        (mapped, column),
+        (mapped, column.tolist()),
+        (da.from_array(X, chunks=20), da.from_array(column, chunks=20)),
+        (da.from_array(X, chunks=20), column),
+        (frame[list("abc")], frame[["y"]]),
+    ]:
+        fitted = clone(model).fit(rows, targets)
+        assert_allclose(fitted.coef_, expected.coef_, rtol=1e-12)
+        assert fitted.score(rows, targets) == pytest.approx(expected.score(X, y))
+
+    batches = [(X[:10], column[:10]), (X[10:], column[10:])]
+    fitted = clone(model).fit_batches(batches)
+    expected = clone(model).fit_batches([(rows, targets[:, 0]) for rows, targets in batches])
+    assert_allclose(fitted.coef_, expected.coef_, rtol=1e-15)
+    assert fitted.coef_.shape == (3,)
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd._utils.component import Component
-from skgd.losses import LOSSES, EpsilonInsensitive, Huber
+from skgd.losses import LOSSES, EpsilonInsensitive, Huber, Quantile, SquaredError
 from skgd.optimizers import (
     OPTIMIZERS,
     SVRG,
@@ -706,9 +706,22 @@ def test_shapes_and_counts_of_fitted_attributes(Regressor, small):
     assert (one.n_iter_, one.t_, one.n_features_in_) == (3, 1 + 3 * updates, 3)
     one.partial_fit(X, y)
     assert (one.n_iter_, one.t_) == (1, 1 + 4 * updates)
-    column = gd_regressor(Regressor).fit(X, y[:, None])
-    assert (column.coef_.shape, column.intercept_.shape) == ((1, 3), (1,))
-    assert column.predict(X).shape == (20, 1)
+    columns = gd_regressor(Regressor).fit(X, np.c_[y, y])
+    assert (columns.coef_.shape, columns.intercept_.shape) == ((2, 3), (2,))
+    assert columns.predict(X).shape == (20, 2)
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_quantile_is_the_level_of_the_named_loss_only(Regressor, small):
+    named = gd_regressor(Regressor, loss="quantile", quantile=0.9).fit(*small)
+    expected = gd_regressor(Regressor, loss=Quantile(0.9)).fit(*small)
+    assert named.loss_ == Quantile(0.9)
+    assert_allclose(named.coef_, expected.coef_, rtol=1e-15)
+    other = gd_regressor(Regressor, loss=Quantile(0.2), quantile=0.9).fit(*small)
+    assert other.loss_ == Quantile(0.2)
+    median = gd_regressor(Regressor, loss="quantile").fit(*small)
+    assert median.loss_ == Quantile(0.5)
+    assert gd_regressor(Regressor, quantile=0.9).fit(*small).loss_ == SquaredError()
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)

@@ -106,7 +106,7 @@ def test_validation_fraction_equals_shuffle_split(Regressor, rows):
         (np.ones(N - 1, dtype=bool), f"a mask with an entry for each of the {N} rows"),
         ([0.5, 1.5], "validation_split must be a splitter"),
         ("last", "validation_split must be a splitter"),
-        ([4], "R² needs two"),
+        ([4], "score needs two"),
         (np.arange(N), "leaves no row to train on"),
     ],
 )

@@ -157,6 +157,7 @@ def test_sparse_equals_dense_for_every_optimizer(Regressor, optimizer, penalty, 
             assert_agree(made(Regressor, loss=loss, **params), data)
 
 
+@pytest.mark.filterwarnings("ignore:A column-vector y")  # SGDRegressor ravels it
 @pytest.mark.parametrize("penalty", [None, *PENALTIES])
 @pytest.mark.parametrize("loss", ["squared_error", "huber"])
 @pytest.mark.parametrize("Regressor", REGRESSORS)
@@ -362,6 +363,7 @@ def test_without_intercept_the_fit_equals_scikit_learn(penalty, loss, shuffle, d
         assert_allclose(ours.coef_, theirs.coef_, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:A column-vector y")  # SGDRegressor ravels it
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_sparsified_coefficients_predict_and_continue_the_fit(Regressor, data):
     X, y = data
