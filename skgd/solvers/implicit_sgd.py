@@ -75,7 +75,8 @@ class ImplicitSGDSolver(Solver):
         statistics = self.running_statistics(state, len(theta))
         y = objective.y.reshape(n_rows, -1).astype(float)
         weights = np.ones(n_rows) if objective.weights is None else objective.weights.astype(float)
-        penalty = objective.l1.astype(float), objective.l2.astype(float)
+        penalty = objective.l1, objective.l2, objective.lower, objective.upper
+        penalty = tuple(array.astype(float) for array in penalty)
         has_log_link, total = bool(objective.loss.inverse_link(0.0) != 0), 0.0
         for start in range(0, n_rows, ROWS_PER_CHUNK):
             chunk = slice(start, min(start + ROWS_PER_CHUNK, n_rows))
@@ -120,13 +121,13 @@ def dense_rows(design, chunk):
 def make_row_loop(value, gradient):
     """Return the loop over rows, made of two functions of loss, prediction and target.
 
-    The loop takes the l1 and l2 strengths as `penalty`; and as `output` the parameters, their
-    average and the running statistics of one output, which it changes. It returns the sum of the
-    objectives before the updates.
+    The loop takes the l1 and l2 strengths and the bounds as `penalty`; and as `output` the
+    parameters, their average and the running statistics of one output, which it changes. It returns
+    the sum of the objectives before the updates.
     """
 
     def learn_rows(loss, rows, y, weights, penalty, output, has_log_link, multiplier):
-        (l1, l2), (theta, average, stats) = penalty, output
+        (l1, l2, lower, upper), (theta, average, stats) = penalty, output
         total, size = 0.0, len(theta)
         for i in range(len(rows)):
             x, target = rows[i], y[i]
@@ -169,7 +170,8 @@ def make_row_loop(value, gradient):
             share = min(1.0, 4 / (stats[N_AVERAGED] + 4))
             for j in range(size):
                 coef = (theta[j] - step * x[j]) / (1 + rate * l2[j])
-                theta[j] = np.sign(coef) * max(abs(coef) - rate * l1[j], 0.0)
+                coef = np.sign(coef) * max(abs(coef) - rate * l1[j], 0.0)
+                theta[j] = min(max(coef, lower[j]), upper[j])
                 average[j] += share * (theta[j] - average[j])
             stats[N_UPDATES] += 1
             stats[N_AVERAGED] += 1
