@@ -7,9 +7,16 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skgd import penalties
+from skgd._utils.validation import InvalidParameterError
 from skgd.penalties import (
+    L1,
+    L2,
     PENALTIES,
+    Bounds,
+    ElasticNet,
     min_subgradient_norm,
+    proximal_operator,
+    sign_bounds,
     soft_threshold,
     soft_threshold_cumulative,
 )
@@ -79,6 +86,119 @@ def test_min_subgradient_norm():
     assert min_subgradient_norm(theta, gradient, np.zeros(5)) == pytest.approx(
         np.linalg.norm(gradient)
     )
+
+
+def test_min_subgradient_norm_at_bounds():
+    # A subgradient of one sign moves a coefficient inwards at the lower bound, outwards at the
+    # upper one; equal bounds leave no move.
+    lower, upper = np.array([1.0, 0, 0, -1, -2, 3]), np.array([2.0, 5, 0, 4, 0, 3])
+    theta = np.array([1.0, 0, 0, 4, 0, 3])
+    for gradient, expected in [
+        ([-0.5, -0.5, -9, -0.5, -3, -9], math.sqrt(0.5**2 + 0.5**2)),
+        ([0.5, 0.5, 9, 0.5, 3, 9], math.sqrt(0.5**2 + 3**2)),
+    ]:
+        norm = min_subgradient_norm(theta, np.array(gradient), 0.0, lower, upper)
+        assert norm == pytest.approx(expected)
+    # With l1 = 1 the slopes at 0 are g - 1 to the left and g + 1 to the right.
+    for gradient, expected in [(-3.0, 2.0), (-0.5, 0.0), (3.0, 0.0)]:
+        assert min_subgradient_norm(np.zeros(1), np.array([gradient]), 1.0, 0.0, 5.0) == expected
+        assert min_subgradient_norm(np.zeros(1), np.array([-gradient]), 1.0, -5.0, 0.0) == expected
+
+
+def test_proximal_operator_minimises_within_the_bounds():
+    coef, u = np.linspace(-2.5, 2.5, 21), np.linspace(-3, 3, 6001)
+    for lower, upper in [
+        (0.0, np.inf),
+        (-0.5, 0.7),
+        (0.4, 1.0),
+        (-np.inf, -0.2),
+        (-np.inf, np.inf),
+    ]:
+        objective = (u - coef[:, None]) ** 2 / 2 + 0.3 * np.abs(u)
+        objective[:, (u < lower) | (u > upper)] = np.inf
+        minimum = u[objective.argmin(axis=1)]
+        assert_allclose(proximal_operator(coef, 0.3, lower, upper), minimum, atol=1e-3)
+
+
+def test_sign_bounds_are_those_that_exclude_zero():
+    lower, upper = np.array([0.0, 0.1, -2, -1, -np.inf]), np.array([1.0, 0.2, -1, 1, 0])
+    found = sign_bounds(lower, upper)
+    assert_array_equal(
+        found, [[-np.inf, 0.1, -2, -np.inf, -np.inf], [np.inf, 0.2, -1, np.inf, np.inf]]
+    )
+
+
+# Factors of the strength, and bounds
+
+
+def test_weights_are_factors_of_the_strengths():
+    penalty = ElasticNet(0.5, 0.25, weights=np.array([0, 1, 4.0]))
+    assert_array_equal(penalty.l1, [0, 0.125, 0.5])
+    assert_array_equal(penalty.l2, [0, 0.375, 1.5])
+    assert penalty.value([3.0, -4.0, 0.0]) == 4 * 0.125 + 16 * 0.375 / 2
+    assert ElasticNet(0.5, weights=2.0).value(COEF) == ElasticNet(1.0).value(COEF)
+    assert_array_equal(L1(0.5, weights=[1, 2]).l1, [0.5, 1])
+    assert_array_equal(L2(0.5, weights=[1, 2]).l2, [0.5, 1])
+
+
+@pytest.mark.parametrize("alpha", [0.0, 2.0])
+@pytest.mark.parametrize("kind", [L1, L2, ElasticNet])
+def test_an_infinite_weight_has_an_infinite_strength_whatever_alpha(kind, alpha):
+    penalty = kind(alpha, weights=[1, np.inf])
+    assert np.isinf(penalty.l1 + penalty.l2)[1]
+    assert np.isfinite(penalty.l1 + penalty.l2)[0] if np.ndim(penalty.l1) else True
+    assert penalty.value([0.0, 1e-9]) == np.inf
+    assert penalty.value([3.0, 0.0]) == kind(alpha).value([3.0])
+    assert penalty.value([[3.0, 0.0], [1.0, 0.0]]) == kind(alpha).value([3.0, 1.0])
+
+
+def test_bounds_have_the_penalty_of_their_own():
+    penalty = Bounds([0, -1], 2, L1(0.5, weights=[1, 0]))
+    assert_array_equal(penalty.l1, [0.5, 0])
+    assert (penalty.l2, penalty.alpha) == (0.0, 0.5)
+    assert (penalty.lower, penalty.upper) == ((0.0, -1.0), 2.0)
+    assert penalty.value([1.0, 1.0]) == 0.5
+    assert penalty.value([[0.0, -1.0], [2.0, 2.0]]) == 1.0
+    assert penalty.value([-1e-9, 1.0]) == penalty.value([1.0, 2.1]) == np.inf
+    assert (Bounds().alpha, Bounds().l1, Bounds().l2, Bounds().value(COEF)) == (0, 0, 0, 0)
+    assert list(Bounds().get_params()) == ["lower", "upper", "penalty"]
+
+
+NOT_NUMBERS = [np.nan, [0.0, np.nan], "1", None, [], [[1.0]], [[1.0], [1.0, 2.0]], 1j, True]
+
+
+@pytest.mark.parametrize("value", NOT_NUMBERS, ids=repr)
+@pytest.mark.parametrize(
+    ("kind", "name"), [(L1, "weights"), (L2, "weights"), (Bounds, "lower"), (Bounds, "upper")]
+)
+def test_values_per_feature_are_checked(kind, name, value):
+    with pytest.raises(InvalidParameterError, match=f"^{name} must be a float or an array of "):
+        kind(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: L1(weights=[1, -1]), r"weights must be .* in \[0, inf\]; got \[1, -1\]"),
+        (lambda: L2(weights=-1e-9), r"weights must be .* in \[0, inf\]; got -1e-09"),
+        (lambda: ElasticNet(weights=-np.inf), r"weights must be .* in \[0, inf\]; got -inf"),
+        (lambda: Bounds(2, 1), r"lower must be at most upper=1; got 2"),
+        (lambda: Bounds([0, 3], [1, 2]), r"lower must be at most upper=2 for feature 1; got 3"),
+        (lambda: Bounds(0, [1, -2]), r"lower must be at most upper=-2 for feature 1; got 0"),
+        (lambda: Bounds([0], [1, 2]), r"lower and upper must have one .*; got 1 and 2 numbers"),
+        (lambda: Bounds(np.inf), r"lower must be a float or floats other than inf; got inf"),
+        (
+            lambda: Bounds(upper=[1, -np.inf]),
+            r"upper must be a float or floats other than -inf; got \[1, ",
+        ),
+        (lambda: Bounds(penalty=Bounds(0)), r"penalty must be None or .* without bounds"),
+        (lambda: Bounds(penalty="l1"), r"penalty must be None or .*; got 'l1'"),
+        (lambda: Bounds(penalty=L1), r"penalty must be None or .*; got <class"),
+    ],
+)
+def test_invalid_bounds_and_weights_are_errors(make, message):
+    with pytest.raises(InvalidParameterError, match=f"^{message}"):
+        make()
 
 
 def apply_penalty(coef, l1_total, l1_applied):

@@ -128,6 +128,18 @@ def check_integer(name, value, *, low, allow_none=False):
         raise_invalid(name, value, f"an int in the range [{low}, inf){suffix}")
 
 
+def per_feature(name, value):
+    """Return a float, or floats per feature as a tuple; any may be infinite, none NaN."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # nested lists of unequal lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "fiu" or array.ndim > 1 or not array.size or np.isnan(array).any():
+        raise_invalid(name, value, "a float or an array of floats of shape (n_features,), not NaN")
+    numbers = array.astype(float).tolist()
+    return tuple(numbers) if array.ndim else numbers
+
+
 def check_bool(name, value):
     """Check that `value` is a boolean."""
     if not isinstance(value, BOOLS):

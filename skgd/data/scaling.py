@@ -45,9 +45,15 @@ class FeatureScaling:
         scaled = coef * np.where(np.isfinite(self.scale), self.scale, 0.0)
         return np.concatenate([scaled, shifted[..., None]], axis=-1).astype(dtype)
 
-    def to_original(self, theta):
-        """Return the original coefficients and intercept, at the dtype of `theta`."""
+    def to_original(self, theta, bounds=None):
+        """Return the original coefficients and intercept, at the dtype of `theta`.
+
+        With `bounds`, a pair, the coefficients are projected on them: rounding in the scaled
+        coordinates may violate them, and so do coefficients of infinite scale if they exclude 0.
+        """
         coef = theta[..., :-1] / self.scale
+        if bounds is not None:
+            coef = np.clip(coef, *bounds)
         intercept = theta[..., -1] - coef @ self.center
         return coef.astype(theta.dtype), intercept.astype(theta.dtype)
 

@@ -68,6 +68,8 @@ class ChunkedObjective(Penalized):
     loss = property(attrgetter("spec.loss"), doc="The pointwise loss.")
     l1 = property(attrgetter("spec.l1"), doc="Strengths of the l1 norm.")
     l2 = property(attrgetter("spec.l2"), doc="Strengths of half the squared l2 norm.")
+    lower = property(attrgetter("spec.lower"), doc="Lower bounds.")
+    upper = property(attrgetter("spec.upper"), doc="Upper bounds.")
     quadratic = property(attrgetter("loss.quadratic"), doc="Whether the smooth part is quadratic.")
 
     @cached_property

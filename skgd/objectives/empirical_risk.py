@@ -1,7 +1,8 @@
 r"""Regularised empirical risk of a linear model, in scaled parameters.
 
 .. math:: F(\theta) = \frac1n \sum_i s_i\, \ell(\tilde x_i^\top \theta + o_i, y_i)
-          + \sum_j l_{1j} |\theta_j| + \tfrac12 l_{2j} \theta_j^2
+          + \sum_j l_{1j} |\theta_j| + \tfrac12 l_{2j} \theta_j^2, \qquad
+          lower_j \le \theta_j \le upper_j
 
 With several outputs F is the sum over them. The empirical risk and the l2 term form the smooth part
 of F; gradients and Hessians are those of the smooth part.
@@ -43,6 +44,8 @@ class Objective(Penalized):
         Pointwise loss :math:`\ell`.
     l1, l2 : arrays of shape (d + 1,)
         Penalty strengths of the scaled parameters, zero for the intercept.
+    lower, upper : arrays of shape (d + 1,) or None, default=None
+        Bounds of the scaled parameters, infinite for the intercept; None means no bounds.
     offset : array of the shape of y, or None
         Terms :math:`o_i` that are added to the linear predictors; None means zeros.
     """
@@ -53,6 +56,8 @@ class Objective(Penalized):
     loss: Loss
     l1: np.ndarray
     l2: np.ndarray
+    lower: np.ndarray | None = None
+    upper: np.ndarray | None = None
     offset: np.ndarray | None = None
 
     is_chunked = False
@@ -69,9 +74,10 @@ class Objective(Penalized):
         if weights is not None and mean_weight is not None:
             weights = weights / mean_weight
         design = Design(data.X, spec.scaling, spec.fit_intercept)
+        penalty = spec.l1, spec.l2, spec.lower, spec.upper
         if spec.loss.quadratic:
-            return cls(design, data.shifted_y, weights, spec.loss, spec.l1, spec.l2)
-        return cls(design, data.y, weights, spec.loss, spec.l1, spec.l2, data.offset)
+            return cls(design, data.shifted_y, weights, spec.loss, *penalty)
+        return cls(design, data.y, weights, spec.loss, *penalty, data.offset)
 
     @property
     def on_sample(self):
@@ -101,7 +107,9 @@ class Objective(Penalized):
         columns = index[:-1]
         scaling = FeatureScaling(*(array[columns] for array in vars(self.design.scaling).values()))
         design = replace(self.design, X=self.design.X[:, columns], scaling=scaling)
-        return replace(self, design=design, l1=self.l1[index], l2=self.l2[index])
+        names = "l1", "l2", "lower", "upper"
+        penalty = {name: getattr(self, name)[index] for name in names}
+        return replace(self, design=design, **penalty)
 
     def random_subsample(self, rows_per_parameter):
         """Return the objective on a random subsample of the rows.

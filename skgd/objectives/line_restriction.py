@@ -41,10 +41,20 @@ class LineRestriction:
         length = self.target.dtype.type(length)
         theta = self.target  # whose zeros are exact
         if length != 1:
-            theta = self.point.theta + length * self.step
+            theta = self.objective.project(self.point.theta + length * self.step)
         if self.prediction_step is None:
             return (theta,)
         return theta, self.point.predictions + length * self.prediction_step
+
+    def largest_length(self):
+        """Return the largest step length within the bounds, at least 1."""
+        if not self.objective.has_bounds:
+            return np.inf
+        theta, step = self.point.theta, self.step
+        room = np.where(step > 0, self.objective.upper - theta, theta - self.objective.lower)
+        is_moving = step != 0
+        lengths = np.where(is_moving, room, np.inf) / np.where(is_moving, np.abs(step), 1)
+        return max(float(lengths.min()), 1.0)
 
     def value(self, length):
         """Return the value of the objective at a step length."""

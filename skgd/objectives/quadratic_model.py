@@ -18,9 +18,9 @@ class QuadraticModel(Penalized):
     .. math::
         F(\theta_0 + \delta) = F(\theta_0) + g^\top \delta + \tfrac12 \delta^\top H \delta
 
-    plus the change of the l1 term. For squared error the model is exact up to rounding; the digits
-    lost by squaring the data are recovered by recentring the model at the minimiser found, with the
-    gradient computed from the rows.
+    plus the change of the l1 term, within the bounds of F. For squared error the model is exact up
+    to rounding; the digits lost by squaring the data are recovered by recentring the model at the
+    minimiser found, with the gradient computed from the rows.
 
     Parameters
     ----------
@@ -42,6 +42,8 @@ class QuadraticModel(Penalized):
     quadratic = True
     l1 = property(attrgetter("objective.l1"), doc="Strengths of the l1 norm.")
     l2 = property(attrgetter("objective.l2"), doc="Strengths of half the squared l2 norm.")
+    lower = property(attrgetter("objective.lower"), doc="Lower bounds.")
+    upper = property(attrgetter("objective.upper"), doc="Upper bounds.")
     design = property(attrgetter("objective.design"), doc="The design matrix of the objective.")
 
     @cached_property

@@ -20,7 +20,7 @@ class ConjugateGradient(BatchOptimizer):
 
     with the last gradient g' (Polak and Ribière). The step along d is that of a line search. With
     squared error and d coefficients it converges in at most d + 1 steps, up to rounding. The
-    objective has to be smooth: no l1 penalty, no kinks.
+    objective has to be smooth: no l1 penalty, no bounds, no kinks.
 
     References
     ----------
@@ -76,6 +76,7 @@ class Accelerated(BatchOptimizer):
 
     with k the number of steps since the last restart. It restarts if the momentum points uphill,
     :math:`(\theta - x')^\top (x' - x) > 0`. With the proximal step of an l1 penalty it is FISTA.
+    With bounds :math:`\theta` is projected on them.
 
     References
     ----------

@@ -356,7 +356,8 @@ class BaseGDRegressor(
             raise ValueError("sample_weight is zero for every row; fit needs a row with weight.")
         data.check_targets(config.loss)
         training, validation = split_validation(self, data, inputs, config.loss)
-        start = check_initial_coefficients(self, training, inputs.coef_init, inputs.intercept_init)
+        initial = inputs.coef_init, inputs.intercept_init
+        start = check_initial_coefficients(self, training, config.penalty, *initial)
         uses_full_batch = self._is_full_batch or automatic.prefers_full_batch(config, training)
         if uses_full_batch and not self._is_full_batch:
             config = config._replace(optimizer=None)
@@ -405,7 +406,8 @@ class BaseGDRegressor(
         if is_resumed:
             fit_state = resume_fit_state(self, data, config)
         else:
-            fit_state = init_fit_state(self, data, config, check_initial_coefficients(self, data))
+            start = check_initial_coefficients(self, data, config.penalty)
+            fit_state = init_fit_state(self, data, config, start)
         if config.loss is not getattr(self, "loss_", None):
             self._check_user_loss(config.loss, data, fit_state)
         batch_size = self._get_batch_size(len(data))
@@ -477,9 +479,7 @@ class BaseGDRegressor(
 
     def _build_objective(self, data, scaling, loss, penalty, mean_weight):
         """Return the objective on the given rows, as a function of the scaled parameters."""
-        strengths = penalty.l1 / scaling.scale, penalty.l2 / scaling.scale**2
-        l1, l2 = (np.append(strength, 0.0).astype(data.dtype) for strength in strengths)
-        spec = ObjectiveSpec(scaling, self.fit_intercept, loss, l1, l2)
+        spec = ObjectiveSpec.from_penalty(scaling, self.fit_intercept, loss, penalty, data.dtype)
         return build(data, spec, mean_weight if self._weights_are_relative else None)
 
     def _build_problem(self, task, objective, batch_size):
@@ -502,6 +502,7 @@ class BaseGDRegressor(
             max_iter=self.max_iter,
             planned_epochs=self.max_iter,
             alpha=config.alpha,
+            bounds=(config.penalty.lower, config.penalty.upper),
             shuffle=getattr(self, "shuffle", False),
             average=self._average_from,
             record=self.record,
@@ -543,8 +544,9 @@ class BaseGDRegressor(
 
     def _get_fitted_attributes(self, task, state):
         """Return the fitted attributes by name, for a state of the descent."""
-        fit_state = task.fit_state
-        coef, intercept = fit_state.scaling.to_original(state.model(self._average_from))
+        fit_state, penalty = task.fit_state, task.config.penalty
+        model, bounds = state.model(self._average_from), (penalty.lower, penalty.upper)
+        coef, intercept = fit_state.scaling.to_original(model, bounds)
         intercept = np.atleast_1d(intercept)
         copies = {"coef": coef.copy(), "intercept": intercept.copy()}
         fit_state = replace(fit_state, state=state, history=fit_state.history.copy(), **copies)
@@ -553,7 +555,7 @@ class BaseGDRegressor(
             "intercept_": intercept,
             "t_": state.t,
             "loss_": task.config.loss,
-            "penalty_": task.config.penalty,
+            "penalty_": penalty,
             "_fit_state": fit_state,
         }
 

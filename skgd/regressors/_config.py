@@ -73,6 +73,8 @@ def resolve_config(estimator):
     with parameters_of(type(estimator).__name__):
         check_plain_parameters(estimator)
         penalty = resolve_penalty(estimator)
+        if estimator.positive:
+            penalty = constrain_to_positive(penalty)
         if not estimator._accepts_unused_params:
             check_is_used(estimator, "eta0")
             check_is_used(estimator, "power_t")
@@ -115,6 +117,7 @@ CHECKS = {
     "n_iter_no_change": partial(check_integer, low=1),
     "validation_fraction": partial(check_real, low=0, high=1, closed="neither"),
     "fit_intercept": check_bool,
+    "positive": check_bool,
     "early_stopping": check_bool,
     "warm_start": check_bool,
     "standardize": check_bool,
@@ -162,6 +165,18 @@ def resolve_penalty(estimator):
     return resolve_component(
         "penalty", penalty, penalties.PENALTIES, penalties.Penalty, alternatives="None", **params
     )
+
+
+def constrain_to_positive(penalty):
+    """Return the penalty with lower bounds of at least 0."""
+    lower = np.maximum(penalty.lower, 0)
+    if np.any(lower > penalty.upper):
+        raise_invalid(
+            "positive", True, f"False with penalty={penalty!r}", "It has negative upper bounds."
+        )
+    if isinstance(penalty, penalties.Bounds):
+        return penalty.replace(lower=lower)
+    return penalties.Bounds(lower, penalty=penalty)
 
 
 def check_is_used(estimator, name):
@@ -264,8 +279,10 @@ def check_line_search_optimizer(estimator, config):
     if isinstance(config.optimizer, optimizers.ProximalNewton):
         return
     obstacle = ""
-    if config.penalty.l1 > 0:
+    if np.any(config.penalty.l1):
         obstacle = f"an l1 penalty; got penalty={estimator.penalty!r}"
+    elif penalties.has_bounds(config.penalty):
+        obstacle = f"bounds on the coefficients; got penalty={config.penalty!r}"
     elif config.loss.has_moreau_envelope():
         obstacle = f"loss={estimator.loss!r}, which has kinks"
     if obstacle:

@@ -291,6 +291,36 @@ def check_initial_values(name, value, shape):
     return value.reshape(shape)
 
 
+def check_penalty_features(penalty, n_features):
+    """Raise if a penalty is for another number of features, or bounds exclude a removed one."""
+    for name in ("lower", "upper", "l1", "l2"):
+        shape = np.shape(getattr(penalty, name))
+        if shape not in ((), (n_features,)):
+            parameter = name if name in ("lower", "upper") else "weights"
+            raise ValueError(
+                f"{parameter} of {penalty!r} has shape {shape}, but X has {n_features} features. "
+                "Pass one number per feature, or a single number for all features."
+            )
+    excludes_zero = np.greater(penalty.lower, 0) | np.less(penalty.upper, 0)
+    if np.any(np.isinf(penalty.l1 + penalty.l2) & excludes_zero):
+        raise ValueError(
+            f"{penalty!r} removes a feature by an infinite weight, but its bounds exclude 0. "
+            "Give it a finite weight or other bounds."
+        )
+
+
+def check_within_bounds(coef, penalty):
+    """Raise if initial coefficients are not within the bounds of the penalty."""
+    lower, upper, _ = np.broadcast_arrays(penalty.lower, penalty.upper, coef)
+    for index in np.argwhere((coef < lower) | (coef > upper))[:1]:
+        at = tuple(index)
+        raise ValueError(
+            f"coef_init[{', '.join(map(str, index))}] must be in the range "
+            f"[{lower[at]:g}, {upper[at]:g}] with penalty={penalty!r}; got {coef[at]:g}. Pass "
+            "coefficients within the bounds, or leave coef_init out."
+        )
+
+
 def check_scorable(validation, source):
     """Raise if there are too few validation rows for a score."""
     if len(validation) < 2:

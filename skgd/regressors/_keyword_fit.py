@@ -38,8 +38,9 @@ class KeywordGDRegressor(BaseGDRegressor):
             chunks and never loaded as a whole. Sparse matrices are converted to CSR format and
             never to dense arrays. An update by plain gradient descent then takes time proportional
             to the number of stored entries of its rows, except with an l2 penalty and
-            `standardize`, with an l1 penalty, `standardize` and an intercept, and with other
-            optimizers, which change all coefficients in each update.
+            `standardize` or different weights, with an l1 penalty or bounds, `standardize` and an
+            intercept, with a penalty and bounds that exclude 0, and with other optimizers, which
+            change all coefficients in each update.
         y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -31,13 +31,17 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
         ``Quantile(level=0.9)``.
     penalty : {"l2", "l1", "elasticnet"}, None or Penalty, default="l2"
         Penalty on the coefficients. A name uses `alpha` and `l1_ratio`; an object of
-        :mod:`skgd.penalties` has parameters of its own; None means no penalty.
+        :mod:`skgd.penalties` has parameters of its own, such as bounds on the coefficients; None
+        means no penalty.
     alpha : float, default=0.0
         Strength of the penalty, in [0, inf).
     l1_ratio : float, default=0.15
         Mixing parameter of "elasticnet", in [0, 1]: 0 is the l2 penalty, 1 the l1 penalty.
     fit_intercept : bool, default=True
         Whether to fit an intercept, which is not penalised.
+    positive : bool, default=False
+        Whether the coefficients, but not the intercept, are constrained to be at least 0. Other
+        bounds are set by ``penalty=Bounds(lower, upper)`` (:class:`~skgd.penalties.Bounds`).
     max_iter : int, default=1000
         Maximum number of epochs.
     tol : float or None, default=1e-4
@@ -153,6 +157,7 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
         alpha: float = 0.0,
         l1_ratio: float = 0.15,
         fit_intercept: bool = True,
+        positive: bool = False,
         max_iter: int = 1000,
         tol: float | None = 1e-4,
         n_iter_no_change: int = 5,
@@ -179,6 +184,7 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
+        self.positive = positive
         self.max_iter = max_iter
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change

@@ -37,7 +37,8 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         ``Quantile(level=0.9)``.
     penalty : {"l2", "l1", "elasticnet"}, None or Penalty, default="l2"
         Penalty on the coefficients. A name uses `alpha` and `l1_ratio`; an object of
-        :mod:`skgd.penalties` has parameters of its own; None means no penalty.
+        :mod:`skgd.penalties` has parameters of its own, such as bounds on the coefficients; None
+        means no penalty.
     alpha : float, default=0.0001
         Strength of the penalty, in [0, inf). The default, scikit-learn's, is too strong for
         features in small units. With ``learning_rate="auto"`` and `standardize`, `fit` warns of
@@ -96,6 +97,9 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
     standardize : bool, default=False
         Whether to run the descent on features centred and scaled to unit variance. This improves
         the conditioning; objective and minimiser are the same.
+    positive : bool, default=False
+        Whether the coefficients, but not the intercept, are constrained to be at least 0. Other
+        bounds are set by ``penalty=Bounds(lower, upper)`` (:class:`~skgd.penalties.Bounds`).
     validation_split : splitter, array-like or None, default=None
         Rows to hold out for early stopping, instead of a random sample: a scikit-learn splitter,
         such as ``TimeSeriesSplit()``, or ``GroupShuffleSplit()`` for `groups` passed to `fit`, of
@@ -179,6 +183,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         average: bool | int = False,
         optimizer: OptimizerLike = "gd",
         standardize: bool = False,
+        positive: bool = False,
         validation_split: Any = None,
         record: str | None = "running",
         quantile: float = 0.5,
@@ -204,6 +209,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         self.average = average
         self.optimizer = optimizer
         self.standardize = standardize
+        self.positive = positive
         self.validation_split = validation_split
         self.record = record
         self.quantile = quantile
@@ -232,8 +238,9 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
             chunks and never loaded as a whole. Sparse matrices are converted to CSR format and
             never to dense arrays. An update by plain gradient descent then takes time proportional
             to the number of stored entries of its rows, except with an l2 penalty and
-            `standardize`, with an l1 penalty, `standardize` and an intercept, and with other
-            optimizers, which change all coefficients in each update.
+            `standardize` or different weights, with an l1 penalty or bounds, `standardize` and an
+            intercept, with a penalty and bounds that exclude 0, and with other optimizers, which
+            change all coefficients in each update.
         y : array-like or Dask collection of shape (n_samples,) or (n_samples, n_outputs)
             Targets. A single column is ravelled, with a ``DataConversionWarning``.
         coef_init : array-like of shape (n_features,) or (n_outputs, n_features), default=None

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skgd import penalties
 from skgd.objectives import Objective, Point, QuadraticModel
 from skgd.optimizers import ConjugateGradient
 from skgd.solvers.base import EpochInfo, Solver
@@ -93,7 +92,7 @@ class GradientDescent(FullBatchSolver):
         step, coordinate_rate, optimizer_state = self.problem.optimizer.update(
             point.gradient - excess * point.theta, state.optimizer_state, rate, state.t
         )
-        theta = penalties.soft_threshold(point.theta + step, coordinate_rate * model.l1)
+        theta = model.proximal_operator(point.theta + step, coordinate_rate)
         return theta, rate, {"optimizer_state": optimizer_state}
 
 
@@ -101,11 +100,11 @@ class LineSearchDescent(FullBatchSolver):
     """Steps along the negative gradient or a conjugate direction, whose length is searched for."""
 
     def step(self, state, workspace, rate):
-        """Search along the direction; with an l1 penalty, take a proximal step by backtracking."""
+        """Search along the direction; with l1 term or bounds, proximal steps by backtracking."""
         model, point = workspace.surrogate, workspace.point
         rule, saved = self.problem.schedule, dict(state.solver_state)
         last_rate = saved.get("rate", INITIAL_RATE)
-        if model.l1.any():
+        if not model.has_smooth_penalty:
             theta, rate, last_rate = searched_proximal_step(model, rule, point, last_rate)
         else:
             direction = -point.gradient
@@ -134,4 +133,4 @@ class AcceleratedDescent(FullBatchSolver):
         theta, saved["optimizer"] = self.problem.optimizer.extrapolate(
             point.theta, proximal_point, saved.get("optimizer", ())
         )
-        return theta, rate, {"solver_state": saved}
+        return model.project(theta), rate, {"solver_state": saved}

@@ -78,7 +78,8 @@ class ImplicitSGDSolver(Solver):
         offset = np.zeros_like(y)
         if objective.offset is not None:
             offset[:] = objective.offset.reshape(y.shape)
-        penalty = objective.l1.astype(float), objective.l2.astype(float)
+        penalty = objective.l1, objective.l2, objective.lower, objective.upper
+        penalty = tuple(array.astype(float) for array in penalty)
         has_link, total = bool(objective.loss.inverse_link(0.0) != 0), 0.0
         for start in range(0, n_rows, ROWS_PER_CHUNK):
             chunk = slice(start, min(start + ROWS_PER_CHUNK, n_rows))
@@ -124,12 +125,12 @@ def make_row_loop(value, gradient):
     """Return the loop over rows, made of two functions of loss, prediction and target.
 
     The loop takes the targets and the offsets of one output as `targets`; the l1 and l2 strengths
-    as `penalty`; and as `output` the parameters, their average and the running statistics, which it
-    changes. It returns the sum of the objectives before the updates.
+    and the bounds as `penalty`; and as `output` the parameters, their average and the running
+    statistics, which it changes. It returns the sum of the objectives before the updates.
     """
 
     def learn_rows(loss, rows, targets, weights, penalty, output, has_link, multiplier):
-        (l1, l2), (theta, average, stats) = penalty, output
+        (l1, l2, lower, upper), (theta, average, stats) = penalty, output
         total, size = 0.0, len(theta)
         for i in range(len(rows)):
             x, target, offset = rows[i], targets[0, i], targets[1, i]
@@ -172,7 +173,8 @@ def make_row_loop(value, gradient):
             share = min(1.0, 4 / (stats[N_AVERAGED] + 4))
             for j in range(size):
                 coef = (theta[j] - step * x[j]) / (1 + rate * l2[j])
-                theta[j] = np.sign(coef) * max(abs(coef) - rate * l1[j], 0.0)
+                coef = np.sign(coef) * max(abs(coef) - rate * l1[j], 0.0)
+                theta[j] = min(max(coef, lower[j]), upper[j])
                 average[j] += share * (theta[j] - average[j])
             stats[N_UPDATES] += 1
             stats[N_AVERAGED] += 1

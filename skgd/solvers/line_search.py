@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from skgd import penalties
 from skgd.optimizers import inner
 
 #: Largest number of trial rates of one search.
@@ -50,8 +49,8 @@ def line_step(model, rule, point, direction, last_rate):
 
 
 def proximal_step(model, point, rate):
-    """Return the parameters after a gradient step and the proximal step of the l1 penalty."""
-    return penalties.soft_threshold(point.theta - rate * point.gradient, rate * model.l1)
+    """Return the parameters after a gradient step and the proximal step of l1 term and bounds."""
+    return model.proximal_operator(point.theta - rate * point.gradient, rate)
 
 
 def searched_proximal_step(model, rule, point, last_rate):

@@ -60,6 +60,8 @@ class Problem:
         over the rows.
     alpha : float, default=0.0
         Strength of the penalty, for schedules that depend on it.
+    bounds : tuple, default=(-inf, inf)
+        Lower and upper bounds of the coefficients, in the units of the data.
     shuffle : bool, default=False
         Whether each epoch visits the rows in a new random order.
     average : int, default=0
@@ -82,6 +84,7 @@ class Problem:
     planned_epochs: int
     surrogate: Objective | QuadraticModel | None = None
     alpha: float = 0.0
+    bounds: tuple = (-np.inf, np.inf)
     shuffle: bool = False
     average: int = 0
     record: str | None = "running"

@@ -152,7 +152,7 @@ def newton_step(objective, point, previous=None):
 
 def minimize_wide_model(objective, point):
     """Return the minimiser of the model of many features, and the decrease."""
-    if not objective.l1.any():
+    if objective.has_smooth_penalty:
         return minimize_by_conjugate_gradients(objective, point)
     index = choose_working_set(objective, point)
     part = objective.select_parameters(index)
@@ -177,11 +177,11 @@ def minimize_models(objective, point, hessians, roots):
     thetas = point.theta.reshape(-1, point.theta.shape[-1]).astype(float)
     gradients = point.gradient.reshape(thetas.shape).astype(float)
     targets, decrease = np.empty(thetas.shape), 0.0
-    l1 = objective.l1.astype(float)
-    infinity = np.full(len(l1), np.inf)
+    penalty = objective.l1, objective.lower, objective.upper
+    l1, lower, upper = (array.astype(float) for array in penalty)
     rounding = objective.design.relative_rounding
     for k, (theta, gradient) in enumerate(zip(thetas, gradients, strict=True)):
-        program = QuadraticProgram(hessians[k], l1, -infinity, infinity, roots[k], rounding)
+        program = QuadraticProgram(hessians[k], l1, lower, upper, roots[k], rounding)
         targets[k], part = program.minimize(gradient, theta)
         decrease += part
     return targets.reshape(point.theta.shape).astype(point.theta.dtype), decrease
@@ -221,14 +221,15 @@ def take_step(objective, point, target):
     """Return the lowest point on the line to a target, and its share of the whole step.
 
     The whole step is taken where the objective is nearly level at its end. Otherwise the step is
-    lengthened, or shortened to where the derivative changes sign.
+    lengthened, up to the bounds, or shortened to where the derivative changes sign.
     """
     line, share = objective.restrict_to_line(point, target), 1.0
+    largest_share = min(MAX_SHARE, line.largest_length())
     rounding = 4 * np.finfo(target.dtype).eps * abs(point.value)
     start, end = line.derivative(0.0), line.derivative(1.0)
     if start < -rounding:
-        while end < MIN_END_SLOPE * start and share < MAX_SHARE:
-            share *= 4
+        while end < MIN_END_SLOPE * start and share < largest_share:
+            share = min(4 * share, largest_share)
             end = line.derivative(share)
         if end > MAX_END_SLOPE * -start:
             share = brentq(line.derivative, 0.0, share, rtol=LINE_TOL)

@@ -113,5 +113,5 @@ class Recorder:
 
     def original_model(self, state):
         """Return coefficients and intercept in the units of the data."""
-        model = state.model(self.problem.average)
-        return self.problem.objective.design.scaling.to_original(model)
+        model, bounds = state.model(self.problem.average), self.problem.bounds
+        return self.problem.objective.design.scaling.to_original(model, bounds)

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skgd import penalties
+
 #: Replaces a decrease of zero where it is divided by.
 MIN_DECREASE = np.finfo(float).tiny
 
@@ -516,10 +518,13 @@ def choose_criteria(problem, solver, tol, patience, *, relative, validate, early
 def full_batch_criterion(problem, solver, tol):
     """Return the criterion on the distance from the minimum, relative to the best constant model.
 
-    It is on the Newton decrement where the solver knows it, else on the gradient norm.
+    It is on the Newton decrement where the solver knows it, else on the gradient norm. The bounds
+    are ignored in that of the constant model, which may be the minimum, or violate them.
     """
     constant = problem.surrogate.evaluate(problem.objective.intercept_only())
     scale = abs(constant.value)
     if solver.reports_newton_decrement:
         return NewtonDecrement(tol, scale)
-    return GradientNorm(tol, problem.surrogate.min_subgradient_norm(constant), scale)
+    l1 = problem.objective.l1
+    reference = penalties.min_subgradient_norm(constant.theta, constant.gradient, l1)
+    return GradientNorm(tol, reference, scale)

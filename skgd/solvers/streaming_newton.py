@@ -72,6 +72,8 @@ class StreamObjective(Penalized):
         Share of the rows of the call in all rows.
     l1, l2 : arrays of shape (d + 1,)
         Penalty strengths.
+    lower, upper : arrays of shape (d + 1,)
+        Bounds.
     """
 
     rows: Objective
@@ -79,6 +81,8 @@ class StreamObjective(Penalized):
     share: float
     l1: np.ndarray
     l2: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
 
     quadratic = property(attrgetter("rows.quadratic"), doc="Whether the loss is quadratic.")
     design = property(attrgetter("rows.design"), doc="Design matrix of the rows of the call.")
@@ -167,7 +171,8 @@ class StreamingNewtonSolver(Solver):
             curvature = moments.total_weight / (self.unit * before.n_rows)
             earlier = QuadraticModel.from_second_moments(rows, moments).scale(curvature)
             share = size / (size + before.n_rows)
-        stream = StreamObjective(rows, earlier, share, objective.l1, objective.l2)
+        penalty = objective.l1, objective.l2, objective.lower, objective.upper
+        stream = StreamObjective(rows, earlier, share, *penalty)
         point, first = stream.evaluate(theta), None
         for _ in range(1 if objective.quadratic else MAX_STEPS):
             step = newton_step(stream, point)

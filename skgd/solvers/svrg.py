@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skgd import penalties
 from skgd._utils import numba_support
 from skgd.objectives import Objective, Point
 from skgd.solvers import svrg_epoch
@@ -203,13 +202,17 @@ class OutputDescent:
         return self.backtrack(workspace, model, *subspace_minimizer(model, steps, predictions))
 
     def quadratic_model(self, workspace):
-        """Return the quadratic model at the snapshot, in the orthant of an l1 penalty."""
+        """Return the quadratic model at the snapshot, in the orthant of an l1 penalty.
+
+        Coefficients at zero or at a bound that their subgradient does not move are fixed.
+        """
         objective, (theta, _, gradient, _) = self.objective, workspace.point
         free = self.free
-        if objective.l1.any():
-            at_zero = penalties.soft_threshold(gradient, objective.l1)
-            gradient = np.where(theta != 0, gradient + objective.l1 * np.sign(theta), at_zero)
-            free = free * ((theta != 0) | (at_zero != 0))
+        if not objective.has_smooth_penalty:
+            gradient = objective.min_subgradient(workspace.point)
+            is_at_edge = (theta <= objective.lower) | (theta >= objective.upper)
+            is_at_edge |= (theta == 0) & (objective.l1 > 0)
+            free = free * ((gradient != 0) | ~is_at_edge)
         curvatures = objective.pointwise_hessian(workspace.predictions)
         arrays = gradient * free, curvatures, objective.l2, free
         return svrg_epoch.SVRGModel(objective.design, *arrays)
@@ -263,8 +266,8 @@ class OutputDescent:
         for _ in range(MAX_HALVINGS):
             theta = here.theta + share * step
             predictions = workspace.predictions + share * step_predictions
-            if objective.l1.any():
-                theta, predictions = self.project_to_orthant(here, model, theta, predictions)
+            if not objective.has_smooth_penalty:
+                theta, predictions = self.project(here, model, theta, predictions)
             value = objective.value(theta, predictions)
             if value <= here.value + rounding:
                 break
@@ -275,14 +278,17 @@ class OutputDescent:
         point = objective.evaluate(theta, predictions, value)
         return workspace._replace(point=point, predictions=predictions)
 
-    def project_to_orthant(self, here, model, theta, predictions):
-        """Set the coefficients to zero that have changed sign; return theta and predictions."""
+    def project(self, here, model, theta, predictions):
+        """Project on the orthant and the bounds; return theta and predictions.
+
+        With an l1 penalty, coefficients that have changed sign become zero.
+        """
         orthant = np.where(here.theta != 0, here.theta, -model.gradient)
         has_crossed = (theta * orthant < 0) & (self.objective.l1 > 0)
-        if not has_crossed.any():
+        projected = self.objective.project(np.where(has_crossed, 0, theta))
+        if np.array_equal(projected, theta):
             return theta, predictions
-        theta = np.where(has_crossed, 0, theta)
-        return theta, np.array(self.objective.predict(theta))
+        return projected, np.array(self.objective.predict(projected))
 
 
 def subspace_minimizer(model, steps, predictions):

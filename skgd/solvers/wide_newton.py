@@ -22,11 +22,15 @@ CG_TOL, MAX_CG_STEPS = 1e-4, 500
 def choose_working_set(objective, point):
     """Return the indices of the parameters to minimise over; the last one is the intercept.
 
-    With several outputs, a feature is chosen for all of them.
+    With several outputs, a feature is chosen for all of them. If more features are free than a
+    Hessian is formed for, those of largest subgradient are chosen.
     """
-    theta, gradient = (np.atleast_2d(array) for array in (point.theta, point.gradient))
-    is_free = (theta != 0) | (objective.l1 == 0)
-    steepness = np.where(is_free, np.inf, np.abs(gradient) - objective.l1).max(axis=0)
+    theta, subgradient = map(np.atleast_2d, (point.theta, objective.min_subgradient(point)))
+    is_fixed = (theta <= objective.lower) | (theta >= objective.upper)
+    is_fixed |= (theta == 0) & (objective.l1 > 0)
+    is_free, steepness = ~is_fixed.all(axis=0), np.abs(subgradient).max(axis=0)
+    if is_free.sum() < MAX_DENSE_PARAMETERS:
+        steepness[is_free] = np.inf
     size = max(MIN_WORKING_SET, WORKING_SET_RATIO * int(np.isposinf(steepness).sum()))
     size = min(size, MAX_DENSE_PARAMETERS - 1, len(steepness) - 1)
     chosen = np.argpartition(-steepness[:-1], size - 1)[:size]

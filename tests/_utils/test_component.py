@@ -8,6 +8,7 @@ import pickle
 import re
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from sklearn.base import clone
 
@@ -70,9 +71,18 @@ OBJECTS.append(
 )
 
 
+OBJECTS += [
+    penalties.L1(0.5, weights=np.array([0, 1.5, np.inf])),
+    penalties.Bounds(),
+    penalties.Bounds(np.zeros(2, dtype=np.float32), [1, math.inf], penalties.L2(weights=(1, 2))),
+]
+
+
 @pytest.mark.parametrize("component", OBJECTS, ids=repr)
 def test_copies_by_repr_pickle_copy_clone_and_params_are_equal(component):
-    names = {name: value for module in MODULES for name, value in vars(module).items()}
+    names = {"inf": math.inf} | {
+        name: value for module in MODULES for name, value in vars(module).items()
+    }
     copies = [
         eval(repr(component), names),
         pickle.loads(pickle.dumps(component)),

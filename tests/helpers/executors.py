@@ -1,10 +1,10 @@
 """Which tests run compiled loops.
 
 Numba compiles each combination of types anew: loss, optimizer, step rule, kind of rows, precision,
-and whether there is an l1 penalty. One takes a second of CPU time, the lazy loop of sparse rows
-six. ``tests/solvers/compiled`` compares compiled loops with NumPy for every component and for every
-pair of loss and optimizer. Tests that run over all losses or optimizers therefore compile the pairs
-of `COMPILED_PAIRS` only, and run the others on NumPy.
+and whether there are an l1 penalty and bounds. One takes a second of CPU time, the lazy loop of
+sparse rows six. ``tests/solvers/compiled`` compares compiled loops with NumPy for every component
+and for every pair of loss and optimizer. Tests that run over all losses or optimizers therefore
+compile the pairs of `COMPILED_PAIRS` only, and run the others on NumPy.
 """
 
 from contextlib import contextmanager, nullcontext

@@ -21,6 +21,7 @@ def make_problem(
     loss=None,
     l1=0.0,
     l2=0.0,
+    bounds=(-np.inf, np.inf),
     optimizer=None,
     schedule=None,
     batch_size=None,
@@ -42,6 +43,8 @@ def make_problem(
         Strengths of the penalties of all coefficients in original coordinates.
     offset : array of the shape of y, default=None
         Terms that are added to the linear predictors.
+    bounds : pair of float or arrays of shape (d,), default=(-inf, inf)
+        Lower and upper bounds of the scaled coefficients.
     optimizer, schedule, batch_size, max_iter, **options
         Fields of the problem; by default the rate is 0.1.
     """
@@ -55,6 +58,8 @@ def make_problem(
         l1=(l1 * strength).astype(X.dtype),
         l2=(l2 * strength**2).astype(X.dtype),
         offset=offset,
+        lower=np.append(np.broadcast_to(bounds[0], X.shape[1]), -np.inf).astype(X.dtype),
+        upper=np.append(np.broadcast_to(bounds[1], X.shape[1]), np.inf).astype(X.dtype),
     )
     options = {"surrogate": objective} | options
     optimizer, schedule = optimizer or GD(), schedule or Constant(0.1)

@@ -28,7 +28,8 @@ def tables(draw, exponents=(-1, 0, 1), least_rows=1, most_rows=12):
     columns = []
     for kind in draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=4)):
         unit = 10.0 ** draw(st.sampled_from(exponents))
-        columns.append(unit * column(kind, rng, rows, columns))
+        is_scaled = kind == "repeated" and bool(columns)  # it has the unit of the earlier column
+        columns.append((1.0 if is_scaled else unit) * column(kind, rng, rows, columns))
     y = np.exp(rng.normal(size=rows))
     if draw(st.booleans()):
         y = np.round(y) + 1

@@ -222,7 +222,7 @@ def update_coordinate(period, after, sums, o, j, l1, update, step):
     remaining = min(magnitude - l1 * sums.shrinkage_before, updated - l1 * sums.shrinkage)
     unapplied = period.l1_total[o, j] + l1 * sums.rate - abs(l1_applied[o, j] + pushed)
     if not max(remaining, unapplied if magnitude == 0 else -1.0) > 0:
-        return update_at_zero(period, after, o, j, l1, update, pushed)
+        return update_at_zero(period, after, o, j, l1, update, pushed, -math.inf, math.inf)
     keeps_sign = remaining > 0
     decrease = magnitude - updated if keeps_sign else 0.0
     z[o, j] = sign * updated if keeps_sign else 0.0
@@ -234,19 +234,20 @@ def update_coordinate(period, after, sums, o, j, l1, update, step):
 
 
 @jit_function
-def update_at_zero(period, after, o, j, l1, update, step):
-    """Update a coefficient that is zero or may become zero; see :func:`update_coordinate`.
+def update_at_zero(period, after, o, j, l1, update, step, lower, upper):
+    """Update a coefficient that is zero or may become zero, or that has bounds.
 
-    Here `step` is a difference of the coefficient, not of z.
+    See :func:`update_coordinate`. Here `step` is a difference of the coefficient, not of z.
     """
     z, now, l1_applied = period.z, period.now, period.l1_applied
     w, applied, total = catch_up(period, o, j, l1, update.l2, update.n_previous, after)
     unpenalized = w * (after[DECAY] / now[DECAY]) - step
     shrunk = soft_threshold(unpenalized, period.l1_total[o, j] + l1 * after[RATE], applied)
-    if shrunk == 0:  # else what has been applied follows from the total
+    w = min(max(shrunk, lower), upper)
+    if w == 0:  # else what has been applied follows from the total
         z[o, j], l1_applied[o, j] = 0, applied + (shrunk - unpenalized)
         return total
-    magnitude, sign = abs(shrunk) / after[DECAY] + l1 * after[SHRINKAGE], math.copysign(1.0, shrunk)
+    magnitude, sign = abs(w) / after[DECAY] + l1 * after[SHRINKAGE], math.copysign(1.0, w)
     z[o, j] = sign * magnitude
     period.iterates[o, j] -= sign * iterate_sum(l1, magnitude, now)
     return total - penalty_sum(l1, update.l2, magnitude, after)

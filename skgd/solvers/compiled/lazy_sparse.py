@@ -29,6 +29,7 @@ from skgd.solvers.compiled.lazy_coordinate import (
     advance_sums,
     catch_up,
     select_sums,
+    update_at_zero,
     update_coordinate,
 )
 from skgd.solvers.compiled.rows import (
@@ -42,6 +43,7 @@ from skgd.solvers.compiled.rows import (
 )
 from skgd.solvers.compiled.sgd_loops import (
     Visits,
+    has_bounds,
     has_step_rule,
     is_skipped,
     offset_at,
@@ -303,6 +305,22 @@ def accumulate_columns(rows, i, factor, o, buffers, mark, n_columns):
     return n_columns
 
 
+def _step_within_bounds(penalty, period, after, sums, o, j, update, step):
+    lower, upper = strength_at(penalty.lower, j), strength_at(penalty.upper, j)
+    step *= sums.decay
+    return update_at_zero(period, after, o, j, l1_at(penalty, j), update, step, lower, upper)
+
+
+def _step_without_bounds(penalty, period, after, sums, o, j, update, step):
+    return update_coordinate(period, after, sums, o, j, l1_at(penalty, j), update, step)
+
+
+@force_inline_by_type
+def step_coordinate(penalty, period, after, sums, o, j, update, step):
+    """Subtract `step` from z, and project on the bounds; see :func:`update_coordinate`."""
+    return _step_within_bounds if has_bounds(penalty) else _step_without_bounds
+
+
 def _update_without_l1(rows, penalty, period, buffers, update, o):
     order, first, stop = update.order, update.first, update.stop
     total, after = 0.0, buffers.after
@@ -330,7 +348,7 @@ def _update_with_l1(rows, penalty, period, buffers, update, o):
         for e in range(*entry_range(rows, i)):
             j = column_of(rows, e)
             step = scaled_rate * stored_value(rows, e, j)
-            total += update_coordinate(period, after, sums, o, j, l1_at(penalty, j), update, step)
+            total += step_coordinate(penalty, period, after, sums, o, j, update, step)
         return total
     n_columns = np.int64(0)
     for visit in range(first, stop):
@@ -341,7 +359,7 @@ def _update_with_l1(rows, penalty, period, buffers, update, o):
         j = columns[c]
         step = rate * gradient[o, j]
         gradient[o, j] = 0
-        total += update_coordinate(period, after, sums, o, j, l1_at(penalty, j), update, step)
+        total += step_coordinate(penalty, period, after, sums, o, j, update, step)
     return total
 
 

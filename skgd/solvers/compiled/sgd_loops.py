@@ -74,10 +74,15 @@ class Formulas(NamedTuple):
 
 
 class Penalty(NamedTuple):
-    """Strengths: one of each coefficient, or a number if all are equal; None for no l1 penalty."""
+    """Strengths and bounds: one of each coefficient, or a number if all are equal.
+
+    None stands for no l1 penalty, and for no bounds.
+    """
 
     l1: float | np.ndarray | None
     l2: float | np.ndarray
+    lower: float | np.ndarray | None
+    upper: float | np.ndarray | None
 
 
 class SGDState(NamedTuple):
@@ -121,7 +126,7 @@ class Update(NamedTuple):
 
 @by_type
 def strength_at(strengths, j):
-    """Return the strength of a penalty for coefficient j."""
+    """Return the strength of a penalty, or the bound, of coefficient j."""
     if isinstance(strengths, types.Array):
         return lambda strengths, j: strengths[j]
     return lambda strengths, j: strengths
@@ -138,6 +143,7 @@ def doubled_penalty(penalty, j, w):
 
 
 def _apply_cumulative_l1(penalty, state, o, j, w, coordinate_rate):
+    w = keep_sign(penalty, j, w)
     l1_total = state.l1_total[o, j] + strength_at(penalty.l1, j) * coordinate_rate
     l1_applied = state.l1_applied[o, j]
     shrunk = soft_threshold(w, l1_total, l1_applied)
@@ -152,6 +158,33 @@ def apply_l1(penalty, state, o, j, w, coordinate_rate):
     if is_none(penalty.types[0]):
         return lambda penalty, state, o, j, w, coordinate_rate: w
     return _apply_cumulative_l1
+
+
+def _project(penalty, j, w):
+    return min(max(w, strength_at(penalty.lower, j)), strength_at(penalty.upper, j))
+
+
+def has_bounds(penalty):
+    """Return whether there are bounds, for the types of a penalty's fields."""
+    return not is_none(penalty.types[2])
+
+
+@by_type
+def project(penalty, j, w):
+    """Return the value within the bounds of coefficient j that is closest to w."""
+    return _project if has_bounds(penalty) else lambda penalty, j, w: w
+
+
+def _project_if_zero_is_excluded(penalty, j, w):
+    if strength_at(penalty.lower, j) > 0 or strength_at(penalty.upper, j) < 0:
+        return project(penalty, j, w)
+    return w
+
+
+@by_type
+def keep_sign(penalty, j, w):
+    """Project on the bounds if they exclude 0; see :func:`skgd.penalties.sign_bounds`."""
+    return _project_if_zero_is_excluded if has_bounds(penalty) else lambda penalty, j, w: w
 
 
 def state_reader(count):
@@ -203,7 +236,7 @@ def apply_optimizer(optimizer, state, o, j, gradient, update):
 
 @jit_function
 def update_coefficient(formulas, penalty, state, o, j, gradient, update):
-    """Return a coefficient after an update, penalties included.
+    """Return a coefficient after an update, penalties and bounds included.
 
     Parameters
     ----------
@@ -216,7 +249,7 @@ def update_coefficient(formulas, penalty, state, o, j, gradient, update):
     """
     decay = min(strength_at(penalty.l2, j), update.max_l2) * state.theta[o, j]
     w, coordinate_rate = apply_optimizer(formulas.optimizer, state, o, j, gradient + decay, update)
-    return apply_l1(penalty, state, o, j, w, coordinate_rate)
+    return project(penalty, j, apply_l1(penalty, state, o, j, w, coordinate_rate))
 
 
 @jit_function

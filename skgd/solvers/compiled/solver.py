@@ -55,8 +55,7 @@ class CompiledSGD(SGDSolver):
         self.data = Data(compiled_rows(design), readonly(y), weights, readonly(offset))
         rule = problem.row_rule
         rule = rule and StepRule(record(rule), readonly(row_norms(problem)))
-        l1 = strengths(objective.l1, dtype) if objective.l1.any() else None
-        penalty = Penalty(l1, strengths(objective.l2, dtype))
+        penalty = compiled_penalty(objective, isinstance(self.kind, LazySparse))
         self.formulas = Formulas(record(objective.loss), record(optimizer), rule), penalty
         average_from, max_gradient = int(problem.average), float(problem.max_loss_gradient)
         options = problem.batch_size, design.fit_intercept, average_from, max_gradient
@@ -184,7 +183,20 @@ def no_orders(n_epochs):
     return readonly(np.empty((n_epochs, 0), dtype=np.intp))
 
 
-def strengths(penalty, dtype):
-    """Return the strengths of the coefficients, or a number if all are equal."""
-    coef = penalty[:-1].astype(dtype)
+def compiled_penalty(objective, is_lazy):
+    """Return the strengths and bounds of an objective for compiled loops.
+
+    The lazy loop handles bounds together with an l1 penalty, whose strength may be 0.
+    """
+    has_l1 = objective.l1.any() or (is_lazy and objective.has_bounds)
+    given = has_l1, True, objective.has_bounds, objective.has_bounds
+    arrays = objective.l1, objective.l2, objective.lower, objective.upper
+    dtype = objective.y.dtype
+    pairs = zip(given, arrays, strict=True)
+    return Penalty(*(strengths(array, dtype) if is_given else None for is_given, array in pairs))
+
+
+def strengths(array, dtype):
+    """Return the strengths or bounds of the coefficients, or a number if all are equal."""
+    coef = array[:-1].astype(dtype)
     return coef[0] if np.all(coef == coef[0]) else readonly(coef)

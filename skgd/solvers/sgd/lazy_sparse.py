@@ -52,16 +52,20 @@ class LazySparseSGD(SGDSolver):
         """Return whether columns without an entry in an update change in a way known in advance.
 
         This requires gradient descent on sparse rows, the same l2 strength for all coefficients
-        (with `standardize` they differ), and either no shift or no penalty: with a shift, any
-        update may move a coefficient that an l1 penalty keeps at zero.
+        (with `standardize` they differ), and either no shift or neither penalty nor bounds: with a
+        shift, any update may move a coefficient that an l1 penalty keeps at zero. A penalty moves
+        coefficients towards 0, which the bounds must not exclude then.
         """
-        design = problem.objective.design
-        l1, l2 = problem.objective.l1[:-1], problem.objective.l2[:-1]
+        objective, design = problem.objective, problem.objective.design
+        l2 = objective.l2[:-1]
+        has_penalty = objective.l1.any() or l2.any()
+        excludes_zero = np.any((objective.lower > 0) | (objective.upper < 0))
         return (
             design.sparse
             and isinstance(problem.optimizer, GD)
             and bool(np.all(l2 == l2[0]))
-            and not (design.shift.any() and (l1.any() or l2.any()))
+            and not (design.shift.any() and (has_penalty or objective.has_bounds))
+            and not (has_penalty and excludes_zero)
         )
 
     def run_updates(self, state, learning_rates, order):
@@ -240,6 +244,7 @@ class LazyIterate:
             np.atleast_2d, (iterate.theta, iterate.l1_total, iterate.l1_applied)
         )
         self.l1, self.l2 = iterate.l1[:-1], float(iterate.l2[0])
+        self.lower, self.upper = (bound[:-1] for bound in iterate.bounds)
         self.has_average = bool(factors.is_averaged.any())
         self.has_deferred = iterate.has_l1 or iterate.has_l2 or self.has_average
         self.n_updates, self.last_updates = 0, np.zeros(len(shift), dtype=np.intp)
@@ -263,6 +268,8 @@ class LazyIterate:
         new_coef = self.factors.decays[k] * coef - step * (derivatives.T @ entries)
         if iterate.has_l1:
             new_coef = self.apply_l1(columns, new_coef)
+        if iterate.has_bounds:
+            new_coef = np.clip(new_coef, self.lower[columns], self.upper[columns])
         self.write_back(columns, coef, new_coef, step * derivatives.sum(axis=0), 1)
         if self.factors.is_averaged[k]:
             self.theta_sum[:, columns] += new_coef

@@ -107,6 +107,8 @@ class Iterate:
         self.loss, self.step_rule = objective.loss, problem.row_rule
         self.l1, self.l2 = objective.l1, objective.l2
         self.has_l1, self.has_l2 = bool(self.l1.any()), bool(self.l2.any())
+        self.has_bounds, self.bounds = objective.has_bounds, (objective.lower, objective.upper)
+        self.keeps_signs = bool(np.any((objective.lower > 0) | (objective.upper < 0)))
         self.fit_intercept = objective.design.fit_intercept
         self.max_loss_gradient = problem.max_loss_gradient
         self.average_from = int(problem.average)
@@ -143,10 +145,14 @@ class Iterate:
         )
         theta += step
         if self.has_l1:
+            if self.keeps_signs:
+                np.clip(theta, *penalties.sign_bounds(*self.bounds), out=theta)
             self.l1_total += self.l1 * coordinate_rate
             shrunk = penalties.soft_threshold_cumulative(theta, self.l1_total, self.l1_applied)
             self.l1_applied += shrunk - theta
             theta[...] = shrunk
+        if self.has_bounds:
+            np.clip(theta, *self.bounds, out=theta)
         if 0 < self.average_from <= self.t:
             self.averaged_theta += (theta - self.averaged_theta) / (self.t - self.average_from + 1)
         self.t += 1

@@ -59,7 +59,7 @@ class TriangularSGD(SGDSolver):
 def is_linear(problem):
     """Return whether gradient descent on a problem is a linear recursion from row to row."""
     objective = problem.objective
-    is_smooth = objective.loss.quadratic and not objective.l1.any()
+    is_smooth = objective.loss.quadratic and objective.has_smooth_penalty
     return problem.batch_size == 1 and problem.row_rule is None and is_smooth
 
 

@@ -75,6 +75,7 @@ def check_equal(problem, tolerance=1e-10, shuffled=True):
     start = rng.normal(size=shape).astype(problem.objective.y.dtype) * 0.1
     if not problem.objective.design.fit_intercept:
         start[..., -1] = 0
+    start = problem.objective.project(start)
     states = [State.initial(start.copy(), None).for_optimizer(problem.optimizer) for _ in range(2)]
     solvers = choice.numpy_sgd(problem), CompiledSGD(problem)
     for epoch in range(2):
@@ -200,6 +201,25 @@ def test_every_setting(kind, batch_size, standard, l1):
     check_equal(make_problem(**problem, n_outputs=3, average=9))
     check_equal(make_problem(**problem, fit_intercept=False, l2=0.0))
     check_equal(make_problem(**problem, l2=1e4))
+
+
+#: Bounds of seven coefficients; the second ones exclude 0 for some of them.
+BOUNDS = [
+    (0.0, np.inf),
+    (np.array([-0.1, 0, -0.05, -np.inf, -np.inf, 0, -0.02]), 0.08),
+    (np.array([-0.1, 0, 0.05, -np.inf, -np.inf, 0.02, 0.01]), np.array([0.08] * 6 + [0.01])),
+]
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("bounds", BOUNDS, ids=["positive", "box", "without zero"])
+def test_bounds(bounds, kind):
+    weights = np.array([0, 1, 2, 0.5, 1, 1, 0, 1])  # one for the intercept, which has no strength
+    for batch_size, l1 in ((1, 0.05 * weights), (8, 0.0)):
+        settings = dict(kind=kind, batch_size=batch_size, l1=l1, bounds=bounds)
+        for l2 in (0.0, 0.01):
+            check_equal(make_problem(**settings, l2=l2, n_outputs=2, average=9))
+    check_equal(make_problem(**settings, optimizer=optimizers.Adam(), standard=True))
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])

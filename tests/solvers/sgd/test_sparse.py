@@ -17,7 +17,7 @@ from skgd.data.feature_moments import FeatureMoments
 from skgd.data.scaling import FeatureScaling
 from skgd.losses import LOSSES
 from skgd.optimizers import OPTIMIZERS
-from skgd.penalties import PENALTIES
+from skgd.penalties import L1, L2, PENALTIES, Bounds, ElasticNet
 from skgd.schedules import SCHEDULES, Adaptive
 from skgd.solvers.sgd import lazy_sparse, lazy_triangular, reference
 from skgd.step_rules import STEP_RULES, LineSearch
@@ -108,6 +108,28 @@ def test_sparse_equals_dense_for_every_loss_and_penalty(
         params = {"loss": loss, "penalty": penalty, "standardize": standardize, **average}
         assert_agree(made(Regressor, **params), data)
         assert_agree(made(Regressor, **params), data, sample_weight=factors)
+
+
+#: Bounds and strengths of each coefficient; the fourth bounds exclude 0.
+CONSTRAINED = [
+    Bounds(0),
+    Bounds(-0.2, 0.1, penalty=ElasticNet(0.02, 0.5)),
+    Bounds([-0.1] * 4 + [0.0] * 4, [0.1] * 8, penalty=L1(0.02, weights=[1, 0, 2, 1, 1, 0.5, 0, 1])),
+    Bounds(0.05, 0.3),
+    Bounds(0.05, 0.3, penalty=ElasticNet(0.02, 0.5)),
+    L1(0.02, weights=[1, np.inf, 0, 1, 3, 1, 1, 0.5]),
+    L2(0.02, weights=[1, np.inf, 0, 1, 3, 1, 1, 0.5]),
+]
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("penalty", CONSTRAINED, ids=str)
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+@pytest.mark.usefixtures("on_numpy")
+def test_sparse_equals_dense_within_bounds_and_with_weights(Regressor, penalty, standardize, data):
+    params = {"penalty": penalty, "standardize": standardize, "alpha": Regressor().alpha}
+    assert_agree(made(Regressor, **params), data)
+    assert_agree(made(Regressor, **params, average=20), (data[0], np.stack([data[1]] * 2, axis=1)))
 
 
 @pytest.mark.parametrize("standardize", [False, True])
