@@ -8,7 +8,9 @@ import numpy as np
 from scipy.sparse import issparse
 
 from skgd.data import InMemoryData
+from skgd.data.second_moments import reciprocal_condition
 from skgd.model_selection._rows import FittedModel
+from skgd.optimizers import GD, Accelerated, ConjugateGradient, Momentum, Nesterov
 from skgd.regressors._base import FitTask
 from skgd.regressors._config import resolve_config
 from skgd.regressors._fit_state import check_initial_coefficients, init_fit_state
@@ -17,6 +19,14 @@ from skgd.solvers.continuation import Stage
 from skgd.solvers.descent import descend
 from skgd.solvers.divergence import DivergedError
 from skgd.solvers.history import History
+
+#: Smallest reciprocal condition number of a Hessian, in the coordinates of the descent. Below it,
+#: rounding and the tolerance of the descent change scores by more than 1e-10.
+MIN_RECIPROCAL_CONDITION = 1e-4
+
+#: Optimizers whose steps are linear in the gradient. Others divide the gradient by its size, also
+#: where it is nothing but rounding, which differs from moments to moments.
+LINEAR = Accelerated, ConjugateGradient, GD, Momentum, Nesterov
 
 
 class UnreadRows:
@@ -45,6 +55,16 @@ class QuadraticFit:
     model: Any
     task: FitTask
     stage: Stage
+
+    @property
+    def is_well_conditioned(self):
+        """Whether rounding does not matter to the result."""
+        problem = self.stage.problem
+        if not isinstance(problem.optimizer, LINEAR):
+            return False
+        hessian = problem.surrogate.hessian
+        used = np.diag(hessian) > 0
+        return reciprocal_condition(hessian[np.ix_(used, used)]) >= MIN_RECIPROCAL_CONDITION
 
     def finish(self, outcome):
         """Return the :class:`FittedModel` of the outcome of the descent."""
@@ -82,7 +102,7 @@ def fit_models(models, rows):
         prepare(model, config, data, moments) if is_used else None
         for model, config, is_used in zip(models, configs, used, strict=True)
     ]
-    return [fit and run(fit) for fit in fits]
+    return [run(fit) if fit and fit.is_well_conditioned else None for fit in fits]
 
 
 def is_supported(model):

@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 
-from skgd.model_selection import _moments
+from skgd.model_selection import _moments, _updates
 from skgd.model_selection._fold_moments import FoldMoments
 from skgd.model_selection._rows import FittedModel, TrainingRows, as_slice, same_rows, take_rows
 from skgd.regressors import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
@@ -29,7 +29,7 @@ from skgd.regressors._input import check_rows, check_weights
 ESTIMATORS = (BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor)
 
 #: Modules of the shared passes, by the name of what is shared.
-PASSES = {"moments": _moments}
+PASSES = {"moments": _moments, "updates": _updates}
 
 #: What a fit can share, from the least to the most.
 SHARING = ["", "transformers", *PASSES]

@@ -1,0 +1,371 @@
+"""Updates of many models on the same rows, compiled.
+
+Parameters are laid out feature by model: the loops over the models are the inner ones, and process
+several models in one instruction.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from skgd._utils.component import is_built_in
+from skgd.solvers.compiled.component_methods import loss_value, record
+from skgd.solvers.compiled.jit import OVERLOAD_OPTIONS, CompiledLoop, jit_function, without_refcount
+from skgd.solvers.compiled.rows import compiled_rows, entry, readonly, row_at
+from skgd.solvers.compiled.sgd_loops import (
+    Data,
+    Formulas,
+    Penalty,
+    SGDOptions,
+    SGDState,
+    Update,
+    apply_optimizer,
+    doubled_penalty,
+    has_step_rule,
+    is_skipped,
+    row_factor,
+    update_average,
+    update_coefficient,
+)
+from skgd.solvers.compiled.solver import compiled_step_rule
+from skgd.solvers.sgd.base import SGDSolver
+
+#: Arrays of a state, beside the optimizer's.
+ARRAYS = SGDState._fields[:-1]
+
+#: Features that are processed together: arrays with an entry for each model are then read and
+#: written once for all of them.
+WIDTH = 4
+
+#: The number of models is padded to a multiple of this number, since the rest of a vectorised loop
+#: runs one by one.
+LANES = 8
+
+
+class Models(NamedTuple):
+    """What differs between M models; with several outputs, each output counts as a model.
+
+    Parameters
+    ----------
+    output : array of shape (M,)
+        Column of the targets.
+    l1 : array of shape (d, M) or None
+        Strengths of the l1 norm; None if all are zero.
+    l2 : array of shape (d, M) or (M,)
+        Strengths of half the squared l2 norm, for each feature or for all.
+    scale_ratio : array of shape (d, M) or None
+        What the scaled features are multiplied by; None means 1.
+    """
+
+    output: np.ndarray
+    l1: np.ndarray | None
+    l2: np.ndarray
+    scale_ratio: np.ndarray | None
+
+
+class StackedVisits(NamedTuple):
+    """The updates of an epoch.
+
+    Parameters
+    ----------
+    order : array
+        The rows in the order of their visits; of length 0 for the order in which they are stored.
+    curves : array of shape (n_updates, n_curves)
+        Learning rates that several models share up to a factor.
+    curve_of_model : array of shape (M,)
+        The curve of each model.
+    factors : array of shape (M,)
+        What it is multiplied by.
+    t : float
+        Number of the first update, from 1.
+    """
+
+    order: np.ndarray
+    curves: np.ndarray
+    curve_of_model: np.ndarray
+    factors: np.ndarray
+    t: float
+
+
+def penalty_at(models, j, m):
+    """Return the penalty of feature j of model m."""
+
+
+@overload(penalty_at, jit_options=OVERLOAD_OPTIONS)
+def _penalty_at(models, j, m):
+    if models.types[2].ndim == 2:
+        if isinstance(models.types[1], types.NoneType):
+            return lambda models, j, m: Penalty(None, models.l2[j, m])
+        return lambda models, j, m: Penalty(models.l1[j, m], models.l2[j, m])
+    if isinstance(models.types[1], types.NoneType):
+        return lambda models, j, m: Penalty(None, models.l2[m])
+    return lambda models, j, m: Penalty(models.l1[j, m], models.l2[m])
+
+
+def ratio_at(models, j, m):
+    """Return what the scaled feature j is multiplied by for model m."""
+
+
+@overload(ratio_at, jit_options=OVERLOAD_OPTIONS)
+def _ratio_at(models, j, m):
+    if isinstance(models.types[3], types.NoneType):
+        return lambda models, j, m: 1.0
+    return lambda models, j, m: models.scale_ratio[j, m]
+
+
+@jit_function
+def weighted(models, j, m, x, theta):
+    """Return the contribution of feature j, whose entry is x, to the prediction of model m."""
+    return x * ratio_at(models, j, m) * theta[j, m]
+
+
+@jit_function
+def predict_row(rows, i, models, theta, predictions):
+    """Compute the predictions of row i by all models."""
+    d = theta.shape[0] - 1
+    rest = d % WIDTH
+    for m in range(len(predictions)):
+        predictions[m] = theta[d, m]
+    for j in range(rest):
+        x = entry(rows, i, j)
+        for m in range(len(predictions)):
+            predictions[m] += weighted(models, j, m, x, theta)
+    for j in range(rest, d, WIDTH):
+        x = entry(rows, i, j), entry(rows, i, j + 1), entry(rows, i, j + 2), entry(rows, i, j + 3)
+        for m in range(len(predictions)):
+            predictions[m] += (
+                weighted(models, j, m, x[0], theta)
+                + weighted(models, j + 1, m, x[1], theta)
+                + weighted(models, j + 2, m, x[2], theta)
+                + weighted(models, j + 3, m, x[3], theta)
+            )
+
+
+@jit_function
+def update_feature(formulas, models, state, j, m, gradient, update):
+    """Update the coefficient of feature j of model m; return twice its penalty before."""
+    penalty = penalty_at(models, j, m)
+    doubled = doubled_penalty(penalty, m, state.theta[j, m])
+    gradient *= ratio_at(models, j, m)
+    state.theta[j, m] = update_coefficient(formulas, penalty, state, j, m, gradient, update)
+    return doubled
+
+
+@jit_function
+def update_features(formulas, models, state, gradients, step):
+    """Update all features of all models; add twice the penalties before to ``step.penalties``.
+
+    Parameters
+    ----------
+    gradients : array of shape (d, M), or (1, M) in updates by a single row
+        The gradients, or what the entries of the row are multiplied by.
+    """
+    d, is_single = state.theta.shape[0] - 1, len(step.x) > 0
+    rest, t = d % WIDTH, step.t
+    for j in range(rest):
+        x, row = (step.x[j], 0) if is_single else (1.0, j)
+        for m in range(len(step.rates)):
+            update = Update(step.rates[m], step.limits[m], t)
+            gradient = x * gradients[row, m]
+            step.penalties[m] += update_feature(formulas, models, state, j, m, gradient, update)
+    for j in range(rest, d, WIDTH):
+        x0, x1, x2, x3 = 1.0, 1.0, 1.0, 1.0
+        r0, r1, r2, r3 = j, j + 1, j + 2, j + 3
+        if is_single:
+            x0, x1, x2, x3 = step.x[j], step.x[j + 1], step.x[j + 2], step.x[j + 3]
+            r0, r1, r2, r3 = 0, 0, 0, 0
+        for m in range(len(step.rates)):
+            update = Update(step.rates[m], step.limits[m], t)
+            g0, g1 = x0 * gradients[r0, m], x1 * gradients[r1, m]
+            g2, g3 = x2 * gradients[r2, m], x3 * gradients[r3, m]
+            step.penalties[m] += (
+                update_feature(formulas, models, state, j, m, g0, update)
+                + update_feature(formulas, models, state, j + 1, m, g1, update)
+                + update_feature(formulas, models, state, j + 2, m, g2, update)
+                + update_feature(formulas, models, state, j + 3, m, g3, update)
+            )
+
+
+class Step(NamedTuple):
+    """One update of all models.
+
+    Parameters
+    ----------
+    x : array of shape (d,)
+        The scaled row in updates by a single row; of length 0 in others.
+    rates, limits : arrays of shape (M,)
+        Learning rates and largest l2 strengths that do not overshoot.
+    penalties : array of shape (M,)
+        Twice the penalties before the update, a sum to which the update adds.
+    t : float
+        Number of the update.
+    """
+
+    x: np.ndarray
+    rates: np.ndarray
+    limits: np.ndarray
+    penalties: np.ndarray
+    t: float
+
+
+@jit_function
+def sum_rows(rows, visited, factors, gradients):
+    """Compute the sum of rows times their factors of shape (b, M), an array of shape (d, M)."""
+    for j in range(gradients.shape[0]):
+        for m in range(gradients.shape[1]):
+            gradients[j, m] = 0
+        rest = len(visited) % WIDTH
+        for b in range(rest):
+            x = entry(rows, visited[b], j)
+            for m in range(gradients.shape[1]):
+                gradients[j, m] += x * factors[b, m]
+        for b in range(rest, len(visited), WIDTH):
+            x0, x1 = entry(rows, visited[b], j), entry(rows, visited[b + 1], j)
+            x2, x3 = entry(rows, visited[b + 2], j), entry(rows, visited[b + 3], j)
+            for m in range(gradients.shape[1]):
+                gradients[j, m] += (
+                    x0 * factors[b, m]
+                    + x1 * factors[b + 1, m]
+                    + x2 * factors[b + 2, m]
+                    + x3 * factors[b + 3, m]
+                )
+
+
+def stacked_epoch(data, visits, models, formulas, options, state, totals):
+    """Run an epoch of all models.
+
+    Parameters
+    ----------
+    data, visits, models, formulas, options : named tuples
+        See their classes.
+    state : SGDState of arrays of shape (d + 1, M)
+        Is changed.
+    totals : array of shape (M,)
+        The sums of the objectives just before the updates, which are added to it.
+
+    Returns
+    -------
+    float
+        Number of the next update.
+    """
+    data, state, models = without_refcount(data), without_refcount(state), without_refcount(models)
+    rows, y, weights, theta = data.rows, data.y, data.weights, state.theta
+    order, t, n_rows = visits.order, visits.t, len(y)
+    d, n_models = theta.shape[0] - 1, theta.shape[1]
+    factors = np.empty((options.batch_size, n_models))
+    visited = np.empty(options.batch_size, np.intp)
+    is_single = options.batch_size == 1
+    gradients, x = np.empty((0 if is_single else d, n_models)), np.empty(d if is_single else 0)
+    predictions, penalties = np.empty(n_models), np.empty(n_models)
+    rates, limits = np.empty(n_models), np.empty(n_models)
+    for number in range(len(visits.curves)):
+        first = number * options.batch_size
+        size = min(options.batch_size, n_rows - first)
+        for m in range(n_models):
+            rates[m] = visits.curves[number, visits.curve_of_model[m]] * visits.factors[m]
+            limits[m] = 1 / rates[m]
+            penalties[m] = 0
+        for b in range(size):
+            i = visited[b] = row_at(rows, y, order, first + b)
+            weight = weights[i] if weights.size else 1.0
+            predict_row(rows, i, models, theta, predictions)
+            for m in range(n_models):
+                target = y[i, models.output[m]]
+                totals[m] += weight * loss_value(formulas.loss, predictions[m], target)
+                factor = row_factor(formulas, options, i, predictions[m], target, rates[m])
+                factors[b, m] = weight * factor / size
+        if is_skipped(formulas, visited[0]):
+            continue
+        step = Step(x, rates, limits, penalties, t)
+        if is_single:
+            for j in range(d):
+                x[j] = entry(rows, visited[0], j)
+            update_features(formulas, models, state, factors, step)
+        else:
+            sum_rows(rows, visited[:size], factors, gradients)
+            update_features(formulas, models, state, gradients, step)
+        for m in range(n_models):
+            gradient = 0.0
+            for b in range(size if options.fit_intercept else 0):
+                gradient += factors[b, m]
+            if not has_step_rule(formulas):
+                totals[m] += size * penalties[m] / 2
+            update = Update(rates[m], limits[m], t)
+            theta[d, m] = apply_optimizer(formulas.optimizer, state, d, m, gradient, update)[0]
+        if 0 < options.average_from <= t:
+            update_average(state.averaged_theta, theta, t - options.average_from + 1)
+        t += 1
+    return t
+
+
+run_stacked_epoch = CompiledLoop(stacked_epoch)
+
+
+class CompiledStackedSGD(SGDSolver):
+    """Updates of many models by a compiled loop.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is minimised; the strengths of its penalties have shape (M, d + 1).
+    scale_ratio : array of shape (M, d) or None, default=None
+        What the scaled features of the problem are multiplied by for each model; None means 1.
+    """
+
+    def __init__(self, problem, scale_ratio=None):
+        super().__init__(problem)
+        objective, design = problem.objective, problem.objective.design
+        weights = np.empty(0) if objective.weights is None else objective.weights
+        y = objective.y.reshape(design.n_rows, -1)
+        self.n_models, l2 = len(objective.l2), objective.l2[:, :-1]
+        self.data = Data(compiled_rows(design), readonly(y), readonly(weights))
+        self.models = Models(
+            readonly(np.arange(len(self.pad(l2))) % y.shape[1]),
+            self.transpose(objective.l1[:, :-1]) if objective.l1.any() else None,
+            readonly(self.pad(l2[:, 0])) if (l2 == l2[:, :1]).all() else self.transpose(l2),
+            None if scale_ratio is None else self.transpose(scale_ratio),
+        )
+        self.formulas = Formulas(
+            record(objective.loss), record(problem.optimizer), compiled_step_rule(problem)
+        )
+        self.options = SGDOptions(
+            problem.batch_size,
+            design.fit_intercept,
+            int(problem.average),
+            float(problem.max_loss_gradient),
+        )
+
+    def pad(self, array):
+        """Return a copy of an array of all models, padded with zeros to a multiple of LANES."""
+        missing = -self.n_models % LANES
+        return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)])
+
+    def transpose(self, array):
+        """Return the array of shape (features, models), padded and read-only."""
+        return readonly(self.pad(array).T)
+
+    def run_updates(self, state, learning_rates, order):
+        """Run all updates of an epoch; see :class:`skgd.solvers.sgd.stacked.StackedSGD`."""
+        order = np.empty(0, dtype=np.intp) if order is None else order
+        curves, curve_of_model, factors = learning_rates
+        visits = StackedVisits(
+            *map(readonly, (order, curves, self.pad(curve_of_model), self.pad(factors))),
+            float(state.t),
+        )
+        stacked = [getattr(state, name) for name in ARRAYS] + [*state.optimizer_state]
+        stacked = [np.ascontiguousarray(self.pad(array).T) for array in stacked]
+        arrays = SGDState(*stacked[: len(ARRAYS)], tuple(stacked[len(ARRAYS) :]))
+        totals = np.zeros(len(self.models.output))
+        arguments = (
+            *(self.data, visits, self.models, self.formulas, self.options, arrays, totals),
+        )
+        components = self.problem.formula_components
+        loop = run_stacked_epoch.compile_for(arguments, cache=all(map(is_built_in, components)))
+        t = loop(*arguments)
+        stacked = [array.T[: self.n_models] for array in stacked]
+        changed = dict(zip(ARRAYS, stacked, strict=False))
+        changed["optimizer_state"] = tuple(stacked[len(ARRAYS) :])
+        objectives = totals[: self.n_models] / self.problem.objective.design.n_rows
+        return state.replace(**changed, t=int(t)), objectives
