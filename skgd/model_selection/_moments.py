@@ -9,7 +9,7 @@ from scipy.sparse import issparse
 
 from skgd.data import InMemoryData
 from skgd.data.second_moments import reciprocal_condition
-from skgd.model_selection._rows import FittedModel
+from skgd.model_selection._rows import FittedModel, try_call
 from skgd.optimizers import GD, Accelerated, ConjugateGradient, Momentum, Nesterov
 from skgd.regressors._base import FitTask
 from skgd.regressors._config import resolve_config
@@ -17,7 +17,6 @@ from skgd.regressors._fit_state import check_initial_coefficients, init_fit_stat
 from skgd.regressors._messages import convergence_message
 from skgd.solvers.continuation import Stage
 from skgd.solvers.descent import descend
-from skgd.solvers.divergence import DivergedError
 from skgd.solvers.history import History
 
 #: Smallest reciprocal condition number of a Hessian, in the coordinates of the descent. Below it,
@@ -89,7 +88,7 @@ def fit_models(models, rows):
     list of FittedModel or None
         None where an ordinary fit would use the rows themselves, or would fail.
     """
-    configs = [resolve_config(model) if is_supported(model) else None for model in models]
+    configs = [try_call(resolve_config, m) if is_supported(m) else None for m in models]
     used = [config is not None and config.loss.quadratic for config in configs]
     X = rows.X
     if not any(used) or issparse(X) or X.dtype != np.float64:
@@ -99,10 +98,10 @@ def fit_models(models, rows):
     if moments is None or not (moments.is_finite and moments.is_accurate_for(X.dtype)):
         return [None] * len(models)
     fits = [
-        prepare(model, config, data, moments) if is_used else None
+        try_call(prepare, model, config, data, moments) if is_used else None
         for model, config, is_used in zip(models, configs, used, strict=True)
     ]
-    return [run(fit) if fit and fit.is_well_conditioned else None for fit in fits]
+    return [try_call(run, fit) if fit and fit.is_well_conditioned else None for fit in fits]
 
 
 def is_supported(model):
@@ -123,10 +122,6 @@ def prepare(model, config, data, moments):
 
 
 def run(fit):
-    """Return the fitted model, or None if the descent diverges."""
+    """Return the fitted model; raise DivergedError if the descent diverges."""
     stage, state = fit.stage, fit.task.fit_state.state
-    try:
-        outcome = descend(stage.problem, stage.solver, state, stage.criteria, History())
-    except DivergedError:
-        return None
-    return fit.finish(outcome)
+    return fit.finish(descend(stage.problem, stage.solver, state, stage.criteria, History()))

@@ -41,6 +41,14 @@ def same_rows(left, right):
     return np.array_equal(left[sample], right[sample]) and np.array_equal(left, right)
 
 
+def try_call(function, *args):
+    """Return the result of a function, or None if it raises; ordinary fits raise it again."""
+    try:
+        return function(*args)
+    except Exception:
+        return None
+
+
 def sum_second_moments(X, y, weights, index):
     """Return the second moments of some rows of X, computed chunk by chunk.
 

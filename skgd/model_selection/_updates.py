@@ -10,7 +10,7 @@ from scipy.sparse import issparse
 
 from skgd._utils.component import is_built_in
 from skgd.data import InMemoryData
-from skgd.model_selection._rows import FittedModel
+from skgd.model_selection._rows import FittedModel, try_call
 from skgd.regressors._base import FitTask
 from skgd.regressors._config import resolve_config
 from skgd.regressors._fit_state import check_initial_coefficients, init_fit_state
@@ -81,12 +81,13 @@ def fit_models(models, rows):
     fitted = [None] * len(models)
     if issparse(rows.X) or rows.X.dtype != np.float64:
         return fitted
-    configs = [resolve_config(model) for model in models]
+    configs = [try_call(resolve_config, model) for model in models]
     numbers = [i for i, model in enumerate(models) if is_supported(model, configs[i])]
     if len(numbers) < 2:
         return fitted
     data = FoldData(np.ascontiguousarray(rows.X[rows.index]), rows.y, rows.weights)
-    fits = {i: prepare(models[i], configs[i], data) for i in numbers}
+    fits = {i: try_call(prepare, models[i], configs[i], data) for i in numbers}
+    fits = {i: fit for i, fit in fits.items() if fit is not None}
     while fits:
         key = next(iter(fits.values())).key
         group = {i: fit for i, fit in fits.items() if fit.key == key}
@@ -104,6 +105,8 @@ def fit_models(models, rows):
 
 def is_supported(model, config):
     """Return whether a model is fitted by updates that others can share."""
+    if config is None:
+        return False
     components = config.loss, config.schedule, config.optimizer
     return (
         not (model._is_full_batch or model.early_stopping or model.verbose)

@@ -27,7 +27,7 @@ def assert_equal_results(ours, theirs):
             assert np.array_equal(results[name].mask, column.mask)
             assert results[name].tolist() == column.tolist()
         else:
-            np.testing.assert_allclose(results[name], column, rtol=0, atol=1e-9)
+            np.testing.assert_allclose(results[name], column, rtol=1e-9, atol=1e-9)
     for name in ["best_params_", "best_index_", "n_splits_", "multimetric_"]:
         assert getattr(ours, name, None) == getattr(theirs, name, None)
 
