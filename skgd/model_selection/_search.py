@@ -71,7 +71,8 @@ class SharedSearchMixin:
             attributes["best_estimator_"] = search.best_estimator_.fitted_.model
         if self.scoring is None:
             attributes["scorer_"] = check_scoring(self.estimator)
-        attributes["_checked_cv_orig"] = search.cv.splitter
+        if hasattr(search, "_checked_cv_orig"):
+            attributes["_checked_cv_orig"] = search.cv.splitter
         self.__dict__.update(attributes)
         return self._set_shared(fits.shared)
 
