@@ -8,7 +8,9 @@ import numpy as np
 from scipy.sparse import issparse
 
 from skgd.data import InMemoryData
+from skgd.data.scaling import FeatureScaling
 from skgd.data.second_moments import reciprocal_condition
+from skgd.model_selection import _conjugate_gradients
 from skgd.model_selection._rows import FittedModel, try_call
 from skgd.optimizers import GD, Accelerated, ConjugateGradient, Momentum, Nesterov
 from skgd.regressors._base import FitTask
@@ -101,7 +103,40 @@ def fit_models(models, rows):
         try_call(prepare, model, config, data, moments) if is_used else None
         for model, config, is_used in zip(models, configs, used, strict=True)
     ]
-    return [try_call(run, fit) if fit and fit.is_well_conditioned else None for fit in fits]
+    fits = [fit if fit and fit.is_well_conditioned else None for fit in fits]
+    fitted = [None] * len(fits)
+    together = [
+        i for i, fit in enumerate(fits) if fit and _conjugate_gradients.applies_to(fit.stage)
+    ]
+    for group in group_by_center(fits, together):
+        for i, model in zip(group, run_together([fits[i] for i in group], moments), strict=True):
+            fitted[i] = model
+    for i, fit in enumerate(fits):
+        if fit and fitted[i] is None:
+            fitted[i] = try_call(run, fit)
+    return fitted
+
+
+def group_by_center(fits, numbers):
+    """Return lists of the numbers of fits whose features have the same centre and intercept."""
+    groups = {}
+    for i in numbers:
+        design = fits[i].stage.problem.objective.design
+        key = design.fit_intercept, design.scaling.center.tobytes()
+        groups.setdefault(key, []).append(i)
+    return list(groups.values())
+
+
+def run_together(fits, moments):
+    """Return the fitted models of fits that run conjugate gradients, or None."""
+    design = fits[0].stage.problem.objective.design
+    unscaled = FeatureScaling(design.scaling.center, np.ones_like(design.scaling.center))
+    outcomes = _conjugate_gradients.descend_together(
+        moments.hessian(unscaled, design.fit_intercept),
+        [fit.stage for fit in fits],
+        [fit.task.fit_state.state for fit in fits],
+    )
+    return [outcome and fit.finish(outcome) for fit, outcome in zip(fits, outcomes, strict=True)]
 
 
 def is_supported(model):

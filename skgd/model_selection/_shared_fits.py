@@ -106,7 +106,7 @@ def params_key(params):
 
 def value_key(value):
     """Return a hashable key of a value; what cannot be compared equals nothing else."""
-    if type(value) in PLAIN_TYPES:
+    if type(value) in PLAIN_TYPES or isinstance(value, np.generic):
         return type(value).__name__, repr(value)
     try:
         return "hash", hash_object(value)
