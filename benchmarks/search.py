@@ -11,7 +11,6 @@ Run ``python benchmarks/search.py`` for all cases, or ``python benchmarks/search
 import sys
 
 import numpy as np
-from measure import in_turns, machine
 from sklearn import linear_model, model_selection
 from sklearn.datasets import load_diabetes
 from sklearn.neural_network import MLPRegressor
@@ -19,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skgd
+from measure import in_turns, machine
 from skgd.model_selection import GridSearchCV
 
 ROUNDS = 2

@@ -19,6 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 
+from skgd.data import is_chunked_input
 from skgd.model_selection import _moments, _updates
 from skgd.model_selection._fold_moments import FoldMoments
 from skgd.model_selection._rows import FittedModel, TrainingRows, as_slice, same_rows, take_rows
@@ -41,7 +42,8 @@ PLAIN_TYPES = (type(None), bool, int, float, str)
 def can_share(estimator, X):
     """Return whether the fits of an estimator to X may share work."""
     is_indexable = issparse(X) or isinstance(X, (np.ndarray, list)) or hasattr(X, "iloc")
-    return is_indexable and split_pipeline(estimator) is not None
+    is_in_memory = is_indexable and not is_chunked_input(X)
+    return is_in_memory and split_pipeline(estimator) is not None
 
 
 def split_pipeline(estimator):

@@ -15,7 +15,9 @@ from skgd.data.scaling import FeatureScaling
 from skgd.schedules import Adaptive, Constant, InverseScaling
 from skgd.solvers.descent import Outcome, check_start
 from skgd.solvers.problem import Problem, compute_learning_rates
+from skgd.solvers.row_order import draw_row_orders
 from skgd.solvers.sgd.stacked import LearningRates
+from skgd.solvers.speculative_epochs import MAX_SPECULATIVE_ROWS
 from skgd.solvers.state import State
 from skgd.solvers.stopping import StoppingCriteria, StopReason
 
@@ -87,30 +89,76 @@ class _Lockstep:
     def run(self):
         """Run all epochs, and return the outcomes."""
         n_epochs, active = 0, list(range(len(self.descents)))
-        solver = self.stack_solver(active)
         while active:
-            order = solver.draw_order(self.state.rng)
-            rates = self.curves.at(self.state, active, self.multipliers, self.n_outputs)
-            self.state, objectives = solver.run_updates(self.state, rates, order)
-            n_epochs += 1
-            is_finite = np.isfinite(self.state.theta).reshape(len(active), -1).all(axis=1)
-            objectives = objectives.reshape(len(active), -1).sum(axis=1)
-            objectives = np.where(is_finite, objectives, np.nan).tolist()
-            reasons = [
-                self.end_epoch(model, objective, n_epochs)
-                for model, objective in zip(active, objectives, strict=True)
-            ]
-            if any(reasons):
-                for position, model in enumerate(active):
-                    if reasons[position]:
-                        rows = self.rows_of([position])
-                        last = Last(reasons[position], objectives[position], n_epochs)
-                        self.outcomes[model] = self.finish(model, rows, last)
-                kept = [position for position, reason in enumerate(reasons) if not reason]
-                active = [active[position] for position in kept]
-                self.state = select_rows(self.state, self.rows_of(kept))
-                solver = self.stack_solver(active) if active else None
+            solver = self.stack_solver(active)
+            kept = range(len(active))
+            while len(kept) == len(active):
+                count = self.count_epochs(solver, active, n_epochs)
+                trace = self.run_epochs(solver, active, count)
+                for number in range(count):
+                    n_epochs += 1
+                    kept = self.end_epoch(active, kept, trace, number, n_epochs)
+                self.state = trace.state
+            active = [active[position] for position in kept]
+            self.state = select_rows(self.state, self.rows_of(kept))
         return self.outcomes
+
+    def count_epochs(self, solver, active, n_epochs):
+        """Return how many epochs to run in one call; those after a model has left are in vain."""
+        problems = [self.descents[model].problem for model in active]
+        can_run_ahead = solver.can_run_ahead and self.problem.row_rule is None
+        if not can_run_ahead or any(p.schedule.reacts_to_stalls for p in problems):
+            return 1
+        most = max(1, MAX_SPECULATIVE_ROWS // self.problem.objective.design.n_rows)
+        return min(4 + n_epochs // 4, most, max(p.max_iter for p in problems) - n_epochs)
+
+    def run_epochs(self, solver, active, count):
+        """Return the :class:`~skgd.solvers.sgd.stacked.StackedTrace` of the next epochs."""
+        n_rows, orders = self.problem.objective.design.n_rows, None
+        if self.problem.shuffle:
+            orders = draw_row_orders(self.state.rng, n_rows, count)
+        rates = self.curves.at(self.state, active, self.multipliers, self.n_outputs, count)
+        return solver.run_epochs(self.state, rates, orders)
+
+    def end_epoch(self, active, kept, trace, number, n_epochs):
+        """Store the outcomes of models that leave after an epoch; return the positions of others.
+
+        Parameters
+        ----------
+        active : list of int
+            The models of the trace.
+        kept : sequence of int
+            Positions in `active` of the models that have not left.
+        trace : StackedTrace
+            The epochs.
+        number : int
+            Number of the epoch in the trace.
+        n_epochs : int
+            Number of epochs of the descents.
+        """
+        is_finite = np.isfinite(trace.theta[number]).reshape(len(active), -1).all(axis=1)
+        objectives = trace.objectives[number].reshape(len(active), -1).sum(axis=1)
+        objectives = np.where(is_finite, objectives, np.nan).tolist()
+        still_kept = []
+        for position in kept:
+            model, objective = active[position], objectives[position]
+            reason = self.find_reason(model, objective, n_epochs)
+            if reason is None:
+                still_kept.append(position)
+            elif reason is not StopReason.DIVERGED:
+                rows, shape = self.rows_of([position]), self.descents[model].state.theta.shape
+                problem, criteria = self.descents[model].problem, self.descents[model].criteria
+                state = self.state.replace(
+                    theta=trace.theta[number, rows].reshape(shape),
+                    averaged_theta=trace.averaged_theta[number, rows].reshape(shape),
+                    criterion_states=self.criterion_states[model],
+                    t=trace.state.t - (len(trace.theta) - 1 - number) * problem.updates_per_epoch,
+                )
+                row = {"running_objective": objective}
+                self.outcomes[model] = Outcome(
+                    state, reason, n_epochs, None, row, problem, criteria
+                )
+        return still_kept
 
     def rows_of(self, positions):
         """Return the rows of the stacked parameters of active models, by their positions."""
@@ -135,7 +183,7 @@ class _Lockstep:
         )
         return self.choose_solver(replace(self.problem, objective=stacked), ratio)
 
-    def end_epoch(self, model, objective, n_epochs):
+    def find_reason(self, model, objective, n_epochs):
         """Return the reason for which a model leaves after an epoch, or None."""
         problem, criteria = self.descents[model].problem, self.descents[model].criteria
         if not objective <= self.limit:
@@ -151,41 +199,6 @@ class _Lockstep:
                 self.multipliers[model], state = multiplier, criterion.reset(state)
             self.criterion_states[model] = (state,)
         return StopReason.MAX_ITER if n_epochs == problem.max_iter else None
-
-    def finish(self, model, rows, last):
-        """Return the outcome of the descent of a model that leaves, or None if it is unstable.
-
-        Parameters
-        ----------
-        model : int
-            The model.
-        rows : array
-            Rows of the stacked parameters.
-        last : Last
-            Its last epoch.
-        """
-        if last.reason is StopReason.DIVERGED:
-            return None
-        descent = self.descents[model]
-        state = select_rows(self.state, rows)
-        shape = descent.state.theta.shape
-        state = state.replace(
-            theta=state.theta.reshape(shape),
-            averaged_theta=state.averaged_theta.reshape(shape),
-            criterion_states=self.criterion_states[model],
-        )
-        row = {"running_objective": last.objective, "learning_rate": np.nan}
-        return Outcome(
-            state, last.reason, last.n_epochs, None, row, descent.problem, descent.criteria
-        )
-
-
-class Last(NamedTuple):
-    """The last epoch of a model: why it is the last, its objective and its number."""
-
-    reason: StopReason
-    objective: float
-    n_epochs: int
 
 
 def select_rows(state, rows):
@@ -230,25 +243,27 @@ class RateCurves:
             for problem in self.problems
         ]
 
-    def at(self, state, active, multipliers, n_outputs):
-        """Return the :class:`~skgd.solvers.sgd.stacked.LearningRates` of the next epoch.
+    def at(self, state, active, multipliers, n_outputs, count):
+        """Return the :class:`~skgd.solvers.sgd.stacked.LearningRates` of the next epochs.
 
         Parameters
         ----------
         state : State
-            Where the epoch starts.
+            Where the epochs start.
         active : list of int
             The problems that still run.
         multipliers : list of float
             What the rates of each problem are multiplied by.
         n_outputs : int
             Number of outputs of a model.
+        count : int
+            Number of epochs.
         """
         numbers = np.array([self.curve[model] for model in active])
         used, numbers = np.unique(numbers, return_inverse=True)
-        curves = np.stack(
-            [compute_learning_rates(self.problems[n], self.rates_at[n], state) for n in used],
-            axis=1,
-        )
+        curves = [
+            compute_learning_rates(self.problems[n], self.rates_at[n], state, count) for n in used
+        ]
+        curves = np.stack(curves, axis=1).reshape(count, -1, len(used))
         factors = np.array([self.factor[model] * multipliers[model] for model in active])
         return LearningRates(curves, np.repeat(numbers, n_outputs), np.repeat(factors, n_outputs))

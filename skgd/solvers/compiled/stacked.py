@@ -12,6 +12,7 @@ from numba.extending import overload
 
 from skgd._utils.component import is_built_in
 from skgd.solvers.compiled.component_methods import loss_value, record
+from skgd.solvers.compiled.epochs import copy_array
 from skgd.solvers.compiled.jit import OVERLOAD_OPTIONS, CompiledLoop, jit_function, without_refcount
 from skgd.solvers.compiled.rows import compiled_rows, entry, readonly, row_at
 from skgd.solvers.compiled.sgd_loops import (
@@ -30,7 +31,7 @@ from skgd.solvers.compiled.sgd_loops import (
     update_coefficient,
 )
 from skgd.solvers.compiled.solver import compiled_step_rule
-from skgd.solvers.sgd.base import SGDSolver
+from skgd.solvers.sgd.stacked import StackedTrace
 
 #: Arrays of a state, beside the optimizer's.
 ARRAYS = SGDState._fields[:-1]
@@ -233,6 +234,7 @@ def sum_rows(rows, visited, factors, gradients):
                 )
 
 
+@jit_function
 def stacked_epoch(data, visits, models, formulas, options, state, totals):
     """Run an epoch of all models.
 
@@ -300,10 +302,51 @@ def stacked_epoch(data, visits, models, formulas, options, state, totals):
     return t
 
 
-run_stacked_epoch = CompiledLoop(stacked_epoch)
+class TraceArrays(NamedTuple):
+    """Arrays that results are written to, epoch by epoch.
+
+    Parameters
+    ----------
+    totals : array of shape (n_epochs, M)
+        Sums of the objectives just before the updates.
+    theta, averaged_theta : arrays of shape (n_epochs, d + 1, M)
+        Parameters after each epoch, and their averages.
+    """
+
+    totals: np.ndarray
+    theta: np.ndarray
+    averaged_theta: np.ndarray
 
 
-class CompiledStackedSGD(SGDSolver):
+def epochs_loop(data, orders, rates, models, formulas, options, arrays):
+    """Run consecutive epochs of all models, and return the number of the next update.
+
+    Parameters
+    ----------
+    orders : array of shape (n_epochs, n_rows) or (n_epochs, 0)
+        The rows in the order of their visits, or of length 0 for that in which they are stored.
+    rates : tuple of (LearningRates, float)
+        Learning rates, and the number of the first update.
+    arrays : tuple of (SGDState, TraceArrays)
+        The state, which is changed, and the results.
+    data, models, formulas, options : named tuples
+        See their classes.
+    """
+    (curves, curve_of_model, factors), t = rates
+    state, trace = arrays
+    for number in range(len(curves)):
+        visits = StackedVisits(orders[number], curves[number], curve_of_model, factors, t)
+        totals = trace.totals[number]
+        t = stacked_epoch(data, visits, models, formulas, options, state, totals)
+        copy_array(trace.theta, number, state.theta)
+        copy_array(trace.averaged_theta, number, state.averaged_theta)
+    return t
+
+
+run_stacked_epochs = CompiledLoop(epochs_loop)
+
+
+class CompiledStackedSGD:
     """Updates of many models by a compiled loop.
 
     Parameters
@@ -314,8 +357,11 @@ class CompiledStackedSGD(SGDSolver):
         What the scaled features of the problem are multiplied by for each model; None means 1.
     """
 
+    can_run_ahead = True
+    reports_output_objectives = False
+
     def __init__(self, problem, scale_ratio=None):
-        super().__init__(problem)
+        self.problem = problem
         objective, design = problem.objective, problem.objective.design
         weights = np.empty(0) if objective.weights is None else objective.weights
         y = objective.y.reshape(design.n_rows, -1)
@@ -346,26 +392,30 @@ class CompiledStackedSGD(SGDSolver):
         """Return the array of shape (features, models), padded and read-only."""
         return readonly(self.pad(array).T)
 
-    def run_updates(self, state, learning_rates, order):
-        """Run all updates of an epoch; see :class:`skgd.solvers.sgd.stacked.StackedSGD`."""
-        order = np.empty(0, dtype=np.intp) if order is None else order
+    def run_epochs(self, state, learning_rates, orders):
+        """Run consecutive epochs; see :class:`skgd.solvers.sgd.stacked.StackedSGD`."""
         curves, curve_of_model, factors = learning_rates
-        visits = StackedVisits(
-            *map(readonly, (order, curves, self.pad(curve_of_model), self.pad(factors))),
-            float(state.t),
-        )
+        n_epochs = len(curves)
+        orders = np.empty((n_epochs, 0), dtype=np.intp) if orders is None else orders
+        rates = tuple(map(readonly, (curves, self.pad(curve_of_model), self.pad(factors))))
         stacked = [getattr(state, name) for name in ARRAYS] + [*state.optimizer_state]
         stacked = [np.ascontiguousarray(self.pad(array).T) for array in stacked]
         arrays = SGDState(*stacked[: len(ARRAYS)], tuple(stacked[len(ARRAYS) :]))
-        totals = np.zeros(len(self.models.output))
+        shape = n_epochs, *arrays.theta.shape
+        trace = TraceArrays(np.zeros((n_epochs, shape[-1])), np.empty(shape), np.empty(shape))
         arguments = (
-            *(self.data, visits, self.models, self.formulas, self.options, arrays, totals),
+            *(self.data, readonly(orders), (rates, float(state.t)), self.models),
+            *(self.formulas, self.options, (arrays, trace)),
         )
-        components = self.problem.formula_components
-        loop = run_stacked_epoch.compile_for(arguments, cache=all(map(is_built_in, components)))
-        t = loop(*arguments)
-        stacked = [array.T[: self.n_models] for array in stacked]
+        is_cached = all(map(is_built_in, self.problem.formula_components))
+        t = run_stacked_epochs.compile_for(arguments, cache=is_cached)(*arguments)
+        n_models, n_rows = self.n_models, self.problem.objective.design.n_rows
+        stacked = [array.T[:n_models] for array in stacked]
         changed = dict(zip(ARRAYS, stacked, strict=False))
         changed["optimizer_state"] = tuple(stacked[len(ARRAYS) :])
-        objectives = totals[: self.n_models] / self.problem.objective.design.n_rows
-        return state.replace(**changed, t=int(t)), objectives
+        return StackedTrace(
+            state.replace(**changed, t=int(t)),
+            trace.totals[:, :n_models] / n_rows,
+            trace.theta[..., :n_models].swapaxes(1, 2),
+            trace.averaged_theta[..., :n_models].swapaxes(1, 2),
+        )

@@ -9,16 +9,16 @@ from typing import NamedTuple
 import numpy as np
 
 from skgd import penalties
-from skgd.solvers.sgd.base import SGDSolver
 from skgd.solvers.sgd.reference import Iterate, iterate_batches
+from skgd.solvers.state import State
 
 
 class LearningRates(NamedTuple):
-    """The learning rates of the updates of an epoch of many models.
+    """The learning rates of consecutive epochs of many models.
 
     Parameters
     ----------
-    curves : array of shape (updates_per_epoch, n_curves)
+    curves : array of shape (n_epochs, updates_per_epoch, n_curves)
         Rates of each update, for models that share them up to a factor.
     curve_of_model : array of shape (m k,)
         The curve of each model and output.
@@ -30,13 +30,27 @@ class LearningRates(NamedTuple):
     curve_of_model: np.ndarray
     factors: np.ndarray
 
-    def by_update(self):
-        """Yield the learning rates of each update."""
-        for rates in self.curves:
-            yield rates[self.curve_of_model] * self.factors
+
+class StackedTrace(NamedTuple):
+    """Consecutive epochs of many models.
+
+    Parameters
+    ----------
+    state : State
+        The state after the last epoch.
+    objectives : array of shape (n_epochs, m k)
+        Means over the rows of the objectives before their update.
+    theta, averaged_theta : arrays of shape (n_epochs, m k, d + 1)
+        The parameters and their averages after each epoch.
+    """
+
+    state: State
+    objectives: np.ndarray
+    theta: np.ndarray
+    averaged_theta: np.ndarray
 
 
-class StackedSGD(SGDSolver):
+class StackedSGD:
     """Updates of many models one after the other, in NumPy.
 
     Parameters
@@ -47,34 +61,40 @@ class StackedSGD(SGDSolver):
         What the scaled features of the problem are multiplied by for each model; None means 1.
     """
 
-    def __init__(self, problem, scale_ratio=None):
-        super().__init__(problem)
-        self.scale_ratio = scale_ratio
+    #: Whether several epochs in one call take less time than in several calls.
+    can_run_ahead = False
+    reports_output_objectives = False
 
-    def run_updates(self, state, learning_rates, order):
-        """Run all updates of an epoch.
+    def __init__(self, problem, scale_ratio=None):
+        self.problem, self.scale_ratio = problem, scale_ratio
+
+    def run_epochs(self, state, learning_rates, orders):
+        """Run consecutive epochs.
 
         Parameters
         ----------
         state : State
-            Where the epoch starts; it is not changed.
+            Where they start; it is not changed.
         learning_rates : LearningRates
             Learning rates of each update.
-        order : array of shape (n_rows,) or None
-            Order in which the rows are visited.
+        orders : array of shape (n_epochs, n_rows) or None
+            The rows in the order of their visits; None means the order in which they are stored.
 
         Returns
         -------
-        state : State
-        objectives : array of shape (m k,)
-            Means over the rows of the objectives before their update.
+        StackedTrace
         """
-        iterate = StackedIterate(self.problem, state, self.scale_ratio)
-        batches = iterate_batches(self.problem, order)
-        for batch, rates in zip(batches, learning_rates.by_update(), strict=True):
-            y = np.tile(batch.y.reshape(len(batch.y), -1), iterate.n_models)
-            iterate.update(batch._replace(y=y), rates[:, None])
-        return iterate.finish()
+        curves, curve_of_model, factors = learning_rates
+        epochs = []
+        for number, rates in enumerate(curves):
+            iterate = StackedIterate(self.problem, state, self.scale_ratio)
+            batches = iterate_batches(self.problem, None if orders is None else orders[number])
+            for batch, rate in zip(batches, rates, strict=True):
+                y = np.tile(batch.y.reshape(len(batch.y), -1), iterate.n_models)
+                iterate.update(batch._replace(y=y), (rate[curve_of_model] * factors)[:, None])
+            state, objectives = iterate.finish()
+            epochs.append((objectives, state.theta, state.averaged_theta))
+        return StackedTrace(state, *map(np.array, zip(*epochs, strict=True)))
 
 
 class StackedIterate(Iterate):
