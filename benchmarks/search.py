@@ -52,7 +52,7 @@ def mini_batch():
     """Mini-batches of 32: 30 rates by 5 folds, 10 epochs on 20,000 rows and 20 columns."""
     rates = np.logspace(-4, -2, 30)
     theirs = MLPRegressor(
-        (), solver="sgd", momentum=0, batch_size=32, max_iter=10, n_iter_no_change=10, alpha=0,
+        hidden_layer_sizes=(), solver="sgd", momentum=0, batch_size=32, max_iter=10, n_iter_no_change=10, alpha=0,
         random_state=0,
     )  # fmt: skip
     ours = skgd.MiniBatchGDRegressor(max_iter=10, tol=None, learning_rate=0.1, random_state=0)
