@@ -51,10 +51,8 @@ def sgd():
 def mini_batch():
     """Mini-batches of 32: 30 rates by 5 folds, 10 epochs on 20,000 rows and 20 columns."""
     rates = np.logspace(-4, -2, 30)
-    theirs = MLPRegressor(
-        hidden_layer_sizes=(), solver="sgd", momentum=0, batch_size=32, max_iter=10, n_iter_no_change=10, alpha=0,
-        random_state=0,
-    )  # fmt: skip
+    params = {"solver": "sgd", "momentum": 0, "alpha": 0, "batch_size": 32, "random_state": 0}
+    theirs = MLPRegressor(hidden_layer_sizes=(), max_iter=10, n_iter_no_change=10, **params)
     ours = skgd.MiniBatchGDRegressor(max_iter=10, tol=None, learning_rate=0.1, random_state=0)
     grids = {"learning_rate_init": rates}, {"learning_rate": rates}
     return *table(20_000, 20), searches(theirs, grids[0], ours, grids[1])
