@@ -16,7 +16,7 @@ PUBLIC = {name: value for name, value in vars(skgd).items() if name in skgd.__al
 }
 PUBLIC |= {
     f"model_selection.{name}": getattr(skgd.model_selection, name)
-    for name in ("GridSearchCV", "RandomizedSearchCV", "RangeTest")
+    for name in ("GridSearchCV", "RandomizedSearchCV", "RangeTest", "validation_curve")
 }
 OBJECTS = {name: value for name, value in PUBLIC.items() if not inspect.ismodule(value)}
 REGISTERED = [

@@ -111,6 +111,7 @@ def is_supported(model, config):
     return (
         not (model._is_full_batch or model.early_stopping or model.verbose)
         and not config.is_automatic
+        and not (model._accepts_unused_params and model.power_t < 0)  # fit would warn of it
         and (not model.shuffle or isinstance(model.random_state, Integral))
         and all(component is None or is_built_in(component) for component in components)
         and (config.schedule is None or is_pure_schedule(config.schedule))
