@@ -36,8 +36,9 @@ from skgd.solvers.sgd.stacked import StackedTrace
 #: Arrays of a state, beside the optimizer's.
 ARRAYS = SGDState._fields[:-1]
 
-#: Features that are processed together: arrays with an entry for each model are then read and
-#: written once for all of them.
+#: Features that are processed together in sums: the array of sums is then read and written once
+#: for all of them. Updates are made feature by feature, because LLVM compares the addresses of no
+#: more than a few arrays to vectorise a loop.
 WIDTH = 4
 
 #: The number of models is padded to a multiple of this number, since the rest of a vectorised loop
@@ -145,48 +146,47 @@ def predict_row(rows, i, models, theta, predictions):
 
 
 @jit_function
-def update_feature(formulas, models, state, j, m, gradient, update):
-    """Update the coefficient of feature j of model m; return twice its penalty before."""
-    penalty = penalty_at(models, j, m)
-    doubled = doubled_penalty(penalty, m, state.theta[j, m])
-    gradient *= ratio_at(models, j, m)
-    state.theta[j, m] = update_coefficient(formulas, penalty, state, j, m, gradient, update)
-    return doubled
+def doubled(models, j, m, theta):
+    """Return twice the penalty of feature j of model m."""
+    return doubled_penalty(penalty_at(models, j, m), m, theta[j, m])
+
+
+@jit_function
+def add_penalties(models, theta, penalties):
+    """Add twice the penalties of all models to an array of shape (M,)."""
+    d = theta.shape[0] - 1
+    rest = d % WIDTH
+    for j in range(rest):
+        for m in range(len(penalties)):
+            penalties[m] += doubled(models, j, m, theta)
+    for j in range(rest, d, WIDTH):
+        for m in range(len(penalties)):
+            penalties[m] += (
+                doubled(models, j, m, theta)
+                + doubled(models, j + 1, m, theta)
+                + doubled(models, j + 2, m, theta)
+                + doubled(models, j + 3, m, theta)
+            )
 
 
 @jit_function
 def update_features(formulas, models, state, gradients, step):
-    """Update all features of all models; add twice the penalties before to ``step.penalties``.
+    """Update all features of all models.
 
     Parameters
     ----------
     gradients : array of shape (d, M), or (1, M) in updates by a single row
         The gradients, or what the entries of the row are multiplied by.
     """
-    d, is_single = state.theta.shape[0] - 1, len(step.x) > 0
-    rest, t = d % WIDTH, step.t
-    for j in range(rest):
+    theta, rates, limits = state.theta, step.rates, step.limits
+    is_single = len(step.x) > 0
+    for j in range(theta.shape[0] - 1):
         x, row = (step.x[j], 0) if is_single else (1.0, j)
-        for m in range(len(step.rates)):
-            update = Update(step.rates[m], step.limits[m], t)
-            gradient = x * gradients[row, m]
-            step.penalties[m] += update_feature(formulas, models, state, j, m, gradient, update)
-    for j in range(rest, d, WIDTH):
-        x0, x1, x2, x3 = 1.0, 1.0, 1.0, 1.0
-        r0, r1, r2, r3 = j, j + 1, j + 2, j + 3
-        if is_single:
-            x0, x1, x2, x3 = step.x[j], step.x[j + 1], step.x[j + 2], step.x[j + 3]
-            r0, r1, r2, r3 = 0, 0, 0, 0
-        for m in range(len(step.rates)):
-            update = Update(step.rates[m], step.limits[m], t)
-            g0, g1 = x0 * gradients[r0, m], x1 * gradients[r1, m]
-            g2, g3 = x2 * gradients[r2, m], x3 * gradients[r3, m]
-            step.penalties[m] += (
-                update_feature(formulas, models, state, j, m, g0, update)
-                + update_feature(formulas, models, state, j + 1, m, g1, update)
-                + update_feature(formulas, models, state, j + 2, m, g2, update)
-                + update_feature(formulas, models, state, j + 3, m, g3, update)
-            )
+        for m in range(len(rates)):
+            gradient = x * gradients[row, m] * ratio_at(models, j, m)
+            update = Update(rates[m], limits[m], step.t)
+            penalty = penalty_at(models, j, m)
+            theta[j, m] = update_coefficient(formulas, penalty, state, j, m, gradient, update)
 
 
 class Step(NamedTuple):
@@ -198,8 +198,6 @@ class Step(NamedTuple):
         The scaled row in updates by a single row; of length 0 in others.
     rates, limits : arrays of shape (M,)
         Learning rates and largest l2 strengths that do not overshoot.
-    penalties : array of shape (M,)
-        Twice the penalties before the update, a sum to which the update adds.
     t : float
         Number of the update.
     """
@@ -207,7 +205,6 @@ class Step(NamedTuple):
     x: np.ndarray
     rates: np.ndarray
     limits: np.ndarray
-    penalties: np.ndarray
     t: float
 
 
@@ -280,7 +277,9 @@ def stacked_epoch(data, visits, models, formulas, options, state, totals):
                 factors[b, m] = weight * factor / size
         if is_skipped(formulas, visited[0]):
             continue
-        step = Step(x, rates, limits, penalties, t)
+        step = without_refcount(Step(x, rates, limits, t))
+        if not has_step_rule(formulas):
+            add_penalties(models, theta, penalties)
         if is_single:
             for j in range(d):
                 x[j] = entry(rows, visited[0], j)
@@ -292,8 +291,7 @@ def stacked_epoch(data, visits, models, formulas, options, state, totals):
             gradient = 0.0
             for b in range(size if options.fit_intercept else 0):
                 gradient += factors[b, m]
-            if not has_step_rule(formulas):
-                totals[m] += size * penalties[m] / 2
+            totals[m] += size * penalties[m] / 2
             update = Update(rates[m], limits[m], t)
             theta[d, m] = apply_optimizer(formulas.optimizer, state, d, m, gradient, update)[0]
         if 0 < options.average_from <= t:
