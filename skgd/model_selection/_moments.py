@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
-from skgd.data import InMemoryData
-from skgd.data.scaling import FeatureScaling
+from skgd.data.in_memory import InMemoryData
 from skgd.data.second_moments import reciprocal_condition
-from skgd.model_selection import _conjugate_gradients
 from skgd.model_selection._rows import FittedModel, try_call
-from skgd.optimizers import GD, Accelerated, ConjugateGradient, Momentum, Nesterov
+from skgd.optimizers import GD, Accelerated, ConjugateGradient, Momentum, Nesterov, ProximalNewton
 from skgd.regressors._base import FitTask
 from skgd.regressors._config import resolve_config
 from skgd.regressors._fit_state import check_initial_coefficients, init_fit_state
@@ -27,7 +25,7 @@ MIN_RECIPROCAL_CONDITION = 1e-4
 
 #: Optimizers whose steps are linear in the gradient. Others divide the gradient by its size, also
 #: where it is nothing but rounding, which differs from moments to moments.
-LINEAR = Accelerated, ConjugateGradient, GD, Momentum, Nesterov
+LINEAR = Accelerated, ConjugateGradient, GD, Momentum, Nesterov, ProximalNewton
 
 
 class UnreadRows:
@@ -103,40 +101,7 @@ def fit_models(models, rows):
         try_call(prepare, model, config, data, moments) if is_used else None
         for model, config, is_used in zip(models, configs, used, strict=True)
     ]
-    fits = [fit if fit and fit.is_well_conditioned else None for fit in fits]
-    fitted = [None] * len(fits)
-    together = [
-        i for i, fit in enumerate(fits) if fit and _conjugate_gradients.applies_to(fit.stage)
-    ]
-    for group in group_by_center(fits, together):
-        for i, model in zip(group, run_together([fits[i] for i in group], moments), strict=True):
-            fitted[i] = model
-    for i, fit in enumerate(fits):
-        if fit and fitted[i] is None:
-            fitted[i] = try_call(run, fit)
-    return fitted
-
-
-def group_by_center(fits, numbers):
-    """Return lists of the numbers of fits whose features have the same centre and intercept."""
-    groups = {}
-    for i in numbers:
-        design = fits[i].stage.problem.objective.design
-        key = design.fit_intercept, design.scaling.center.tobytes()
-        groups.setdefault(key, []).append(i)
-    return list(groups.values())
-
-
-def run_together(fits, moments):
-    """Return the fitted models of fits that run conjugate gradients, or None."""
-    design = fits[0].stage.problem.objective.design
-    unscaled = FeatureScaling(design.scaling.center, np.ones_like(design.scaling.center))
-    outcomes = _conjugate_gradients.descend_together(
-        moments.hessian(unscaled, design.fit_intercept),
-        [fit.stage for fit in fits],
-        [fit.task.fit_state.state for fit in fits],
-    )
-    return [outcome and fit.finish(outcome) for fit, outcome in zip(fits, outcomes, strict=True)]
+    return [try_call(run, fit) if fit and fit.is_well_conditioned else None for fit in fits]
 
 
 def is_supported(model):
@@ -151,7 +116,7 @@ def prepare(model, config, data, moments):
     data.check_targets(config.loss)
     start = check_initial_coefficients(model, data)
     fit_state = init_fit_state(model, data, config, start, moments)
-    task = FitTask(config, data, fit_state, False, None, moments)
+    task = FitTask(config, data, fit_state, False, None, second_moments=moments)
     (stage,) = model._build_stages(task)
     return QuadraticFit(model, task, stage)
 

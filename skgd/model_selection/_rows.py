@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skgd._utils.threads import map_reduce_in_threads
-from skgd.data import InMemoryData
+from skgd.data.in_memory import InMemoryData
 from skgd.data.map_reduce import add_results
 from skgd.data.second_moments import MIN_PARALLEL_SIZE, SecondMoments
 

@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 
-from skgd.data import is_chunked_input
+from skgd.data.dispatch import is_chunked_input
 from skgd.model_selection import _moments, _updates
 from skgd.model_selection._fold_moments import FoldMoments
 from skgd.model_selection._rows import FittedModel, TrainingRows, as_slice, same_rows, take_rows

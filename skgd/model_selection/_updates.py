@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from skgd._utils.component import is_built_in
-from skgd.data import InMemoryData
+from skgd.data.in_memory import InMemoryData
 from skgd.model_selection._rows import FittedModel, try_call
 from skgd.regressors._base import FitTask
 from skgd.regressors._config import resolve_config
@@ -125,11 +125,12 @@ def prepare(model, config, data):
     data.check_targets(config.loss)
     start = check_initial_coefficients(model, data)
     fit_state = init_fit_state(model, data, config, start)
-    task = FitTask(config, data, fit_state, is_streaming=False)
+    batch_size = model._get_batch_size(len(data))
+    task = FitTask(config, data, fit_state, False, batch_size)
     objective = model._build_objective(
         data, fit_state.scaling, config.loss, config.penalty, task.mean_weight
     )
-    problem = model._build_problem(task, objective, model._get_batch_size(len(data)))
+    problem = model._build_problem(task, objective, batch_size)
     criteria = choose_criteria(
         problem,
         StackedSGD,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import model_selection
 
-from skgd.data import InMemoryData
+from skgd.data.in_memory import InMemoryData
 from skgd.data.second_moments import SecondMoments
 from skgd.model_selection._fold_moments import FoldMoments, sum_subsets
 

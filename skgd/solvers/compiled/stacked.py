@@ -7,13 +7,11 @@ several models in one instruction.
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
 from skgd._utils.component import is_built_in
 from skgd.solvers.compiled.component_methods import loss_value, record
 from skgd.solvers.compiled.epochs import copy_array
-from skgd.solvers.compiled.jit import OVERLOAD_OPTIONS, CompiledLoop, jit_function, without_refcount
+from skgd.solvers.compiled.jit import CompiledLoop, by_type, is_none, jit_function, without_refcount
 from skgd.solvers.compiled.rows import compiled_rows, entry, readonly, row_at
 from skgd.solvers.compiled.sgd_loops import (
     Data,
@@ -21,6 +19,7 @@ from skgd.solvers.compiled.sgd_loops import (
     Penalty,
     SGDOptions,
     SGDState,
+    StepRule,
     Update,
     apply_optimizer,
     doubled_penalty,
@@ -30,7 +29,7 @@ from skgd.solvers.compiled.sgd_loops import (
     update_average,
     update_coefficient,
 )
-from skgd.solvers.compiled.solver import compiled_step_rule
+from skgd.solvers.sgd.reference import row_norms
 from skgd.solvers.sgd.stacked import StackedTrace
 
 #: Arrays of a state, beside the optimizer's.
@@ -91,28 +90,23 @@ class StackedVisits(NamedTuple):
     t: float
 
 
+@by_type
 def penalty_at(models, j, m):
     """Return the penalty of feature j of model m."""
-
-
-@overload(penalty_at, jit_options=OVERLOAD_OPTIONS)
-def _penalty_at(models, j, m):
+    has_l1 = not is_none(models.types[1])
     if models.types[2].ndim == 2:
-        if isinstance(models.types[1], types.NoneType):
-            return lambda models, j, m: Penalty(None, models.l2[j, m])
-        return lambda models, j, m: Penalty(models.l1[j, m], models.l2[j, m])
-    if isinstance(models.types[1], types.NoneType):
-        return lambda models, j, m: Penalty(None, models.l2[m])
-    return lambda models, j, m: Penalty(models.l1[j, m], models.l2[m])
+        if has_l1:
+            return lambda models, j, m: Penalty(models.l1[j, m], models.l2[j, m])
+        return lambda models, j, m: Penalty(None, models.l2[j, m])
+    if has_l1:
+        return lambda models, j, m: Penalty(models.l1[j, m], models.l2[m])
+    return lambda models, j, m: Penalty(None, models.l2[m])
 
 
+@by_type
 def ratio_at(models, j, m):
     """Return what the scaled feature j is multiplied by for model m."""
-
-
-@overload(ratio_at, jit_options=OVERLOAD_OPTIONS)
-def _ratio_at(models, j, m):
-    if isinstance(models.types[3], types.NoneType):
+    if is_none(models.types[3]):
         return lambda models, j, m: 1.0
     return lambda models, j, m: models.scale_ratio[j, m]
 
@@ -371,9 +365,9 @@ class CompiledStackedSGD:
             readonly(self.pad(l2[:, 0])) if (l2 == l2[:, :1]).all() else self.transpose(l2),
             None if scale_ratio is None else self.transpose(scale_ratio),
         )
-        self.formulas = Formulas(
-            record(objective.loss), record(problem.optimizer), compiled_step_rule(problem)
-        )
+        rule = problem.row_rule
+        rule = rule and StepRule(record(rule), readonly(row_norms(problem)))
+        self.formulas = Formulas(record(objective.loss), record(problem.optimizer), rule)
         self.options = SGDOptions(
             problem.batch_size,
             design.fit_intercept,
