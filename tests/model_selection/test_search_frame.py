@@ -296,7 +296,7 @@ def test_a_failing_transformer_raises_in_each_candidate():
 
 
 def test_convergence_warnings_are_issued():
-    estimator = BatchGDRegressor(max_iter=2)
+    estimator = BatchGDRegressor(optimizer="cg", max_iter=2)
     with pytest.warns(UserWarning, match="BatchGDRegressor did not converge in max_iter=2") as ours:
         GridSearchCV(estimator, GRID, cv=2).fit(X, Y)
     with pytest.warns(UserWarning, match="did not converge") as theirs:
