@@ -300,8 +300,12 @@ def value(coef, l1, l2):
     -------
     float
     """
-    coef = np.asarray(coef)
-    return float(np.sum(l1 * np.abs(coef) + 0.5 * l2 * coef**2))
+    return float(np.sum(terms(np.asarray(coef), l1, l2)))
+
+
+def terms(coef, l1, l2):
+    """Return the term ``l1 |w| + l2 w²/2`` of each coefficient; see :func:`value`."""
+    return l1 * np.abs(coef) + 0.5 * l2 * coef**2
 
 
 def soft_threshold(coef, threshold):

@@ -14,7 +14,10 @@ PUBLIC = {name: value for name, value in vars(skgd).items() if name in skgd.__al
     for module in COMPONENT_MODULES
     for name in module.__all__
 }
-PUBLIC["model_selection.RangeTest"] = skgd.model_selection.RangeTest
+PUBLIC |= {
+    f"model_selection.{name}": getattr(skgd.model_selection, name)
+    for name in ("GridSearchCV", "RandomizedSearchCV", "RangeTest", "validation_curve")
+}
 OBJECTS = {name: value for name, value in PUBLIC.items() if not inspect.ismodule(value)}
 REGISTERED = [
     item

@@ -1,5 +1,13 @@
-"""Selection of the learning rate."""
+"""Selection of models: searches in shared passes, and a range test of the learning rate."""
 
+from skgd.model_selection._curve import validation_curve
 from skgd.model_selection._range_test import RangeTest, learning_rate_range_test
+from skgd.model_selection._search import GridSearchCV, RandomizedSearchCV
 
-__all__ = ["RangeTest", "learning_rate_range_test"]
+__all__ = [
+    "GridSearchCV",
+    "RandomizedSearchCV",
+    "RangeTest",
+    "learning_rate_range_test",
+    "validation_curve",
+]

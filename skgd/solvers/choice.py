@@ -12,6 +12,7 @@ from skgd.solvers.sgd.chunked import ChunkedSGD
 from skgd.solvers.sgd.lazy_sparse import LazySparseSGD
 from skgd.solvers.sgd.reference import ReferenceSGD
 from skgd.solvers.sgd.separate_outputs import SeparateOutputs
+from skgd.solvers.sgd.stacked import StackedSGD
 from skgd.solvers.sgd.triangular import TriangularSGD
 from skgd.solvers.streaming_newton import StreamingNewtonSolver
 from skgd.solvers.svrg import SVRGSolver
@@ -87,3 +88,25 @@ def compiled_sgd(problem):
             stacklevel=2,
         )
         return None
+
+
+def choose_stacked_solver(problem, scale_ratio=None):
+    """Return the solver of stochastic updates of many models on the same rows.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is minimised; the strengths of its penalties have a row for each model.
+    scale_ratio : array or None, default=None
+        See :class:`skgd.solvers.sgd.stacked.StackedSGD`.
+    """
+    if not numba_support.has_numba():
+        return StackedSGD(problem, scale_ratio)
+    from skgd.solvers.compiled.stacked import CompiledStackedSGD
+
+    return CompiledStackedSGD(problem, scale_ratio)
+
+
+def gains_from_stacking(problem):
+    """Return whether updates of many models together take less time than one by one."""
+    return numba_support.has_numba() or not TriangularSGD.applies_to(problem)

@@ -125,16 +125,15 @@ class Iterate:
     def update(self, batch, rate):
         """Make one update."""
         theta, gradient, rows = self.theta, self.gradient, batch.rows
-        predictions = self.product(rows, self.coef)
-        predictions += theta[..., -1]
+        predictions = self.predict(rows)
         if batch.offset is not None:
             predictions += batch.offset
         derivatives = self.differentiate_loss(predictions, batch, rate)
         if derivatives is None:
             return
         if (self.has_l1 or self.has_l2) and self.step_rule is None:
-            self.objective_sum += len(rows) * penalties.value(theta, self.l1, self.l2)
-        self.coef_gradient[...] = self.product(derivatives.T, rows)
+            self.objective_sum += len(rows) * self.penalty()
+        self.coef_gradient[...] = self.differentiate(derivatives, rows)
         gradient[..., -1] = np.add.reduce(derivatives, axis=0) if self.fit_intercept else 0
         gradient /= len(rows)
         if self.has_l2:
@@ -157,6 +156,24 @@ class Iterate:
             self.averaged_theta += (theta - self.averaged_theta) / (self.t - self.average_from + 1)
         self.t += 1
 
+    def predict(self, rows):
+        """Return the linear predictions of scaled rows."""
+        predictions = self.product(rows, self.coef)
+        predictions += self.theta[..., -1]
+        return predictions
+
+    def differentiate(self, derivatives, rows):
+        """Return the sum of scaled rows times the derivatives of their losses."""
+        return self.product(derivatives.T, rows)
+
+    def penalty(self):
+        """Return the penalty."""
+        return penalties.value(self.theta, self.l1, self.l2)
+
+    def total(self, losses):
+        """Return the sum of the losses of rows."""
+        return float(losses.sum())
+
     def differentiate_loss(self, predictions, batch, rate):
         """Return the weighted derivatives of the loss, and add the loss to the objective.
 
@@ -174,9 +191,9 @@ class Iterate:
             return multiply_rows(derivatives, batch.weights)
         losses, squared_norm = self.loss.value(predictions, batch.y), batch.squared_norms[0]
         if squared_norm == 0 and self.step_rule.skips_zero_rows:
-            self.objective_sum += float(losses.sum())
+            self.objective_sum += self.total(losses)
             return None
-        self.objective_sum += float(multiply_rows(losses, batch.weights).sum())
+        self.objective_sum += self.total(multiply_rows(losses, batch.weights))
         derivatives = np.sign(derivatives) * self.step_rule.step(losses, squared_norm) / rate
         return multiply_rows(derivatives, batch.weights)
 
@@ -186,7 +203,7 @@ class Iterate:
             predictions, y, weights = zip(*self.pending_losses, strict=True)
             losses = self.loss.value(np.concatenate(predictions), np.concatenate(y))
             weights = None if weights[0] is None else np.concatenate(weights)
-            self.objective_sum += float(multiply_rows(losses, weights).sum())
+            self.objective_sum += self.total(multiply_rows(losses, weights))
             self.pending_losses = []
 
     def add_to_average(self, theta_sum, count):

@@ -1,0 +1,127 @@
+"""Grid searches in shared passes, compared with scikit-learn's.
+
+Each case is run with scikit-learn's search and estimator, with scikit-learn's search and skgd's
+estimator, and with skgd's search. Scores are printed beside the times: estimators of both packages
+shuffle with different generators, so that scores of stochastic descents agree roughly only.
+
+Run ``python benchmarks/search.py`` for all cases, or ``python benchmarks/search.py CASE ...``. With
+``NUMBA_DISABLE_JIT=1`` skgd runs on NumPy alone.
+"""
+
+import sys
+
+import numpy as np
+from sklearn import linear_model, model_selection
+from sklearn.datasets import load_diabetes
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import skgd
+from measure import in_turns, machine
+from skgd.model_selection import GridSearchCV
+
+ROUNDS = 2
+
+
+def table(n_rows, n_features):
+    """Return random features, and targets with noise."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, n_features))
+    return X, X @ rng.normal(size=n_features) + 3 * rng.normal(size=n_rows)
+
+
+def diabetes():
+    """Per-sample descent on few rows: 20 rates by 5 folds."""
+    X, y = load_diabetes(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    grid, params = {"eta0": np.logspace(-3.5, -1.5, 20)}, {"random_state": 0}
+    theirs, ours = linear_model.SGDRegressor(**params), skgd.SGDRegressor(**params)
+    return X, y, searches(theirs, grid, ours, grid)
+
+
+def sgd():
+    """Per-sample descent: 50 rates by 5 folds, 20 epochs on 20,000 rows and 20 columns."""
+    grid = {"eta0": np.logspace(-4, -2, 50)}
+    params = {"max_iter": 20, "tol": None, "random_state": 0}
+    theirs, ours = linear_model.SGDRegressor(**params), skgd.SGDRegressor(**params)
+    return *table(20_000, 20), searches(theirs, grid, ours, grid)
+
+
+def mini_batch():
+    """Mini-batches of 32: 30 rates by 5 folds, 10 epochs on 20,000 rows and 20 columns."""
+    rates = np.logspace(-4, -2, 30)
+    params = {"solver": "sgd", "momentum": 0, "alpha": 0, "batch_size": 32, "random_state": 0}
+    theirs = MLPRegressor(hidden_layer_sizes=(), max_iter=10, n_iter_no_change=10, **params)
+    ours = skgd.MiniBatchGDRegressor(max_iter=10, tol=None, learning_rate=0.1, random_state=0)
+    grids = {"learning_rate_init": rates}, {"learning_rate": rates}
+    return *table(20_000, 20), searches(theirs, grids[0], ours, grids[1])
+
+
+def l2():
+    """Full batches: 50 strengths of an l2 penalty by 5 folds, 100,000 rows and 100 columns."""
+    X, y = table(100_000, 100)
+    alphas, n_train = np.logspace(-4, 2, 50), 0.8 * len(y)
+    ridge = {"alpha": n_train * alphas}
+    tasks = searches(linear_model.Ridge(), ridge, skgd.BatchGDRegressor(), {"alpha": alphas})
+    tasks["RidgeCV"] = lambda X, y: linear_model.RidgeCV(ridge["alpha"]).fit(X, y)
+    return X, y, tasks
+
+
+def l1():
+    """Full batches: 20 strengths of an l1 penalty by 5 folds, 20,000 rows and 50 columns."""
+    X, y = table(20_000, 50)
+    alphas = np.logspace(-3, 0, 20)
+    ours = skgd.BatchGDRegressor(penalty="l1")
+    tasks = searches(linear_model.Lasso(), {"alpha": alphas}, ours, {"alpha": alphas})
+    tasks["LassoCV"] = lambda X, y: linear_model.LassoCV(alphas=alphas, cv=5).fit(X, y)
+    return X, y, tasks
+
+
+def pipeline():
+    """A pipeline with a scaler: 20 strengths by 5 folds, 20,000 rows and 50 columns."""
+    X, y = table(20_000, 50)
+    alphas = np.logspace(-3, 2, 20)
+    theirs = make_pipeline(StandardScaler(), linear_model.Ridge())
+    ours = make_pipeline(StandardScaler(), skgd.BatchGDRegressor())
+    grids = {"ridge__alpha": 0.8 * len(y) * alphas}, {"batchgdregressor__alpha": alphas}
+    return X, y, searches(theirs, grids[0], ours, grids[1])
+
+
+CASES = {case.__name__: case for case in (diabetes, sgd, mini_batch, l2, l1, pipeline)}
+
+
+def searches(theirs, their_grid, ours, our_grid):
+    """Return the searches to compare by name."""
+    grid_search = model_selection.GridSearchCV
+    return {
+        "scikit-learn": lambda X, y: grid_search(theirs, their_grid, cv=5).fit(X, y),
+        "scikit-learn's search, skgd": lambda X, y: grid_search(ours, our_grid, cv=5).fit(X, y),
+        "skgd": lambda X, y: GridSearchCV(ours, our_grid, cv=5).fit(X, y),
+    }
+
+
+def run(case):
+    """Print times, ratios and scores of a case."""
+    X, y, tasks = case()
+    print(f"\n{case.__name__}: {case.__doc__}")
+    results = in_turns({name: lambda t=task: t(X, y) for name, task in tasks.items()}, ROUNDS)
+    fastest = results["skgd"][0]
+    for name, (seconds, search) in results.items():
+        score = getattr(search, "best_score_", np.nan)
+        shared = "".join(f", shared: {kind or 'nothing'}" for kind in set(shared_of(search)))
+        print(
+            f"  {name:30s} {seconds:8.3f} s, {seconds / fastest:7.1f} times ours, "
+            f"best score {score:.9f}{shared}"
+        )
+
+
+def shared_of(search):
+    """Return what the fits of a search have shared."""
+    return getattr(search, "shared_", [])
+
+
+if __name__ == "__main__":
+    print(machine())
+    for name in sys.argv[1:] or CASES:
+        run(CASES[name])

@@ -1,0 +1,86 @@
+"""What scikit-learn's search is given in place of estimator and splitter."""
+
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import get_tags
+
+
+class CandidateModel(RegressorMixin, BaseEstimator):
+    """An estimator whose X are row numbers and whose models were fitted in a shared pass.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator of the search.
+    fits : SharedFits
+        Where models are looked up.
+    """
+
+    def __init__(self, estimator, fits):
+        self.estimator, self.fits = estimator, fits
+        self.params = {}
+
+    def __sklearn_clone__(self):
+        return CandidateModel(self.estimator, self.fits)
+
+    def set_params(self, **params):
+        """Set the parameters of the candidate."""
+        self.params = params
+        return self
+
+    def fit(self, rows, y, **fit_params):
+        """Look up the model fitted to these rows."""
+        self.fitted_ = self.fits.fit(self.params, rows, y, fit_params)
+        return self
+
+    def predict(self, rows):
+        """Return the predictions of the model for these rows."""
+        return self.fitted_.predict(rows)
+
+    def score(self, rows, y, sample_weight=None):
+        """Return the score of the model for these rows."""
+        return self.fitted_.score(rows, y, sample_weight)
+
+    def get_metadata_routing(self):
+        """Return the metadata routing of the estimator."""
+        return self.estimator.get_metadata_routing()
+
+    def __sklearn_tags__(self):
+        return get_tags(self.estimator)
+
+    @property
+    def feature_names_in_(self):
+        """Names of the features of the fitted estimator, if it has them."""
+        return self.fitted_.model.feature_names_in_
+
+
+class SplitterOnData:
+    """A splitter that is given row numbers and splits the rows.
+
+    Parameters
+    ----------
+    splitter : splitter
+        What splits the rows.
+    fits : SharedFits
+        Has the rows, and is told the splits.
+    """
+
+    def __init__(self, splitter, fits):
+        self.splitter, self.fits = splitter, fits
+
+    def __getattr__(self, name):
+        if name == "splitter":  # not set yet: the object is being unpickled
+            raise AttributeError(name)
+        return getattr(self.splitter, name)
+
+    def __repr__(self):
+        return repr(self.splitter)
+
+    def split(self, rows, y=None, **params):
+        """Return the splits of the rows."""
+        splits = list(self.splitter.split(self.fits.X, y, **params))
+        self.fits.set_splits(splits)
+        return splits
+
+    def get_n_splits(self, rows=None, y=None, **params):
+        """Return the number of splits."""
+        return self.splitter.get_n_splits(self.fits.X, y, **params)

@@ -1,0 +1,136 @@
+"""Training rows of folds, and the models fitted to them in shared passes."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skgd._utils.threads import map_reduce_in_threads
+from skgd.data.in_memory import InMemoryData
+from skgd.data.map_reduce import add_results
+from skgd.data.second_moments import MIN_PARALLEL_SIZE, SecondMoments
+
+
+def take_rows(X, index):
+    """Return the rows of an array, sparse matrix, DataFrame, Series or list at an array of numbers.
+
+    Consecutive rows of an array are a view.
+    """
+    if hasattr(X, "iloc"):
+        return X.iloc[index]
+    if isinstance(X, list):
+        return [X[i] for i in index]
+    return X[as_slice(index)]
+
+
+def as_slice(index):
+    """Return the slice that selects the same rows as an array of numbers, or the array."""
+    if isinstance(index, slice) or not len(index):
+        return index
+    first, last = int(index[0]), int(index[-1])
+    if last - first + 1 == len(index) and (np.diff(index) == 1).all():
+        return slice(first, last + 1)
+    return index
+
+
+def same_rows(left, right):
+    """Return whether two arrays of row numbers are equal; a few entries are compared first."""
+    if len(left) != len(right) or not len(left):
+        return len(left) == len(right)
+    sample = slice(None, None, 1 + len(left) // 16)
+    return np.array_equal(left[sample], right[sample]) and np.array_equal(left, right)
+
+
+def try_call(function, *args):
+    """Return the result of a function, or None if it raises; ordinary fits raise it again."""
+    try:
+        return function(*args)
+    except Exception:
+        return None
+
+
+def sum_second_moments(X, y, weights, index):
+    """Return the second moments of some rows of X, computed chunk by chunk.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        Rows.
+    y : array of shape (m,) or (m, k)
+        Targets of the rows at `index`.
+    weights : array of shape (m,) or None
+        Their weights.
+    index : array of shape (m,) or slice
+        The rows.
+    """
+    index = np.arange(len(X))[index]
+    n_chunks = max(1, -(-len(index) * X.shape[1] // MIN_PARALLEL_SIZE))
+    edges = np.linspace(0, len(index), n_chunks + 1).astype(int)
+
+    def from_chunk(number):
+        chunk = slice(edges[number], edges[number + 1])
+        chunk_weights = None if weights is None else weights[chunk]
+        return SecondMoments.from_rows(X[as_slice(index[chunk])], y[chunk], chunk_weights)
+
+    return map_reduce_in_threads(from_chunk, range(n_chunks), add_results)
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Checked training rows of a fold; they are copied only where :meth:`select` is called.
+
+    Parameters
+    ----------
+    X : array or CSR matrix of shape (n, d)
+        Rows, of which some are in the fold.
+    index : slice or array
+        The rows of the fold that have positive weight.
+    y : array of shape (m,) or (m, k)
+        Their targets.
+    weights : array of shape (m,) or None
+        Their weights.
+    find_moments : callable or None
+        Takes the weights and returns the second moments, merged from those of parts of the folds.
+    """
+
+    X: Any
+    index: Any
+    y: np.ndarray
+    weights: np.ndarray | None
+    find_moments: Any = None
+
+    def __len__(self):
+        return len(self.y)
+
+    def select(self):
+        """Return the rows as :class:`~skgd.data.InMemoryData`."""
+        return InMemoryData(self.X[self.index], self.y, self.weights)
+
+    def second_moments(self):
+        """Return the :class:`~skgd.data.SecondMoments` of the rows."""
+        if self.find_moments is not None:
+            moments = self.find_moments(self.weights)
+            if moments is not None:
+                return moments
+        return sum_second_moments(self.X, self.y, self.weights, self.index)
+
+
+class FittedModel(NamedTuple):
+    """A model fitted in a shared pass.
+
+    Parameters
+    ----------
+    coef : array of shape (d,) or (k, d)
+        Coefficients in the units of the data.
+    intercept : array of shape () or (k,)
+        Intercept.
+    loss : Loss
+        Its inverse link maps linear predictors to predictions.
+    message : str or None, default=None
+        Text of the warning that the fit did not converge.
+    """
+
+    coef: np.ndarray
+    intercept: np.ndarray
+    loss: Any
+    message: str | None = None

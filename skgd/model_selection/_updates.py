@@ -1,0 +1,151 @@
+"""Fits by stochastic updates: all models of a fold are updated together by each row."""
+
+import copy
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+from skgd import penalties
+from skgd._utils.component import is_built_in
+from skgd.data.in_memory import InMemoryData
+from skgd.model_selection._rows import FittedModel, try_call
+from skgd.regressors._base import FitTask
+from skgd.regressors._config import resolve_config
+from skgd.regressors._fit_state import check_initial_coefficients, init_fit_state
+from skgd.regressors._messages import convergence_message
+from skgd.solvers.choice import choose_stacked_solver, gains_from_stacking
+from skgd.solvers.lockstep import Descent, descend_together
+from skgd.solvers.sgd.stacked import StackedSGD
+from skgd.solvers.speculative_epochs import is_pure_schedule
+from skgd.solvers.stopping import choose_criteria
+
+
+class FoldData(InMemoryData):
+    """Rows of a fold, whose moments are computed once for all models."""
+
+    def compute_feature_moments(self):
+        """Return the :class:`~skgd.data.feature_moments.FeatureMoments`."""
+        if "_feature_moments" not in vars(self):
+            self._feature_moments = super().compute_feature_moments()
+        return self._feature_moments
+
+
+@dataclass(frozen=True)
+class UpdateFit:
+    """A fit that is ready to descend.
+
+    Parameters
+    ----------
+    model : BaseGDRegressor
+        The unfitted model.
+    task : FitTask
+        Its checked input.
+    descent : Descent
+        What it minimises, and from where.
+    key : tuple
+        Equal for fits that can run in step.
+    """
+
+    model: Any
+    task: FitTask
+    descent: Descent
+    key: tuple
+
+    def finish(self, outcome):
+        """Return the :class:`FittedModel` of the outcome of the descent; None if there is none."""
+        if outcome is None:
+            return None
+        theta = outcome.state.model(self.model._average_from)
+        coef, intercept = self.task.fit_state.scaling.to_original(theta)
+        message = convergence_message(self.model, self.task.config, outcome)
+        return FittedModel(coef, intercept, self.task.config.loss, message)
+
+
+def fit_models(models, rows):
+    """Fit models to the same rows, each of which updates all models together.
+
+    Parameters
+    ----------
+    models : list of BaseGDRegressor
+        Unfitted models.
+    rows : TrainingRows
+        The rows.
+
+    Returns
+    -------
+    list of FittedModel or None
+        None for models that share their updates with no other, and for unstable descents.
+    """
+    fitted = [None] * len(models)
+    if issparse(rows.X) or rows.X.dtype != np.float64:
+        return fitted
+    configs = [try_call(resolve_config, model) for model in models]
+    numbers = [i for i, model in enumerate(models) if is_supported(model, configs[i])]
+    if len(numbers) < 2:
+        return fitted
+    data = FoldData(np.ascontiguousarray(rows.X[rows.index]), rows.y, rows.weights)
+    fits = {i: try_call(prepare, models[i], configs[i], data) for i in numbers}
+    fits = {i: fit for i, fit in fits.items() if fit is not None}
+    while fits:
+        key = next(iter(fits.values())).key
+        group = {i: fit for i, fit in fits.items() if fit.key == key}
+        fits = {i: fit for i, fit in fits.items() if i not in group}
+        descents = [fit.descent for fit in group.values()]
+        problem = descents[0].problem
+        # With a single batch, the first gradient of the intercept is nothing but rounding, which
+        # some optimizers divide by its size.
+        if len(group) > 1 and problem.updates_per_epoch > 1 and gains_from_stacking(problem):
+            outcomes = descend_together(descents, choose_stacked_solver)
+            for (i, fit), outcome in zip(group.items(), outcomes, strict=True):
+                fitted[i] = fit.finish(outcome)
+    return fitted
+
+
+def is_supported(model, config):
+    """Return whether a model is fitted by updates that others can share."""
+    if config is None:
+        return False
+    components = config.loss, config.schedule, config.optimizer
+    return (
+        not (model._is_full_batch or model.early_stopping or model.verbose)
+        and not config.is_automatic
+        and config.loss.n_outputs is None
+        and not penalties.has_bounds(config.penalty)
+        and not (model._accepts_unused_params and model.power_t < 0)  # fit would warn of it
+        and (not model.shuffle or isinstance(model.random_state, Integral))
+        and all(component is None or is_built_in(component) for component in components)
+        and (config.schedule is None or is_pure_schedule(config.schedule))
+    )
+
+
+def prepare(model, config, data):
+    """Return the :class:`UpdateFit` of a model."""
+    model = copy.copy(model)
+    model.record = None
+    data.check_targets(config.loss)
+    start = check_initial_coefficients(model, data, config.penalty)
+    fit_state = init_fit_state(model, data, config, start)
+    batch_size = model._get_batch_size(len(data))
+    task = FitTask(config, data, fit_state, False, batch_size)
+    objective = model._build_objective(
+        data, fit_state.scaling, config.loss, config.penalty, task.mean_weight
+    )
+    problem = model._build_problem(task, objective, batch_size)
+    criteria = choose_criteria(
+        problem,
+        StackedSGD,
+        model.tol,
+        model.n_iter_no_change,
+        relative=model._tol_is_relative,
+        validate=None,
+        early_stopping=False,
+    )
+    key = (
+        *(config.loss, problem.optimizer, problem.row_rule, problem.batch_size, problem.shuffle),
+        *(problem.average, problem.on_divergence, model._weights_are_relative),
+        *(model.fit_intercept, model.standardize, model.random_state),
+    )
+    return UpdateFit(model, task, Descent(problem, fit_state.state, criteria), key)
