@@ -50,8 +50,10 @@ def validation_curve(
 
     Returns
     -------
-    train_scores, test_scores : arrays of shape (n_values, n_splits)
-        Scores of the training and of the test rows.
+    train_scores : array of shape (n_values, n_splits)
+        Scores of the training rows.
+    test_scores : array of shape (n_values, n_splits)
+        Scores of the test rows.
 
     Raises
     ------

@@ -36,6 +36,11 @@ class SharedSearchMixin:
     cv_results_: dict[str, Any]
     shared_: np.ndarray
 
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features that the best candidate was fitted to."""
+        return super().n_features_in_  # type: ignore[misc]
+
     def fit(self, X: MatrixLike, y: ArrayLike | None = None, **params: Any) -> Self:
         """Evaluate all candidates, and fit the best one to all rows.
 
@@ -252,12 +257,12 @@ class RandomizedSearchCV(SharedSearchMixin, model_selection.RandomizedSearchCV):
         shared passes is printed, too.
     pre_dispatch : int or str, default="2*n_jobs"
         Number of jobs that are dispatched ahead.
+    random_state : int, RandomState instance or None, default=None
+        Seed or generator of the candidates.
     error_score : "raise" or number, default=nan
         Score of a fit that fails.
     return_train_score : bool, default=False
         Whether to compute scores of the training rows.
-    random_state : int, RandomState instance or None, default=None
-        Seed or generator of the candidates.
 
     Attributes
     ----------
