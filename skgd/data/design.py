@@ -128,7 +128,9 @@ class Design:
         sums = np.zeros(len(self.shift))
         for start in range(0, self.n_rows, CHUNK_ROWS):
             chunk = slice(start, start + CHUNK_ROWS)
-            rows, total = self.X[chunk] / self.scaling.scale, weights[chunk].sum()
+            rows, total = self.X[chunk], weights[chunk].sum()
+            scale = 1 / self.scaling.scale
+            rows = rows.multiply(scale).tocsr() if self.sparse else rows * scale
             squares = rows.power(2) if self.sparse else rows**2
             sums += weights[chunk] @ squares - 2 * self.shift * (weights[chunk] @ rows)
             sums += total * self.shift**2

@@ -37,6 +37,9 @@ MIN_SUBSAMPLE_GAIN = 0.5
 #: Slopes at the end of a step, relative to that at its start, between which it is accepted.
 MIN_END_SLOPE, MAX_END_SLOPE = 0.5, 0.1
 
+#: Units of rounding of an objective that count as no change.
+ROUNDING_UNITS = 4
+
 #: Largest share of a step; relative error of a share; largest number of halvings.
 MAX_SHARE, LINE_TOL, MAX_HALVINGS = 1e6, 0.01, 40
 
@@ -122,8 +125,11 @@ class ProximalNewtonSolver(FullBatchSolver):
 
     def info(self, workspace, rate):
         """Return what is reported of an update with this rate."""
-        info = super().info(workspace, rate)
-        return info._replace(newton_decrement=np.sqrt(2 * max(workspace.step.decrease, 0.0)))
+        info, decrease = super().info(workspace, rate), workspace.step.decrease
+        eps = np.finfo(workspace.point.theta.dtype).eps
+        if 0 < rate < 1 and decrease > ROUNDING_UNITS * eps * abs(workspace.point.value):
+            decrease = np.inf  # kinks were in the way, beyond which the model is not valid
+        return info._replace(newton_decrement=np.sqrt(2 * max(decrease, 0.0)))
 
     def step(self, state, workspace, rate):
         """Not used: `run_epoch` takes the step and evaluates the objective there."""
@@ -225,7 +231,7 @@ def take_step(objective, point, target):
     """
     line, share = objective.restrict_to_line(point, target), 1.0
     largest_share = min(MAX_SHARE, line.largest_length())
-    rounding = 4 * np.finfo(target.dtype).eps * abs(point.value)
+    rounding = ROUNDING_UNITS * np.finfo(target.dtype).eps * abs(point.value)
     start, end = line.derivative(0.0), line.derivative(1.0)
     if start < -rounding:
         while end < MIN_END_SLOPE * start and share < largest_share:

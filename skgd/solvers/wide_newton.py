@@ -6,6 +6,8 @@ the Lasso with Dual Extrapolation", 2018). Otherwise it is minimised by conjugat
 need products with the rows only.
 """
 
+from inspect import signature
+
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, cg
 
@@ -14,6 +16,9 @@ MAX_DENSE_PARAMETERS = 2001
 
 #: Smallest working set, and its size relative to the number of nonzero coefficients.
 MIN_WORKING_SET, WORKING_SET_RATIO = 100, 2
+
+#: SciPy before 1.12 calls the relative tolerance tol.
+RTOL_NAME = "rtol" if "rtol" in signature(cg).parameters else "tol"
 
 #: Relative residual of conjugate gradients, and the largest number of their steps.
 CG_TOL, MAX_CG_STEPS = 1e-4, 500
@@ -51,7 +56,8 @@ def minimize_by_conjugate_gradients(objective, point):
         step, _ = cg(
             LinearOperator(shape, product, dtype=float),
             -gradient.astype(float),
-            rtol=CG_TOL,
+            atol=0.0,
+            **{RTOL_NAME: CG_TOL},
             maxiter=MAX_CG_STEPS,
             M=LinearOperator(shape, lambda vector, inverse=inverse: inverse * vector, dtype=float),
         )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import sklearn
 from numpy.testing import assert_allclose
 from scipy import optimize, special
 from scipy.sparse import csr_array
@@ -12,6 +13,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.fixes import parse_version
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor, losses
 from skgd.data import memmap
@@ -440,6 +442,7 @@ def test_validation_rows_need_offsets_where_training_rows_have_them(Regressor, s
 def test_offsets_are_routed_through_pipelines_and_searches(Regressor, rows, exposures):
     (X, _), (exposure, counts) = rows, exposures
     offset, folds = np.log(exposure), KFold(3)
+    is_old = parse_version(sklearn.__version__) < parse_version("1.7")
     with config_context(enable_metadata_routing=True):
         model = few_epochs(Regressor, loss="poisson", shuffle=False, random_state=0)
         model.set_fit_request(offset=True).set_score_request(offset=True)
@@ -459,14 +462,16 @@ def test_offsets_are_routed_through_pipelines_and_searches(Regressor, rows, expo
         ):
             part = clone(pipeline).fit(X[train], counts[train], offset=offset[train])
             assert_same_model(estimator[-1], part[-1], rtol=0)
-            assert score == part.score(X[test], counts[test], offset=offset[test])
+            if not is_old:  # scikit-learn 1.6 does not route offsets to the score of a pipeline
+                assert score == part.score(X[test], counts[test], offset=offset[test])
 
         name = f"{Regressor.__name__.lower()}__alpha"
         search = GridSearchCV(pipeline, {name: [0.01, 10.0]}, cv=folds)
         search.fit(X, counts, offset=offset)
         assert search.best_params_ == {name: 0.01}
-        best = search.best_estimator_.score(X, counts, offset=offset)
-        assert search.score(X, counts, offset=offset) == best
+        if not is_old:
+            best = search.best_estimator_.score(X, counts, offset=offset)
+            assert search.score(X, counts, offset=offset) == best
 
 
 @pytest.mark.parametrize("Regressor", REGRESSORS)

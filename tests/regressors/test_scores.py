@@ -71,7 +71,7 @@ def test_no_constant_has_a_lower_loss(loss, scale, rows):
             unit = 1.0 if loss.has_link() else np.ptp(column)
             bounds = constant - unit, constant + unit
             other = minimize_scalar(objective, bounds=bounds, method="bounded")
-            rounding = 1e-16 if loss.has_link() else 0.0  # of a deviance of order 1
+            rounding = 1e-15 if loss.has_link() else 0.0  # of a deviance of order 1
             assert objective(constant) <= other.fun * (1 + 1e-14) + rounding
 
 

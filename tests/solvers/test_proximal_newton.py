@@ -17,6 +17,7 @@ from skgd.optimizers import ProximalNewton
 from skgd.solvers.problem import Problem
 from skgd.solvers.proximal_newton import ProximalNewtonSolver, subsample_step
 from skgd.solvers.state import State
+from skgd.solvers.stopping import Measurement, NewtonDecrement
 from skgd.step_rules import LineSearch
 from tests.helpers.regressors import targets_for
 
@@ -155,3 +156,18 @@ def test_ill_conditioned_columns_are_no_obstacle(condition, penalty, rng):
     at_zero = np.maximum(np.abs(gradient) - strengths[0], 0)
     at_nonzero = np.abs(gradient + strengths[0] * np.sign(model.coef_))
     assert np.where(model.coef_ == 0, at_zero, at_nonzero).max() < 1e-9 * np.abs(X).mean()
+
+
+def test_the_decrement_after_a_shortened_step_certifies_nothing(rng):
+    objective = huber_objective(rng.normal(size=(500, 3)))
+    problem = Problem(objective, ProximalNewton(), LineSearch(), None, 1, 1, surrogate=objective)
+    solver = ProximalNewtonSolver(problem)
+    workspace = solver.init(State.initial(objective.intercept_only(), rng))
+    decrement = solver.info(workspace, 1.0).newton_decrement
+    assert decrement == solver.info(workspace, 0.0).newton_decrement
+    assert decrement == np.sqrt(2 * workspace.step.decrease)
+    assert solver.info(workspace, 0.5).newton_decrement == np.inf
+    criterion = NewtonDecrement(1e-3, 1.0)
+    state = criterion.update(criterion.init(), Measurement(1.0, newton_decrement=np.inf))
+    assert criterion.reason(state) is None
+    assert "still decreasing" in criterion.describe(state, {})

@@ -96,11 +96,11 @@ def penalty_at(models, j, m):
     has_l1 = not is_none(models.types[1])
     if models.types[2].ndim == 2:
         if has_l1:
-            return lambda models, j, m: Penalty(models.l1[j, m], models.l2[j, m])
-        return lambda models, j, m: Penalty(None, models.l2[j, m])
+            return lambda models, j, m: Penalty(models.l1[j, m], models.l2[j, m], None, None)
+        return lambda models, j, m: Penalty(None, models.l2[j, m], None, None)
     if has_l1:
-        return lambda models, j, m: Penalty(models.l1[j, m], models.l2[m])
-    return lambda models, j, m: Penalty(None, models.l2[m])
+        return lambda models, j, m: Penalty(models.l1[j, m], models.l2[m], None, None)
+    return lambda models, j, m: Penalty(None, models.l2[m], None, None)
 
 
 @by_type
@@ -358,7 +358,8 @@ class CompiledStackedSGD:
         weights = np.empty(0) if objective.weights is None else objective.weights
         y = objective.y.reshape(design.n_rows, -1)
         self.n_models, l2 = len(objective.l2), objective.l2[:, :-1]
-        self.data = Data(compiled_rows(design), readonly(y), readonly(weights))
+        arrays = y, weights, np.empty((0, y.shape[1]))  # no offsets
+        self.data = Data(compiled_rows(design), *map(readonly, arrays))
         self.models = Models(
             readonly(np.arange(len(self.pad(l2))) % y.shape[1]),
             self.transpose(objective.l1[:, :-1]) if objective.l1.any() else None,
