@@ -1,6 +1,7 @@
 """Restriction of an objective to a line."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,7 +13,7 @@ class LineRestriction:
     r"""The objective as a function of the step length, :math:`F(\theta + t (\theta' - \theta))`.
 
     The predictions of rows in memory are linear in t, so one product with the rows serves all step
-    lengths.
+    lengths. For other objectives one evaluation serves value, gradient and derivative.
 
     Parameters
     ----------
@@ -31,10 +32,15 @@ class LineRestriction:
     target: np.ndarray
     prediction_step: np.ndarray | None = None
 
-    @property
+    @cached_property
     def step(self):
         """The whole step."""
         return self.target - self.point.theta
+
+    @cached_property
+    def points(self):
+        """Points that have been evaluated, by step length."""
+        return {0.0: self.point}
 
     def _advance(self, length):
         """Return theta at a step length and, if they are known, its predictions."""
@@ -58,21 +64,27 @@ class LineRestriction:
 
     def value(self, length):
         """Return the value of the objective at a step length."""
+        if length in self.points or self.prediction_step is None:
+            return self.evaluate(length).value
         return self.objective.value(*self._advance(length))
 
     def evaluate(self, length):
         """Return the :class:`~skgd.objectives.Point` at a step length."""
-        return self.objective.evaluate(*self._advance(length))
+        if length not in self.points:
+            self.points[length] = self.objective.evaluate(*self._advance(length))
+        return self.points[length]
 
     def derivative(self, length):
         """Return the derivative by the step length: to the right at 0, elsewhere to the left."""
-        objective, (theta, *predictions) = self.objective, self._advance(length)
-        if predictions:
-            derivatives = objective.loss.gradient(predictions[0], objective.y)
+        objective = self.objective
+        if length in self.points or self.prediction_step is None:
+            theta, _, gradient, _ = self.evaluate(length)
+            by_length = np.vdot(gradient, self.step)
+        else:
+            theta, predictions = self._advance(length)
+            derivatives = objective.loss.gradient(predictions, objective.y)
             by_length = np.vdot(objective.weight_rows(derivatives), self.prediction_step)
             by_length += np.vdot(objective.l2 * theta, self.step)
-        else:
-            by_length = np.vdot(objective.evaluate(theta).gradient, self.step)
         side = np.sign(self.step) if length == 0 else -np.sign(self.step)
         sign = np.where(theta != 0, np.sign(theta), side)
         return float(by_length + np.vdot(objective.l1 * sign, self.step))

@@ -348,3 +348,23 @@ def test_automatic_small_batches_reach_on_chunks_what_full_batches_reach_in_memo
         objective = model.history_["objective"]
         if loss != "absolute_error":  # whose smooth approximations increase with each stage
             assert (np.diff(objective) <= 4e-16 * objective[0]).all()
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_newton_step_on_chunks_takes_two_passes(rows, tmp_path, monkeypatch):
+    X, y = rows
+    passes, map_reduce = [], MemmapData.map_reduce
+
+    def count(self, function, *args):
+        passes.append(args[3].__name__ if len(args) > 3 else function.__name__)
+        return map_reduce(self, function, *args)
+
+    monkeypatch.setattr(MemmapData, "map_reduce", count)
+    model = BatchGDRegressor("huber", epsilon=1.0).fit(mapped(X, tmp_path), y)
+    assert passes.count("hessians_at") == model.n_iter_ + 1  # one before the first step
+    # Only the first step, from the constant model, needs a line search.
+    assert passes[-2 * (model.n_iter_ - 1) :] == ["gradient_and_value", "hessians_at"] * (
+        model.n_iter_ - 1
+    )
+    passes.clear()
+    assert BatchGDRegressor().fit(mapped(X, tmp_path), y).n_iter_ == len(passes) == 1
