@@ -92,7 +92,7 @@ class ProximalNewtonSolver(FullBatchSolver):
 
     def prepare(self, surrogate, point, previous=None):
         """Return the workspace at a point, with the step from there."""
-        if self.problem.objective.quadratic and isinstance(self.problem.surrogate, QuadraticModel):
+        if isinstance(self.problem.surrogate, QuadraticModel):
             step = step_on_model(self.problem.surrogate, point)
         else:
             step = newton_step(surrogate, point, previous)
@@ -102,10 +102,7 @@ class ProximalNewtonSolver(FullBatchSolver):
         """Take one step."""
         surrogate, point, step = workspace
         result = subsample_step(surrogate, point)
-        if result is None:
-            point, rate = take_step(surrogate, point, step.target)
-        else:
-            point, rate = result, 1.0
+        point, rate = take_step(surrogate, point, step.target) if result is None else (result, 1.0)
         workspace = self.prepare(surrogate, point, step.hessians)
         if self.problem.objective.quadratic and surrogate is self.problem.objective:
             workspace = self.correct(workspace)
@@ -121,7 +118,7 @@ class ProximalNewtonSolver(FullBatchSolver):
         """
         surrogate, point, step = workspace
         point = surrogate.evaluate(step.target)
-        return self.prepare(surrogate, point)
+        return self.prepare(surrogate, point, step.hessians)
 
     def info(self, workspace, rate):
         """Return what is reported of an update with this rate."""
@@ -211,9 +208,9 @@ def subsample_step(objective, point):
     if sample is None:
         return None
     start = here = sample.evaluate(point.theta)
-    step, enough = newton_step(sample, here), None
+    step = newton_step(sample, here)
+    enough = SUBSAMPLE_TOL * step.decrease
     for _ in range(MAX_SUBSAMPLE_STEPS):
-        enough = SUBSAMPLE_TOL * step.decrease if enough is None else enough
         here, _ = take_step(sample, here, step.target)
         step = newton_step(sample, here, step.hessians)
         if step.decrease <= enough:

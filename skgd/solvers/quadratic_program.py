@@ -17,6 +17,8 @@ References
 J. Nocedal, S. J. Wright, "Numerical Optimization", 2006, chapter 16.
 """
 
+from functools import cached_property
+
 import numpy as np
 from scipy.linalg import lapack
 
@@ -48,13 +50,18 @@ class QuadraticProgram:
 
     def __init__(self, hessian, l1, lower, upper, root=None, rounding=0.0):
         self.hessian, self.l1, self.lower, self.upper = hessian, l1, lower, upper
-        self.compute_root, self.root_rounding = root, rounding
+        self.compute_root, self.root_rounding = root or (lambda: None), rounding
         diagonal = np.diag(hessian)
         self.is_curved = diagonal > 0
         self.scale = np.sqrt(np.where(self.is_curved, diagonal, np.inf))
         self.has_breakpoints = bool(
             l1.any() or np.isfinite(lower).any() or np.isfinite(upper).any()
         )
+
+    @cached_property
+    def root(self):
+        """The matrix R, computed once, or None."""
+        return self.compute_root()
 
     def minimize(self, gradient, start):
         """Return the minimiser, and the decrease of the objective from the start.
@@ -66,11 +73,10 @@ class QuadraticProgram:
         start : array of shape (d,)
             Feasible parameters.
         """
-        theta = (
-            self.solve_active_set(gradient, start)
-            if self.has_breakpoints
-            else (start + self.solve(np.flatnonzero(self.is_curved), -gradient))
-        )
+        if self.has_breakpoints:
+            theta = self.solve_active_set(gradient, start)
+        else:
+            theta = start + self.solve(np.flatnonzero(self.is_curved), -gradient)
         return theta, -self.increase(gradient, start, theta)
 
     def increase(self, gradient, start, theta):
@@ -178,9 +184,8 @@ class QuadraticProgram:
     def decompose(self, index, matrix):
         """Return eigenvalues, eigenvectors and the eigenvalue that is zero up to rounding."""
         rounding = len(index) * np.finfo(float).eps
-        root = None if self.compute_root is None else self.compute_root()
-        if root is None:
+        if self.root is None:
             values, vectors = np.linalg.eigh(matrix)
             return values, vectors, rounding * values[-1]
-        _, singular, vectors = np.linalg.svd(root[:, index] / self.scale[index])
+        _, singular, vectors = np.linalg.svd(self.root[:, index] / self.scale[index])
         return singular**2, vectors.T, (max(rounding, self.root_rounding) * singular[0]) ** 2

@@ -173,13 +173,16 @@ class StreamingNewtonSolver(Solver):
             share = size / (size + before.n_rows)
         penalty = objective.l1, objective.l2, objective.lower, objective.upper
         stream = StreamObjective(rows, earlier, share, *penalty)
-        point, first = stream.evaluate(theta), None
-        for _ in range(1 if objective.quadratic else MAX_STEPS):
-            step = newton_step(stream, point)
-            first = step.decrease if first is None else first
-            if step.decrease <= STEP_TOL * max(first, 0.0):
+        point = stream.evaluate(theta)
+        step = newton_step(stream, point)
+        enough = STEP_TOL * max(step.decrease, 0.0)
+        for _ in range(MAX_STEPS):
+            if step.decrease <= enough:
                 break
             point, _ = take_step(stream, point, step.target)
+            if objective.quadratic:  # the step is exact
+                break
+            step = newton_step(stream, point)
         return point.theta
 
     def expand(self, objective, theta):

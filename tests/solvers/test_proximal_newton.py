@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.sparse import csr_array
 from sklearn.linear_model import QuantileRegressor
 
 from skgd import BatchGDRegressor
@@ -171,3 +172,18 @@ def test_the_decrement_after_a_shortened_step_certifies_nothing(rng):
     state = criterion.update(criterion.init(), Measurement(1.0, newton_decrement=np.inf))
     assert criterion.reason(state) is None
     assert "still decreasing" in criterion.describe(state, {})
+
+
+@pytest.mark.parametrize("penalty", [None, "l1"])
+def test_the_constant_hessian_of_squared_error_is_computed_once(penalty, rng, monkeypatch):
+    sums, weighted_gram = [], Design.weighted_gram
+
+    def count(self, weights):
+        sums.append(len(weights))
+        return weighted_gram(self, weights)
+
+    monkeypatch.setattr(Design, "weighted_gram", count)
+    X = csr_array(rng.normal(size=(200, 5)))  # sparse rows have no cheap second moments
+    model = BatchGDRegressor(penalty=penalty, alpha=0.1 if penalty else 0.0)
+    assert model.fit(X, rng.normal(size=200)).converged_
+    assert sums == [200]

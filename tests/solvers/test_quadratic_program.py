@@ -93,3 +93,19 @@ def test_a_root_keeps_digits_that_the_hessian_has_lost():
 
     assert error(lambda: root) < 1e-5
     assert error(None) > 1e-2
+
+
+def test_the_root_is_computed_once_and_only_for_an_ill_conditioned_hessian():
+    rng, calls = np.random.default_rng(0), []
+    rows = rng.normal(size=(50, 6))
+    for scale, n_calls in ((1.0, 0), (1e-9, 1)):
+        rows[:, 3:] = rows[:, :3] + scale * rng.normal(size=(50, 3))
+
+        def compute_root(root=np.linalg.qr(rows, mode="r")):  # noqa: B008
+            calls.append(root)
+            return root
+
+        hessian, l1 = rows.T @ rows, np.full(6, 1e-3)
+        program = QuadraticProgram(hessian, l1, *unbounded(6), compute_root)
+        program.minimize(-rows.T @ rng.normal(size=50), np.zeros(6))
+        assert len(calls) == n_calls
