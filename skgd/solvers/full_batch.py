@@ -57,6 +57,10 @@ class FullBatchSolver(Solver):
         """Return the objective at scaled parameters."""
         return self.choose_surrogate().value(theta)
 
+
+class FirstOrderSolver(FullBatchSolver):
+    """Base of the full-batch solvers whose update is a step from value and gradient."""
+
     def run_epoch(self, state, workspace, learning_rates, order=None):
         """Make one update."""
         theta, rate, changes = self.step(state, workspace, learning_rates[0])
@@ -81,7 +85,7 @@ class FullBatchSolver(Solver):
         """
 
 
-class GradientDescent(FullBatchSolver):
+class GradientDescent(FirstOrderSolver):
     """Steps of an elementwise optimizer at a scheduled rate, and proximal steps."""
 
     def step(self, state, workspace, rate):
@@ -96,7 +100,7 @@ class GradientDescent(FullBatchSolver):
         return theta, rate, {"optimizer_state": optimizer_state}
 
 
-class LineSearchDescent(FullBatchSolver):
+class LineSearchDescent(FirstOrderSolver):
     """Steps along the negative gradient or a conjugate direction, whose length is searched for."""
 
     def step(self, state, workspace, rate):
@@ -116,7 +120,7 @@ class LineSearchDescent(FullBatchSolver):
         return theta, rate, {"solver_state": saved | {"rate": last_rate}}
 
 
-class AcceleratedDescent(FullBatchSolver):
+class AcceleratedDescent(FirstOrderSolver):
     """Proximal steps from where Nesterov's momentum has led."""
 
     def step(self, state, workspace, rate):

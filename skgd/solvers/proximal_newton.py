@@ -128,10 +128,6 @@ class ProximalNewtonSolver(FullBatchSolver):
             decrease = np.inf  # kinks were in the way, beyond which the model is not valid
         return info._replace(newton_decrement=np.sqrt(2 * max(decrease, 0.0)))
 
-    def step(self, state, workspace, rate):
-        """Not used: `run_epoch` takes the step and evaluates the objective there."""
-        raise NotImplementedError
-
 
 def newton_step(objective, point, previous=None):
     """Return the :class:`NewtonStep` at a point.
