@@ -230,7 +230,7 @@ class Loss(Component):
         return np.average(y, axis=0, weights=weights)
 
     def inverse_link(self, p: Any) -> Any:
-        """Return the predictions for linear predictors, as ``predict`` does.
+        """Return the mean or location of the targets for linear predictors.
 
         The default is the identity. With a log link it is the exponential function.
 
@@ -245,6 +245,23 @@ class Loss(Component):
             Predictions in units of y, of the same shape.
         """
         return p
+
+    def predict(self, p: Any) -> Any:
+        """Return what the method ``predict`` of a regressor returns for linear predictors.
+
+        The default is :meth:`inverse_link`; a loss with several outputs may combine them.
+
+        Parameters
+        ----------
+        p : array of shape (n,) or (n, k)
+            Linear predictors.
+
+        Returns
+        -------
+        array of the same shape
+            Predictions in units of y.
+        """
+        return self.inverse_link(p)
 
     @classmethod
     def has_link(cls) -> bool:

@@ -177,6 +177,10 @@ class Quantile(Loss):
             return self
         return Quantile(self.level[output])  # type: ignore[index]
 
+    def predict(self, p: Any) -> Any:
+        is_sorted = self.non_crossing and self.n_outputs is not None
+        return np.sort(p, axis=-1) if is_sorted else p
+
     def intercept_only(self, y: Any, weights: Any = None) -> Any:
         return weighted_quantile(y, self.level, weights)
 

@@ -27,7 +27,6 @@ from skgd.model_selection import _moments, _updates
 from skgd.model_selection._fold_moments import FoldMoments
 from skgd.model_selection._rows import FittedModel, TrainingRows, as_slice, same_rows, take_rows
 from skgd.regressors import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
-from skgd.regressors._base import to_predictions
 from skgd.regressors._input import check_rows, check_weights
 
 #: The estimators whose fits can be shared. Subclasses may fit or predict in another way.
@@ -380,7 +379,7 @@ def predict_together(models, X):
     products = X @ coefs.reshape(-1, coefs.shape[-1]).T
     products = np.moveaxis(products.reshape(len(products), *coefs.shape[:-1]), 1, 0)
     return {
-        key: to_predictions(model.loss, product + model.intercept)
+        key: model.loss.predict(product + model.intercept)
         for (key, model), product in zip(models.items(), products, strict=True)
     }
 

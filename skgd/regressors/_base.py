@@ -247,7 +247,7 @@ class BaseGDRegressor(
 
     def _predictions(self, X, offset=None):
         """Return the predictions of rows in memory."""
-        return to_predictions(self.loss_, self._linear_predictors(X, offset))
+        return self.loss_.predict(self._linear_predictors(X, offset))
 
     def _linear_predictors(self, X, offset=None):
         """Return the linear predictors of rows in memory."""
@@ -581,10 +581,3 @@ class BaseGDRegressor(
 def add_offset(linear_predictors, offset):
     """Return the linear predictors plus the offset, unless it is None."""
     return linear_predictors if offset is None else linear_predictors + offset
-
-
-def to_predictions(loss, linear_predictors):
-    """Return the predictions for linear predictors, as `predict` does."""
-    predictions = loss.inverse_link(linear_predictors)
-    is_sorted = getattr(loss, "non_crossing", False) and loss.n_outputs is not None
-    return np.sort(predictions, axis=-1) if is_sorted else predictions

@@ -208,7 +208,7 @@ def compute_spread(objective):
     """
     loss, constant = objective.loss, objective.constant_predictions()
     distance = objective.y - loss.inverse_link(constant)
-    if loss.inverse_link(0.0) != 0.0:
+    if loss.has_link():
         above, below = (
             loss.inverse_link(constant + h) for h in (DIFFERENCE_STEP, -DIFFERENCE_STEP)
         )

@@ -80,7 +80,7 @@ class ImplicitSGDSolver(Solver):
             offset[:] = objective.offset.reshape(y.shape)
         penalty = objective.l1, objective.l2, objective.lower, objective.upper
         penalty = tuple(array.astype(float) for array in penalty)
-        has_link, total = bool(objective.loss.inverse_link(0.0) != 0), 0.0
+        has_link, total = objective.loss.has_link(), 0.0
         for start in range(0, n_rows, ROWS_PER_CHUNK):
             chunk = slice(start, min(start + ROWS_PER_CHUNK, n_rows))
             rows = dense_rows(objective.design, chunk)
