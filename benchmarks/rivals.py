@@ -19,7 +19,7 @@ from skgd import BatchGDRegressor, MiniBatchGDRegressor, optimizers
 EPOCHS, UPDATES = 40, 10_000
 
 SMALL = {
-    "auto: snapshots": {},
+    "auto: SVRG": {},
     "plain, 1 / (2 L_k sqrt(epoch))": {"optimizer": optimizers.Momentum(momentum=0.0)},
     "momentum, the same damped": {"optimizer": "momentum"},
     "nesterov, the same damped": {"optimizer": "nesterov"},
@@ -30,6 +30,7 @@ SMALL = {
 }
 
 FULL = {
+    "auto: proximal Newton": {},
     "conjugate gradients": {"optimizer": "cg"},
     "accelerated, 1 / L, restarts": {"optimizer": "accelerated"},
     "steepest descent, exact line search": {"optimizer": "gd", "learning_rate": "line_search"},

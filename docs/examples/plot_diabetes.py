@@ -116,11 +116,12 @@ print(f"Best: learning_rate={best!r}\n")
 # for all of them. Further convergence is slow for gradient descent because the
 # objective is ill-conditioned. Conjugate gradients and mini-batches with an
 # automatic learning rate, which combine several search directions, converge
-# faster.
+# faster. The automatic choice for full batches, the proximal Newton method, takes a
+# single step.
 
 minimum = np.mean((exact.predict(scaled_X) - y) ** 2) / 2
 fits = {
-    "batch, conjugate gradients": BatchGDRegressor(),
+    "batch, conjugate gradients": BatchGDRegressor(optimizer="cg"),
     "batch, gradient descent": BatchGDRegressor(optimizer="gd", max_iter=500),
     "mini-batches of 32": MiniBatchGDRegressor(max_iter=500, random_state=0, record="objective"),
     "single rows (SGD)": SGDRegressor(
