@@ -1,6 +1,5 @@
 """Full-batch fits of squared error whose objective is computed from second moments."""
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +8,10 @@ from scipy.sparse import issparse
 
 from skgd.data.in_memory import InMemoryData
 from skgd.data.second_moments import reciprocal_condition
-from skgd.model_selection._rows import FittedModel, try_call
+from skgd.model_selection._rows import FittedModel, start_fit, try_call
 from skgd.optimizers import GD, Accelerated, ConjugateGradient, Momentum, Nesterov, ProximalNewton
 from skgd.regressors._base import FitTask
 from skgd.regressors._config import resolve_config
-from skgd.regressors._fit_state import check_initial_coefficients, init_fit_state
-from skgd.regressors._messages import convergence_message
 from skgd.solvers.continuation import Stage
 from skgd.solvers.descent import descend
 from skgd.solvers.history import History
@@ -65,13 +62,6 @@ class QuadraticFit:
         used = np.diag(hessian) > 0
         return reciprocal_condition(hessian[np.ix_(used, used)]) >= MIN_RECIPROCAL_CONDITION
 
-    def finish(self, outcome):
-        """Return the :class:`FittedModel` of the outcome of the descent."""
-        theta = outcome.state.model(0)
-        coef, intercept = self.task.fit_state.scaling.to_original(theta)
-        message = convergence_message(self.model, self.task.config, outcome)
-        return FittedModel(coef, intercept, self.task.config.loss, message)
-
 
 def fit_models(models, rows):
     """Fit models to the same rows by their second moments, which are computed once.
@@ -111,12 +101,7 @@ def is_supported(model):
 
 def prepare(model, config, data, moments):
     """Return the :class:`QuadraticFit` of a model."""
-    model = copy.copy(model)
-    model.record = None
-    data.check_targets(config.loss)
-    start = check_initial_coefficients(model, data, config.penalty)
-    fit_state = init_fit_state(model, data, config, start, moments)
-    task = FitTask(config, data, fit_state, False, None, second_moments=moments)
+    model, task = start_fit(model, config, data, None, moments)
     (stage,) = model._build_stages(task)
     return QuadraticFit(model, task, stage)
 
@@ -124,4 +109,5 @@ def prepare(model, config, data, moments):
 def run(fit):
     """Return the fitted model; raise DivergedError if the descent diverges."""
     stage, state = fit.stage, fit.task.fit_state.state
-    return fit.finish(descend(stage.problem, stage.solver, state, stage.criteria, History()))
+    outcome = descend(stage.problem, stage.solver, state, stage.criteria, History())
+    return FittedModel.from_outcome(fit.model, fit.task, outcome)

@@ -1,5 +1,6 @@
 """Training rows of folds, and the models fitted to them in shared passes."""
 
+import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,6 +10,9 @@ from skgd._utils.threads import map_reduce_in_threads
 from skgd.data.in_memory import InMemoryData
 from skgd.data.map_reduce import add_results
 from skgd.data.second_moments import MIN_PARALLEL_SIZE, SecondMoments
+from skgd.regressors._base import FitTask
+from skgd.regressors._fit_state import check_initial_coefficients, init_fit_state
+from skgd.regressors._messages import convergence_message
 
 
 def take_rows(X, index):
@@ -125,7 +129,7 @@ class FittedModel(NamedTuple):
     intercept : array of shape () or (k,)
         Intercept.
     loss : Loss
-        Its inverse link maps linear predictors to predictions.
+        Maps linear predictors to predictions.
     message : str or None, default=None
         Text of the warning that the fit did not converge.
     """
@@ -134,3 +138,37 @@ class FittedModel(NamedTuple):
     intercept: np.ndarray
     loss: Any
     message: str | None = None
+
+    @classmethod
+    def from_outcome(cls, model, task, outcome):
+        """Return the model at the end of a descent, in the units of the data."""
+        theta = outcome.state.model(model._average_from)
+        coef, intercept = task.fit_state.scaling.to_original(theta)
+        return cls(
+            coef, intercept, task.config.loss, convergence_message(model, task.config, outcome)
+        )
+
+
+def start_fit(model, config, data, batch_size, second_moments=None):
+    """Return a copy of an unfitted model that records nothing, and the :class:`FitTask` of a fit.
+
+    Parameters
+    ----------
+    model : BaseGDRegressor
+        The unfitted model.
+    config : SolverConfig
+        Its components.
+    data : InMemoryData
+        Training rows.
+    batch_size : int or None
+        Rows in an update; None means all.
+    second_moments : SecondMoments or None, default=None
+        Second moments of the rows, if the objective is computed from them.
+    """
+    model = copy.copy(model)
+    model.record = None
+    data.check_targets(config.loss)
+    start = check_initial_coefficients(model, data, config.penalty)
+    fit_state = init_fit_state(model, data, config, start, second_moments)
+    task = FitTask(config, data, fit_state, False, batch_size, second_moments=second_moments)
+    return model, task

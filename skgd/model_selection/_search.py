@@ -195,7 +195,8 @@ class GridSearchCV(SharedSearchMixin, model_selection.GridSearchCV):
     ----------
     shared_ : array of str of shape (n_candidates,)
         What the fits of each candidate have shared: "moments" (the second moments of the folds),
-        "transformers" (the steps of a pipeline before the last), or "" for ordinary fits.
+        "updates" (all models of a fold are updated by each row), "transformers" (the steps of a
+        pipeline before the last), or "" for ordinary fits.
     cv_results_ : dict of arrays
         Scores and times of the candidates. The fit that is the first of a fold to need a shared
         pass includes its time.
@@ -268,7 +269,8 @@ class RandomizedSearchCV(SharedSearchMixin, model_selection.RandomizedSearchCV):
     ----------
     shared_ : array of str of shape (n_candidates,)
         What the fits of each candidate have shared: "moments" (the second moments of the folds),
-        "transformers" (the steps of a pipeline before the last), or "" for ordinary fits.
+        "updates" (all models of a fold are updated by each row), "transformers" (the steps of a
+        pipeline before the last), or "" for ordinary fits.
     cv_results_ : dict of arrays
         Scores and times of the candidates. The fit that is the first of a fold to need a shared
         pass includes its time.

@@ -1,6 +1,5 @@
 """Fits by stochastic updates: all models of a fold are updated together by each row."""
 
-import copy
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -11,11 +10,9 @@ from scipy.sparse import issparse
 from skgd import penalties
 from skgd._utils.component import is_built_in
 from skgd.data.in_memory import InMemoryData
-from skgd.model_selection._rows import FittedModel, try_call
+from skgd.model_selection._rows import FittedModel, start_fit, try_call
 from skgd.regressors._base import FitTask
 from skgd.regressors._config import resolve_config
-from skgd.regressors._fit_state import check_initial_coefficients, init_fit_state
-from skgd.regressors._messages import convergence_message
 from skgd.solvers.choice import choose_stacked_solver, gains_from_stacking
 from skgd.solvers.lockstep import Descent, descend_together
 from skgd.solvers.sgd.stacked import StackedSGD
@@ -54,15 +51,6 @@ class UpdateFit:
     descent: Descent
     key: tuple
 
-    def finish(self, outcome):
-        """Return the :class:`FittedModel` of the outcome of the descent; None if there is none."""
-        if outcome is None:
-            return None
-        theta = outcome.state.model(self.model._average_from)
-        coef, intercept = self.task.fit_state.scaling.to_original(theta)
-        message = convergence_message(self.model, self.task.config, outcome)
-        return FittedModel(coef, intercept, self.task.config.loss, message)
-
 
 def fit_models(models, rows):
     """Fit models to the same rows, each of which updates all models together.
@@ -100,7 +88,8 @@ def fit_models(models, rows):
         if len(group) > 1 and problem.updates_per_epoch > 1 and gains_from_stacking(problem):
             outcomes = descend_together(descents, choose_stacked_solver)
             for (i, fit), outcome in zip(group.items(), outcomes, strict=True):
-                fitted[i] = fit.finish(outcome)
+                if outcome is not None:
+                    fitted[i] = FittedModel.from_outcome(fit.model, fit.task, outcome)
     return fitted
 
 
@@ -123,13 +112,9 @@ def is_supported(model, config):
 
 def prepare(model, config, data):
     """Return the :class:`UpdateFit` of a model."""
-    model = copy.copy(model)
-    model.record = None
-    data.check_targets(config.loss)
-    start = check_initial_coefficients(model, data, config.penalty)
-    fit_state = init_fit_state(model, data, config, start)
     batch_size = model._get_batch_size(len(data))
-    task = FitTask(config, data, fit_state, False, batch_size)
+    model, task = start_fit(model, config, data, batch_size)
+    fit_state = task.fit_state
     objective = model._build_objective(
         data, fit_state.scaling, config.loss, config.penalty, task.mean_weight
     )
