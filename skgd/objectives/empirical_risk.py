@@ -100,9 +100,10 @@ class Objective(Penalized):
         return replace(self, design=design, y=self.y[index], weights=weights, offset=offset)
 
     def select_parameters(self, index):
-        """Return the objective of the parameters at `index` alone, the last of which is the last.
+        """Return the objective as a function of the parameters at `index`, the others being fixed.
 
-        The predictions of points have to be those of all parameters.
+        The intercept has to be among them, at the end. The points at which Hessians are computed
+        need the predictions of all parameters.
         """
         columns = index[:-1]
         scaling = FeatureScaling(*(array[columns] for array in vars(self.design.scaling).values()))
@@ -212,10 +213,12 @@ class Objective(Penalized):
 
         They are a number or an array of shape (n,), without the weights of the rows.
         """
-        products = curvatures * self.design.predict(vector)
-        if self.weights is not None:
-            products = products * self.weights
-        products = (products / self.design.n_rows).astype(self.y.dtype, copy=False)
+        row_weights = self.weight_rows(np.broadcast_to(curvatures, self.design.n_rows))
+        return self._weighted_product(vector, row_weights)
+
+    def _weighted_product(self, vector, row_weights):
+        """Return the product with the Hessian, given the weighted curvatures of the rows over n."""
+        products = row_weights * self.design.predict(vector)
         return self.design.gradient(products) + self.l2 * vector
 
     def restrict_to_line(self, point, target):
@@ -260,8 +263,7 @@ class Objective(Penalized):
         weights = self._row_curvatures(point)[output]
 
         def product(vector):
-            vector = vector.astype(self.l2.dtype, copy=False)
-            return self.design.gradient(weights * self.design.predict(vector)) + self.l2 * vector
+            return self._weighted_product(vector.astype(self.l2.dtype, copy=False), weights)
 
         return product, self.design.weighted_square_sums(weights) + self.l2
 

@@ -19,8 +19,8 @@ class QuadraticModel(Penalized):
         F(\theta_0 + \delta) = F(\theta_0) + g^\top \delta + \tfrac12 \delta^\top H \delta
 
     plus the change of the l1 term, within the bounds of F. For squared error the model is exact up
-    to rounding; the digits lost by squaring the data are recovered by recentring the model at the
-    minimiser found, with the gradient computed from the rows.
+    to rounding. Where squaring the data loses too many digits, `is_accurate` is False, and solvers
+    evaluate the objective itself.
 
     Parameters
     ----------

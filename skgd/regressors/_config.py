@@ -93,7 +93,10 @@ def resolve_config(estimator):
 
 
 def check_bool_or_integer(name, value, *, low, integers):
-    """Check that `value` is a boolean or an integer of at least `low`, in the words `integers`."""
+    """Check that `value` is a boolean or an integer of at least `low`.
+
+    `integers` describes the allowed integers in the error message.
+    """
     if not (isinstance(value, BOOLS) or is_integer(value, low)):
         raise_invalid(name, value, f"an int in the range {integers} {BOOL_CONSTRAINT}")
 

@@ -104,7 +104,7 @@ class _Lockstep:
         return self.outcomes
 
     def count_epochs(self, solver, active, n_epochs):
-        """Return how many epochs to run in one call; those after a model has left are in vain."""
+        """Return how many epochs to run in one call; a model ignores those after it has left."""
         problems = [self.descents[model].problem for model in active]
         can_run_ahead = solver.can_run_ahead and self.problem.row_rule is None
         if not can_run_ahead or any(p.schedule.reacts_to_stalls for p in problems):
