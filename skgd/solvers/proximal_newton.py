@@ -122,11 +122,8 @@ class ProximalNewtonSolver(FullBatchSolver):
 
     def info(self, workspace, rate):
         """Return what is reported of an update with this rate."""
-        info, decrease = super().info(workspace, rate), workspace.step.decrease
-        eps = np.finfo(workspace.point.theta.dtype).eps
-        if 0 < rate < 1 and decrease > ROUNDING_UNITS * eps * abs(workspace.point.value):
-            decrease = np.inf  # kinks were in the way, beyond which the model is not valid
-        return info._replace(newton_decrement=np.sqrt(2 * max(decrease, 0.0)))
+        decrement = np.sqrt(2 * max(workspace.step.decrease, 0.0))
+        return super().info(workspace, rate)._replace(newton_decrement=decrement)
 
 
 def newton_step(objective, point, previous=None):

@@ -76,7 +76,7 @@ class QuadraticProgram:
         if self.has_breakpoints:
             theta = self.solve_active_set(gradient, start)
         else:
-            theta = start + self.solve(np.flatnonzero(self.is_curved), -gradient)
+            theta = start + self.solve(np.flatnonzero(self.is_curved), gradient)
         return theta, -self.increase(gradient, start, theta)
 
     def increase(self, gradient, start, theta):
@@ -121,12 +121,14 @@ class QuadraticProgram:
         lowest = np.where(sign > 0, np.maximum(self.lower, 0), self.lower)
         highest = np.where(sign < 0, np.minimum(self.upper, 0), self.upper)
         index = np.flatnonzero(is_free)
-        step = self.solve(index, -(slope + self.l1 * sign))
+        step = self.solve(index, slope, self.l1 * sign)
         after = np.clip(theta + step, lowest, highest)
         after[~is_free] = theta[~is_free]
         is_blocked = is_free & (after != theta + step)
-        if not is_blocked.any() or self.increase(slope, theta, after) < 0:
+        if self.increase(slope, theta, after) < 0:
             return after, is_blocked
+        if not is_blocked.any():  # the step is nothing but rounding errors
+            return theta, is_blocked
         blocked = np.flatnonzero(is_blocked)
         shares = (after[blocked] - theta[blocked]) / step[blocked]
         share = shares.min()
@@ -158,12 +160,23 @@ class QuadraticProgram:
         index = np.argsort(-steepness)
         return index[steepness[index] > 0], np.where(goes_right, 1.0, -1.0)
 
-    def solve(self, index, right):
-        """Return the solution of the system of some coordinates; the others are zero."""
+    def solve(self, index, slope, l1_slope=0.0):
+        """Return the Newton step of some coordinates; the others are zero.
+
+        Parameters
+        ----------
+        index : array of int
+            The coordinates.
+        slope : array of shape (d,)
+            Gradient of the quadratic part.
+        l1_slope : array of shape (d,), default=0.0
+            Gradient of the l1 term.
+        """
         solution = np.zeros(len(self.scale))
         if not len(index):
             return solution
-        scale, right = self.scale[index], right[index] / self.scale[index]
+        scale = self.scale[index]
+        right = -(slope + l1_slope)[index] / scale
         matrix = self.hessian[np.ix_(index, index)] / np.outer(scale, scale)
         factor, failed = lapack.dpotrf(matrix)
         norm = np.abs(matrix).sum(axis=0).max()
@@ -171,12 +184,13 @@ class QuadraticProgram:
             solution[index] = lapack.dpotrs(factor, right)[0] / scale
             return solution
         values, vectors, smallest = self.decompose(index, matrix)
-        shares = vectors.T @ right
         is_null = values <= smallest
-        is_noise = np.abs(shares) <= RESIDUAL_ROUNDING * np.linalg.norm(right)
-        # Along a direction without curvature, descent goes on until a breakpoint is reached.
-        unbounded = shares / max(smallest, np.finfo(float).tiny)
-        unbounded *= self.has_breakpoints and ~is_noise
+        # Along a direction without curvature the gradient of the quadratic part is zero, whatever
+        # its rounding errors are; that of the l1 term is constant until a breakpoint is reached.
+        right_l1 = -np.broadcast_to(l1_slope, slope.shape)[index] / scale
+        shares, unbounded = vectors.T @ right, vectors.T @ right_l1
+        unbounded[np.abs(unbounded) <= RESIDUAL_ROUNDING * np.linalg.norm(right_l1)] = 0
+        unbounded = unbounded / max(smallest, np.finfo(float).tiny)
         curved = shares / np.where(is_null, 1, values)
         solution[index] = vectors @ np.where(is_null, unbounded, curved) / scale
         return solution

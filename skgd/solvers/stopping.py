@@ -401,8 +401,6 @@ class NewtonDecrement(StoppingCriterion):
 
     def describe(self, state, last_row):
         """Return the predicted distance from the minimum."""
-        if not np.isfinite(state.decrement):
-            return f": its objective, {state.best_objective:.4g}, is still decreasing"
         return (
             f": its objective, {state.best_objective:.4g}, is about {state.decrement**2 / 2:.2g} "
             f"above the minimum, {self.relative_excess(state):.1e} times that of the best constant "
