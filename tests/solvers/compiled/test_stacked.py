@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("numba")
+
 from skgd import MiniBatchGDRegressor, SGDRegressor
+from skgd._utils import numba_support
 from skgd.model_selection import GridSearchCV
 from tests.helpers.executors import numpy_only
 from tests.model_selection.test_search import table
+
+if not numba_support.has_numba():
+    pytest.skip("Numba is switched off", allow_module_level=True)
 
 
 @pytest.mark.parametrize(
