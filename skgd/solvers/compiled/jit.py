@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, typeof, types
-from numba.core import errors
+from numba.core import cgutils, errors
 from numba.extending import intrinsic, overload
+from numba.np.arrayobj import populate_array
 
 #: Sums may be reordered and fused. The full flag would make ``isfinite(nan)`` true.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
@@ -100,6 +102,36 @@ def _drop_owner(context, builder, numba_type, value):
             item = _drop_owner(context, builder, item_type, item)
             value = builder.insert_value(value, item, index)
     return value
+
+
+#: Items of an array on the stack.
+STACK_ITEMS = 64
+
+
+@intrinsic
+def stack_array(context):
+    """Return a new array of :data:`STACK_ITEMS` numbers on the stack, which is not initialised.
+
+    LLVM knows that no other array overlaps it, and so vectorises loops that write to several
+    arrays. It must not be returned.
+    """
+    array_type = types.Array(types.float64, 1, "C")
+
+    def generate(context, builder, signature, arguments):
+        number = context.get_data_type(types.float64)
+        memory = cgutils.alloca_once(builder, ir.ArrayType(number, STACK_ITEMS))
+        array = context.make_array(array_type)(context, builder)
+        populate_array(
+            array,
+            data=builder.bitcast(memory, number.as_pointer()),
+            shape=[context.get_constant(types.intp, STACK_ITEMS)],
+            strides=[context.get_constant(types.intp, np.dtype(float).itemsize)],
+            itemsize=context.get_constant(types.intp, np.dtype(float).itemsize),
+            meminfo=None,
+        )
+        return array._getvalue()
+
+    return array_type(), generate
 
 
 class NotCompilableError(TypeError):

@@ -19,6 +19,7 @@ if not numba_support.has_numba():
     ("estimator", "grid"),
     [
         (SGDRegressor(max_iter=4), {"eta0": [1e-3, 3e-3], "alpha": [0.0, 0.1]}),
+        (SGDRegressor(average=7, max_iter=4), {"eta0": np.logspace(-4, -2, 70)}),
         (
             MiniBatchGDRegressor(
                 "huber",
@@ -36,7 +37,7 @@ if not numba_support.has_numba():
             {"alpha": [0.0, 0.1]},
         ),
     ],
-    ids=["per sample", "batches, all options", "step rule"],
+    ids=["per sample", "more models than in one loop", "batches, all options", "step rule"],
 )
 def test_compiled_updates_of_many_models_equal_those_in_numpy(estimator, grid):
     X, y = table()
