@@ -5,6 +5,7 @@ before the last are fitted once for a group, and its models by the shared passes
 (:data:`PASSES`). All other fits are ordinary calls of `fit`.
 """
 
+import logging
 import warnings
 from functools import cached_property, partial
 from threading import Lock
@@ -28,6 +29,8 @@ from skgd.model_selection._fold_moments import FoldMoments
 from skgd.model_selection._rows import FittedModel, TrainingRows, as_slice, same_rows, take_rows
 from skgd.regressors import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.regressors._input import check_rows, check_weights
+
+logger = logging.getLogger(__name__)
 
 #: The estimators whose fits can be shared. Subclasses may fit or predict in another way.
 ESTIMATORS = (BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor)
@@ -293,8 +296,9 @@ class GroupFit:
                 rows = self.training_rows(X, y, sample_weight)
                 models = [self.members[key].model for key in keys]
                 fitted = shared_pass.fit_models(models, rows)
-            except Exception:
-                continue  # ordinary fits decide what is an error
+            except Exception:  # ordinary fits decide what is an error
+                logger.debug("The shared pass of %s failed.", name, exc_info=True)
+                continue
             for key, model in zip(keys, fitted, strict=True):
                 if model is not None:
                     self.fitted[key], self.sharing[key] = model, name
