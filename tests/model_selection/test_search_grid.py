@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from joblib import parallel_config
 from scipy.sparse import csr_matrix
 from sklearn import model_selection
 from sklearn.decomposition import PCA
@@ -98,8 +97,7 @@ def test_search_equals_that_of_scikit_learn(seed):
             name = f"{estimator.steps[-1][0]}__{name}"
         fit_params[name] = np.arange(40) % 3.0
     options = {name: choice[name] for name in ("cv", "return_train_score", "n_jobs")}
-    # In threads: processes would compile loops, for which joblib restarts them as memory leaks.
-    with numpy_only(), parallel_config(backend="threading"):
+    with numpy_only():
         assert_equal_searches(
             estimator,
             grid,
