@@ -14,6 +14,9 @@ DIFFERENCE_METHODS = {None: "central", "2-point": "forward", "3-point": "central
 #: Absolute error of an estimated partial derivative if function and variables are of order 1.
 GRADIENT_ERRORS = {"forward": 1e-8, "central": 1e-10}
 
+#: Errors of `fun` and `jac` that count as the value +∞; numpy.linalg.LinAlgError is a ValueError.
+NUMERICAL_ERRORS = ArithmeticError, ValueError
+
 
 class ScalarFunction:
     """A function to minimise, with its gradient.
@@ -52,7 +55,7 @@ class ScalarFunction:
         self.nfev = self.njev = 0
         self.failure = ""
         self.returns_gradient = jac is True
-        self.returned_gradient = None  # that of the last value, if `fun` returns both
+        self.returned_gradient = None, None  # the last x, and its gradient if `fun` returns both
         self.has_jac = jac is True or callable(jac)
         self.gradient_error = 0.0 if self.has_jac else GRADIENT_ERRORS[DIFFERENCE_METHODS[jac]]
         # The user's functions receive a copy of x, which they may modify.
@@ -61,17 +64,21 @@ class ScalarFunction:
             self.to_argument = lambda x: pytree.unflatten(x.copy())
 
     def value(self, x):
-        """Return the value at `x`; inf if `fun` raises or returns NaN or an infinite number."""
+        """Return the value at `x`; inf if `fun` raises a numerical error or returns no number.
+
+        Other errors are errors of the program, which no other point avoids.
+        """
         self.nfev += 1
         try:
             value = self.fun(self.to_argument(x), *self.args)
         except InvalidParameterError:
             raise
-        except Exception as error:
+        except NUMERICAL_ERRORS as error:
             self.failure = f"raised {error!r}"
             return math.inf
         if self.returns_gradient:
-            value, self.returned_gradient = self.check_pair(value)
+            value, gradient = self.check_pair(value)
+            self.returned_gradient = x, gradient
         if type(value) is not float:
             value = float(value) if type(value) is np.float64 else self.check_number(value)
         value *= self.sign
@@ -99,19 +106,21 @@ class ScalarFunction:
         return pair
 
     def gradient(self, x, value):
-        """Return the gradient at `x`, whose value is given; None if it raises.
+        """Return the gradient at `x`, whose value is given; None if it raises a numerical error.
 
         The gradient may have entries that are not finite.
         """
         self.njev += 1
-        if self.returned_gradient is not None:
-            gradient, self.returned_gradient = self.returned_gradient, None
+        if self.returns_gradient:
+            if self.returned_gradient[0] is not x and self.value(x) == math.inf:
+                return None
+            gradient = self.returned_gradient[1]
         elif self.has_jac:
             try:
                 gradient = self.jac(self.to_argument(x), *self.args)
             except InvalidParameterError:
                 raise
-            except Exception as error:
+            except NUMERICAL_ERRORS as error:
                 self.failure = f"has a gradient that raised {error!r}"
                 return None
         else:

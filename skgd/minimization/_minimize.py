@@ -17,7 +17,12 @@ from skgd.minimization._mini_batch import MiniBatches, descend_by_batches
 from skgd.minimization._pytree import Pytree
 from skgd.minimization._result import RECORDS, Monitor, build_result
 from skgd.minimization._steps import BestCandidateStep, ExactStep, LineSearchStep, ScheduledStep
-from skgd.regressors._config import check_seed, list_elementwise_optimizers, parse_learning_rate
+from skgd.regressors._config import (
+    check_bool_or_integer,
+    check_seed,
+    list_elementwise_optimizers,
+    parse_learning_rate,
+)
 
 #: Default gtol, by the source of the gradient. An estimated gradient is not accurate enough for a
 #: smaller one.
@@ -93,6 +98,7 @@ def minimize(
     random_state: int | np.random.RandomState | None = None,
     callback: Callable[..., Any] | None = None,
     record: str | None = "path",
+    verbose: bool | int = 0,
     hess: None = None,
     hessp: None = None,
     bounds: Any = None,
@@ -109,8 +115,9 @@ def minimize(
     Parameters
     ----------
     fun : callable
-        Takes x, in the shape of `x0`, and `args`; returns a number. If it raises, or returns NaN or
-        infinity, its value counts as +∞, and a line search continues at other points.
+        Takes x, in the shape of `x0`, and `args`; returns a number. If it raises an
+        ``ArithmeticError`` or a ``ValueError``, or returns NaN or infinity, its value counts as +∞,
+        and a line search continues at other points. Other errors end the descent.
     x0 : number, array-like, or list or dict of arrays
         The starting point.
     args : tuple, default=()
@@ -163,6 +170,8 @@ def minimize(
         raising ``StopIteration``.
     record : {"path", "values"} or None, default="path"
         What the history contains: everything, everything except x and gradients, or nothing.
+    verbose : bool or int, default=0
+        Whether to print a line for each step, or epoch.
     hess, hessp, bounds, constraints : None or empty
         Passed by SciPy; other values raise an error.
     tol : float, default=None
@@ -228,8 +237,8 @@ def maximize(
     Parameters
     ----------
     fun : callable
-        Takes x and `args`, returns a number. If it raises, or returns NaN or infinity, its value
-        counts as -∞.
+        Takes x and `args`, returns a number. If it raises an ``ArithmeticError`` or a
+        ``ValueError``, or returns NaN or infinity, its value counts as -∞.
     x0 : number, array-like, or list or dict of arrays
         The starting point.
     args : tuple, default=()
@@ -283,6 +292,7 @@ class MinimizeOptions(SimpleNamespace):
         validation.check_real("step", self.step, low=0, closed="neither", allow_none=True)
         validation.check_bool("shuffle", self.shuffle)
         check_seed("random_state", self.random_state)
+        check_bool_or_integer("verbose", self.verbose, low=0, integers="[0, inf),")
         validation.check_choice("record", self.record, RECORDS)
         if not (self.callback is None or callable(self.callback)):
             validation.raise_invalid("callback", self.callback, "a function or None")
@@ -331,6 +341,7 @@ class MinimizeOptions(SimpleNamespace):
         if not isinstance(optimizer, supported):
             constraint = f"{names} with learning_rate={self.learning_rate!r}"
             validation.raise_invalid("optimizer", self.optimizer, constraint)
+        optimizers.check_update(optimizer)
         return UpdateRule(optimizer, learning_rate)
 
 
@@ -377,7 +388,7 @@ def run_restarts(fun, x0, args, options, sign):
     runs = []
     for start in starts:
         function = ScalarFunction(*function_args)
-        monitor = Monitor(function, options.record, options.callback)
+        monitor = Monitor(function, options.record, options.callback, options.verbose)
         # Overflow in `fun` is detected from non-finite values, so NumPy's warnings are silenced.
         with np.errstate(all="ignore"):
             if arrays is None:

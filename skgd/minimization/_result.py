@@ -21,16 +21,22 @@ class Monitor:
         What to record: points, values or nothing.
     callback : callable or None
         Takes x, or an ``intermediate_result``; ends the descent by raising StopIteration.
+    verbose : bool or int, default=0
+        Whether to print a line for each point.
     """
 
-    def __init__(self, function, record, callback):
+    def __init__(self, function, record, callback, verbose=0):
         self.pytree, self.sign = function.pytree, function.sign
         self.content, self.callback = record, callback
+        self.verbose, self.n_recorded = verbose, 0
         self.points, self.values, self.norms, self.rates = [], [], [], []
         self.passes_result = callback is not None and takes_intermediate_result(callback)
 
     def record(self, point, norm, rate):
         """Record a point, its gradient norm and the learning rate of the step that led to it."""
+        if self.verbose:
+            print(format_step(self.n_recorded, self.sign * point.value, norm, rate))
+        self.n_recorded += 1
         if self.content is not None:
             if self.content == "path":
                 self.points.append(point)
@@ -66,6 +72,17 @@ class Monitor:
         if not np.isnan(self.norms).all():
             history["gradient_norm"] = np.array(self.norms)
         return history | {"learning_rate": np.array(self.rates)}
+
+
+def format_step(number, value, norm, rate):
+    """Return a line of ``verbose=1``; numbers that are not known, NaN, are left out."""
+    parts = [f"step {number:>5d}  fun {value:<11.6g}"]
+    parts += [
+        f"{label} {part:<11.6g}"
+        for label, part in [("gradient", norm), ("rate", rate)]
+        if part == part
+    ]
+    return "  ".join(parts).rstrip()
 
 
 def stack_rows(vectors):

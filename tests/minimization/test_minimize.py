@@ -268,6 +268,57 @@ def test_nfev_and_njev_count_the_calls():
     assert result.nfev == calls["fun"]
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_function_that_returns_its_gradient_too_can_be_minimised_by_batches(shuffle):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(50, 3)), rng.normal(size=50)
+
+    def fun(w, X, y):
+        return np.mean((X @ w - y) ** 2) / 2
+
+    def jac(w, X, y):
+        return X.T @ (X @ w - y) / len(y)
+
+    def both(w, X, y):
+        return fun(w, X, y), jac(w, X, y)
+
+    options = {"batch_size": 10, "learning_rate": 0.1, "max_iter": 20, "random_state": 0}
+    options |= {"args": (X, y), "shuffle": shuffle}
+    separate = skgd.minimize(fun, np.zeros(3), jac=jac, **options)
+    result = skgd.minimize(both, np.zeros(3), jac=True, **options)
+    assert_array_equal(result.x, separate.x)
+    assert_array_equal(result.jac, jac(result.x, X, y))  # not that of the end of the last epoch
+
+
+@pytest.mark.parametrize("batch", [{}, {"batch_size": 1, "learning_rate": 0.1}])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_verbose_prints_a_line_for_each_point(batch, sign, capsys):
+    optimize = skgd.minimize if sign == 1 else skgd.maximize
+
+    def fun(v, args):
+        return sign * np.mean((v - args) ** 2)
+
+    options = {"args": (np.arange(3.0),), "jac": lambda v, args: sign * 2 * np.mean(v - args)}
+    assert optimize(fun, 5.0, max_iter=4, **options, **batch).nit
+    assert not capsys.readouterr().out
+    result = optimize(fun, 5.0, max_iter=4, verbose=1, **options, **batch)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [["step", str(i)] for i in range(result.nit + 1)]
+    values = [float(line.split("fun")[1].split()[0]) for line in lines]
+    assert_allclose(values, result.history["fun"], rtol=1e-5)
+    assert "rate" not in lines[0]
+    assert "rate" in lines[1]
+
+
+def test_an_optimizer_with_another_signature_is_named():
+    class Own(optimizers.ElementwiseOptimizer):
+        def update(self, gradient):
+            return -gradient
+
+    with pytest.raises(InvalidParameterError, match=r"Own.update must have the signature update\("):
+        skgd.minimize(squares, [1.0], learning_rate=0.1, optimizer=Own())
+
+
 # Functions that fail
 
 
@@ -295,6 +346,42 @@ def test_line_search_continues_after_a_failed_evaluation(failure):
         if failure.startswith("jac") and options:
             continue  # candidates are compared by their values only
         assert result.x == pytest.approx(1, abs=1e-7)
+
+
+@pytest.mark.parametrize("error", [NameError, TypeError, AttributeError, RuntimeError])
+@pytest.mark.parametrize("options", [{}, {"learning_rate": 0.1}, {"jac": None}])
+@pytest.mark.parametrize("n_valid", [0, 3])
+def test_a_programming_error_is_raised_at_once(error, options, n_valid):
+    calls = []
+
+    def fail_later(v):
+        calls.append(v)
+        if len(calls) > n_valid:
+            raise error("a mistake of the user")
+
+    def fun(v):
+        fail_later(v)
+        return np.sum((v - 1) ** 4)
+
+    def jac(v):
+        fail_later(v)
+        return 4 * (v - 1) ** 3
+
+    with pytest.raises(error, match="a mistake of the user"):
+        skgd.minimize(fun, [3.0, 2.0], **({"jac": jac} | options))
+    assert len(calls) == n_valid + 1
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, ValueError, np.linalg.LinAlgError])
+def test_a_numerical_error_counts_as_infinity(error):
+    def fun(v):
+        if v[0] > 1:
+            raise error("outside")
+        return np.sum(v**2)
+
+    result = skgd.minimize(fun, [-30.0], learning_rate=[1.03, 0.1])
+    assert result.success
+    assert_allclose(result.x, 0, atol=1e-6)
 
 
 @pytest.mark.parametrize("rate", ["line_search", [1.0, 0.1], 0.1])
