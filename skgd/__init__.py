@@ -1,6 +1,6 @@
 """Gradient-descent regressors with the scikit-learn API: batch, mini-batch and stochastic."""
 
-from skgd import losses, optimizers, penalties, schedules, step_rules
+from skgd import exceptions, losses, optimizers, penalties, schedules, step_rules
 from skgd._utils.versions import show_versions
 from skgd.callbacks import EarlyStopping
 from skgd.minimization import approx_gradient, check_gradient, maximize, minimize
@@ -26,6 +26,7 @@ __all__ = [
     "ScheduleDisplay",
     "approx_gradient",
     "check_gradient",
+    "exceptions",
     "learning_rate_range_test",
     "losses",
     "maximize",

@@ -11,7 +11,7 @@ ROOT = Path(skgd.__file__).parent
 
 #: Packages from the bottom to the top; those of one layer may import each other.
 LAYERS = [
-    ("_utils",),
+    ("_utils", "exceptions"),
     ("losses", "penalties", "schedules", "step_rules", "optimizers"),
     ("data",),
     ("objectives",),

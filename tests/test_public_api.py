@@ -18,6 +18,7 @@ PUBLIC |= {
     f"model_selection.{name}": getattr(skgd.model_selection, name)
     for name in ("GridSearchCV", "RandomizedSearchCV", "RangeTest", "validation_curve")
 }
+PUBLIC["exceptions.DivergenceError"] = skgd.exceptions.DivergenceError
 OBJECTS = {name: value for name, value in PUBLIC.items() if not inspect.ismodule(value)}
 REGISTERED = [
     item

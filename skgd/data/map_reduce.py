@@ -13,7 +13,9 @@ def call_for_chunk(function, number, *args):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
             return function(*args)
     except ValueError as error:
-        raise type(error)(f"Chunk {number} of the data: {error}") from error
+        named = type(error)(f"Chunk {number} of the data: {error}")
+        vars(named).update(vars(error))  # such as those of a DivergenceError
+        raise named from error
 
 
 def add_results(results):

@@ -107,7 +107,7 @@ def prepare(model, config, data, moments):
 
 
 def run(fit):
-    """Return the fitted model; raise DivergedError if the descent diverges."""
+    """Return the fitted model; raise DivergenceError if the descent diverges."""
     stage, state = fit.stage, fit.task.fit_state.state
     outcome = descend(stage.problem, stage.solver, state, stage.criteria, History())
     return FittedModel.from_outcome(fit.model, fit.task, outcome)

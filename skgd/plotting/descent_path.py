@@ -170,6 +170,14 @@ class DescentPathDisplay:
                 )
         function = ObjectiveSlice(first, X, y, sample_weight, coefs, output)
         paths = {name: get_path(model, function.indices, output) for name, model in models.items()}
+        near = [
+            paths[name] if model.stop_reason_ != "diverged" else select_near(function, paths[name])
+            for name, model in models.items()
+        ]
+        xlim, ylim = (
+            axis_limits(name, limits, [path[:, axis] for path in near])
+            for axis, (name, limits) in enumerate([("xlim", xlim), ("ylim", ylim)])
+        )
         xlabel, ylabel = (axis_label(first, index) for index in function.indices)
         labels = {"xlabel": xlabel, "ylabel": ylabel, "zlabel": "objective", "title": function.note}
         display = cls._from_paths(function, paths, xlim, ylim, resolution, **labels)
@@ -370,6 +378,13 @@ class DescentPathDisplay:
             end = [coordinates[[i]] for coordinates in points]
             self.ax_.plot(*end, marker, markersize=size, **style)
         return line
+
+
+def select_near(function, path):
+    """Return the points of a diverging path whose objective is at most twice that of its start."""
+    with np.errstate(all="ignore"):
+        values = function(path)
+    return path[values <= 2 * values[0]]
 
 
 def axis_limits(name, limits, coordinates, relative_margin=0.15):

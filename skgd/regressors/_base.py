@@ -37,12 +37,11 @@ from skgd.regressors._fit_state import (
     resume_fit_state,
 )
 from skgd.regressors._input import check_offset, check_rows, expand_targets, split_validation
-from skgd.regressors._messages import convergence_message, divergence_error
+from skgd.regressors._messages import convergence_message
 from skgd.regressors._shrinkage import shrinkage_message
 from skgd.solvers import automatic
 from skgd.solvers.choice import choose_solver
 from skgd.solvers.continuation import Stage, run_continuation
-from skgd.solvers.divergence import DivergedError
 from skgd.solvers.problem import Problem, StreamStatistics
 from skgd.solvers.stopping import StopReason, choose_criteria
 
@@ -75,6 +74,8 @@ class FitTask(NamedTuple):
         Second moments of the training rows, if the objective is computed from them.
     notifier : CallbackNotifier or None, default=None
         Calls scikit-learn's callbacks.
+    is_quiet : bool, default=False
+        Whether nothing is printed, whatever `verbose` is.
     """
 
     config: SolverConfig
@@ -85,6 +86,7 @@ class FitTask(NamedTuple):
     validation: Any = None
     second_moments: Any = None
     notifier: Any = None
+    is_quiet: bool = False
 
     @property
     def mean_weight(self):
@@ -123,7 +125,7 @@ class BaseGDRegressor(
 
     def _get_divergence_reaction(self):
         """Return the reaction to a divergence with an explicit learning rate."""
-        return "raise"
+        return "stop" if self.on_divergence == "warn" else "raise"
 
     def partial_fit(
         self,
@@ -155,8 +157,8 @@ class BaseGDRegressor(
         Raises
         ------
         ValueError
-            If the input or a parameter is invalid, or the descent diverges. The model is then not
-            changed.
+            If the input or a parameter is invalid, or the descent diverges
+            (:class:`~skgd.exceptions.DivergenceError`). The model is then not changed.
         """
         return self._run_on_copy(lambda model: model._partial_fit(X, y, sample_weight, offset))
 
@@ -381,7 +383,7 @@ class BaseGDRegressor(
                 warnings.warn(message, stacklevel=5)
         return reason
 
-    def _partial_fit(self, X, y, sample_weight, offset):
+    def _partial_fit(self, X, y, sample_weight, offset, is_quiet=False):
         """Run an epoch of updates; return the :class:`StopReason`, or None if all weights are 0."""
         config = resolve_config(self)
         is_first = not hasattr(self, "coef_")
@@ -411,7 +413,8 @@ class BaseGDRegressor(
         if config.loss is not getattr(self, "loss_", None):
             self._check_user_loss(config.loss, data, fit_state)
         batch_size = self._get_batch_size(len(data))
-        return self._descend(FitTask(config, data, fit_state, True, batch_size))
+        task = FitTask(config, data, fit_state, True, batch_size, is_quiet=is_quiet)
+        return self._descend(task)
 
     def _check_user_loss(self, loss, data, fit_state):
         """Raise if the gradient of a user-defined loss is not the derivative of its value."""
@@ -438,15 +441,13 @@ class BaseGDRegressor(
     def _descend(self, task):
         """Minimise the objective, store the result, and return the :class:`StopReason`."""
         monitor = None
-        if self.verbose or task.notifier is not None:
+        verbose = self.verbose and not task.is_quiet
+        if verbose or task.notifier is not None:
             get_attributes = partial(self._get_fitted_attributes, task)
-            monitor = Monitor(self.verbose, task.notifier, get_attributes)
+            monitor = Monitor(verbose, task.notifier, get_attributes)
         max_iter = 1 if task.is_streaming else self.max_iter
         state, history = task.fit_state.state, task.fit_state.history
-        try:
-            outcome = run_continuation(self._build_stages(task), state, history, monitor, max_iter)
-        except DivergedError as diverged:
-            raise divergence_error(diverged) from None
+        outcome = run_continuation(self._build_stages(task), state, history, monitor, max_iter)
         self._store(task, outcome)
         message = convergence_message(self, task.config, outcome)
         if message is not None:

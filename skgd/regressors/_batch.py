@@ -107,6 +107,11 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
         Whether to print a line per update.
     quantile : float, default=0.5
         Level of ``loss="quantile"``: the fraction of targets below the prediction, in (0, 1).
+    on_divergence : {"raise", "warn"}, default="raise"
+        Reaction to a divergence with an explicit learning rate: raise a
+        :class:`~skgd.exceptions.DivergenceError`, or warn and keep the model of the last epoch
+        whose objective did not exceed that of the start. `history_` and `path_` then extend to the
+        divergence.
 
     Attributes
     ----------
@@ -123,7 +128,8 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
     stop_reason_ : str
         "converged", "precision" (the objective no longer decreases in floating point), "stalled"
         (the same far from the minimum, or the steps are too small to change the objective),
-        "early_stopping", "callback", "max_iter" or "interrupted".
+        "early_stopping", "callback", "max_iter", "diverged" (with ``on_divergence="warn"``) or
+        "interrupted".
     history_ : dict of arrays
         History of the fit, with a row per update.
     path_ : dict of arrays
@@ -178,6 +184,7 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
         record: str | None = "running",
         verbose: bool | int = 0,
         quantile: float = 0.5,
+        on_divergence: str = "raise",
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -202,6 +209,7 @@ class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
         self.record = record
         self.verbose = verbose
         self.quantile = quantile
+        self.on_divergence = on_divergence
 
     def _get_batch_size(self, n_rows):
         return None

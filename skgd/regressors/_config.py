@@ -42,8 +42,8 @@ class SolverConfig(NamedTuple):
         None stands for "auto".
     alpha : float
         Strength of the penalty.
-    on_divergence : {"raise", "back_off", "continue"}
-        Reaction to a divergence; "back_off" lowers the learning rate and repeats the epoch.
+    on_divergence : {"raise", "back_off", "continue", "stop"}
+        Reaction to a divergence; see :class:`~skgd.solvers.problem.Problem`.
     """
 
     loss: losses.Loss
@@ -138,6 +138,8 @@ def check_plain_parameters(estimator):
     for name, check in CHECKS.items():
         if hasattr(estimator, name):
             check(name, getattr(estimator, name))
+    choices = ["raise", "warn", *([None] if estimator._accepts_unused_params else [])]
+    check_choice("on_divergence", estimator.on_divergence, choices)
     allow_none = not estimator._accepts_unused_params
     check_real("eta0", estimator.eta0, low=0, closed="neither", allow_none=allow_none)
     check_real("power_t", estimator.power_t, allow_none=allow_none)

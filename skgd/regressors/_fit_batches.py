@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from time import perf_counter
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +18,13 @@ from skgd.data.map_reduce import call_for_chunk
 from skgd.regressors._config import resolve_config
 from skgd.regressors._fit_state import draw_seed
 from skgd.regressors._input import FitInputs, check_rows
+from skgd.solvers.history import format_row
 from skgd.solvers.stopping import NoImprovement, NoImprovementState, StopReason
+
+#: End of a warning.
+STALLED_MESSAGE = (
+    "and ended above the objective of its start. Use learning_rate='auto', or a smaller rate."
+)
 
 
 @dataclass
@@ -153,28 +160,45 @@ class FitsBatchesByUpdates(FitsBatches):
         else:
             model, progress = self, copy.deepcopy(progress)
         reason = self._run_epochs(source, model, progress, checkpoint)
-        self.n_iter_ = progress.epoch
+        self.n_iter_ = progress.epoch + (reason is StopReason.DIVERGED)
         self.stop_reason_, self.converged_ = str(reason), reason.is_success
-        if reason is StopReason.MAX_ITER and self.tol is not None:
-            message = f"{type(self).__name__} did not converge in max_iter={self.max_iter} epochs. "
-            warnings.warn(message + "Increase max_iter or tol.", ConvergenceWarning, stacklevel=4)
+        messages = {StopReason.STALLED: STALLED_MESSAGE}
+        if self.tol is not None:
+            messages[StopReason.MAX_ITER] = (
+                f"in max_iter={self.max_iter} epochs. Increase max_iter or tol."
+            )
+        if reason in messages:
+            message = f"{type(self).__name__} did not converge {messages[reason]}"
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
     def _run_epochs(self, source, model, progress, checkpoint):
         """Run epochs until the objective stops decreasing; return the :class:`StopReason`."""
-        criterion = None
+        criterion, start = None, perf_counter()
         if self.tol is not None:
             criterion = NoImprovement(self.tol, self.n_iter_no_change, self._tol_is_relative)
         while progress.epoch < self.max_iter:
             model = self._run_epoch(source, model, progress, checkpoint)
+            if model._has_stopped_diverged():
+                return StopReason.DIVERGED
             objective = progress.objective_sum / progress.n_rows
             progress.epoch, progress.n_visited = progress.epoch + 1, 0
             progress.objective_sum, progress.n_rows = 0.0, 0
+            if self.verbose:
+                row = {"epoch": progress.epoch, "running_objective": objective}
+                print(format_row(row | {"time": perf_counter() - start}))
             if criterion is not None:
                 state = criterion.update_value(progress.stopping_state, objective)
                 progress.stopping_state = state
                 if criterion.is_met(state):
-                    return StopReason.CONVERGED
+                    # The largest objective of the start and of best constants of the batches.
+                    is_low = objective <= self._fit_state.state.reference_objective
+                    return StopReason.CONVERGED if is_low else StopReason.STALLED
         return StopReason.MAX_ITER
+
+    def _has_stopped_diverged(self):
+        """Return whether the last batch was undone by a divergence."""
+        is_diverged = getattr(self, "stop_reason_", None) == StopReason.DIVERGED
+        return is_diverged and self.on_divergence == "warn"
 
     def _run_epoch(self, source, model, progress, checkpoint):
         """Fit the remaining batches of an epoch; return the model for the next one.
@@ -197,6 +221,8 @@ class FitsBatchesByUpdates(FitsBatches):
                 vars(self).update(vars(model))
                 model = self
             self._save_progress(copy.deepcopy(progress), checkpoint)
+            if self._has_stopped_diverged():
+                break
         if not progress.n_visited:
             raise ValueError(f"batches is empty in epoch {progress.epoch + 1}.")
         return model
@@ -236,9 +262,9 @@ def copy_unfitted(estimator):
 
 
 def partial_fit_batch(model, batch):
-    """Run an epoch of updates on a batch."""
+    """Run an epoch of updates on a batch, and print nothing."""
     X, y, weights, offset = unpack_batch(batch)
-    model.partial_fit(X, y, sample_weight=weights, offset=offset)
+    model._run_on_copy(lambda twin: twin._partial_fit(X, y, weights, offset, is_quiet=True))
 
 
 def unpack_batch(batch):

@@ -70,7 +70,8 @@ class KeywordGDRegressor(BaseGDRegressor):
         ------
         ValueError
             If the input or a parameter is invalid, or the descent diverges with an explicit
-            learning rate. A model that was fitted before is then not changed.
+            learning rate (:class:`~skgd.exceptions.DivergenceError`). A model that was fitted
+            before is then not changed.
         """
         inputs = FitInputs(
             X, y, sample_weight, coef_init, intercept_init, X_val, y_val, sample_weight_val, groups,

@@ -1,6 +1,5 @@
-"""Convergence warnings and divergence errors."""
+"""Convergence warnings."""
 
-from skgd.solvers.automatic import advise_on_rate
 from skgd.solvers.stopping import StopReason
 
 
@@ -17,9 +16,8 @@ def convergence_message(estimator, config, outcome):
         Result of the descent.
     """
     name, problem = type(estimator).__name__, outcome.problem
-    if outcome.reason is StopReason.DIVERGED:
-        advice = advise_on_rate(problem)
-        return f"{name} diverged: its final objective is far above the initial one. {advice}"
+    if outcome.message is not None:
+        return f"{name} did not converge. {outcome.message}"
     distance = describe_distance(outcome)
     if outcome.reason is StopReason.STALLED:
         remedy = "Use a learning rate that decreases more slowly, or learning_rate='auto'."
@@ -44,23 +42,3 @@ def describe_distance(outcome):
     pairs = zip(outcome.criteria.criteria, outcome.state.criterion_states, strict=True)
     parts = [criterion.describe(state, outcome.last_row) for criterion, state in pairs]
     return next((part for part in parts if part), "")
-
-
-def divergence_error(diverged):
-    """Return the error to raise after a divergence.
-
-    Parameters
-    ----------
-    diverged : DivergedError
-        The divergence that was detected.
-    """
-    problem = diverged.problem
-    if problem.on_divergence == "continue":
-        start = f"Floating-point under-/overflow occurred at epoch #{diverged.epoch}."
-    else:
-        start = (
-            f"Descent diverged at epoch {diverged.epoch} with learning rate "
-            f"{diverged.rate:.4g}: the objective went from {diverged.start:.4g} to "
-            f"{diverged.value:.4g}."
-        )
-    return ValueError(f"{start} {advise_on_rate(problem)} Scaling the features also helps.")

@@ -107,6 +107,11 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
         Whether to print a line per epoch.
     quantile : float, default=0.5
         Level of ``loss="quantile"``: the fraction of targets below the prediction, in (0, 1).
+    on_divergence : {"raise", "warn"}, default="raise"
+        Reaction to a divergence with an explicit learning rate: raise a
+        :class:`~skgd.exceptions.DivergenceError`, or warn and keep the model of the last epoch
+        whose objective did not exceed that of the start. `history_` and `path_` then extend to the
+        divergence.
 
     Attributes
     ----------
@@ -121,8 +126,9 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
     converged_ : bool
         Whether the last call met its stopping criterion.
     stop_reason_ : str
-        "converged", "early_stopping", "callback", "max_iter" or "interrupted"; "diverged" if no
-        automatic learning rate decreased the objective.
+        "converged", "stalled" (above the best constant model), "early_stopping", "callback",
+        "max_iter", "interrupted" or "diverged" (with ``on_divergence="warn"``, or if no automatic
+        learning rate decreased the objective).
     history_ : dict of arrays
         History of the fit, with a row per epoch.
     path_ : dict of arrays
@@ -178,6 +184,7 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
         record: str | None = "running",
         verbose: bool | int = 0,
         quantile: float = 0.5,
+        on_divergence: str = "raise",
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -205,6 +212,7 @@ class MiniBatchGDRegressor(FitsBatchesByUpdates, KeywordGDRegressor):
         self.record = record
         self.verbose = verbose
         self.quantile = quantile
+        self.on_divergence = on_divergence
 
     def _get_batch_size(self, n_rows):
         return min(self.batch_size, n_rows)

@@ -111,6 +111,13 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         With None: none of these.
     quantile : float, default=0.5
         Level of ``loss="quantile"``: the fraction of targets below the prediction, in (0, 1).
+    on_divergence : {"raise", "warn"} or None, default=None
+        Reaction to a divergence with an explicit learning rate: raise a
+        :class:`~skgd.exceptions.DivergenceError`, or warn and keep the model of the last epoch
+        whose objective did not exceed that of the start. `history_` and `path_` then extend to the
+        divergence. None means "raise", except with scikit-learn's named schedules: as there, the
+        fit then continues and raises only if numbers overflow. A ``ConvergenceWarning`` at the end
+        reports the divergence.
 
     Attributes
     ----------
@@ -125,7 +132,8 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
     converged_ : bool
         Whether the last call met its stopping criterion.
     stop_reason_ : str
-        "converged", "early_stopping", "callback", "max_iter", "diverged" or "interrupted".
+        "converged", "stalled" (above the best constant model), "early_stopping", "callback",
+        "max_iter", "diverged" or "interrupted".
     history_ : dict of arrays
         History of the fit, with a row per epoch.
     path_ : dict of arrays
@@ -187,6 +195,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         validation_split: Any = None,
         record: str | None = "running",
         quantile: float = 0.5,
+        on_divergence: str | None = None,
     ) -> None:
         self.loss = loss
         self.penalty = penalty
@@ -213,6 +222,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         self.validation_split = validation_split
         self.record = record
         self.quantile = quantile
+        self.on_divergence = on_divergence
 
     def fit(
         self,
@@ -270,8 +280,7 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
         ------
         ValueError
             If the input or a parameter is invalid, or the descent diverges. A model that was fitted
-            before is then not changed. With scikit-learn's named schedules, a divergence raises
-            only if numbers overflow; otherwise a ``ConvergenceWarning`` is issued at the end.
+            before is then not changed. See `on_divergence`.
         """
         inputs = FitInputs(
             X, y, sample_weight, coef_init, intercept_init, X_val, y_val, sample_weight_val, groups,
@@ -298,4 +307,6 @@ class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
 
     def _get_divergence_reaction(self):
         # scikit-learn's SGDRegressor continues after a divergence.
-        return "continue" if isinstance(self.learning_rate, str) else "raise"
+        if self.on_divergence is None and isinstance(self.learning_rate, str):
+            return "continue"
+        return super()._get_divergence_reaction()

@@ -227,19 +227,26 @@ def replace_zero(number):
     return number if number > 0 else 1.0
 
 
-def advise_on_rate(problem):
-    """Return advice after a divergence: the largest stable learning rate, and remedies."""
+def estimate_largest_stable_rate(problem):
+    """Return an estimate of the largest stable learning rate, or None if there is none."""
     objective, optimizer = problem.objective.on_sample, problem.optimizer
-    remedies = "Use learning_rate='auto', or a smaller rate"
-    if objective.design.is_unscaled:
-        remedies += ", or standardize=True"
     lipschitz = objective.loss.gradient_lipschitz
     if not (isinstance(optimizer, optimizers.ElementwiseOptimizer) and math.isfinite(lipschitz)):
-        return remedies + "."
+        return None
     size = problem.batch_size or objective.design.n_rows
     smoothness = replace_zero(expected_smoothness(objective, lipschitz, size))
-    stable = optimizer.largest_stable_rate(smoothness)
-    if stable is None:
-        return remedies + "."
-    name = type(optimizer).__name__
-    return f"The largest stable rate of {name} on this data is about {stable:.4g}. {remedies}."
+    return optimizer.largest_stable_rate(smoothness)
+
+
+def advise_on_rate(problem, largest_stable_rate):
+    """Return advice after a divergence: the largest stable learning rate, and remedies."""
+    remedies = "Use learning_rate='auto', or a smaller rate"
+    if problem.objective.on_sample.design.is_unscaled:
+        remedies += ", or standardize=True"
+    if largest_stable_rate is None:
+        return f"{remedies}."
+    name = type(problem.optimizer).__name__
+    return (
+        f"The largest stable rate of {name} on this data is about {largest_stable_rate:.4g}. "
+        f"{remedies}."
+    )

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skgd.solvers.divergence import DivergedError, DivergenceGuard
+from skgd.solvers.automatic import advise_on_rate, estimate_largest_stable_rate
+from skgd.solvers.divergence import MAX_RELATIVE_END, DivergenceGuard, divergence_error
 from skgd.solvers.history import History
 from skgd.solvers.problem import Problem
 from skgd.solvers.recorder import Recorder
@@ -88,6 +89,8 @@ class Outcome:
         What could have ended it.
     best : Best
         The best validation score, with early stopping.
+    message : str or None, default=None
+        Why the end is no convergence, where its objective shows that.
     """
 
     state: State
@@ -98,6 +101,7 @@ class Outcome:
     problem: Problem
     criteria: StoppingCriteria
     best: Best
+    message: str | None = None
 
 
 def descend(problem, solver, state, criteria, history, monitor=None, best=None):
@@ -127,7 +131,7 @@ def descend(problem, solver, state, criteria, history, monitor=None, best=None):
 
     Raises
     ------
-    DivergedError
+    DivergenceError
         If the objective diverges and the problem asks for an error then.
     """
     # Overflow is detected from non-finite values, so NumPy's warnings are silenced.
@@ -161,6 +165,7 @@ class _Descent:
         )
         self.guard = DivergenceGuard(problem, solver, self.here, self.start.objective)
         self.last_objective = self.start.objective
+        self.message = None
 
     def run(self):
         """Run the epochs and return the :class:`Outcome`."""
@@ -188,12 +193,12 @@ class _Descent:
         if count < 2:
             return 0
         start = perf_counter()
-        limit = self.guard.monitor.limit
+        limit = self.guard.safe_limit
         after, previous, trace, rates = self.speculative.run(self.here, self.rate_at, limit, count)
         self.here = after
         if len(rates):
-            self.guard.remember_safe(previous, after)
             self.last_objective = trace.objectives[len(rates) - 1]
+            self.guard.remember_safe(previous, after, self.last_objective)
             self.recorder.record_together(trace, n_epochs, rates, start)
         return len(rates)
 
@@ -203,11 +208,16 @@ class _Descent:
             self.monitor.begin_epoch()
         before = self.here._replace(run_next_alone=False)
         after, info, rate = self.advance(before)
-        if not self.guard.check(before, after, info.objective, number, rate):
-            safe = self.guard.back_off(before.state.lr_multiplier)
-            self.here = safe._replace(criterion_states=before.criterion_states)
-            return None
-        self.guard.remember_safe(before, after)
+        if self.guard.is_diverged(before, after):
+            if self.problem.on_divergence == "back_off":
+                safe = self.guard.back_off(before.state.lr_multiplier)
+                self.here = safe._replace(criterion_states=before.criterion_states)
+                return None
+            if np.isfinite(after.state.theta).all():
+                self.recorder.record(after.state, info, number, rate)
+            self.here = after
+            return self.end_diverged(number, rate, info.objective)
+        self.guard.remember_safe(before, after, info.objective)
         self.here, self.last_objective = after, info.objective
         row = self.recorder.record(after.state, info, number, rate)
         is_requested = self.monitor is not None and self.monitor.end_epoch(row, after.state)
@@ -295,44 +305,85 @@ class _Descent:
         first_rate = self.here.state.lr_multiplier * self.rate_at(np.ones(1))[0]
         return rate < MIN_RELATIVE_LR * first_rate
 
+    def end_diverged(self, number, rate, value):
+        """Return the reason to stop after a divergence, or raise if the problem asks for it.
+
+        Parameters
+        ----------
+        number : int
+            Number of the last epoch.
+        rate : float
+            Its learning rate.
+        value : float
+            Its objective.
+        """
+        reaction, here = self.problem.on_divergence, self.here
+        overflows = reaction == "continue" and not np.isfinite(here.state.theta).all()
+        error = divergence_error(
+            self.problem, number, rate, self.start.objective, value, overflows=overflows
+        )
+        if reaction == "raise" or overflows:
+            error.history = self.recorder.history.arrays()
+            error.path = here.trajectory and here.trajectory.arrays()
+            raise error
+        self.message = str(error)
+        if reaction == "stop":
+            self.message += " The model is that of the last epoch that was not above the start."
+            self.here = self.guard.safe._replace(trajectory=here.trajectory)
+        return StopReason.DIVERGED
+
     def finish(self, reason, n_epochs):
         """Return the outcome, or raise if the descent has diverged and the problem asks for it."""
-        here = self.here
-        if here.divergence_count and self.problem.on_divergence == "back_off":
-            here = self.guard.safe._replace(divergence_count=here.divergence_count)
+        divergence_count = self.here.divergence_count
+        if divergence_count and self.problem.on_divergence == "back_off":
+            self.here = self.guard.safe
         else:
-            if self.best.state is not None:
-                here = here._replace(state=self.best_model(here.state))
-            if reason is not StopReason.INTERRUPTED and self.ended_diverged(reason):
-                reason = StopReason.DIVERGED
-                if self.problem.on_divergence == "raise":
-                    rate, value = self.recorder.last_row["learning_rate"], self.last_objective
-                    raise DivergedError(self.problem, n_epochs, rate, self.start.objective, value)
-        state = here.state.replace(
+            has_best = self.best.state is not None and reason is not StopReason.DIVERGED
+            if has_best:
+                self.here = self.here._replace(state=self.best_model(self.here.state))
+            reason = self.examine_end(reason, n_epochs, has_best)
+            divergence_count = self.here.divergence_count
+        state = self.here.state.replace(
             criterion_states=self.here.criterion_states,
-            divergence_count=here.divergence_count,
+            divergence_count=divergence_count,
             reference_objective=self.guard.monitor.reference,
         )
-        history = self.recorder.history
-        history.path = here.trajectory or history.path
-        last_row = self.recorder.last_row
+        history, last_row = self.recorder.history, self.recorder.last_row
+        history.path = self.here.trajectory or history.path
+        best, problem, criteria = self.best, self.problem, self.criteria
         return Outcome(
-            state, reason, n_epochs, history, last_row, self.problem, self.criteria, self.best
+            state, reason, n_epochs, history, last_row, problem, criteria, best, self.message
         )
+
+    def examine_end(self, reason, n_epochs, has_best):
+        """Return the reason to stop after a look at the objective of the model that is returned.
+
+        A descent that ends above the best constant model has not converged.
+        """
+        if reason in (StopReason.INTERRUPTED, StopReason.DIVERGED):
+            return reason
+        value, rate = self.last_objective, self.recorder.last_row.get("learning_rate", np.nan)
+        if not reason.is_success or self.problem.streaming:
+            is_far = self.here.divergence_count >= (2 if self.problem.streaming else 1)
+            return self.end_diverged(n_epochs, rate, value) if is_far else reason
+        if has_best or not self.solver.is_exact:
+            value = self.solver.objective_at(self.here.state.model(self.problem.average))
+        if not value <= MAX_RELATIVE_END * self.guard.monitor.reference:
+            return self.end_diverged(n_epochs, rate, value)
+        limit = self.guard.convergence_limit(self.criteria.absolute_tol)
+        if value <= limit:
+            return reason
+        advice = advise_on_rate(self.problem, estimate_largest_stable_rate(self.problem))
+        self.message = (
+            f"The fit ended at an objective of {value:.4g}, above that of the best constant model. "
+            f"{advice}"
+        )
+        return StopReason.STALLED
 
     def best_model(self, state):
         """Return a state with the parameters of the best score, averaged or not."""
         best = self.best.state
         return state.replace(theta=best.theta, averaged_theta=best.model(self.problem.average))
-
-    def ended_diverged(self, reason):
-        """Return whether the objective at the end is far above its start.
-
-        A stall above the objective of the best constant model is no convergence either.
-        """
-        if reason is StopReason.CONVERGED and not self.solver.is_exact:
-            return self.last_objective > 2 * self.guard.monitor.reference
-        return self.here.divergence_count >= (2 if self.problem.streaming else 1)
 
 
 def check_start(problem, state, objective):

@@ -4,8 +4,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skgd.exceptions import DivergenceError
+from skgd.solvers.automatic import advise_on_rate, estimate_largest_stable_rate
+
 #: What an automatic learning rate is multiplied by after a divergence.
 LR_BACKOFF_FACTOR = 0.25
+
+#: Multiple of the reference above which the end of a descent is a divergence, however it ended.
+MAX_RELATIVE_END = 2
+
+#: Distance above the objective of the best constant model, relative to it, up to which the end of a
+#: descent may be convergence: the noise of stochastic updates where the features explain nothing.
+MAX_END_EXCESS = 0.01
 
 #: Epochs in a row above the limit that count as a divergence.
 DIVERGED_COUNT = 2
@@ -41,8 +51,24 @@ class DivergenceMonitor(NamedTuple):
         return count >= DIVERGED_COUNT
 
 
-class DivergedError(ValueError):
-    """The descent diverged.
+def convergence_limit(constant, start, tol):
+    """Return the largest objective at which a descent may have converged.
+
+    Parameters
+    ----------
+    constant : float
+        Objective of the best constant model.
+    start : float
+        Objective at the start.
+    tol : float
+        Absolute tolerance of the objective.
+    """
+    rounding = np.finfo(np.float32).eps * abs(start)
+    return constant + MAX_END_EXCESS * abs(constant) + rounding + tol
+
+
+def divergence_error(problem, epoch, rate, start, value, *, overflows=False):
+    """Return the error that describes a divergence.
 
     Parameters
     ----------
@@ -54,19 +80,27 @@ class DivergedError(ValueError):
         Its learning rate.
     start, value : float
         The objective at the start of the call, and at the divergence.
+    overflows : bool, default=False
+        Whether the error is about numbers that are not finite, in the words of scikit-learn.
     """
-
-    def __init__(self, problem, epoch, rate, start, value):
-        super().__init__(epoch, rate, start, value)
-        self.problem, self.epoch, self.rate = problem, epoch, rate
-        self.start, self.value = start, value
-
-    def __reduce__(self):
-        return type(self), (self.problem, *self.args)
+    description = (
+        f"Descent diverged at epoch {epoch} with learning rate {rate:.4g}: the objective went from "
+        f"{start:.4g} to {value:.4g}."
+    )
+    if overflows:
+        description = f"Floating-point under-/overflow occurred at epoch #{epoch}."
+    stable = estimate_largest_stable_rate(problem)
+    advice = advise_on_rate(problem, stable)
+    return DivergenceError(
+        f"{description} {advice} Scaling the features also helps.",
+        epoch=epoch,
+        learning_rate=float(rate),
+        largest_stable_rate=stable,
+    )
 
 
 class DivergenceGuard:
-    """Decides what follows from a divergence: an error, a lower rate, or nothing.
+    """Decides whether an epoch is a divergence, and remembers where to go back to.
 
     Parameters
     ----------
@@ -82,7 +116,8 @@ class DivergenceGuard:
     Attributes
     ----------
     safe : Position
-        The last position that was not above the limit.
+        The last position whose objective was not far above the reference; not above it at all if it
+        is the model that a divergence leaves.
     """
 
     def __init__(self, problem, solver, start, start_objective):
@@ -90,46 +125,63 @@ class DivergenceGuard:
         self.start_objective, self.safe = start_objective, start
         constant = problem.objective.intercept_only()
         is_constant = np.array_equal(constant, start.state.theta)
-        reference = start_objective if is_constant else solver.objective_at(constant)
+        self.constant = start_objective if is_constant else solver.objective_at(constant)
         # A call that continues earlier calls is compared with where the first of them started.
         earlier = start.state.reference_objective or abs(start_objective)
-        self.monitor = DivergenceMonitor(max(earlier, abs(reference)))
+        self.monitor = DivergenceMonitor(max(earlier, abs(self.constant)))
 
-    def check(self, before, after, objective, number, rate):
-        """Return whether an epoch is accepted; raise if the problem asks for an error.
+    @property
+    def safe_limit(self):
+        """The largest objective of a safe position."""
+        is_kept = self.problem.on_divergence == "stop"
+        return self.monitor.reference if is_kept else self.monitor.limit
+
+    def convergence_limit(self, tol):
+        """Return the largest objective at which a descent may have converged; see there.
+
+        It is infinite if bounds exclude the best constant model.
+        """
+        lower, upper = self.problem.bounds
+        if not np.all(np.less_equal(lower, 0) & np.greater_equal(upper, 0)):
+            return np.inf
+        return convergence_limit(self.constant, self.start_objective, tol)
+
+    def is_diverged(self, before, after):
+        """Return whether an epoch is a divergence that the problem reacts to.
+
+        Raises if the loss is not defined for the predictions.
 
         Parameters
         ----------
         before, after : Position
             Before and after the epoch; `after` already has its count of epochs above the limit.
-        objective : float
-            Objective that the solver reports.
-        number : int
-            Number of the epoch, from 1.
-        rate : float
-            Its learning rate.
         """
+        if self.problem.streaming and self.problem.on_divergence == "stop":
+            # A single call decides, since the model that it leaves is the next one's safe start.
+            if after.divergence_count and self.solver.objective_at(after.state.theta) <= (
+                self.start_objective
+            ):
+                return False
+            return after.divergence_count > 0
         if not self.monitor.is_diverged(after.divergence_count):
-            return True
+            return False
         is_finite = bool(np.isfinite(after.state.theta).all())
         if is_finite and self.problem.on_divergence == "continue":
-            return True
-        self.problem.objective.check_loss_defined((after if is_finite else before).state.theta)
-        if self.problem.on_divergence == "back_off":
             return False
-        raise DivergedError(self.problem, number, rate, self.start_objective, objective)
+        self.problem.objective.check_loss_defined((after if is_finite else before).state.theta)
+        return True
 
     def count(self, before, state, objective):
         """Return the number of epochs in a row above the limit after an epoch."""
         is_finite = np.isfinite(state.theta).all()
         return self.monitor.count(before.divergence_count, objective if is_finite else np.nan)
 
-    def remember_safe(self, before, after):
-        """Remember the last position that is not above the limit.
+    def remember_safe(self, before, after, objective):
+        """Remember the last safe position.
 
         A running objective describes the beginning of its epoch, not its end.
         """
-        if after.divergence_count == 0:
+        if after.divergence_count == 0 and objective <= self.safe_limit:
             self.safe = after if self.solver.is_exact else before
 
     def back_off(self, multiplier):

@@ -3,7 +3,8 @@
 The models have the same loss, optimizer, batches and order of rows. Penalties, learning rates,
 numbers of epochs and tolerances may differ. A model that has converged or reached its largest
 number of epochs leaves. So does one whose objective rises far above its start, without an outcome:
-such steps amplify rounding errors, so that the result would not be that of a separate descent.
+such steps amplify rounding errors, so that the result would not be that of a separate descent. Nor
+has one an outcome that ends above the best constant model; a separate descent reports it.
 """
 
 from dataclasses import replace
@@ -14,6 +15,7 @@ import numpy as np
 from skgd.data.scaling import FeatureScaling
 from skgd.schedules import Adaptive, Constant, InverseScaling
 from skgd.solvers.descent import Best, Outcome, check_start
+from skgd.solvers.divergence import convergence_limit
 from skgd.solvers.problem import Problem, compute_learning_rates
 from skgd.solvers.row_order import draw_row_orders
 from skgd.solvers.sgd.stacked import LearningRates
@@ -79,6 +81,8 @@ class _Lockstep:
         check_start(problem, state, start)
         constant = problem.objective.value(problem.objective.intercept_only())
         self.limit = MAX_RELATIVE_OBJECTIVE * max(abs(start), abs(constant))
+        tol = min(descent.criteria.absolute_tol for descent in descents)
+        self.convergence_limit = convergence_limit(constant, start, tol)
         theta = np.concatenate([np.atleast_2d(d.state.theta) for d in descents])
         self.state = State.initial(theta, state.rng).for_optimizer(problem.optimizer)
         self.curves = RateCurves([d.problem for d in descents])
@@ -155,6 +159,10 @@ class _Lockstep:
                     t=trace.state.t - (len(trace.theta) - 1 - number) * problem.updates_per_epoch,
                 )
                 row = {"running_objective": objective}
+                if reason is StopReason.CONVERGED:
+                    value = problem.objective.value(state.model(problem.average))
+                    if not value <= self.convergence_limit:
+                        continue
                 self.outcomes[model] = Outcome(
                     state, reason, n_epochs, None, row, problem, criteria, Best()
                 )

@@ -68,8 +68,10 @@ class Problem:
         The update from which on the iterates are averaged; 0 means never.
     record : {"running", "objective", "path"} or None, default="running"
         What the history holds.
-    on_divergence : {"raise", "back_off", "continue"}, default="raise"
-        What follows from a divergence; "continue" raises only where numbers are not finite.
+    on_divergence : {"raise", "back_off", "continue", "stop"}, default="raise"
+        What follows from a divergence: "back_off" lowers the learning rate and repeats the epoch,
+        "continue" raises only where numbers are not finite, and "stop" ends the descent at the last
+        position that was not above its start.
     streaming : bool, default=False
         Whether the call is one of many that continue each other.
     stream_statistics : StreamStatistics or None, default=None

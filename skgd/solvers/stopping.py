@@ -85,6 +85,8 @@ class StoppingCriterion(ABC):
     is_resumed = True
     #: Whether the next stage of a continuation continues with the state, too.
     spans_stages = False
+    #: Absolute tolerance of the objective.
+    absolute_tol = 0.0
 
     @abstractmethod
     def init(self):
@@ -144,6 +146,11 @@ class NoImprovement(StoppingCriterion):
     monitor: str = "objective"
 
     is_stall = True
+
+    @property
+    def absolute_tol(self):
+        """The absolute tolerance of the objective."""
+        return 0.0 if self.relative or self.monitor == "validation_score" else self.tol
 
     @property
     def spans_stages(self):
@@ -448,6 +455,11 @@ class StoppingCriteria:
     def __add__(self, other):
         """Return the criteria of both, with the validation of `self`."""
         return replace(self, criteria=self.criteria + other.criteria)
+
+    @property
+    def absolute_tol(self):
+        """The largest absolute tolerance of the objective."""
+        return max((criterion.absolute_tol for criterion in self.criteria), default=0.0)
 
     @property
     def monitors_objective_only(self):

@@ -57,11 +57,11 @@ class Trajectory:
         self.add(n_updates, coef, intercept)
 
     def add(self, n_updates, coef, intercept):
-        """Add the model after `n_updates` updates of the current descent."""
-        update = self.offset + n_updates
-        if self.last is not None and update <= self.last[0]:
+        """Add the model after `n_updates` updates of the current descent, unless it overflowed."""
+        update, point = self.offset + n_updates, np.append(coef.ravel(), intercept)
+        if (self.last is not None and update <= self.last[0]) or not np.isfinite(point).all():
             return
-        self.last = update, np.append(coef.ravel(), intercept)
+        self.last = update, point
         if update % self.stride == 0 or not self.points:
             self.updates.append(update)
             self.points.append(self.last[1])

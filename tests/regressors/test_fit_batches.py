@@ -207,3 +207,34 @@ def test_data_frames_set_the_feature_names(batches):
     frames = [(pd.DataFrame(X, columns=list("abcd")), y) for X, y, _ in batches]
     for model in (BatchGDRegressor(), SGDRegressor(max_iter=2)):
         assert model.fit_batches(frames).feature_names_in_.tolist() == list("abcd")
+
+
+@pytest.mark.parametrize("Regressor", [MiniBatchGDRegressor, SGDRegressor])
+def test_verbose_prints_a_line_for_each_epoch(Regressor, batches, rows, capsys):
+    batches = [batch for batch in batches if batch[2].any()]
+    params = {"max_iter": 3, "tol": None, "random_state": 0, "learning_rate": 0.01}
+    quiet = Regressor(**params).fit_batches(batches)
+    assert not capsys.readouterr().out
+    model = Regressor(**params, verbose=1).fit_batches(batches)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [["epoch", str(number)] for number in (1, 2, 3)]
+    np.testing.assert_array_equal(model.coef_, quiet.coef_)
+    assert model.verbose == 1
+    # The mean over the batches of an epoch, which differ a little in their numbers of rows.
+    objectives = model.history_["running_objective"][1:].reshape(3, -1).mean(axis=1)
+    shown = [float(line.split("running objective")[1].split()[0]) for line in lines]
+    np.testing.assert_allclose(shown, objectives, rtol=0.1)
+    model.partial_fit(*batches[0])
+    assert capsys.readouterr().out.startswith("epoch")
+
+
+def test_batches_do_not_converge_above_their_start():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 5))
+    y = X @ rng.normal(size=5) + 0.3 * rng.normal(size=200)
+    batches = [(X[start : start + 50], y[start : start + 50]) for start in range(0, 200, 50)]
+    params = {"optimizer": "adam", "max_iter": 60, "random_state": 0}
+    model = MiniBatchGDRegressor("huber", learning_rate=10.0, **params)
+    with pytest.warns(ConvergenceWarning, match="above the objective of its start"):
+        model.fit_batches(batches)
+    assert (model.converged_, model.stop_reason_) == (False, "stalled")
