@@ -15,6 +15,9 @@ from skgd.regressors import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 
 __version__ = "0.1.0.dev0"
 
+#: Public modules that are not imported by ``from skgd import *``.
+_MODULES = ["callbacks", "model_selection", "plotting"]
+
 __all__ = [
     "BatchGDRegressor",
     "ConvergenceDisplay",
@@ -37,3 +40,10 @@ __all__ = [
     "show_versions",
     "step_rules",
 ]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, without the internal packages."""
+    return sorted(
+        [*__all__, *_MODULES, "__doc__", "__file__", "__name__", "__path__", "__version__"]
+    )

@@ -94,3 +94,25 @@ def test_version_is_defined_once():
 
 def test_package_contains_py_typed():
     assert (Path(skgd.__file__).parent / "py.typed").exists()
+
+
+@pytest.mark.parametrize("Regressor", [cls for cls in OBJECTS.values() if hasattr(cls, "fit")])
+def test_a_wrong_argument_is_reported_of_the_public_class(Regressor):
+    methods = [name for name in public_methods(Regressor) if callable(getattr(Regressor, name))]
+    if "best_estimator_" in vars(Regressor) or not hasattr(Regressor, "history_"):
+        return  # a search of scikit-learn
+    assert {"fit", "partial_fit", "predict", "score", "fit_batches"} <= set(methods)
+    for name in set(methods) - {"__init__", "set_params"}:
+        message = rf"^{Regressor.__name__}\.{name}\(\) got an unexpected keyword argument 'typo'"
+        with pytest.raises(TypeError, match=message):
+            getattr(Regressor(), name)(typo=1)
+
+
+def test_dir_shows_public_modules_only():
+    names = [name for name in dir(skgd) if not name.startswith("_")]
+    assert set(skgd.__all__) < set(names)
+    modules = {name for name in names if inspect.ismodule(getattr(skgd, name))}
+    internal = {"data", "minimization", "objectives", "regressors", "solvers"}
+    assert modules == {path.stem for path in Path(skgd.__file__).parent.iterdir()} & modules
+    assert not modules & internal
+    assert {"exceptions", "model_selection", "plotting"} < modules

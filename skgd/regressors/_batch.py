@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from skgd._utils.own_methods import own_public_methods
 from skgd.regressors._fit_batches import FitsBatchesByMoments
 from skgd.regressors._keyword_fit import KeywordGDRegressor
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from skgd.regressors._typing import LossLike, OptimizerLike, PenaltyLike, RateLike
 
 
+@own_public_methods
 class BatchGDRegressor(FitsBatchesByMoments, KeywordGDRegressor):
     r"""Linear model fitted by full-batch gradient descent.
 

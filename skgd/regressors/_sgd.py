@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
+from skgd._utils.own_methods import own_public_methods
 from skgd.losses import EpsilonInsensitive, Huber, SquaredEpsilonInsensitive, SquaredError
 from skgd.regressors._base import BaseGDRegressor
 from skgd.regressors._fit_batches import FitsBatchesByUpdates
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 SKLEARN_LOSSES = (SquaredError, Huber, EpsilonInsensitive, SquaredEpsilonInsensitive)
 
 
+@own_public_methods
 class SGDRegressor(FitsBatchesByUpdates, BaseGDRegressor):
     r"""Linear model fitted by stochastic gradient descent, one row at a time.
 
