@@ -44,8 +44,8 @@ print(f"auto: R² = {cross_val_score(model, X, y, cv=folds).mean():.4f}")
 # Learning-rate range test
 # ------------------------
 # :func:`~skgd.learning_rate_range_test` runs short fits at learning rates from far too small to
-# slightly too large. It suggests the learning rate with the smallest objective among those up to
-# half the largest stable one.
+# slightly too large. Among the rates up to half the largest stable one, it suggests the largest
+# that achieves 99 % of the largest decrease of the objective.
 
 display = LearningRateDisplay.from_estimator(model, X, y)
 display.found

@@ -11,7 +11,11 @@ from sklearn.utils import indexable
 
 from skgd._utils.validation import check_integer, raise_invalid
 from skgd.regressors._callbacks import remove_callbacks
-from skgd.regressors._config import list_elementwise_optimizers, resolve_optimizer
+from skgd.regressors._config import (
+    check_bool_or_integer,
+    list_elementwise_optimizers,
+    resolve_optimizer,
+)
 
 if TYPE_CHECKING:
     from skgd._utils.typing import ArrayLike, MatrixLike
@@ -24,6 +28,10 @@ RATE_RATIO, MIN_RELATIVE_RATE, MAX_RELATIVE_RATE = 2**0.5, 2.0**-12, 2.0
 #: with the Lipschitz constant L of the gradient.
 SAFE_FRACTION = 0.5
 
+#: Share of the largest decrease of the objective that the suggested rate achieves. The decreases of
+#: small batches are noisy and nearly equal over a factor of ten or more.
+MIN_RELATIVE_DECREASE = 0.99
+
 #: The largest stable rate is determined to this factor.
 BISECTION_FACTOR = 1.02
 
@@ -33,8 +41,15 @@ MIN_RATE, MAX_RATE = 1e-30, 1e30
 #: Default number of epochs of a trial fit, with full batches and with smaller ones.
 FULL_BATCH_EPOCHS, MINI_BATCH_EPOCHS = 100, 5
 
-#: Parameters of every trial fit, besides the number of epochs, the rate and what is recorded.
-TRIAL_PARAMS = {"tol": None, "early_stopping": False, "warm_start": False, "verbose": 0}
+#: Parameters of every trial fit, besides the number of epochs, the rate and what is recorded. A
+#: divergence is an error, so that no other model takes its place.
+TRIAL_PARAMS = {
+    "tol": None,
+    "early_stopping": False,
+    "warm_start": False,
+    "verbose": 0,
+    "on_divergence": "raise",
+}
 
 
 @dataclass(frozen=True)
@@ -52,7 +67,9 @@ class RangeTest:
     largest_stable : float
         The largest rate at which the objective did not increase.
     suggestion : float
-        The rate with the smallest objective among those up to half the largest stable one.
+        Among the rates up to half the largest stable one, the largest that achieves 99 % of the
+        largest decrease of the objective. With small batches it may be a small fraction of the
+        largest stable rate, since the noise of the updates is proportional to the rate.
 
     Examples
     --------
@@ -88,6 +105,7 @@ def learning_rate_range_test(
     sample_weight: ArrayLike | None = None,
     rates: ArrayLike | None = None,
     max_iter: int | None = None,
+    verbose: bool | int = 0,
 ) -> RangeTest:
     """Fit for a few epochs at each of many learning rates, and suggest one.
 
@@ -114,6 +132,8 @@ def learning_rate_range_test(
     max_iter : int, default=None
         Number of epochs of each trial, at least 1; None means 100 for full batches and 5 for
         smaller ones.
+    verbose : bool or int, default=0
+        Whether to print a line for each trial.
 
     Returns
     -------
@@ -146,7 +166,7 @@ def learning_rate_range_test(
     >>> round(result.suggestion, 2)
     0.25
     """
-    trials = _TrialFits(estimator, X, y, sample_weight, max_iter)
+    trials = _TrialFits(estimator, X, y, sample_weight, max_iter, verbose)
     if rates is None:
         largest = trials.find_largest_stable()
         count = round(np.log(MAX_RELATIVE_RATE / MIN_RELATIVE_RATE) / np.log(RATE_RATIO))
@@ -159,8 +179,9 @@ def learning_rate_range_test(
     safe = candidates <= SAFE_FRACTION * largest * BISECTION_FACTOR
     if not safe.any():
         safe = candidates <= largest
-    best = np.flatnonzero(safe)[np.argmin(objectives[safe])]
-    return RangeTest(candidates, objectives, trials.start, float(largest), float(candidates[best]))
+    decreases = np.where(safe, trials.start - objectives, -np.inf)
+    suggestion = candidates[decreases >= MIN_RELATIVE_DECREASE * decreases.max()][-1]
+    return RangeTest(candidates, objectives, trials.start, float(largest), float(suggestion))
 
 
 def check_optimizer(estimator):
@@ -202,7 +223,9 @@ class _TrialFits:
         The objective before the first update.
     """
 
-    def __init__(self, estimator, X, y, sample_weight, max_iter):
+    def __init__(self, estimator, X, y, sample_weight, max_iter, verbose):
+        check_bool_or_integer("verbose", verbose, low=0, integers="[0, inf),")
+        self.verbose, self.n_trials = verbose, 0
         indexable(X, y)
         if hasattr(estimator, "steps"):
             *transformers, (_, last) = estimator.steps
@@ -238,8 +261,12 @@ class _TrialFits:
         try:
             objective = self.objectives(rate)[-1]
         except ValueError:
-            return np.inf
-        return objective if np.isfinite(objective) else np.inf
+            objective = np.inf
+        objective = objective if np.isfinite(objective) else np.inf
+        self.n_trials += 1
+        if self.verbose:
+            print(f"trial {self.n_trials:>3d}  rate {rate:<11.6g}  objective {objective:.6g}")
+        return objective
 
     def is_stable(self, rate):
         """Return whether the objective does not increase at a rate."""

@@ -125,3 +125,58 @@ def test_invalid_input_raises_an_error(changes, message, small):
 def test_other_estimators_raise_an_error(small):
     with pytest.raises(TypeError, match="needs a regressor of skgd"):
         learning_rate_range_test(StandardScaler(), *small)
+
+
+def bisect_largest_stable(make, X, y):
+    """Return the largest rate at which fits of five epochs do not end above their start."""
+
+    def is_stable(rate):
+        model = make().set_params(learning_rate=rate, max_iter=5, tol=None, record="objective")
+        try:
+            objective = model.fit(X, y).history_["objective"]
+        except ValueError:
+            return False
+        return bool(objective[-1] <= objective[0])
+
+    low, high = 1e-3, 1e2
+    assert is_stable(low)
+    assert not is_stable(high)
+    while high > 1.05 * low:
+        middle = np.sqrt(low * high)
+        low, high = (middle, high) if is_stable(middle) else (low, middle)
+    return low
+
+
+@pytest.mark.parametrize("noise", [0.3, 3.0])
+@pytest.mark.parametrize("batch_size", [8, 32])
+def test_suggestion_for_small_batches_is_near_the_largest_stable_rate(batch_size, noise):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 3))
+    y = X @ [1.0, -2.0, 0.5] + noise * rng.normal(size=100)
+
+    def make():
+        return MiniBatchGDRegressor(batch_size=batch_size, optimizer="gd", random_state=0)
+
+    stable = bisect_largest_stable(make, X, y)
+    result = learning_rate_range_test(make(), X, y)
+    assert_allclose(result.largest_stable, stable, rtol=0.1)
+    assert result.suggestion <= 0.53 * stable
+    # Little noise: half the largest stable rate; otherwise a tenth at least.
+    assert result.suggestion >= (0.2 if noise < 1 else 0.05) * stable
+    decreases = result.start - result.objective
+    safe = result.learning_rate <= 0.51 * result.largest_stable
+    at = result.learning_rate == result.suggestion
+    assert decreases[at] >= 0.99 * decreases[safe].max()
+    assert (decreases[safe & (result.learning_rate > result.suggestion)] < decreases[at]).all()
+
+
+def test_verbose_prints_a_line_for_each_trial(small, capsys):
+    rates = [0.001, 0.1, 1e9]
+    result = learning_rate_range_test(BatchGDRegressor(**PLAIN), *small, rates=rates, verbose=1)
+    lines = capsys.readouterr().out.splitlines()
+    parts = [line.split() for line in lines]
+    assert [part[:2] for part in parts] == [["trial", str(number)] for number in (1, 2, 3)]
+    assert [float(part[3]) for part in parts] == rates
+    assert_allclose([float(part[5]) for part in parts], result.objective, rtol=1e-5)
+    learning_rate_range_test(BatchGDRegressor(**PLAIN), *small, rates=rates)
+    assert not capsys.readouterr().out
