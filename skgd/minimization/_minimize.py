@@ -341,7 +341,6 @@ class MinimizeOptions(SimpleNamespace):
         if not isinstance(optimizer, supported):
             constraint = f"{names} with learning_rate={self.learning_rate!r}"
             validation.raise_invalid("optimizer", self.optimizer, constraint)
-        optimizers.check_update(optimizer)
         return UpdateRule(optimizer, learning_rate)
 
 

@@ -228,7 +228,10 @@ def check_update(optimizer):
         "learning_rate, t) and return (step, coordinate_rate, state), where state is a tuple of "
         f"{len(names)} arrays, one for each of state_names={names!r}; "
     )
-    arguments = np.ones(1), optimizer.init(np.zeros(1)), 0.1, 1
+    try:
+        arguments = np.ones(1), optimizer.init(np.zeros(1)), 0.1, 1
+    except Exception as error:
+        raise InvalidParameterError(f"{expected}its init(theta) raised {error!r}.") from error
     if not is_state(arguments[1], names):
         raise InvalidParameterError(f"{expected}but its init returned {arguments[1]!r}.")
     try:

@@ -310,15 +310,6 @@ def test_verbose_prints_a_line_for_each_point(batch, sign, capsys):
     assert "rate" in lines[1]
 
 
-def test_an_optimizer_with_another_signature_is_named():
-    class Own(optimizers.ElementwiseOptimizer):
-        def update(self, gradient):
-            return -gradient
-
-    with pytest.raises(InvalidParameterError, match=r"Own.update must have the signature update\("):
-        skgd.minimize(squares, [1.0], learning_rate=0.1, optimizer=Own())
-
-
 # Functions that fail
 
 

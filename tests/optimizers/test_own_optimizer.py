@@ -185,7 +185,13 @@ class InitOfOneArray(ScaledMomentum):
         return (np.zeros_like(theta),)
 
 
+class InitWithoutTheta(ScaledMomentum):
+    def init(self):
+        return (np.zeros(1),) * 3
+
+
 WRONG = {
+    InitWithoutTheta: r"its init\(theta\) raised TypeError",
     FiveArguments: r"got update\(gradient, first, second, rate, t\)",
     TooFewArrays: "a trial call returned",
     TooFewNames: "a trial call raised ValueError",
