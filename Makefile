@@ -75,6 +75,7 @@ coverage: $(VENV)/installed-test  ## Run the tests and list the lines that they 
 	@$(BIN)/coverage report
 
 mutants: $(VENV)/installed-test  ## Mutation testing of the components and the descent loop
+	@echo "Installing the mutation tester"
 	@$(BIN)/python $(PIP_INSTALL) --group mutation
 	@NUMBA_DISABLE_JIT=1 $(BIN)/mutmut run
 	@$(BIN)/mutmut results
@@ -96,7 +97,8 @@ lint: $(VENV)/installed-lint  ## Check style, formatting and types
 
 docs: $(VENV)/installed-docs  ## Build the documentation in docs/_build/html
 	@rm -rf docs/generated docs/_build/html  # pages of removed modules would remain
-	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
+	@echo "Running the gallery and building the pages (minutes)"
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going $(if $(CI),--quiet) -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 docs-test: $(VENV)/installed-docs-test  ## Test links, images and formulas of the built documentation in Chromium
@@ -114,6 +116,7 @@ $(VENV)/created:
 	@$(call require,$(PYTHON),>=,PYTHON)
 	@echo "Creating $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV)
+	@echo "Updating pip"
 	@$(BIN)/python $(PIP_INSTALL) --upgrade pip
 	@touch $@
 
@@ -121,6 +124,7 @@ $(OLDEST)/created:
 	@$(call require,$(PYTHON_OLDEST),==,PYTHON_OLDEST)
 	@echo "Creating $(OLDEST) (once)"
 	@$(PYTHON_OLDEST) -m venv $(OLDEST)
+	@echo "Updating pip"
 	@$(OLDEST)/bin/python $(PIP_INSTALL) --upgrade pip
 	@touch $@
 
@@ -143,12 +147,15 @@ $(OLDEST)/installed-test: pyproject.toml setup.cfg $(OLDEST)/created
 	@echo 'pyarrow<22' >> $(OLDEST)/constraints.txt  # later versions need NumPy 2 but do not declare it
 	$(call install,$(OLDEST)/bin/python,--constraint $(OLDEST)/constraints.txt --editable ".[test]")
 
-# $(call install,INTERPRETER,ARGUMENTS): install with a line per package, except in CI, and create $@.
+# $(call install,INTERPRETER,ARGUMENTS): install with a line per package, with the size of each
+# download, except in CI, and create $@.
 define install
 @rm -f $@; { $(1) -m pip install $(2) 2> $@.log && touch $@; } | \
-  $(if $(CI),cat > /dev/null,grep --line-buffered -Eo "^(Collecting|Processing) [^ ]+|^Installing .*packages"); \
+  $(if $(CI),cat > /dev/null,grep --line-buffered -Eo $(PROGRESS_LINES)); \
   test -e $@ || { cat $@.log; exit 1; }
 endef
+
+PROGRESS_LINES := "^(Collecting|Processing) [^ ]+|^ *Downloading [^/ ]+ \([^)]+\)|^Building .*|^Installing .*packages"
 
 # $(call require,INTERPRETER,COMPARISON,VARIABLE): stop unless the interpreter is Python $(MIN_PYTHON).
 define require
@@ -159,7 +166,7 @@ endef
 # Stop unless there is a browser; on Debian and its derivatives, root installs one.
 define chromium
 command -v chromium chromium-browser google-chrome >/dev/null \
-  || { test "$$(id -u)" = 0 && apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+  || { test "$$(id -u)" = 0 && echo "Installing Chromium (once)" >&2 && apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
        apt-get -qq install -y --no-install-recommends chromium; } >/dev/null \
   || $(BIN)/python -c "import os; from playwright.sync_api import sync_playwright; \
        p = sync_playwright().start(); is_installed = os.path.exists(p.chromium.executable_path); \
