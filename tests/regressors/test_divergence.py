@@ -23,6 +23,9 @@ from skgd import (
 )
 from skgd.exceptions import DivergenceError
 
+# Compiled loops run the same descent; tests/solvers/compiled compares a divergence there.
+pytestmark = pytest.mark.usefixtures("on_numpy")
+
 REGRESSORS = [BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor]
 
 

@@ -20,7 +20,7 @@ pytest.importorskip("numba")
 from skgd import MiniBatchGDRegressor, SGDRegressor, losses, optimizers
 from skgd._utils import numba_support
 from skgd.data.scaling import FeatureScaling
-from skgd.schedules import Constant
+from skgd.schedules import Constant, Join
 from skgd.solvers import choice, row_order
 from skgd.solvers.compiled.solver import CompiledSGD
 from skgd.solvers.recorder import Recorder
@@ -467,6 +467,7 @@ SETTINGS = [
     {"tol": 1e-2, "shuffle": False},
     {"learning_rate": "adaptive", "eta0": 0.02},
     {"learning_rate": "constant", "eta0": 0.3},  # diverges, and is backed off from
+    {"learning_rate": Join((Constant(0.01), Constant(0.5)), (4,)), "on_divergence": "warn"},
     {"penalty": "l1", "alpha": 0.05, "average": 30},
     {"optimizer": "adam", "eta0": 0.05, "record": None},
 ]
