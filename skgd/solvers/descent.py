@@ -10,8 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skgd.solvers.automatic import advise_on_rate, estimate_largest_stable_rate
-from skgd.solvers.divergence import MAX_RELATIVE_END, DivergenceGuard, divergence_error
+from skgd.solvers.divergence import (
+    MAX_RELATIVE_END,
+    DivergenceGuard,
+    describe_stall,
+    divergence_error,
+)
 from skgd.solvers.history import History
 from skgd.solvers.problem import Problem
 from skgd.solvers.recorder import Recorder
@@ -370,14 +374,9 @@ class _Descent:
             value = self.solver.objective_at(self.here.state.model(self.problem.average))
         if not value <= MAX_RELATIVE_END * self.guard.monitor.reference:
             return self.end_diverged(n_epochs, rate, value)
-        limit = self.guard.convergence_limit(self.criteria.absolute_tol)
-        if value <= limit:
+        if value <= self.guard.convergence_limit(self.criteria.absolute_tol):
             return reason
-        advice = advise_on_rate(self.problem, estimate_largest_stable_rate(self.problem))
-        self.message = (
-            f"The fit ended at an objective of {value:.4g}, above that of the best constant model. "
-            f"{advice}"
-        )
+        self.message = describe_stall(self.problem, self.start.objective, value)
         return StopReason.STALLED
 
     def best_model(self, state):

@@ -99,6 +99,25 @@ def divergence_error(problem, epoch, rate, start, value, *, overflows=False):
     )
 
 
+def describe_stall(problem, start, value):
+    """Return the text of the warning after a descent that ended above the best constant model.
+
+    Parameters
+    ----------
+    problem : Problem
+        What was minimised.
+    start, value : float
+        The objective at the start and at the end.
+    """
+    advice = "Use learning_rate='auto', a larger rate, or a smaller tol."
+    if value > start:
+        advice = advise_on_rate(problem, estimate_largest_stable_rate(problem))
+    return (
+        f"The fit ended at an objective of {value:.4g}, above that of the best constant model. "
+        f"{advice}"
+    )
+
+
 class DivergenceGuard:
     """Decides whether an epoch is a divergence, and remembers where to go back to.
 

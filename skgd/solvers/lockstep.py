@@ -3,8 +3,7 @@
 The models have the same loss, optimizer, batches and order of rows. Penalties, learning rates,
 numbers of epochs and tolerances may differ. A model that has converged or reached its largest
 number of epochs leaves. So does one whose objective rises far above its start, without an outcome:
-such steps amplify rounding errors, so that the result would not be that of a separate descent. Nor
-has one an outcome that ends above the best constant model; a separate descent reports it.
+such steps amplify rounding errors, so that the result would not be that of a separate descent.
 """
 
 from dataclasses import replace
@@ -15,7 +14,7 @@ import numpy as np
 from skgd.data.scaling import FeatureScaling
 from skgd.schedules import Adaptive, Constant, InverseScaling
 from skgd.solvers.descent import Best, Outcome, check_start
-from skgd.solvers.divergence import convergence_limit
+from skgd.solvers.divergence import convergence_limit, describe_stall
 from skgd.solvers.problem import Problem, compute_learning_rates
 from skgd.solvers.row_order import draw_row_orders
 from skgd.solvers.sgd.stacked import LearningRates
@@ -81,8 +80,7 @@ class _Lockstep:
         check_start(problem, state, start)
         constant = problem.objective.value(problem.objective.intercept_only())
         self.limit = MAX_RELATIVE_OBJECTIVE * max(abs(start), abs(constant))
-        tol = min(descent.criteria.absolute_tol for descent in descents)
-        self.convergence_limit = convergence_limit(constant, start, tol)
+        self.start, self.constant = start, constant
         theta = np.concatenate([np.atleast_2d(d.state.theta) for d in descents])
         self.state = State.initial(theta, state.rng).for_optimizer(problem.optimizer)
         self.curves = RateCurves([d.problem for d in descents])
@@ -151,22 +149,27 @@ class _Lockstep:
                 still_kept.append(position)
             elif reason is not StopReason.DIVERGED:
                 rows, shape = self.rows_of([position]), self.descents[model].state.theta.shape
-                problem, criteria = self.descents[model].problem, self.descents[model].criteria
+                problem = self.descents[model].problem
                 state = self.state.replace(
                     theta=trace.theta[number, rows].reshape(shape),
                     averaged_theta=trace.averaged_theta[number, rows].reshape(shape),
                     criterion_states=self.criterion_states[model],
                     t=trace.state.t - (len(trace.theta) - 1 - number) * problem.updates_per_epoch,
                 )
-                row = {"running_objective": objective}
-                if reason is StopReason.CONVERGED:
-                    value = problem.objective.value(state.model(problem.average))
-                    if not value <= self.convergence_limit:
-                        continue
-                self.outcomes[model] = Outcome(
-                    state, reason, n_epochs, None, row, problem, criteria, Best()
-                )
+                self.outcomes[model] = self.build_outcome(model, state, reason, n_epochs, objective)
         return still_kept
+
+    def build_outcome(self, model, state, reason, n_epochs, objective):
+        """Return the outcome of a model; None if its end is far above its start."""
+        problem, criteria = self.descents[model].problem, self.descents[model].criteria
+        row, message = {"running_objective": objective}, None
+        if reason is StopReason.CONVERGED:
+            value = problem.objective.value(state.model(problem.average))
+            if not value <= self.limit:
+                return None
+            if value > convergence_limit(self.constant, self.start, criteria.absolute_tol):
+                reason, message = StopReason.STALLED, describe_stall(problem, self.start, value)
+        return Outcome(state, reason, n_epochs, None, row, problem, criteria, Best(), message)
 
     def rows_of(self, positions):
         """Return the rows of the stacked parameters of active models, by their positions."""

@@ -301,6 +301,14 @@ def test_no_fit_converges_above_its_start(Regressor, loss, optimizer, steep):
             assert "learning_rate='auto'" in messages[0]
 
 
+def test_a_fit_that_ends_too_early_is_told_so(steep):
+    X, y = steep
+    model = SGDRegressor(learning_rate=1e-6, tol=1e-2)
+    with pytest.warns(ConvergenceWarning, match=r"a larger rate, or a smaller tol\.$"):
+        model.fit(X, y + 10)
+    assert (model.converged_, model.stop_reason_) == (False, "stalled")
+
+
 def converged_without_warning(model, *args, **kwargs):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
