@@ -303,7 +303,7 @@ def test_no_fit_converges_above_its_start(Regressor, loss, optimizer, steep):
 
 def test_a_fit_that_ends_too_early_is_told_so(steep):
     X, y = steep
-    model = SGDRegressor(learning_rate=1e-6, tol=1e-2)
+    model = SGDRegressor(learning_rate=1e-5, tol=1e-2, random_state=0)
     with pytest.warns(ConvergenceWarning, match=r"a larger rate, or a smaller tol\.$"):
         model.fit(X, y + 10)
     assert (model.converged_, model.stop_reason_) == (False, "stalled")
