@@ -33,6 +33,8 @@ MAX_LINES, MAX_PARAMETERS = 50, 8
 
 #: Public functions with one parameter for each setting.
 PUBLIC_SIGNATURES = {
+    ("model_selection/_cross_validate.py", "cross_validate"),  # these two as in scikit-learn
+    ("model_selection/_curve.py", "validation_curve"),
     ("regressors/_batch.py", "BatchGDRegressor.__init__"),
     ("regressors/_mini_batch.py", "MiniBatchGDRegressor.__init__"),
     ("regressors/_sgd.py", "SGDRegressor.__init__"),

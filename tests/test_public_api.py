@@ -16,7 +16,8 @@ PUBLIC = {name: value for name, value in vars(skgd).items() if name in skgd.__al
 }
 PUBLIC |= {
     f"model_selection.{name}": getattr(skgd.model_selection, name)
-    for name in ("GridSearchCV", "RandomizedSearchCV", "RangeTest", "validation_curve")
+    for name in skgd.model_selection.__all__
+    if name not in skgd.__all__
 }
 PUBLIC["exceptions.DivergenceError"] = skgd.exceptions.DivergenceError
 OBJECTS = {name: value for name, value in PUBLIC.items() if not inspect.ismodule(value)}

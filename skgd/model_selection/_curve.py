@@ -20,8 +20,13 @@ def validation_curve(
     param_name: str,
     param_range: Any,
     groups: ArrayLike | None = None,
+    cv: Any = None,
+    scoring: Any = None,
+    n_jobs: int | None = None,
+    pre_dispatch: int | str = "all",
+    verbose: int = 0,
+    error_score: float | str = np.nan,
     params: dict[str, Any] | None = None,
-    **options: Any,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return training and test scores for varying values of a parameter.
 
@@ -42,11 +47,20 @@ def validation_curve(
         Its values.
     groups : array-like of shape (n_samples,), default=None
         Groups of the rows, for the splitter.
+    cv : int, splitter or iterable, default=None
+        Splits of the rows; None means five folds.
+    scoring : str or callable, default=None
+        Score of the predictions; None means the `score` method of the estimator.
+    n_jobs : int or None, default=None
+        Number of jobs. Shared passes run in threads.
+    pre_dispatch : int or str, default="all"
+        Number of jobs that are dispatched ahead.
+    verbose : int, default=0
+        Verbosity, as in :class:`GridSearchCV`.
+    error_score : "raise" or number, default=nan
+        Score of a fit that fails.
     params : dict, default=None
         Other parameters of the `fit` method of the estimator, such as `sample_weight`.
-    **options : dict
-        Parameters of :class:`GridSearchCV`: `cv`, `scoring` (a single score), `n_jobs`,
-        `pre_dispatch`, `verbose`, `error_score`.
 
     Returns
     -------
@@ -76,7 +90,18 @@ def validation_curve(
     if groups is not None:
         fit_params["groups"] = groups
     grid = [{param_name: [value]} for value in param_range]
-    search = GridSearchCV(estimator, grid, refit=False, return_train_score=True, **options)
+    search = GridSearchCV(
+        estimator,
+        grid,
+        scoring=scoring,
+        n_jobs=n_jobs,
+        refit=False,
+        cv=cv,
+        verbose=verbose,
+        pre_dispatch=pre_dispatch,
+        error_score=error_score,
+        return_train_score=True,
+    )
     results = search.fit(X, y, **fit_params).cv_results_
     splits = range(search.n_splits_)
     train, test = (
