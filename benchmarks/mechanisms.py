@@ -405,7 +405,7 @@ def mechanisms():
             "speculative epochs",
             {
                 "solvers/speculative_epochs.py": "",
-                "solvers/descent.py": "_Descent.run_speculative_epochs",
+                "solvers/descent.py": "DescentLoop.run_speculative_epochs",
                 "solvers/compiled/epochs.py": "copy_array copy_arrays _copy_arrays_loop",
                 "solvers/compiled/solver.py": "EpochTrace",
             },

@@ -22,6 +22,10 @@ class CandidateModel(RegressorMixin, BaseEstimator):
     def __sklearn_clone__(self):
         return CandidateModel(self.estimator, self.fits)
 
+    def get_params(self, deep=True):
+        """Return the parameters of the estimator."""
+        return self.estimator.get_params(deep)
+
     def set_params(self, **params):
         """Set the parameters of the candidate."""
         self.params = params

@@ -2,10 +2,12 @@
 
 import copy
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from skgd._utils.component import is_built_in
 from skgd._utils.threads import map_reduce_in_threads
 from skgd.data.in_memory import InMemoryData
 from skgd.data.map_reduce import add_results
@@ -13,6 +15,7 @@ from skgd.data.second_moments import MIN_PARALLEL_SIZE, SecondMoments
 from skgd.regressors._base import FitTask
 from skgd.regressors._fit_state import check_initial_coefficients, init_fit_state
 from skgd.regressors._messages import convergence_message
+from skgd.solvers.speculative_epochs import is_pure_schedule
 
 
 def take_rows(X, index):
@@ -95,6 +98,8 @@ class TrainingRows:
         Their weights.
     find_moments : callable or None
         Takes the weights and returns the second moments, merged from those of parts of the folds.
+    paused : dict of PausedFits or None, default=None
+        Fits that later iterations of a search may continue, by the name of the shared pass.
     """
 
     X: Any
@@ -102,6 +107,7 @@ class TrainingRows:
     y: np.ndarray
     weights: np.ndarray | None
     find_moments: Any = None
+    paused: Any = None
 
     def __len__(self):
         return len(self.y)
@@ -147,6 +153,28 @@ class FittedModel(NamedTuple):
         return cls(
             coef, intercept, task.config.loss, convergence_message(model, task.config, outcome)
         )
+
+
+def is_reproducible(model, config):
+    """Return whether the descent of a fit is all that matters, and any fit of the model equals it.
+
+    Parameters
+    ----------
+    model : BaseGDRegressor
+        The unfitted model.
+    config : SolverConfig or None
+        Its components; None if they are invalid.
+    """
+    if config is None or model.early_stopping or model.verbose:
+        return False
+    schedule = config.schedule
+    components = config.loss, schedule, config.optimizer
+    return (
+        (model._is_full_batch or not model.shuffle or isinstance(model.random_state, Integral))
+        and not (model._accepts_unused_params and model.power_t < 0)  # fit would warn of it
+        and all(component is None or is_built_in(component) for component in components)
+        and (schedule is None or is_pure_schedule(schedule))
+    )
 
 
 def start_fit(model, config, data, batch_size, second_moments=None):

@@ -78,6 +78,8 @@ class SharedSearchMixin:
             attributes["scorer_"] = check_scoring(self.estimator)
         if hasattr(search, "_checked_cv_orig"):
             attributes["_checked_cv_orig"] = search.cv.splitter
+        if hasattr(search, "_n_samples_orig"):
+            attributes["_n_samples_orig"] = search._n_samples_orig
         self.__dict__.update(attributes)
         return self._set_shared(fits.shared)
 
@@ -102,6 +104,8 @@ class SharedSearchMixin:
         def evaluate(candidate_params, *args, **kwargs):
             candidates = list(candidate_params)
             fits.set_candidates(candidates)
+            if args and not isinstance(args[0], SplitterOnData):  # a sample of the rows of a fold
+                args = SplitterOnData(args[0], fits), *args[1:]
             results = evaluate_candidates(candidates, *args, **kwargs)
             fits.shared += fits.describe()
             return results
@@ -116,9 +120,11 @@ def prepare_shared_search(search, X, y, params):
 
     Errors in the arguments are left to scikit-learn.
     """
+    resource = getattr(search, "resource", None)
     try:
         is_shared = (
             y is not None
+            and (resource in (None, "n_samples") or resource in search.estimator.get_params())
             and effective_n_jobs(search.n_jobs) > 0
             and uses_predictions_only(search.scoring)
             and not getattr(search, "_skl_callbacks", None)
@@ -130,7 +136,7 @@ def prepare_shared_search(search, X, y, params):
         splitter = check_cv(search.cv, y)
     except Exception:  # raised again by scikit-learn's own search
         return None
-    fits = SharedFits(search.estimator, X, y, params.get("sample_weight"))
+    fits = SharedFits(search.estimator, X, y, params.get("sample_weight"), resource)
     shared = copy.copy(search)
     for name in fitted_attributes(search):
         delattr(shared, name)

@@ -7,12 +7,12 @@ before the last are fitted once for a group, and its models by the shared passes
 
 import logging
 import warnings
+from collections import defaultdict
 from functools import cached_property, partial
 from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
-from joblib import hash as hash_object
 from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.base import clone
@@ -24,8 +24,10 @@ from sklearn.utils import check_array
 from skgd.data.d2 import make_scorer
 from skgd.data.dispatch import is_chunked_input
 from skgd.data.in_memory import InMemoryData
-from skgd.model_selection import _moments, _updates
+from skgd.model_selection import _epochs, _moments, _updates
 from skgd.model_selection._fold_moments import FoldMoments
+from skgd.model_selection._keys import params_key
+from skgd.model_selection._paused import PausedFits
 from skgd.model_selection._rows import FittedModel, TrainingRows, as_slice, same_rows, take_rows
 from skgd.regressors import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.regressors._input import check_rows, check_weights
@@ -36,13 +38,10 @@ logger = logging.getLogger(__name__)
 ESTIMATORS = (BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor)
 
 #: Modules of the shared passes, by the name of what is shared.
-PASSES = {"moments": _moments, "updates": _updates}
+PASSES = {"moments": _moments, "updates": _updates, "epochs": _epochs}
 
 #: What a fit can share, from the least to the most.
-SHARING = ["", "transformers", *PASSES]
-
-#: Types of parameters that are compared by their value.
-PLAIN_TYPES = (type(None), bool, int, float, str)
+SHARING = ["", "transformers", "epochs", "moments", "updates"]
 
 
 def can_share(estimator, X):
@@ -107,21 +106,6 @@ def make_candidate(estimator, params):
     return Candidate(estimator, prefix, model, params_key(others))
 
 
-def params_key(params):
-    """Return a hashable key of parameters, equal for equal ones only."""
-    return tuple(sorted((name, *value_key(value)) for name, value in params.items()))
-
-
-def value_key(value):
-    """Return a hashable key of a value; what cannot be compared equals nothing else."""
-    if type(value) in PLAIN_TYPES or isinstance(value, np.generic):
-        return type(value).__name__, repr(value)
-    try:
-        return "hash", hash_object(value)
-    except Exception:
-        return "id", str(id(value))
-
-
 class SharedFits:
     """The fits of all candidates of a search to all folds.
 
@@ -131,10 +115,14 @@ class SharedFits:
         The estimator of the search.
     X, y, sample_weight : array-like
         The rows of the search, their targets and weights.
+    resource : str or None, default=None
+        The parameter that a search by successive halving increases.
     """
 
-    def __init__(self, estimator, X, y, sample_weight=None):
+    def __init__(self, estimator, X, y, sample_weight=None, resource=None):
         self.estimator, self.X, self.y, self.sample_weight = estimator, X, y, sample_weight
+        prefix = f"{estimator.steps[-1][0]}__" if isinstance(estimator, Pipeline) else ""
+        self.can_continue = resource == f"{prefix}max_iter"
         self.rows = np.arange(X.shape[0] if hasattr(X, "shape") else len(X))
         self.keys, self.candidates, self.folds, self.shared = [], {}, [], []
 
@@ -147,10 +135,18 @@ class SharedFits:
         }
 
     def set_splits(self, splits):
-        """Set the splits on which the candidates are evaluated."""
-        rows = self.rows
+        """Set the splits on which the candidates are evaluated.
+
+        If the training rows are those of the last splits, the moments and paused fits are kept.
+        """
+        rows, last = self.rows, self.folds
         self.folds = [Fold(self, rows[train], rows[test]) for train, test in splits]
-        self.moments = FoldMoments([fold.train for fold in self.folds])
+        pairs = list(zip(self.folds, last, strict=False))
+        if len(pairs) == len(self.folds) and all(same_rows(f.train, o.train) for f, o in pairs):
+            for fold, other in pairs:
+                fold.train, fold.paused = other.train, other.paused
+        else:
+            self.moments = FoldMoments([fold.train for fold in self.folds])
 
     @cached_property
     def checked(self):
@@ -216,7 +212,7 @@ class Fold:
 
     def __init__(self, fits, train, test):
         self.fits, self.train, self.test = fits, train, test
-        self.groups, self.lock = {}, Lock()
+        self.groups, self.paused, self.lock = {}, {}, Lock()
 
     def fit(self, key, y, fit_params):
         """Return what a shared pass has fitted for a candidate, or None."""
@@ -305,7 +301,10 @@ class GroupFit:
 
     def training_rows(self, X, y, sample_weight):
         """Return the checked :class:`TrainingRows`; X is None if the rows are not transformed."""
-        fits, index, moments = self.fold.fits, self.fold.train, None
+        fits, index, moments, paused = self.fold.fits, self.fold.train, None, None
+        if fits.can_continue:
+            group = next(iter(self.members.values())).group
+            paused = self.fold.paused.setdefault(group, defaultdict(PausedFits))
         if X is None:
             data = fits.checked
             y = data.y[index]
@@ -318,7 +317,7 @@ class GroupFit:
         if weights is not None and not weights.all():
             has_weight = weights > 0
             index, y, weights = index[has_weight], y[has_weight], weights[has_weight]
-        return TrainingRows(data.X, as_slice(index), y, weights, moments)
+        return TrainingRows(data.X, as_slice(index), y, weights, moments, paused)
 
     def fit_others(self, X, y, last_params):
         """Fit the other models to the transformed rows, one by one."""

@@ -1,22 +1,20 @@
 """Fits by stochastic updates: all models of a fold are updated together by each row."""
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 
 from skgd import penalties
-from skgd._utils.component import is_built_in
 from skgd.data.in_memory import InMemoryData
-from skgd.model_selection._rows import FittedModel, start_fit, try_call
+from skgd.model_selection._paused import PausedFit
+from skgd.model_selection._rows import FittedModel, is_reproducible, start_fit, try_call
 from skgd.regressors._base import FitTask
 from skgd.regressors._config import resolve_config
 from skgd.solvers.choice import choose_stacked_solver, gains_from_stacking
 from skgd.solvers.lockstep import Descent, descend_together
 from skgd.solvers.sgd.stacked import StackedSGD
-from skgd.solvers.speculative_epochs import is_pure_schedule
 from skgd.solvers.stopping import choose_criteria
 
 
@@ -70,7 +68,13 @@ def fit_models(models, rows):
     fitted = [None] * len(models)
     if issparse(rows.X) or rows.X.dtype != np.float64:
         return fitted
-    configs = [try_call(resolve_config, model) for model in models]
+    paused = None if rows.paused is None else rows.paused["updates"]
+    if paused is not None:
+        fitted = paused.resume(models)
+    configs = [
+        try_call(resolve_config, model) if fitted[i] is None else None
+        for i, model in enumerate(models)
+    ]
     numbers = [i for i, model in enumerate(models) if is_supported(model, configs[i])]
     if len(numbers) < 2:
         return fitted
@@ -86,27 +90,23 @@ def fit_models(models, rows):
         # With a single batch, the first gradient of the intercept is nothing but rounding, which
         # some optimizers divide by its size.
         if len(group) > 1 and problem.updates_per_epoch > 1 and gains_from_stacking(problem):
-            outcomes = descend_together(descents, choose_stacked_solver)
-            for (i, fit), outcome in zip(group.items(), outcomes, strict=True):
+            loop = descend_together(descents, choose_stacked_solver)
+            for number, (i, fit) in enumerate(group.items()):
+                outcome = loop.outcomes[number]
                 if outcome is not None:
                     fitted[i] = FittedModel.from_outcome(fit.model, fit.task, outcome)
+                    if paused is not None:
+                        paused.add(models[i], PausedFit(loop, number, fit.task, outcome.problem))
     return fitted
 
 
 def is_supported(model, config):
     """Return whether a model is fitted by updates that others can share."""
-    if config is None:
-        return False
-    components = config.loss, config.schedule, config.optimizer
     return (
-        not (model._is_full_batch or model.early_stopping or model.verbose)
-        and not config.is_automatic
+        is_reproducible(model, config)
+        and not (model._is_full_batch or config.is_automatic)
         and config.loss.n_outputs is None
         and not penalties.has_bounds(config.penalty)
-        and not (model._accepts_unused_params and model.power_t < 0)  # fit would warn of it
-        and (not model.shuffle or isinstance(model.random_state, Integral))
-        and all(component is None or is_built_in(component) for component in components)
-        and (config.schedule is None or is_pure_schedule(config.schedule))
     )
 
 

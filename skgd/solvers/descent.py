@@ -140,22 +140,17 @@ def descend(problem, solver, state, criteria, history, monitor=None, best=None):
     """
     # Overflow is detected from non-finite values, so NumPy's warnings are silenced.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        return _Descent(problem, solver, state, criteria, history, monitor, best).run()
+        return DescentLoop(problem, solver, state, criteria, history, monitor, best).run()
 
 
-class _Descent:
-    """One call of :func:`descend`."""
+class DescentLoop:
+    """One call of :func:`descend`, whose parameters it has; :meth:`resume` continues it."""
 
-    def __init__(self, problem, solver, state, criteria, history, monitor, best=None):
-        self.problem, self.solver, self.criteria = problem, solver, criteria
-        self.monitor, self.best = monitor, best or Best()
-        self.rate_at = problem.schedule.resolve(
-            alpha=problem.alpha,
-            updates_per_epoch=problem.updates_per_epoch,
-            max_iter=problem.planned_epochs,
-        )
+    def __init__(self, problem, solver, state, criteria, history, monitor=None, best=None):
+        self.solver, self.criteria = solver, criteria
+        self.monitor, self.best, self.n_epochs = monitor, best or Best(), 0
+        self.set_problem(problem)
         self.recorder = Recorder(problem, solver, criteria.validate, history)
-        self.speculative = SpeculativeEpochs(problem, solver, criteria, monitor is not None)
         state = state.for_optimizer(problem.optimizer)
         workspace = solver.init(state)
         self.start = solver.describe(state, workspace)
@@ -175,21 +170,36 @@ class _Descent:
         """Run the epochs and return the :class:`Outcome`."""
         if not len(self.recorder.history):
             self.recorder.record(self.here.state, self.start, 0, np.nan)
-        reason, n_epochs = None, 0
-        while reason is None and n_epochs < self.problem.max_iter:
+        reason = None
+        while reason is None and self.n_epochs < self.problem.max_iter:
             before = self.here, len(self.recorder.history)
             rng_state = self.here.state.rng.bit_generator.state
             try:
-                n_ahead = self.run_speculative_epochs(n_epochs)
+                n_ahead = self.run_speculative_epochs(self.n_epochs)
                 if not n_ahead:
-                    reason = self.run_epoch(n_epochs + 1)
-                n_epochs += n_ahead or 1
+                    reason = self.run_epoch(self.n_epochs + 1)
+                self.n_epochs += n_ahead or 1
             except KeyboardInterrupt:
                 self.here, n_rows = before
                 self.here.state.rng.bit_generator.state = rng_state
                 self.recorder.history.truncate(n_rows)
                 reason = StopReason.INTERRUPTED
-        return self.finish(reason or StopReason.MAX_ITER, n_epochs)
+        return self.finish(reason or StopReason.MAX_ITER, self.n_epochs)
+
+    def set_problem(self, problem):
+        """Set what is minimised, and what depends on its schedule and its number of epochs."""
+        self.problem = problem
+        self.rate_at = problem.resolve_schedule()
+        has_monitor = self.monitor is not None
+        self.speculative = SpeculativeEpochs(problem, self.solver, self.criteria, has_monitor)
+
+    def resume(self, max_iter):
+        """Continue a descent that ended at its largest number of epochs up to a larger one.
+
+        The result is that of a separate descent if :meth:`Problem.has_same_rates` holds.
+        """
+        self.set_problem(self.problem.with_max_iter(max_iter))
+        return self.run()
 
     def run_speculative_epochs(self, n_epochs):
         """Run several epochs that end nothing in one call; return how many there were."""

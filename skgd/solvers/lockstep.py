@@ -60,16 +60,30 @@ def descend_together(descents, choose_solver):
 
     Returns
     -------
-    list of Outcome or None
-        None where the descent is unstable.
+    LockstepLoop
+        It has the list of outcomes, which are None where the descent is unstable.
     """
     # Overflow is detected from non-finite values, so NumPy's warnings are silenced.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        return _Lockstep(descents, choose_solver).run()
+        loop = LockstepLoop(descents, choose_solver)
+        loop.run()
+    return loop
 
 
-class _Lockstep:
-    """One call of :func:`descend_together`."""
+class LockstepLoop:
+    """One call of :func:`descend_together`, whose parameters it has; :meth:`resume` continues it.
+
+    Attributes
+    ----------
+    outcomes : list of Outcome or None
+        None where the descent is unstable.
+    n_epochs : int
+        Number of epochs so far.
+    active : list of int
+        The models that ran in the last epoch.
+    state : State
+        Has their parameters as rows.
+    """
 
     def __init__(self, descents, choose_solver):
         self.descents, self.choose_solver = descents, choose_solver
@@ -87,23 +101,45 @@ class _Lockstep:
         self.multipliers = [1.0] * len(descents)
         self.criterion_states = [d.criteria.init() for d in descents]
         self.outcomes = [None] * len(descents)
+        self.n_epochs, self.active = 0, list(range(len(descents)))
 
     def run(self):
         """Run all epochs, and return the outcomes."""
-        n_epochs, active = 0, list(range(len(self.descents)))
-        while active:
-            solver = self.stack_solver(active)
+        kept = range(len(self.active))
+        while len(kept):
+            self.select(kept)
+            active, solver = self.active, self.stack_solver(self.active)
             kept = range(len(active))
             while len(kept) == len(active):
-                count = self.count_epochs(solver, active, n_epochs)
+                count = self.count_epochs(solver, active, self.n_epochs)
                 trace = self.run_epochs(solver, active, count)
                 for number in range(count):
-                    n_epochs += 1
-                    kept = self.end_epoch(active, kept, trace, number, n_epochs)
+                    self.n_epochs += 1
+                    kept = self.end_epoch(active, kept, trace, number, self.n_epochs)
                 self.state = trace.state
-            active = [active[position] for position in kept]
-            self.state = select_rows(self.state, self.rows_of(kept))
         return self.outcomes
+
+    def resume(self, models, max_iter):
+        """Continue some of the models up to a larger number of epochs, and leave the others.
+
+        Models whose descents have ended earlier keep their outcomes. The results are those of
+        separate descents if :meth:`Problem.has_same_rates` holds.
+        """
+        self.descents = [
+            descent._replace(problem=descent.problem.with_max_iter(max_iter))
+            for descent in self.descents
+        ]
+        self.curves = RateCurves([descent.problem for descent in self.descents])
+        if max_iter <= self.n_epochs:
+            return self.outcomes
+        is_paused = [o is not None and o.reason is StopReason.MAX_ITER for o in self.outcomes]
+        self.select([p for p, m in enumerate(self.active) if m in models and is_paused[m]])
+        return self.run()
+
+    def select(self, positions):
+        """Let only the models at some positions of `active` continue."""
+        self.state = select_rows(self.state, self.rows_of(positions))
+        self.active = [self.active[position] for position in positions]
 
     def count_epochs(self, solver, active, n_epochs):
         """Return how many epochs to run in one call; a model ignores those after it has left."""
@@ -245,14 +281,7 @@ class RateCurves:
             self.curve.append(number)
             first = self.problems[number].schedule
             self.factor.append(eta0 / first.eta0 if isinstance(schedule, PROPORTIONAL) else 1.0)
-        self.rates_at = [
-            problem.schedule.resolve(
-                alpha=problem.alpha,
-                updates_per_epoch=problem.updates_per_epoch,
-                max_iter=problem.planned_epochs,
-            )
-            for problem in self.problems
-        ]
+        self.rates_at = [problem.resolve_schedule() for problem in self.problems]
 
     def at(self, state, active, multipliers, n_outputs, count):
         """Return the :class:`~skgd.solvers.sgd.stacked.LearningRates` of the next epochs.

@@ -1,6 +1,6 @@
 """What a descent is given: the objective, and how it is to be minimised."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -103,6 +103,24 @@ class Problem:
     def updates_per_epoch(self):
         """Updates in one pass over the rows."""
         return 1 if self.is_full_batch else self.objective.n_updates(self.batch_size)
+
+    def resolve_schedule(self):
+        """Return the function that computes the learning rates of an array of update numbers."""
+        return self.schedule.resolve(
+            alpha=self.alpha, updates_per_epoch=self.updates_per_epoch, max_iter=self.planned_epochs
+        )
+
+    def with_max_iter(self, max_iter):
+        """Return the problem of a fit of another number of epochs."""
+        return replace(self, max_iter=max_iter, planned_epochs=max_iter)
+
+    def has_same_rates(self, max_iter):
+        """Return whether the rates so far are those of a fit of another number of epochs."""
+        updates = np.arange(1.0, self.max_iter * self.updates_per_epoch + 1)
+        rates, others = (
+            p.resolve_schedule()(updates) for p in (self, self.with_max_iter(max_iter))
+        )
+        return np.array_equal(rates, others)
 
     @property
     def searches_line(self):

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.losses import LOSSES
 from skgd.optimizers import Momentum
-from skgd.solvers.descent import _Descent
+from skgd.solvers.descent import DescentLoop
 from skgd.solvers.recorder import Recorder
 from skgd.solvers.speculative_epochs import SpeculativeEpochs
 from tests.helpers.regressors import ELEMENTWISE, REGRESSORS, STOCHASTIC, build
@@ -130,7 +130,7 @@ def test_interrupt_before_the_first_epoch_keeps_the_fitted_model(Regressor, line
     def interrupted(self, *args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_Descent, "advance", interrupted)
+    monkeypatch.setattr(DescentLoop, "advance", interrupted)
     monkeypatch.setattr(SpeculativeEpochs, "count_epochs", interrupted)
     with pytest.raises(KeyboardInterrupt, match="left the model as it was"):
         model.fit(*linear)

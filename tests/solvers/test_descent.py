@@ -26,7 +26,7 @@ from skgd.schedules import (
 from skgd.solvers import speculative_epochs
 from skgd.solvers.base import Solver
 from skgd.solvers.choice import choose_solver
-from skgd.solvers.descent import MIN_RELATIVE_LR, _Descent, descend
+from skgd.solvers.descent import MIN_RELATIVE_LR, DescentLoop, descend
 from skgd.solvers.divergence import LR_BACKOFF_FACTOR, DivergenceMonitor
 from skgd.solvers.history import History
 from skgd.solvers.speculative_epochs import SpeculativeEpochs
@@ -200,7 +200,7 @@ def start_descent(problem, criteria=None, state=None, **params):
     """Return a descent before its first epoch."""
     problem, criteria = replace(problem, **params), criteria or StoppingCriteria()
     state = state or initial_state()
-    return _Descent(problem, choose_solver(problem), state, criteria, History(), None)
+    return DescentLoop(problem, choose_solver(problem), state, criteria, History(), None)
 
 
 @pytest.mark.parametrize("batch_size", [None, 7])
