@@ -10,6 +10,7 @@ from skgd.plotting import (
     DescentPathDisplay,
     LearningRateDisplay,
     ScheduleDisplay,
+    SearchDisplay,
 )
 from skgd.regressors import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 
@@ -27,6 +28,7 @@ __all__ = [
     "MiniBatchGDRegressor",
     "SGDRegressor",
     "ScheduleDisplay",
+    "SearchDisplay",
     "approx_gradient",
     "check_gradient",
     "exceptions",

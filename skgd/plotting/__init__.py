@@ -1,8 +1,15 @@
-"""Displays of fits, paths and learning rates; matplotlib is imported only when one is drawn."""
+"""Displays of fits, paths, learning rates and searches; they import matplotlib when they plot."""
 
 from skgd.plotting.convergence import ConvergenceDisplay
 from skgd.plotting.descent_path import DescentPathDisplay
 from skgd.plotting.learning_rate import LearningRateDisplay
 from skgd.plotting.schedule import ScheduleDisplay
+from skgd.plotting.search import SearchDisplay
 
-__all__ = ["ConvergenceDisplay", "DescentPathDisplay", "LearningRateDisplay", "ScheduleDisplay"]
+__all__ = [
+    "ConvergenceDisplay",
+    "DescentPathDisplay",
+    "LearningRateDisplay",
+    "ScheduleDisplay",
+    "SearchDisplay",
+]
