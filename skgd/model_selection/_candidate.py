@@ -48,6 +48,11 @@ class CandidateModel(RegressorMixin, BaseEstimator):
         """Return the metadata routing of the estimator."""
         return self.estimator.get_metadata_routing()
 
+    @property
+    def _metadata_request(self):
+        """The requests of the estimator, which scorers of scikit-learn 1.6 copy."""
+        return self.estimator._metadata_request
+
     def __sklearn_tags__(self):
         return get_tags(self.estimator)
 

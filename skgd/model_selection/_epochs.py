@@ -2,32 +2,12 @@
 
 import numpy as np
 
-from skgd.model_selection._paused import PausedFit
+from skgd.model_selection._paused import PausedFit, SingleLoop
 from skgd.model_selection._rows import FittedModel, is_reproducible, start_fit, try_call
 from skgd.model_selection._updates import FoldData
 from skgd.regressors._config import resolve_config
 from skgd.solvers.descent import DescentLoop
 from skgd.solvers.history import History
-from skgd.solvers.stopping import StopReason
-
-
-class SingleLoop:
-    """A descent by itself.
-
-    Parameters
-    ----------
-    loop : DescentLoop
-        The descent.
-    """
-
-    def __init__(self, loop):
-        self.loop, self.outcome = loop, loop.run()
-
-    def resume(self, numbers, max_iter):
-        """Continue the descent unless it has ended by itself; return a list of its outcome."""
-        if self.outcome.reason is StopReason.MAX_ITER:
-            self.outcome = self.loop.resume(max_iter)
-        return [self.outcome]
 
 
 def fit_models(models, rows):
@@ -80,4 +60,4 @@ def start(model, config, data):
     # Overflow is detected from non-finite values, so NumPy's warnings are silenced.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         loop = DescentLoop(stage.problem, stage.solver, state, stage.criteria, History())
-        return PausedFit(SingleLoop(loop), 0, task, stage.problem)
+        return PausedFit(SingleLoop(loop, loop.run()), 0, task, stage.problem)

@@ -6,6 +6,9 @@ import numpy as np
 
 from skgd.model_selection._keys import params_key
 from skgd.model_selection._rows import FittedModel, try_call
+from skgd.solvers.choice import choose_solver, gains_from_resuming
+from skgd.solvers.lockstep import LockstepLoop
+from skgd.solvers.stopping import StopReason
 
 
 class PausedFit(NamedTuple):
@@ -27,6 +30,27 @@ class PausedFit(NamedTuple):
     number: int
     task: Any
     problem: Any
+
+
+class SingleLoop:
+    """A descent by itself.
+
+    Parameters
+    ----------
+    loop : DescentLoop
+        The descent.
+    outcome : Outcome
+        Where it is.
+    """
+
+    def __init__(self, loop, outcome):
+        self.loop, self.outcome = loop, outcome
+
+    def resume(self, numbers, max_iter):
+        """Continue the descent unless it has ended by itself; return a list of its outcome."""
+        if self.outcome.reason is StopReason.MAX_ITER:
+            self.outcome = self.loop.resume(max_iter)
+        return [self.outcome]
 
 
 class PausedFits:
@@ -58,6 +82,7 @@ class PausedFits:
             fit if fit and try_call(can_resume, fit, model.max_iter) else None
             for fit, model in zip(fits, models, strict=True)
         ]
+        fits = separate_few(fits)
         self.fits, fitted = {}, [None] * len(models)
         for loop, max_iter in {
             (fit.loop, m.max_iter) for fit, m in zip(fits, models, strict=True) if fit
@@ -71,6 +96,26 @@ class PausedFits:
                     fitted[i] = FittedModel.from_outcome(models[i], fit.task, outcome)
                     self.add(models[i], fit._replace(problem=outcome.problem))
         return fitted
+
+
+def separate_few(fits):
+    """Return the fits, of which few that run in step are continued by themselves instead.
+
+    Parameters
+    ----------
+    fits : list of PausedFit or None
+        The fits that go on.
+    """
+    separated = []
+    for fit in fits:
+        n_models = sum(other is not None and other.loop is fit.loop for other in fits) if fit else 0
+        if fit and isinstance(fit.loop, LockstepLoop) and not gains_from_resuming(n_models):
+            outcome = fit.loop.outcomes[fit.number]
+            if outcome.reason is StopReason.MAX_ITER:
+                loop = fit.loop.separate(fit.number, choose_solver)
+                fit = fit._replace(loop=SingleLoop(loop, outcome), number=0)
+        separated.append(fit)
+    return separated
 
 
 def model_key(model):

@@ -20,6 +20,9 @@ from skgd.solvers.svrg import SVRGSolver
 #: Classes of components that Numba could not compile; they are not tried again.
 not_compilable: set[type] = set()
 
+#: Number of models from which on a compiled loop over all of them is faster than one for each.
+MIN_COMPILED_MODELS = 6
+
 
 def choose_solver(problem):
     """Return the solver that runs the epochs of a problem.
@@ -110,3 +113,11 @@ def choose_stacked_solver(problem, scale_ratio=None):
 def gains_from_stacking(problem):
     """Return whether updates of many models together take less time than one by one."""
     return numba_support.has_numba() or not TriangularSGD.applies_to(problem)
+
+
+def gains_from_resuming(n_models):
+    """Return whether models that were updated together go on together.
+
+    With Numba, few models take less time one by one.
+    """
+    return n_models >= MIN_COMPILED_MODELS or not numba_support.has_numba()

@@ -6,6 +6,7 @@ number of epochs leaves. So does one whose objective rises far above its start, 
 such steps amplify rounding errors, so that the result would not be that of a separate descent.
 """
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -13,8 +14,9 @@ import numpy as np
 
 from skgd.data.scaling import FeatureScaling
 from skgd.schedules import Adaptive, Constant, InverseScaling
-from skgd.solvers.descent import Best, Outcome, check_start
+from skgd.solvers.descent import Best, DescentLoop, Outcome, check_start
 from skgd.solvers.divergence import convergence_limit, describe_stall
+from skgd.solvers.history import History
 from skgd.solvers.problem import Problem, compute_learning_rates
 from skgd.solvers.row_order import draw_row_orders
 from skgd.solvers.sgd.stacked import LearningRates
@@ -25,6 +27,9 @@ from skgd.solvers.stopping import StoppingCriteria, StopReason
 #: Multiple of the objective of the start, or of the best constant model, above which a descent is
 #: taken for unstable.
 MAX_RELATIVE_OBJECTIVE = 2
+
+#: Arrays of a state that have a row for each model.
+ROW_NAMES = "theta", "averaged_theta", "l1_total", "l1_applied"
 
 #: Schedules whose rates are proportional to their parameter `eta0`.
 PROPORTIONAL = Adaptive, Constant, InverseScaling
@@ -135,6 +140,23 @@ class LockstepLoop:
         is_paused = [o is not None and o.reason is StopReason.MAX_ITER for o in self.outcomes]
         self.select([p for p, m in enumerate(self.active) if m in models and is_paused[m]])
         return self.run()
+
+    def separate(self, model, choose_solver):
+        """Return the :class:`~skgd.solvers.descent.DescentLoop` of a model that is in `active`."""
+        problem, start, criteria = self.descents[model]
+        state = select_rows(self.state, self.rows_of([self.active.index(model)]))
+        shape = start.theta.shape
+        state = state.replace(
+            **{name: getattr(state, name).reshape(shape) for name in ROW_NAMES},
+            optimizer_state=tuple(array.reshape(shape) for array in state.optimizer_state),
+            rng=deepcopy(state.rng),
+            lr_multiplier=self.multipliers[model],
+            reference_objective=self.limit / MAX_RELATIVE_OBJECTIVE,
+        )
+        loop = DescentLoop(problem, choose_solver(problem), state, criteria, History())
+        loop.n_epochs = self.n_epochs
+        loop.here = loop.here._replace(criterion_states=self.criterion_states[model])
+        return loop
 
     def select(self, positions):
         """Let only the models at some positions of `active` continue."""
@@ -250,9 +272,8 @@ class LockstepLoop:
 
 def select_rows(state, rows):
     """Return the state of some rows of the stacked parameters."""
-    names = "theta", "averaged_theta", "l1_total", "l1_applied"
     optimizer_state = tuple(array[rows] for array in state.optimizer_state)
-    arrays = {name: getattr(state, name)[rows] for name in names}
+    arrays = {name: getattr(state, name)[rows] for name in ROW_NAMES}
     return state.replace(**arrays, optimizer_state=optimizer_state)
 
 

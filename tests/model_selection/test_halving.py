@@ -15,7 +15,7 @@ from sklearn.preprocessing import PolynomialFeatures
 
 import skgd
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor, schedules
-from skgd.model_selection import HalvingGridSearchCV, HalvingRandomSearchCV
+from skgd.model_selection import HalvingGridSearchCV, HalvingRandomSearchCV, _paused
 from skgd.solvers.descent import DescentLoop
 from skgd.solvers.lockstep import LockstepLoop
 from tests.helpers.executors import numpy_only
@@ -33,12 +33,12 @@ def mini_batches(loss="squared_error", **params):
     return MiniBatchGDRegressor(loss, batch_size=8, random_state=0, **params)
 
 
-def assert_equal_halving(estimator, grid, X=XS, **options):
+def assert_equal_halving(estimator, grid, X=XS, y=YS, **options):
     """Search with both classes and compare the results; return our search."""
     options = OPTIONS | options
     with numpy_only(), parallel_config(backend="threading"):
-        ours = HalvingGridSearchCV(estimator, grid, **options).fit(X, YS)
-        theirs = model_selection.HalvingGridSearchCV(estimator, grid, **options).fit(X, YS)
+        ours = HalvingGridSearchCV(estimator, grid, **options).fit(X, y)
+        theirs = model_selection.HalvingGridSearchCV(estimator, grid, **options).fit(X, y)
     assert_equal_results(ours, theirs)
     assert sorted(set(vars(ours)) - {"shared_"}) == sorted(vars(theirs))
     assert ours.n_resources_ == theirs.n_resources_
@@ -93,6 +93,20 @@ CONTINUED = [
 def test_continued_fits_equal_separate_ones(estimator, grid, shared):
     search = assert_equal_halving(estimator, grid)
     assert set(search.shared_) == {shared}
+
+
+@pytest.mark.parametrize(
+    ("estimator", "grid", "n_outputs"),
+    [(*CONTINUED[0][:2], 2), *((*case[:2], None) for case in CONTINUED[1:5])],
+    ids=str,
+)
+def test_few_fits_that_ran_together_are_continued_one_by_one(
+    estimator, grid, n_outputs, monkeypatch
+):
+    monkeypatch.setattr(_paused, "gains_from_resuming", lambda n_models: n_models > 2)
+    y = YS if n_outputs is None else np.column_stack([YS, XS[:, 2] * YS])
+    search = assert_equal_halving(estimator, grid, y=y)
+    assert set(search.shared_) == {"updates"}
 
 
 @pytest.mark.parametrize(
