@@ -44,6 +44,8 @@ class SearchDisplay:
         The same of the training rows.
     score_name : str, default="score"
         Label of the scores.
+    connected : bool, default=True
+        Whether the candidates differ in these parameters only, so that curves connect them.
 
     Attributes
     ----------
@@ -85,9 +87,10 @@ class SearchDisplay:
         train_scores: Array | None = None,
         train_spread: Array | None = None,
         score_name: str = "score",
+        connected: bool = True,
     ) -> None:
         self.values, self.scores, self.spread = values, scores, spread
-        self.best, self.score_name = best, score_name
+        self.best, self.score_name, self.connected = best, score_name, connected
         self.train_scores, self.train_spread = train_scores, train_spread
 
     @classmethod
@@ -144,7 +147,7 @@ class SearchDisplay:
         ):
             best = search.best_index_
         names = choose_parameters([setting for _, setting in candidates], params)
-        indices = select_slice(candidates, best, names)
+        indices, connected = select_slice(candidates, best, names)
         settings = dict(candidates)
         columns = {
             f"{part}_{kind}": results[f"{statistic}_{part}_{metric}"][indices]
@@ -160,6 +163,7 @@ class SearchDisplay:
             train_scores=columns.get("train_scores"),
             train_spread=columns.get("train_spread"),
             score_name=describe_score(search, metric),
+            connected=connected,
         ).plot(ax, **plot_params)
 
     @classmethod
@@ -244,7 +248,8 @@ class SearchDisplay:
     ) -> Self:
         """Plot the scores.
 
-        With one parameter: the mean scores, with a band of one standard deviation on each side.
+        With one parameter: the mean scores, with a band of one standard deviation on each side, or
+        error bars where other parameters differ, too.
         With two: a heat map, or points where the candidates are no grid. A star marks the best
         candidate. Axes of positive numbers that span more than a decade are logarithmic.
 
@@ -293,10 +298,14 @@ class SearchDisplay:
             parts.append(("training", self.train_scores, self.train_spread, COLOURS[4], "--"))
         for label, scores, spread, colour, linestyle in parts:
             mean, width = np.asarray(scores, float)[order], np.asarray(spread, float)[order]
-            style = {"color": colour, "linestyle": linestyle, "marker": ".", "label": label}
-            (line,) = self.ax_.plot(x, mean, **style | line_kw)
-            style = {"color": colour, "alpha": 0.2, "linewidth": 0}
-            self.ax_.fill_between(x, mean - width, mean + width, **style | fill_between_kw)
+            style = {"color": colour, "marker": ".", "label": label}
+            if self.connected:
+                (line,) = self.ax_.plot(x, mean, **style | {"linestyle": linestyle} | line_kw)
+                style = {"color": colour, "alpha": 0.2, "linewidth": 0}
+                self.ax_.fill_between(x, mean - width, mean + width, **style | fill_between_kw)
+            else:
+                style |= {"linestyle": "none", "elinewidth": 0.5}
+                line, *_ = self.ax_.errorbar(x, mean, width, **style | line_kw)
             if label == "test":
                 self.line_ = line
         self._mark_best(axis.positions[self.best], self.scores[self.best])
@@ -445,9 +454,10 @@ def choose_parameters(settings, params):
 
 
 def select_slice(candidates, best, names):
-    """Return the candidates whose other parameters are those of the best one, by their indices.
+    """Return the indices of the candidates to plot, and whether they differ in `names` only.
 
-    Where they have a single value of some of the parameters, return all.
+    These are the ones whose other parameters are those of the best one, or all, where these have a
+    single value of some of the parameters.
     """
 
     def others(setting):
@@ -456,4 +466,6 @@ def select_slice(candidates, best, names):
     settings = dict(candidates)
     indices = [i for i, setting in candidates if others(setting) == others(settings[best])]
     values = [{repr(settings[i].get(name)) for i in indices} for name in names]
-    return indices if min(map(len, values)) > 1 else [i for i, _ in candidates]
+    if min(map(len, values)) > 1 or len(indices) == len(candidates):
+        return indices, True
+    return list(settings), False

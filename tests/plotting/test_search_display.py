@@ -94,6 +94,7 @@ def test_candidates_of_a_randomised_search_are_points():
     assert_array_equal(display.mesh_.get_array(), results["mean_test_score"])
     line = plot(search, params="alpha").line_
     assert_array_equal(line.get_xdata(), np.sort(points[:, 0]))
+    assert line.get_linestyle() == "None"
 
 
 def test_last_iteration_of_a_search_by_successive_halving():
