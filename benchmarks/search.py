@@ -13,13 +13,14 @@ import sys
 import numpy as np
 from sklearn import linear_model, model_selection
 from sklearn.datasets import load_diabetes
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skgd
 from measure import in_turns, machine
-from skgd.model_selection import GridSearchCV
+from skgd.model_selection import GridSearchCV, HalvingGridSearchCV
 
 ROUNDS = 2
 
@@ -88,16 +89,39 @@ def pipeline():
     return X, y, searches(theirs, grids[0], ours, grids[1])
 
 
-CASES = {case.__name__: case for case in (diabetes, sgd, mini_batch, l2, l1, pipeline)}
+def poisson():
+    """Full batches of Poisson loss: 20 strengths by 5 folds, 100,000 rows and 50 columns."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100_000, 50))
+    y = rng.poisson(np.exp(0.1 * X @ rng.normal(size=50))).astype(float)
+    alphas = np.logspace(-4, 1, 20)
+    theirs = make_pipeline(StandardScaler(), linear_model.PoissonRegressor())
+    ours = skgd.BatchGDRegressor("poisson")
+    return X, y, searches(theirs, {"poissonregressor__alpha": alphas}, ours, {"alpha": alphas})
 
 
-def searches(theirs, their_grid, ours, our_grid):
-    """Return the searches to compare by name."""
-    grid_search = model_selection.GridSearchCV
+def halving():
+    """Successive halving over 3 to 81 epochs: 27 rates by 5 folds, 20,000 rows and 20 columns."""
+    grid = {"eta0": np.logspace(-4, -2, 27)}
+    options = {"resource": "max_iter", "min_resources": 3, "max_resources": 81}
+    params = {"tol": None, "random_state": 0}
+    theirs, ours = linear_model.SGDRegressor(**params), skgd.SGDRegressor(**params)
+    classes = model_selection.HalvingGridSearchCV, HalvingGridSearchCV
+    return *table(20_000, 20), searches(theirs, grid, ours, grid, classes, **options)
+
+
+CASES = (diabetes, sgd, mini_batch, l2, l1, pipeline, poisson, halving)
+CASES = {case.__name__: case for case in CASES}
+
+
+def searches(theirs, their_grid, ours, our_grid, classes=None, **options):
+    """Return the searches to compare by name; `classes` are those of scikit-learn and skgd."""
+    search, shared_search = classes or (model_selection.GridSearchCV, GridSearchCV)
+    options["cv"] = 5
     return {
-        "scikit-learn": lambda X, y: grid_search(theirs, their_grid, cv=5).fit(X, y),
-        "scikit-learn's search, skgd": lambda X, y: grid_search(ours, our_grid, cv=5).fit(X, y),
-        "skgd": lambda X, y: GridSearchCV(ours, our_grid, cv=5).fit(X, y),
+        "scikit-learn": lambda X, y: search(theirs, their_grid, **options).fit(X, y),
+        "scikit-learn's search, skgd": lambda X, y: search(ours, our_grid, **options).fit(X, y),
+        "skgd": lambda X, y: shared_search(ours, our_grid, **options).fit(X, y),
     }
 
 
