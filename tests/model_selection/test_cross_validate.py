@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from joblib import parallel_config
 from sklearn import model_selection
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import Ridge
@@ -24,9 +23,8 @@ RIDGE = BatchGDRegressor(alpha=0.1)
 
 def assert_equal_scores(estimator, X=X, y=Y, **options):
     """Compare our results with those of scikit-learn, and return ours."""
-    with parallel_config(backend="threading"):
-        ours = cross_validate(estimator, X, y, **options)
-        theirs = model_selection.cross_validate(estimator, X, y, **options)
+    ours = cross_validate(estimator, X, y, **options)
+    theirs = model_selection.cross_validate(estimator, X, y, **options)
     assert list(ours) == list(theirs)
     for name, column in theirs.items():
         if name.startswith(("test_", "train_")):

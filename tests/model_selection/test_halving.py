@@ -4,7 +4,6 @@ import pickle
 
 import numpy as np
 import pytest
-from joblib import parallel_config
 from scipy.stats import loguniform
 from sklearn import model_selection
 from sklearn.base import clone
@@ -36,7 +35,7 @@ def mini_batches(loss="squared_error", **params):
 def assert_equal_halving(estimator, grid, X=XS, y=YS, **options):
     """Search with both classes and compare the results; return our search."""
     options = OPTIONS | options
-    with numpy_only(), parallel_config(backend="threading"):
+    with numpy_only():
         ours = HalvingGridSearchCV(estimator, grid, **options).fit(X, y)
         theirs = model_selection.HalvingGridSearchCV(estimator, grid, **options).fit(X, y)
     assert_equal_results(ours, theirs)
