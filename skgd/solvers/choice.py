@@ -21,7 +21,7 @@ from skgd.solvers.svrg import SVRGSolver
 not_compilable: set[type] = set()
 
 #: Number of models from which on a compiled loop over all of them is faster than one for each.
-MIN_COMPILED_MODELS = 6
+MIN_COMPILED_MODELS = 4
 
 
 def choose_solver(problem):
