@@ -8,7 +8,10 @@ from skgd.data.memmap import MemmapData, is_large_memmap, predict_memmap
 
 
 def is_chunked_input(X):
-    """Return whether X is processed in chunks: a large memory map or a Dask collection."""
+    """Return whether X is processed in chunks: a large memory map or a Dask collection.
+
+    X has passed :func:`~skgd.data.conversion.unwrap_arrays`.
+    """
     return is_dask(X) or is_large_memmap(X)
 
 

@@ -21,6 +21,7 @@ from sklearn.metrics import r2_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 
+from skgd.data.conversion import choose_dtype, to_float
 from skgd.data.d2 import make_scorer
 from skgd.data.dispatch import is_chunked_input
 from skgd.data.in_memory import InMemoryData
@@ -377,7 +378,7 @@ def predict_together(models, X):
     X : array-like or sparse matrix of shape (n, d)
         Rows.
     """
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    X = to_float(check_array(X, accept_sparse="csr", dtype=choose_dtype(X)))
     coefs = np.array([model.coef for model in models.values()])
     products = X @ coefs.reshape(-1, coefs.shape[-1]).T
     products = np.moveaxis(products.reshape(len(products), *coefs.shape[:-1]), 1, 0)

@@ -11,7 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
-from scipy.sparse import csr_matrix, issparse
+from scipy.sparse import csr_array, csr_matrix, issparse
+from sklearn import get_config
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
@@ -21,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skgd._utils.component import is_built_in
 from skgd._utils.nested_params import BaseComponentEstimator
 from skgd._utils.threads import single_blas_thread
+from skgd.data.conversion import choose_dtype, to_float, unwrap_arrays
 from skgd.data.d2 import make_scorer
 from skgd.data.design import Design
 from skgd.data.dispatch import check_features, is_chunked_input, predict_chunked
@@ -179,6 +181,7 @@ class BaseGDRegressor(
             collection the result is a Dask array, which has not been computed.
         """
         check_is_fitted(self)
+        X, offset = unwrap_arrays(X, offset)
         if is_chunked_input(X):
             check_features(self, X, reset=False)
             predict, like = self._get_chunk_model()._predictions, self._fit_state.coef
@@ -223,6 +226,7 @@ class BaseGDRegressor(
             R² or D², at most 1.
         """
         check_is_fitted(self)
+        X, y, sample_weight, offset = unwrap_arrays(X, y, sample_weight, offset)
         if not (self.loss_.has_link() or is_chunked_input(X)):
             predictions = self.predict(X, offset=offset)
             y = expand_targets(self.loss_, y)
@@ -253,9 +257,8 @@ class BaseGDRegressor(
 
     def _linear_predictors(self, X, offset=None):
         """Return the linear predictors of rows in memory."""
-        rows = validate_data(
-            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
-        )
+        rows = validate_data(self, X, accept_sparse="csr", dtype=choose_dtype(X), reset=False)
+        rows = to_float(rows)
         products = rows @ self.coef_.T
         if issparse(self.coef_):
             products = products.toarray() if issparse(products) else products
@@ -272,10 +275,14 @@ class BaseGDRegressor(
         Returns
         -------
         self
-            The estimator; ``coef_`` is a CSR matrix with one row per output.
+            The estimator; ``coef_`` is a CSR matrix with one row per output, or a CSR array with
+            ``sklearn.set_config(sparse_interface="sparray")``.
         """
         check_is_fitted(self)
-        self.coef_ = csr_matrix(self.coef_)
+        coef = np.atleast_2d(self.coef_)
+        # scikit-learn before 1.9 has no such setting.
+        is_array = get_config().get("sparse_interface") == "sparray"
+        self.coef_ = csr_array(coef) if is_array else csr_matrix(coef)
         return self
 
     def densify(self) -> Self:

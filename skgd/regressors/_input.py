@@ -14,7 +14,8 @@ from sklearn.utils.validation import validate_data
 
 from skgd._utils.validation import raise_invalid
 from skgd.data.chunked import ChunkedData
-from skgd.data.dispatch import check_features, is_chunked_input, to_chunked_data
+from skgd.data.conversion import choose_dtype, to_float, unwrap_arrays
+from skgd.data.dispatch import check_features, is_chunked_input, is_dask, to_chunked_data
 from skgd.data.in_memory import InMemoryData, expand_offset
 
 
@@ -62,6 +63,7 @@ def check_rows(
     if isinstance(X, ChunkedData):
         vars(estimator).update(X.to_chunk.feature_attributes)
         return X
+    X, y, sample_weight, offset = unwrap_arrays(X, y, sample_weight, offset)
     if is_chunked_input(X):
         check_features(estimator, X, reset)
         y = expand_targets(estimator.loss, ravel_column(estimator, y), X)
@@ -71,9 +73,10 @@ def check_rows(
         )
         check_outputs(estimator, ("n", *data.output_shape), reset)
         return data if data.chunk_lengths is None or len(data) else None
-    options = {"dtype": [np.float64, np.float32], "ensure_all_finite": check_finite}
+    options = {"dtype": choose_dtype(X), "ensure_all_finite": check_finite}
     options["order"] = None if estimator._is_full_batch else "C"
     X, y = validate_data(estimator, X, y, reset=reset, **options, **ROW_OPTIONS)
+    X = to_float(X)
     if issparse(y):
         raise TypeError("y is a sparse matrix; pass an array instead: y.toarray().")
     y = expand_targets(estimator.loss, ravel_column(estimator, y))
@@ -135,17 +138,19 @@ def split_validation(estimator, data, inputs, loss):
         raise ValueError(
             "offset and offset_val, the offsets of X and of X_val, have to be passed together."
         )
-    X, y = inputs.X_val, inputs.y_val
-    check_val_weights = partial(check_weights, "sample_weight_val", inputs.sample_weight_val)
+    X, y, weights, offset = unwrap_arrays(
+        inputs.X_val, inputs.y_val, inputs.sample_weight_val, inputs.offset_val
+    )
+    check_val_weights = partial(check_weights, "sample_weight_val", weights)
     if is_chunked_input(X):
         check_features(estimator, X, reset=False)
         y = expand_targets(estimator.loss, ravel_column(estimator, y), X)
-        offset = check_offset("offset_val", inputs.offset_val, np.shape(y), X)
+        offset = check_offset("offset_val", offset, np.shape(y), X)
         validation = to_chunked_data(X, y, partial(check_val_weights, X), offset)
     else:
         X, y = validate_data(estimator, X, y, reset=False, dtype=data.dtype, **ROW_OPTIONS)
         y = expand_targets(estimator.loss, ravel_column(estimator, y))
-        offset = check_offset("offset_val", inputs.offset_val, y.shape, X)
+        offset = check_offset("offset_val", offset, y.shape, X)
         validation = InMemoryData(X, y, check_val_weights(X, X.dtype), offset=offset)
     if validation.output_shape != data.output_shape:
         shapes = [(len(part), *part.output_shape) for part in (validation, data)]
@@ -225,7 +230,7 @@ def expand_targets(loss, y, X=None):
     n_outputs = getattr(loss, "n_outputs", None)
     if n_outputs is None:
         return y
-    if hasattr(X, "__dask_graph__"):
+    if is_dask(X):
         raise ValueError(
             f"loss={loss!r} is not supported for Dask collections. Fit one level at a time."
         )
@@ -271,7 +276,7 @@ def check_offset(name, offset, shape, X):
 
     Offsets beside a Dask collection X are returned unchanged: they are checked chunk by chunk.
     """
-    if offset is None or hasattr(X, "__dask_graph__"):
+    if offset is None or is_dask(X):
         return offset
     dtype = X.dtype if getattr(X, "dtype", None) == np.float32 else float
     offset = check_array(offset, ensure_2d=False, dtype=dtype, input_name=name)
