@@ -1,6 +1,7 @@
 """Gradient-descent regressors with the scikit-learn API: batch, mini-batch and stochastic."""
 
 from skgd import exceptions, losses, optimizers, penalties, schedules, step_rules
+from skgd._utils.saving import list_components, list_type_names
 from skgd._utils.versions import show_versions
 from skgd.callbacks import EarlyStopping
 from skgd.minimization import approx_gradient, check_gradient, maximize, minimize
@@ -19,7 +20,18 @@ __version__ = "0.1.0.dev0"
 #: Public modules that are not imported by ``from skgd import *``.
 _MODULES = ["callbacks", "model_selection", "plotting"]
 
+#: Names of the classes in files of fitted models: ``skops.io.load(file, trusted=TRUSTED_TYPES)``.
+TRUSTED_TYPES: list[str] = list_type_names(
+    [
+        BatchGDRegressor,
+        MiniBatchGDRegressor,
+        SGDRegressor,
+        *list_components(losses, penalties, schedules, step_rules, optimizers),
+    ]
+)
+
 __all__ = [
+    "TRUSTED_TYPES",
     "BatchGDRegressor",
     "ConvergenceDisplay",
     "DescentPathDisplay",

@@ -20,7 +20,7 @@ PUBLIC |= {
     if name not in skgd.__all__
 }
 PUBLIC["exceptions.DivergenceError"] = skgd.exceptions.DivergenceError
-OBJECTS = {name: value for name, value in PUBLIC.items() if not inspect.ismodule(value)}
+OBJECTS = {name: value for name, value in PUBLIC.items() if callable(value)}
 REGISTERED = [
     item
     for module in COMPONENT_MODULES

@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd._utils.component import is_built_in
 from skgd._utils.nested_params import BaseComponentEstimator
+from skgd._utils.saving import check_version, current_version, from_plain, to_plain
 from skgd._utils.threads import single_blas_thread
 from skgd.data.conversion import choose_dtype, to_float, unwrap_arrays
 from skgd.data.d2 import make_scorer
@@ -44,6 +45,7 @@ from skgd.regressors._shrinkage import shrinkage_message
 from skgd.solvers import automatic
 from skgd.solvers.choice import choose_solver
 from skgd.solvers.continuation import Stage, run_continuation
+from skgd.solvers.history import History
 from skgd.solvers.problem import Problem, StreamStatistics
 from skgd.solvers.stopping import StopReason, choose_criteria
 
@@ -109,6 +111,7 @@ class BaseGDRegressor(
     stop_reason_: str
     n_features_in_: int
     feature_names_in_: Array
+    _fit_state: Any
 
     _is_full_batch = False
     _accepts_unused_params = False  # whether `alpha`, `eta0` and `power_t` may have no effect
@@ -325,6 +328,47 @@ class BaseGDRegressor(
                 f"{type(self).__name__} has no path_. Fit with record='path' to keep it."
             )
         return self._fit_state.history.path.arrays()
+
+    def drop_history(self) -> Self:
+        """Remove the recorded history and iterates, so that a saved model is small.
+
+        ``history_`` is empty afterwards. ``record=None`` records nothing in the first place.
+
+        Returns
+        -------
+        self
+            The estimator.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgd import SGDRegressor
+        >>> model = SGDRegressor(random_state=0).fit(np.arange(4.0)[:, None], np.arange(4.0))
+        >>> model.drop_history().history_
+        {}
+        """
+        check_is_fitted(self)
+        self._fit_state = replace(self._fit_state, history=History())
+        return self
+
+    def __copy__(self):
+        model = object.__new__(type(self))
+        vars(model).update(vars(self))
+        return model
+
+    def __getstate__(self):
+        state = {
+            name: to_plain(value) if name.startswith("_") else value
+            for name, value in super().__getstate__().items()
+        }
+        return {**state, "_skgd_version": current_version()}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        check_version(type(self).__name__, state.pop("_skgd_version", "unknown"))
+        super().__setstate__(
+            {k: from_plain(v) if k.startswith("_") else v for k, v in state.items()}
+        )
 
     def _run_on_copy(self, fit):
         """Fit a copy, and take over its attributes only if that succeeds.
