@@ -1,5 +1,7 @@
 """Gradient-descent regressors with the scikit-learn API: batch, mini-batch and stochastic."""
 
+import sys
+
 from skgd import exceptions, losses, optimizers, penalties, schedules, step_rules
 from skgd._utils.saving import list_components, list_type_names
 from skgd._utils.versions import show_versions
@@ -13,7 +15,9 @@ from skgd.plotting import (
     ScheduleDisplay,
     SearchDisplay,
 )
-from skgd.regressors import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
+from skgd.regressors import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor, onnx
+
+sys.modules["skgd.onnx"] = onnx  # `import skgd.onnx` works, as `import os.path` does
 
 __version__ = "0.1.0.dev0"
 
@@ -48,6 +52,7 @@ __all__ = [
     "losses",
     "maximize",
     "minimize",
+    "onnx",
     "optimizers",
     "penalties",
     "schedules",

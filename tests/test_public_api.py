@@ -20,6 +20,7 @@ PUBLIC |= {
     if name not in skgd.__all__
 }
 PUBLIC["exceptions.DivergenceError"] = skgd.exceptions.DivergenceError
+PUBLIC["onnx.register_converters"] = skgd.onnx.register_converters
 OBJECTS = {name: value for name, value in PUBLIC.items() if callable(value)}
 REGISTERED = [
     item
