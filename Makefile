@@ -18,18 +18,21 @@ export PIP_NO_INPUT := 1
 .DELETE_ON_ERROR:
 # Two targets must not install into one environment at the same time.
 .NOTPARALLEL:
-.PHONY: help demo test test-oldest test-matrix test-wheel hunt coverage mutants examples bench lint \
+.PHONY: help demo test test-integrations test-oldest test-matrix test-wheel hunt coverage mutants examples bench lint \
   docs docs-test clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-demo: $(VENV)/installed-plot  ## Fit real data with the three regressors, save their loss curves
+demo: $(VENV)/installed-demo  ## Fit real data in raw units, search in shared passes, save the curves
 	@mkdir -p demo
 	@MPLBACKEND=Agg $(BIN)/python docs/examples/plot_diabetes.py demo/loss_curves.png
 
 test: $(VENV)/installed-test  ## Run the tests and every documented example
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-integrations: $(VENV)/installed-integrations  ## Test with other packages, newest versions (before a release)
+	@$(BIN)/python -m pytest --numprocesses=0 tests/integrations
 
 # Compiling takes minutes: `make test` compiles every component, and the oldest Numba some of them.
 OLDEST_COMPILED ?= loss_of_the_user or cached or writable or single_precision
