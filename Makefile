@@ -7,6 +7,7 @@ PYTEST_ARGS ?= --numprocesses=auto --dist=worksteal
 
 VENV := .venv
 OLDEST := .venv-oldest
+INTEGRATIONS := .venv-integrations
 WHEEL := .venv-wheel
 BIN := $(VENV)/bin
 PIP_INSTALL := -m pip --quiet --quiet install
@@ -31,8 +32,8 @@ demo: $(VENV)/installed-demo  ## Fit real data in raw units, search in shared pa
 test: $(VENV)/installed-test  ## Run the tests and every documented example
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-integrations: $(VENV)/installed-integrations  ## Test with other packages, newest versions (before a release)
-	@$(BIN)/python -m pytest --numprocesses=0 tests/integrations
+test-integrations: $(INTEGRATIONS)/installed  ## Test with other packages, newest versions (before a release)
+	@$(INTEGRATIONS)/bin/python -m pytest --numprocesses=0 tests/integrations
 
 # Compiling takes minutes: `make test` compiles every component, and the oldest Numba some of them.
 OLDEST_COMPILED ?= loss_of_the_user or cached or writable or single_precision
@@ -110,7 +111,7 @@ docs-test: $(VENV)/installed-docs-test  ## Test links, images and formulas of th
 	@$(BIN)/python -m pytest --quiet --numprocesses=0 docs/test_site.py
 
 clean:  ## Delete everything that the other targets created
-	rm -rf $(VENV) $(OLDEST) $(WHEEL) .venv-matrix build dist mutants skgd.egg-info .hypothesis \
+	rm -rf $(VENV) $(OLDEST) $(INTEGRATIONS) $(WHEEL) .venv-matrix build dist mutants skgd.egg-info .hypothesis \
 	  .mypy_cache .pytest_cache .ruff_cache .coverage htmlcov \
 	  demo docs/_build docs/auto_examples docs/generated
 	find . -name __pycache__ -type d -exec rm -rf {} +
@@ -149,6 +150,12 @@ $(OLDEST)/installed-test: pyproject.toml setup.cfg $(OLDEST)/created
 	@sed 's/>=/==/' $(OLDEST)/bounds.txt > $(OLDEST)/constraints.txt
 	@echo 'pyarrow<22' >> $(OLDEST)/constraints.txt  # later versions need NumPy 2 but do not declare it
 	$(call install,$(OLDEST)/bin/python,--constraint $(OLDEST)/constraints.txt --editable ".[test]")
+
+$(INTEGRATIONS)/installed: pyproject.toml setup.cfg
+	@$(call require,$(PYTHON),>=,PYTHON)
+	@echo "Installing skgd[integrations] in $(INTEGRATIONS) (once)"
+	@$(PYTHON) -m venv $(INTEGRATIONS)
+	$(call install,$(INTEGRATIONS)/bin/python,--editable ".[integrations]")
 
 # $(call install,INTERPRETER,ARGUMENTS): install with a line per package, with the size of each
 # download, except in CI, and create $@.

@@ -26,7 +26,8 @@ LAYERS = [
 ]
 RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
-#: Largest number of modules and packages directly in the package.
+#: Largest number of modules and packages directly in the package, except for those whose names
+#: Python prescribes.
 MAX_TOP_LEVEL = 15
 
 #: Largest number of lines of code and of parameters of a function.

@@ -119,7 +119,7 @@ styles = [  # Okabe and Ito's palette for the colour-blind
     {"color": "#D55E00", "linestyle": "-."},
 ]
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.8), layout="constrained")
 for (name, model), style in zip(fits.items(), styles, strict=True):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # at most 100 epochs
@@ -133,10 +133,10 @@ left.set(
     ylabel="objective / minimum − 1",
     title="Loss curves",
     yscale="log",
-    xlim=(0, 130),
+    xlim=(0, 100),
     ylim=(1e-10, 20),
 )
-left.legend(loc="lower right", fontsize="small")
+left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, fontsize="small")
 
 # %%
 # Validation curve

@@ -1,4 +1,4 @@
-"""The recipes of the user guide's page "With other tools" run; each is skipped without its package."""
+"""The recipes of the user guide's page "With other tools" run; each needs its package."""
 
 import re
 import textwrap
