@@ -115,6 +115,7 @@ def test_dir_shows_public_modules_only():
     assert set(skgd.__all__) < set(names)
     modules = {name for name in names if inspect.ismodule(getattr(skgd, name))}
     internal = {"data", "minimization", "objectives", "regressors", "solvers"}
-    assert modules == {path.stem for path in Path(skgd.__file__).parent.iterdir()} & modules
+    files = {path.stem for path in Path(skgd.__file__).parent.iterdir()}
+    assert modules - files == {"onnx"}  # a module of skgd.regressors
     assert not modules & internal
     assert {"exceptions", "model_selection", "plotting"} < modules
