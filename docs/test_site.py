@@ -6,6 +6,7 @@ kind of fault. The last tests show on a small page of their own that faults are 
 
 import functools
 import os
+import re
 import shutil
 import threading
 from collections import deque
@@ -46,6 +47,7 @@ LOOK = """async () => {
         formulas: formulas.length,
         broken_formulas: formulas.filter(unset).map(element => element.textContent),
         links: links.map(link => new URL(link, document.baseURI).href),
+        outputs: [...document.querySelectorAll(".sphx-glr-script-out")].map(e => e.textContent),
         anchors: [...document.querySelectorAll("[id]")].map(element => element.id),
         overflow: document.documentElement.scrollWidth - window.innerWidth,
     };
@@ -196,6 +198,17 @@ def test_every_picture_is_shown(seen):
     assert sum(page["pictures"] for page in seen.pages.values()) > 20
 
 
+def artists_in_outputs(seen):
+    """Return the outputs of gallery scripts that show artists of matplotlib as text."""
+    artist = re.compile(r"\bText\(|\bLine2D\(|<matplotlib\.|<BarContainer")
+    return [output for output in seen.each("outputs") if artist.search(output[1])]
+
+
+def test_no_output_of_the_gallery_lists_artists(seen):
+    assert artists_in_outputs(seen) == []
+    assert seen.each("outputs")
+
+
 def test_every_formula_is_set(seen):
     assert seen.each("broken_formulas") == []
     assert sum(page["formulas"] for page in seen.pages.values()) > 50
@@ -289,6 +302,7 @@ FAULTY = """<!doctype html><html><head><link rel="icon" href="data:,">
         ("<a href='gone.html#x'>gone</a>", "link"),
         ("<a href='#elsewhere'>no such place</a>", "link"),
         ("<a href='gone.py'>no such file</a>", "link"),
+        ("<div class='sphx-glr-script-out'>[Text(0.5, 0, 'x')]</div>", "artist"),
         ("<script>console.error('oh')</script>", "report"),
         ("<script>undefined.oh</script>", "report"),
         ("<script src='https://example.org/lib.js'></script>", "report"),
@@ -305,6 +319,7 @@ def test_faults_are_found(body, fault, tmp_path, browser, serve):
         "picture": seen.each("broken_pictures"),
         "formula": seen.each("broken_formulas"),
         "link": dead_links(browser, seen),
+        "artist": artists_in_outputs(seen),
         "report": seen.faults,
     }
     assert bool(found[fault] if fault else any(found.values())) is (fault is not None)

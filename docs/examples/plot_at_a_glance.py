@@ -23,6 +23,7 @@ import numpy as np
 from sklearn.datasets import load_diabetes
 
 from skgd import BatchGDRegressor, DescentPathDisplay, MiniBatchGDRegressor, SGDRegressor
+from skgd.plotting import REGRESSOR_COLOURS
 
 X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
 X = X[["bmi", "s5"]]
@@ -57,10 +58,9 @@ def objectives(model):
     return updates / updates[-1] * model.n_iter_, np.mean(errors**2, axis=1) / 2
 
 
-colours = dict(zip(models, ["#D55E00", "#009E73", "#CC79A7"], strict=True))
 figure, (curves, contours) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for name, model in models.items():
-    curves.plot(*objectives(model), color=colours[name], label=name)
+    curves.plot(*objectives(model), color=REGRESSOR_COLOURS[name], label=name)
 curves.set(xlabel="epoch", ylabel="objective", xlim=(0, 6), title="Convergence")
 curves.grid(alpha=0.3)
 curves.legend()

@@ -33,6 +33,7 @@ from sklearn.model_selection import KFold, cross_val_score
 
 from skgd import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.model_selection import GridSearchCV, validation_curve
+from skgd.plotting import REGRESSOR_COLOURS
 
 X, y = load_diabetes(return_X_y=True, scaled=False)
 folds = KFold(n_splits=5, shuffle=True, random_state=0)
@@ -111,12 +112,12 @@ fits = {
         penalty=None, max_iter=100, tol=None, random_state=0, **automatic
     ),
 }
-styles = [  # Okabe and Ito's palette for the colour-blind
-    {"color": "#000000", "marker": "o", "markersize": 4},
-    {"color": "#0072B2"},
-    {"color": "#009E73", "linestyle": "--"},
-    {"color": "#CC79A7", "linestyle": ":"},
-    {"color": "#D55E00", "linestyle": "-."},
+styles = [
+    {"marker": "o", "markersize": 4},
+    {"linestyle": "--"},
+    {},
+    {"linestyle": "--"},
+    {},
 ]
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.8), layout="constrained")
@@ -125,7 +126,8 @@ for (name, model), style in zip(fits.items(), styles, strict=True):
         warnings.simplefilter("ignore", ConvergenceWarning)  # at most 100 epochs
         model.fit(X, y)
     excess = np.maximum(model.history_["objective"] / minimum - 1, 1e-12)
-    left.plot(model.history_["epoch"], excess, label=name, **style)
+    colour = REGRESSOR_COLOURS[type(model).__name__]
+    left.plot(model.history_["epoch"], excess, label=name, color=colour, **style)
 left.set_xscale("symlog", linthresh=1)  # includes epoch 0, the starting point
 left.set_xticks([0, 1, 10, 100], ["0", "1", "10", "100"])
 left.set(
@@ -149,10 +151,11 @@ alphas = np.geomspace(0.01, 100, 25)
 curve = validation_curve(
     BatchGDRegressor(penalty="l1"), X, y, param_name="alpha", param_range=alphas, cv=folds
 )
-for scores, label, style in zip(curve, ["training", "validation"], styles[1:3], strict=True):
+colour = REGRESSOR_COLOURS["BatchGDRegressor"]
+for scores, label, line in zip(curve, ["training", "validation"], ["--", "-"], strict=True):
     mean, deviation = scores.mean(axis=1), scores.std(axis=1)
-    right.plot(alphas, mean, label=label, **style)
-    right.fill_between(alphas, mean - deviation, mean + deviation, color=style["color"], alpha=0.15)
+    right.plot(alphas, mean, line, label=label, color=colour)
+    right.fill_between(alphas, mean - deviation, mean + deviation, color=colour, alpha=0.15)
 right.set(xlabel="alpha", ylabel="R²", title="Validation curve, l1 penalty", xscale="log")
 right.legend(loc="lower left")
 for axes in (left, right):

@@ -30,6 +30,7 @@ from skgd import (
     MiniBatchGDRegressor,
     SGDRegressor,
 )
+from skgd.plotting import REGRESSOR_COLOURS
 from skgd.schedules import TimeDecay
 
 x = np.arange(1.0, 21)
@@ -50,7 +51,7 @@ print(f"{result.nit} updates to {result.x}, cost {result.fun:.5f}")
 display = DescentPathDisplay.from_function(
     lambda theta: cost(theta, x, y), result, names="4035 updates", xlim=(0, 1.2), ylim=(0.8, 1.2)
 )
-display.ax_.set(xlabel="intercept", ylabel="slope")
+labels = display.ax_.set(xlabel="intercept", ylabel="slope")
 
 # %%
 # Batch size
@@ -75,7 +76,9 @@ figure, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for name, model in models.items():
     model.fit(X, target)
     print(f"{name:13}: y = {model.coef_[0]:.8f} x + {model.intercept_[0]:.8f}")
-    ax.loglog(1 + model.history_["epoch"], model.history_["objective"] + 1e-30, label=name)
+    colour = REGRESSOR_COLOURS[type(model).__name__]
+    objective = model.history_["objective"] + 1e-30
+    ax.loglog(1 + model.history_["epoch"], objective, color=colour, label=name)
 ax.set(xlabel="1 + epoch", ylabel="mean squared error / 2")
 legend = ax.legend()
 
@@ -93,6 +96,7 @@ exact = LinearRegression().fit(X, y)
 plain = {"optimizer": "gd", "standardize": False, "tol": None}
 
 figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained", sharey=True)
+colour = REGRESSOR_COLOURS["BatchGDRegressor"]
 for ax, rate in zip(axes, (0.02, 0.1, 0.5), strict=True):
     ax.plot(X, y, ".", color="0.7")
     for steps in range(1, 11):
@@ -101,8 +105,8 @@ for ax, rate in zip(axes, (0.02, 0.1, 0.5), strict=True):
         except ValueError:
             break
         ends = np.array([[0.0], [2.0]])
-        ax.plot(ends, model.predict(ends), color="C0", alpha=0.1 + 0.09 * steps)
-    ax.plot(ends, exact.predict(ends), "--", color="C1")
+        ax.plot(ends, model.predict(ends), color=colour, alpha=0.1 + 0.09 * steps)
+    ax.plot(ends, exact.predict(ends), "--", color="black")
     ax.set(xlabel="x", title=f"learning rate {rate}, ten updates", ylim=(0, 15))
 
 # %%
@@ -177,7 +181,7 @@ model = BatchGDRegressor(learning_rate=0.2, max_iter=500, **plain).fit(X, y)
 loss = 2 * model.history_["objective"][:500]
 print(f"weights {model.coef_}, bias {model.intercept_[0]:.8f}")
 figure, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
-ax.loglog(1 + np.arange(500), loss, label=f"from {loss[0]:.4f} to {loss[-1]:.4f}")
+ax.loglog(1 + np.arange(500), loss, color=colour, label=f"from {loss[0]:.4f} to {loss[-1]:.4f}")
 ax.set(xlabel="update", ylabel="mean squared error")
 legend = ax.legend()
 
@@ -206,11 +210,12 @@ rng = np.random.RandomState(42)
 X = rng.randn(1000, 5)
 y = X @ np.arange(1.0, 6) + 0.5 * rng.randn(1000)
 figure, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
-for shift, (name, regressor) in zip(
-    (-0.2, 0.2), {"scikit-learn": SklearnSGDRegressor, "skgd": SGDRegressor}.items(), strict=True
+for shift, name, regressor, colour in (
+    (-0.2, "scikit-learn", SklearnSGDRegressor, "0.6"),
+    (0.2, "skgd", SGDRegressor, REGRESSOR_COLOURS["SGDRegressor"]),
 ):
     pipeline = make_pipeline(StandardScaler(), regressor(random_state=42)).fit(X, y)
-    ax.bar(np.arange(5) + shift, pipeline[-1].coef_, 0.4, label=name)
+    ax.bar(np.arange(5) + shift, pipeline[-1].coef_, 0.4, color=colour, label=name)
 ax.set(xlabel="feature", ylabel="coefficient")
 legend = ax.legend()
 

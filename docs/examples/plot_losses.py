@@ -19,9 +19,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from skgd import BatchGDRegressor, losses
+from skgd.plotting import COLOURS
 
-# Okabe and Ito's palette for the colour-blind.
-colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"]
 families = {
     "symmetric": [
         losses.SquaredError(),
@@ -38,7 +37,7 @@ families = {
 p = np.linspace(-3, 3, 601)
 figure, axes = plt.subplots(2, 2, figsize=(9, 6.5), layout="constrained")
 for (title, family), (left, right) in zip(families.items(), axes, strict=True):
-    for loss, colour, style in zip(family, colours, ["-", "--", "-.", ":"], strict=False):
+    for loss, colour, style in zip(family, COLOURS, ["-", "--", "-.", ":"], strict=False):
         left.plot(p, loss.value(p, 0.0), style, color=colour, label=repr(loss))
         right.plot(p, loss.gradient(p, 0.0), style, color=colour)
     left.set(title=title, ylabel="loss", ylim=(0, 4))
@@ -70,7 +69,7 @@ def scatter():
 
 
 ax = scatter()
-for loss, colour in zip(families["symmetric"][::-1], colours[::-1], strict=True):
+for loss, colour in zip(families["symmetric"][::-1], COLOURS[3::-1], strict=True):
     ax.plot(x, BatchGDRegressor(loss).fit(X, y).predict(X), color=colour, label=repr(loss))
 ax.plot(x, 1 + 0.5 * x, "k:", label="true line")
 legend = ax.legend(fontsize="small")
@@ -79,7 +78,7 @@ legend = ax.legend(fontsize="small")
 # Quantile regression: about 90 % of the targets are below the line of level 0.9.
 
 ax = scatter()
-for level, colour in zip((0.1, 0.5, 0.9), colours, strict=False):
+for level, colour in zip((0.1, 0.5, 0.9), COLOURS, strict=False):
     model = BatchGDRegressor(losses.Quantile(level)).fit(X, y)
     below = np.mean(y <= model.predict(X))
     ax.plot(x, model.predict(X), color=colour, label=f"level {level}: {below:.0%} below")

@@ -90,7 +90,7 @@ for rate in (0.01, 0.1, 0.5, 0.9, 1.1):
     ax.semilogy(np.maximum(result.history["fun"], 1e-9), marker=".", label=f"learning rate {rate}")
     print(f"learning rate {rate:4}: x = {result.x:9.4f}  {result.message[:60]}")
 ax.set(xlabel="step", ylabel="x²", title="Fixed learning rates")
-ax.legend()
+legend = ax.legend()
 
 # %%
 # A learning rate can also decrease over time, or be chosen at each step: the best of several, or
@@ -115,7 +115,7 @@ for name, rate in {
     )
     ax.loglog(np.maximum(result.history["fun"], 1e-16), label=f"{name}: {result.nit} steps")
 ax.set(xlabel="step", ylabel="value", title="Step lengths")
-ax.legend()
+legend = ax.legend()
 
 # %%
 # The history of a minimisation of (x − 3)² + 1: point, value and derivative.

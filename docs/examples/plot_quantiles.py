@@ -23,6 +23,7 @@ from sklearn.preprocessing import SplineTransformer
 
 from skgd import BatchGDRegressor
 from skgd.losses import Quantile
+from skgd.plotting import REGRESSOR_COLOURS
 
 rng = np.random.default_rng(0)
 x = np.sort(rng.uniform(0, 10, size=4000))
@@ -40,11 +41,12 @@ curves = quantiles.predict(grid[:, None])
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 left.plot(x_test, y_test, ".", color="0.6", markersize=3, label="held-out rows")
-left.fill_between(grid, curves[:, 0], curves[:, 4], color="#0072B2", alpha=0.2, label="90 %")
-left.fill_between(grid, curves[:, 1], curves[:, 3], color="#0072B2", alpha=0.35, label="50 %")
-left.plot(grid, curves[:, 2], color="#0072B2", label="median")
+colour = REGRESSOR_COLOURS["BatchGDRegressor"]
+left.fill_between(grid, curves[:, 0], curves[:, 4], color=colour, alpha=0.2, label="90 %")
+left.fill_between(grid, curves[:, 1], curves[:, 3], color=colour, alpha=0.35, label="50 %")
+left.plot(grid, curves[:, 2], color=colour, label="median")
 left.set(xlabel="x", ylabel="y", title="Intervals between quantiles")
-left.legend(fontsize="small", loc="upper left")
+legend = left.legend(fontsize="small", loc="upper left")
 
 # %%
 # Coverage on held-out rows
@@ -67,7 +69,7 @@ is_covered = {
 edges = np.linspace(0, 10, 6)
 bins = np.digitize(x_test, edges[1:-1])
 for (name, covered), colour, shift in zip(
-    is_covered.items(), ["#0072B2", "#D55E00"], [-0.4, 0.4], strict=True
+    is_covered.items(), [REGRESSOR_COLOURS["BatchGDRegressor"], "0.6"], [-0.4, 0.4], strict=True
 ):
     coverage = [covered[bins == b].mean() for b in range(5)]
     label = f"{name}: {covered.mean():.1%} of all rows"

@@ -31,6 +31,7 @@ from sklearn.model_selection import (
 )
 
 from skgd import LearningRateDisplay, MiniBatchGDRegressor, ScheduleDisplay, optimizers, schedules
+from skgd.plotting import COLOURS
 
 # Some candidates do not converge, or diverge.
 warnings.simplefilter("ignore", ConvergenceWarning)
@@ -126,9 +127,7 @@ print(randomized.best_params_, f"R² = {randomized.best_score_:.4f}")
 
 figure, ax = plt.subplots(layout="constrained")
 results = pd.DataFrame(randomized.cv_results_)
-for name, colour, marker in zip(
-    ["gd", "momentum", "nesterov"], ["#0072B2", "#D55E00", "#009E73"], "osv", strict=True
-):
+for name, colour, marker in zip(["gd", "momentum", "nesterov"], COLOURS[3:6], "osv", strict=True):
     trials = results[results["param_optimizer"] == name]
     ax.scatter(
         trials["param_learning_rate"].astype(float),

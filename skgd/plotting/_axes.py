@@ -1,10 +1,19 @@
-"""Axes, curve styles and scales; the only module that imports pyplot."""
+"""Axes, colours, curve styles and scales; the only module that imports pyplot."""
+
+from itertools import count
 
 import numpy as np
 
-#: The colour-blind-safe palette of Okabe and Ito.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+from skgd.regressors import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
+
+#: The colour-blind-safe palette of Okabe and Ito, with grey instead of black, which dark styles
+#: have as background. The blues are last: contours are blue.
+COLOURS = ("#D55E00", "#009E73", "#CC79A7", "#7F7F7F", "#E69F00", "#0072B2", "#56B4E9")
 LINE_STYLES = ("-", "--", "-.", ":")
+
+#: Each regressor has one colour, in every Display and on every page of the documentation.
+REGRESSORS = (BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor)
+REGRESSOR_COLOURS = {cls.__name__: COLOURS[i] for i, cls in enumerate(REGRESSORS)}
 
 
 def import_pyplot():
@@ -30,6 +39,24 @@ def curve_style(index):
     """Return the colour and line style of a curve by its index; the first 28 differ."""
     style, colour = divmod(index, len(COLOURS))
     return {"color": COLOURS[colour], "linestyle": LINE_STYLES[style % len(LINE_STYLES)]}
+
+
+def regressor_index(model):
+    """Return the index of the curve style of a regressor."""
+    return next(i for i, regressor in enumerate(REGRESSORS) if isinstance(model, regressor))
+
+
+def curve_indices(models):
+    """Return the index of the curve style of each fit, by name.
+
+    The first fit of each regressor has the colour of that regressor. Further fits of the same
+    regressor have colours that belong to no regressor.
+    """
+    others, indices = count(len(REGRESSORS)), {}
+    for name, model in models.items():
+        index = regressor_index(model)
+        indices[name] = next(others) if index in indices.values() else index
+    return indices
 
 
 def has_wide_range(values, ratio=20.0):

@@ -196,3 +196,9 @@ def get_path(model, indices, output):
     intercepts = names[model._fit_state.coef.size :]
     parameters = [*coefs, intercepts[output if has_outputs else 0]]
     return np.stack([path[parameters[index]] for index in indices], axis=1)
+
+
+def path_epochs(model):
+    """Return the epoch, as a fraction, of each point of the recorded path."""
+    updates = model.path_["update"]
+    return updates * (max(model.n_iter_, 1) / max(model.t_ - 1, 1))

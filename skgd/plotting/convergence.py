@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from skgd.plotting._axes import curve_style, get_axes, has_wide_range
+from skgd.plotting._animation import Trace, animate
+from skgd.plotting._axes import curve_indices, curve_style, get_axes, has_wide_range
 from skgd.plotting._inputs import get_regressor, name_items
 from skgd.plotting._thinning import thin_curve
 from skgd.solvers.history import column
@@ -70,6 +71,7 @@ class ConvergenceDisplay:
 
     def __init__(self, histories: dict[str, Any]) -> None:
         self.histories = histories
+        self._curve_indices: dict[str, int] = {}  # by position unless from_estimator sets them
 
     @classmethod
     def from_estimator(
@@ -107,9 +109,11 @@ class ConvergenceDisplay:
         ValueError
             If a history does not have a column; the message says how to record it.
         """
-        models = name_items(estimator, names)
-        histories = {name: get_regressor(model).history_ for name, model in models.items()}
-        return cls(histories).plot(ax, columns=columns, **plot_params)
+        estimators = name_items(estimator, names)
+        models = {name: get_regressor(fitted) for name, fitted in estimators.items()}
+        display = cls({name: model.history_ for name, model in models.items()})
+        display._curve_indices = curve_indices(models)
+        return display.plot(ax, columns=columns, **plot_params)
 
     @classmethod
     def from_history(
@@ -195,21 +199,57 @@ class ConvergenceDisplay:
         columns = self._resolve_columns(columns, single_panel)
         self.axes_ = get_panels(ax, len(columns))
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
-        self.lines_ = {}
+        self.lines_, self._stars = {}, []
         for panel, name in zip(self.axes_, columns, strict=True):
             curves = self._build_curves(name, x, above)
             lines = []
             for curve in curves:
-                style = {"label": curve.label, **curve_style(curve.fit_index), **(line_kw or {})}
+                style = {"label": curve.label, **curve_style(curve.style_index), **(line_kw or {})}
                 lines += panel.plot(*thin_curve(curve.x, curve.y), **style)
             self.lines_[name] = lines
             set_scales(panel, name, curves, x, xscale, yscale)
             panel.set(xlabel=LABELS.get(x, x), ylabel=axis_label(name, above))
             panel.grid(alpha=0.3)
             if mark_best:
-                mark_best_epochs(panel, curves, lines, x)
+                self._stars += mark_best_epochs(panel, curves, lines, x)
             panel.legend()
         return self
+
+    def animate(self, *, n_frames: int = 100, interval: float = 50.0) -> Any:
+        """Return an animation of the figure that was plotted last, in which the curves grow.
+
+        All curves are at the same epoch, or time, in each frame; a mark moves with each of them.
+        Frames are equally spaced along the horizontal axis. Keep a reference to the animation while
+        it is shown.
+
+        Parameters
+        ----------
+        n_frames : int, default=100
+            Number of frames, at least 2.
+        interval : float, default=50.0
+            Time between two frames in milliseconds.
+
+        Returns
+        -------
+        matplotlib.animation.FuncAnimation
+            It has a figure of its own. ``to_jshtml()`` is for notebooks, and
+            ``save("curves.gif", writer="pillow")`` writes a file.
+
+        Examples
+        --------
+        >>> from skgd import ConvergenceDisplay
+        >>> display = ConvergenceDisplay.from_history({"objective": [4.0, 2.0, 1.0]})
+        >>> display.animate(n_frames=3).to_jshtml().count("data:image/png")
+        3
+        """
+        clock = self.ax_.xaxis.get_transform().transform
+        traces = [
+            Trace(line, clock(line.get_xdata()), moving_mark(line))
+            for lines in self.lines_.values()
+            for line in lines
+        ]
+        traces += [Trace(star, clock(star.get_xdata())) for star in self._stars]
+        return animate(self.figure_, traces, n_frames, interval)
 
     def _resolve_columns(self, columns, single_panel):
         """Return the names of the columns to plot."""
@@ -224,7 +264,10 @@ class ConvergenceDisplay:
 
     def _build_curves(self, name, x, above):
         """Return the curves of a column; fits without validation scores are left out."""
-        fits = [(index, *fit) for index, fit in enumerate(self.histories.items())]
+        fits = [
+            (self._curve_indices.get(name, position), name, history)
+            for position, (name, history) in enumerate(self.histories.items())
+        ]
         fits_with_column = [fit for fit in fits if name != "validation_score" or name in fit[-1]]
         # If no fit has scores, building the first curve raises the error.
         curves = [build_curve(*fit, name, x) for fit in fits_with_column or fits]
@@ -245,8 +288,8 @@ class Curve(NamedTuple):
 
     Parameters
     ----------
-    fit_index : int
-        Index of the fit.
+    style_index : int
+        Index of the curve style of the fit.
     label : str
         Entry in the legend.
     x, y : arrays of shape (n,)
@@ -255,21 +298,21 @@ class Curve(NamedTuple):
         Index of the best epoch in `x` and `y`.
     """
 
-    fit_index: int
+    style_index: int
     label: str
     x: np.ndarray
     y: np.ndarray
     best: int | None
 
 
-def build_curve(fit_index, label, history, name, x_name):
+def build_curve(style_index, label, history, name, x_name):
     """Return the curve of a column; the running objective replaces an unrecorded objective."""
     if name == "objective" and name not in history and "running_objective" in history:
         name, label = "running_objective", f"{label} (running)"
     y = column(history, name)
     lacks_epochs = x_name == "epoch" and x_name not in history
     x = np.arange(len(y)) if lacks_epochs else column(history, x_name)
-    return Curve(fit_index, label, x, y, find_best_row(history))
+    return Curve(style_index, label, x, y, find_best_row(history))
 
 
 def find_best_row(history):
@@ -320,7 +363,8 @@ def set_scales(panel, name, curves, x, xscale, yscale):
 
 
 def mark_best_epochs(panel, curves, lines, x):
-    """Mark the best epoch of each curve with a star."""
+    """Mark the best epoch of each curve with a star; return the stars."""
+    stars = []
     pairs = [
         (curve, line)
         for curve, line in zip(curves, lines, strict=True)
@@ -330,4 +374,13 @@ def mark_best_epochs(panel, curves, lines, x):
         best_x = curve.x[curve.best]
         label = "best" if len(curves) > 1 else f"best: {LABELS.get(x, x)} {best_x:.4g}"
         style = {"color": line.get_color(), "label": None if i else label}
-        panel.plot(best_x, curve.y[curve.best], zorder=3, **style, **BEST_MARKER)
+        stars += panel.plot(best_x, curve.y[curve.best], zorder=3, **style, **BEST_MARKER)
+    return stars
+
+
+def moving_mark(line):
+    """Return the mark of an animated curve, a point of its colour."""
+    from matplotlib.lines import Line2D
+
+    style = {"marker": "o", "color": line.get_color(), "markeredgecolor": "white"}
+    return Line2D([], [], markersize=7, zorder=line.get_zorder() + 1, **style)

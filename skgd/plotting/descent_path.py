@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from skgd._utils.validation import check_choice, check_integer
-from skgd.plotting._axes import COLOURS, get_axes, import_pyplot
+from skgd.plotting._animation import Trace, animate
+from skgd.plotting._axes import curve_indices, curve_style, get_axes, import_pyplot
 from skgd.plotting._inputs import get_regressor, name_items, transform_data
-from skgd.plotting._objective_slice import ObjectiveSlice, axis_label, get_path
+from skgd.plotting._objective_slice import ObjectiveSlice, axis_label, get_path, path_epochs
 from skgd.plotting._paths import as_point_function, check_path, name_paths
 from skgd.plotting._thinning import thin_path
 
@@ -19,6 +20,9 @@ MAX_MARKERS = 60
 
 #: Number of arrows along each axis, and their length relative to the distance between them.
 N_ARROWS, ARROW_LENGTH = 16, 0.7
+
+#: Number of epochs or steps above which the frames of an animation are spaced logarithmically.
+MAX_LINEAR_TIME = 100
 
 #: Height of the lowest contour above the minimum, relative to the range of the values.
 LOWEST_LEVEL = 1e-4
@@ -93,6 +97,8 @@ class DescentPathDisplay:
         self.xlim, self.ylim = xlim, ylim
         self.xlabel, self.ylabel, self.zlabel, self.title = xlabel, ylabel, zlabel, title
         self.resolution = resolution
+        self._curve_indices: dict[str, int] = {}  # by position unless from_estimator sets them
+        self._times: dict[str, Array] = {}  # epochs or steps; numbers of the points if missing
 
     @classmethod
     def from_estimator(
@@ -178,9 +184,11 @@ class DescentPathDisplay:
             axis_limits(name, limits, [path[:, axis] for path in near])
             for axis, (name, limits) in enumerate([("xlim", xlim), ("ylim", ylim)])
         )
+        times = {name: path_epochs(model) for name, model in models.items()}
         xlabel, ylabel = (axis_label(first, index) for index in function.indices)
         labels = {"xlabel": xlabel, "ylabel": ylabel, "zlabel": "objective", "title": function.note}
-        display = cls._from_paths(function, paths, xlim, ylim, resolution, **labels)
+        display = cls._from_paths(function, paths, times, xlim, ylim, resolution, **labels)
+        display._curve_indices = curve_indices(models)
         return display.plot(ax, **plot_params)
 
     @classmethod
@@ -243,16 +251,20 @@ class DescentPathDisplay:
             with np.errstate(all="ignore"):
                 return np.array([float(function(point)) for point in points])
 
-        return cls._from_paths(values, paths, xlim, ylim, resolution).plot(ax, **plot_params)
+        steps = {name: np.arange(len(path)) for name, path in paths.items()}
+        display = cls._from_paths(values, paths, steps, xlim, ylim, resolution)
+        return display.plot(ax, **plot_params)
 
     @classmethod
-    def _from_paths(cls, function, paths, xlim, ylim, resolution, **labels):
+    def _from_paths(cls, function, paths, times, xlim, ylim, resolution, **labels):
         """Return the Display of complete paths; limits that are None follow from the paths."""
         check_integer("resolution", resolution, low=2)
         xlim = axis_limits("xlim", xlim, [path[:, 0] for path in paths.values()])
         ylim = axis_limits("ylim", ylim, [path[:, 1] for path in paths.values()])
         paths = {name: thin_path(path) for name, path in paths.items()}
-        return cls(function, paths, xlim=xlim, ylim=ylim, resolution=resolution, **labels)
+        display = cls(function, paths, xlim=xlim, ylim=ylim, resolution=resolution, **labels)
+        display._times = {name: thin_path(time) for name, time in times.items()}
+        return display
 
     def plot(
         self,
@@ -302,13 +314,17 @@ class DescentPathDisplay:
         plot_values(ax, x, y, z, cmap=cmap, norm=BoundaryNorm(bounds, 256))
         self.figure_ = self.ax_.figure
         self.arrows_ = plot_descent_directions(self.ax_, x, y, z) if gradient else None
+        self._starts: list[Any] = []
+        self._stars: list[Any] = []
         self.lines_ = [
-            self._plot_path(index, name, path, kind, line_kw)
-            for index, (name, path) in enumerate(self.paths.items())
+            self._plot_path(self._curve_indices.get(name, position), name, path, kind, line_kw)
+            for position, (name, path) in enumerate(self.paths.items())
         ]
         if colorbar:
             ticks = remove_equal_labels(bounds[::-4])
-            bar = self.figure_.colorbar(self.surface_, ax=self.ax_, label=self.zlabel, ticks=ticks)
+            # The third axis has the label already, and needs room for it beside the bar.
+            style = {"label": self.zlabel} if kind == "contour" else {"pad": 0.15, "shrink": 0.7}
+            bar = self.figure_.colorbar(self.surface_, ax=self.ax_, ticks=ticks, **style)
             bar.ax.yaxis.set_major_formatter("{x:.4g}")
             bar.minorticks_off()
         self.ax_.set(xlabel=self.xlabel, ylabel=self.ylabel, xlim=self.xlim, ylim=self.ylim)
@@ -317,6 +333,48 @@ class DescentPathDisplay:
             # Finding the best location takes long for a surface.
             self.ax_.legend(loc="best" if kind == "contour" else "upper left")
         return self
+
+    def animate(self, *, n_frames: int = 100, interval: float = 50.0) -> Any:
+        """Return an animation of the figure that was plotted last, in which the paths grow.
+
+        All fits are at the same epoch in each frame, and all paths of points at the same step; the
+        star moves with the end of the path. Frames are equally spaced in time or, for more than 100
+        epochs or steps, in its logarithm. Keep a reference to the animation while it is shown.
+
+        Parameters
+        ----------
+        n_frames : int, default=100
+            Number of frames, at least 2.
+        interval : float, default=50.0
+            Time between two frames in milliseconds.
+
+        Returns
+        -------
+        matplotlib.animation.FuncAnimation
+            It has a figure of its own. ``to_jshtml()`` is for notebooks, and
+            ``save("path.gif", writer="pillow")`` writes a file.
+
+        Raises
+        ------
+        ValueError
+            If there are no paths.
+
+        Examples
+        --------
+        >>> from skgd import DescentPathDisplay
+        >>> path = [[4.0, 2.0], [2.0, 1.0], [1.0, 0.5]]
+        >>> display = DescentPathDisplay.from_function(lambda x, y: x**2 + y**2, path)
+        >>> display.animate(n_frames=3).to_jshtml().count("data:image/png")
+        3
+        """
+        if not self.paths:
+            raise ValueError("There are no paths to animate.")
+        times = [self._times.get(name, np.arange(len(path))) for name, path in self.paths.items()]
+        if max(time[-1] for time in times) > MAX_LINEAR_TIME:
+            times = [np.log1p(time) for time in times]
+        traces = [*map(Trace, self.lines_, times, self._stars)]
+        traces += [Trace(start, time[:1]) for start, time in zip(self._starts, times, strict=True)]
+        return animate(self.figure_, traces, n_frames, interval)
 
     def grid(self) -> tuple[Array, Array, Array]:
         """Return the grid and the values on it.
@@ -366,17 +424,16 @@ class DescentPathDisplay:
         """Plot a path, its start as a circle and its end as a star; return the line."""
         from matplotlib.patheffects import Normal, Stroke
 
-        colour = COLOURS[(index + 1) % len(COLOURS)]
         outline = [Stroke(linewidth=3, foreground="white", alpha=0.8), Normal()]
-        defaults = {"color": colour, "label": name, "path_effects": outline, "zorder": 10}
+        defaults = curve_style(index) | {"label": name, "path_effects": outline, "zorder": 10}
         if len(path) <= MAX_MARKERS:
             defaults |= {"marker": ".", "markersize": 5}
         points = path.T if kind == "contour" else [*path.T, self.function(path)]
         (line,) = self.ax_.plot(*points, **(defaults | (line_kw or {})))
         style = {"color": line.get_color(), "markeredgecolor": "white", "zorder": 11}
-        for i, marker, size in [(0, "o", 7), (-1, "*", 13)]:
-            end = [coordinates[[i]] for coordinates in points]
-            self.ax_.plot(*end, marker, markersize=size, **style)
+        start, end = ([coordinates[[i]] for coordinates in points] for i in (0, -1))
+        self._starts += self.ax_.plot(*start, "o", markersize=7, **style)
+        self._stars += self.ax_.plot(*end, "*", markersize=13, **style)
         return line
 
 

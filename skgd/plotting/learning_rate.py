@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from skgd.model_selection import RangeTest, learning_rate_range_test
-from skgd.plotting._axes import COLOURS, get_axes
+from skgd.plotting._axes import curve_style, get_axes, regressor_index
 
 if TYPE_CHECKING:
     from skgd._utils.typing import ArrayLike, MatrixLike, Options
@@ -45,6 +45,7 @@ class LearningRateDisplay:
 
     def __init__(self, found: RangeTest) -> None:
         self.found = found
+        self._curve_index = 0  # that of the regressor if from_estimator creates the Display
 
     @classmethod
     def from_estimator(
@@ -88,7 +89,10 @@ class LearningRateDisplay:
         result = learning_rate_range_test(
             estimator, X, y, sample_weight=sample_weight, rates=rates, max_iter=max_iter
         )
-        return cls(result).plot(ax, **plot_params)
+        display = cls(result)
+        regressor = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+        display._curve_index = regressor_index(regressor)
+        return display.plot(ax, **plot_params)
 
     def plot(self, ax: Any = None, *, line_kw: Options = None) -> Self:
         """Plot the curve, the initial objective, the largest stable and the suggested rate.
@@ -107,16 +111,17 @@ class LearningRateDisplay:
         result = self.found
         self.ax_ = ax = get_axes(ax)
         self.figure_ = ax.figure
-        style = {"color": COLOURS[0], "marker": ".", "markersize": 5, "label": "after a short fit"}
+        style = {"marker": ".", "markersize": 5, "label": "after a short fit"}
+        style |= curve_style(self._curve_index) | (line_kw or {})
         objective = np.where(np.isfinite(result.objective), result.objective, np.nan)
-        (self.line_,) = ax.plot(result.learning_rate, objective, **(style | (line_kw or {})))
+        (self.line_,) = ax.plot(result.learning_rate, objective, **style)
         ax.axhline(result.start, color="0.5", linewidth=1, linestyle=":", label="start")
         suggestion, largest_stable = result.suggestion, result.largest_stable
-        ax.axvline(suggestion, color=COLOURS[2], label=f"suggestion {suggestion:.3g}")
+        ax.axvline(suggestion, color="0.5", label=f"suggestion {suggestion:.3g}")
         label = f"largest stable {largest_stable:.3g}"
-        ax.axvline(largest_stable, color=COLOURS[1], linestyle="--", label=label)
+        ax.axvline(largest_stable, color="0.5", linestyle="--", label=label)
         if result.learning_rate[-1] > largest_stable:
-            style = {"color": COLOURS[1], "alpha": 0.12, "linewidth": 0}
+            style = {"color": "0.5", "alpha": 0.2, "linewidth": 0}
             unstable = largest_stable, result.learning_rate[-1]
             ax.axvspan(*unstable, label="objective increases", **style)
         lowest = np.nanmin(objective)

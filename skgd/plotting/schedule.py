@@ -9,7 +9,7 @@ import numpy as np
 
 from skgd import schedules, step_rules
 from skgd._utils.validation import check_integer, check_real, raise_invalid
-from skgd.plotting._axes import curve_style, get_axes, has_wide_range
+from skgd.plotting._axes import curve_indices, curve_style, get_axes, has_wide_range
 from skgd.plotting._inputs import get_regressor, name_items
 from skgd.plotting._thinning import thin_curve
 from skgd.regressors._config import parse_learning_rate
@@ -50,6 +50,7 @@ class ScheduleDisplay:
 
     def __init__(self, curves: dict[str, Any]) -> None:
         self.curves = curves
+        self._curve_indices: dict[str, int] = {}  # by position unless from_estimator sets them
 
     @classmethod
     def from_schedule(
@@ -124,14 +125,17 @@ class ScheduleDisplay:
         -------
         ScheduleDisplay
         """
+        estimators = name_items(estimator, names)
+        models = {name: get_regressor(fitted) for name, fitted in estimators.items()}
         curves = {}
-        for name, model in name_items(estimator, names).items():
-            model = get_regressor(model)
+        for name, model in models.items():
             updates_per_epoch = max(1, round((model.t_ - 1) / max(model.n_iter_, 1)))
             fit = {"updates_per_epoch": updates_per_epoch, "max_iter": model.max_iter}
             fit["alpha"] = getattr(model.penalty_, "alpha", 0.0)
             curves[name] = build_curve(model.schedule_, model.n_iter_, **fit)
-        return cls(curves).plot(ax, **plot_params)
+        display = cls(curves)
+        display._curve_indices = curve_indices(models)
+        return display.plot(ax, **plot_params)
 
     def plot(self, ax: Any = None, *, yscale: str | None = None, line_kw: Options = None) -> Self:
         """Plot the learning rates.
@@ -153,8 +157,9 @@ class ScheduleDisplay:
         self.ax_ = get_axes(ax)
         self.figure_ = self.ax_.figure
         self.lines_ = []
-        for i, (name, (epochs, rates)) in enumerate(self.curves.items()):
-            style = {"label": name, **curve_style(i), **(line_kw or {})}
+        for position, (name, (epochs, rates)) in enumerate(self.curves.items()):
+            style = curve_style(self._curve_indices.get(name, position))
+            style = {"label": name, **style, **(line_kw or {})}
             self.lines_ += self.ax_.plot(*thin_curve(epochs, rates), **style)
         all_rates = np.concatenate([rates for _, rates in self.curves.values()])
         self.ax_.set(xlabel="epoch", ylabel="learning rate")

@@ -28,6 +28,7 @@ from skgd import (
     learning_rate_range_test,
     schedules,
 )
+from skgd.plotting import REGRESSOR_COLOURS
 from skgd.plotting._thinning import thin_curve, thin_path
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -60,6 +61,37 @@ def render(display):
 
 def legend_labels(ax):
     return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+# Colours
+
+
+def colours(model, X, y):
+    """Return the colours of the curves of a model, or of several, in each Display."""
+    by_display = [
+        ConvergenceDisplay.from_estimator(model).lines_["objective"],
+        DescentPathDisplay.from_estimator(model, X, y).lines_,
+        ScheduleDisplay.from_estimator(model).lines_,
+    ]
+    return [[line.get_color() for line in lines] for lines in by_display]
+
+
+@pytest.mark.parametrize("Regressor", REGRESSORS)
+def test_a_regressor_has_one_colour_in_every_display(Regressor, small):
+    model = quick_model(Regressor).fit(*small)
+    expected = [REGRESSOR_COLOURS[Regressor.__name__]]
+    assert colours(model, *small) == [expected] * 3
+    for estimator in (model, make_pipeline(StandardScaler(), model)):
+        display = LearningRateDisplay.from_estimator(estimator, *small, rates=[0.01, 0.1])
+        assert [display.line_.get_color()] == expected
+
+
+def test_the_colour_of_a_regressor_does_not_depend_on_its_position(small):
+    models = [quick_model(R).fit(*small) for R in (*REGRESSORS[::-1], SGDRegressor)]
+    *first, repeated = colours(models, *small)[0]
+    assert first == [REGRESSOR_COLOURS[R.__name__] for R in REGRESSORS[::-1]]
+    assert repeated not in REGRESSOR_COLOURS.values()
+    assert colours(models, *small) == [[*first, repeated]] * 3
 
 
 # Convergence
