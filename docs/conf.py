@@ -86,6 +86,8 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "abort_on_example_error": True,
     "download_all_examples": False,
+    "matplotlib_animations": True,
+    "remove_config_comments": True,
     "show_memory": False,
     "write_computation_times": False,
 }

@@ -222,9 +222,20 @@ def test_no_page_is_wider_than_its_window(seen):
     assert [name for name, page in seen.pages.items() if page["overflow"] > 0] == []
 
 
+PAGES_ON_A_TELEPHONE = [
+    "index.html",
+    "choosing.html",
+    "benchmarks.html",
+    "api.html",
+    "auto_examples/index.html",
+    "auto_examples/plot_animation.html",
+    "auto_examples/plot_lecture.html",
+]
+
+
 def test_pages_fit_a_telephone(browser, site):
     """Wide tables, code and formulas scroll by themselves; the page does not."""
-    seen = walk_some(browser, site, ["index.html", "choosing.html", "benchmarks.html", "api.html"])
+    seen = walk_some(browser, site, PAGES_ON_A_TELEPHONE)
     assert {name: page["overflow"] for name, page in seen.items() if page["overflow"] > 0} == {}
 
 

@@ -21,6 +21,9 @@ PUBLIC |= {
 }
 PUBLIC["exceptions.DivergenceError"] = skgd.exceptions.DivergenceError
 PUBLIC["onnx.register_converters"] = skgd.onnx.register_converters
+PUBLIC |= {
+    f"plotting.{name}": getattr(skgd.plotting, name) for name in ("DescentExplorer", "explore")
+}
 OBJECTS = {name: value for name, value in PUBLIC.items() if callable(value)}
 REGISTERED = [
     item

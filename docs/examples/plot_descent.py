@@ -13,6 +13,7 @@ learning rate that is too large. All of them use what the fit has recorded in ``
 # ``history_`` has one entry per epoch. :class:`~skgd.ConvergenceDisplay` plots one or several fits
 # and marks the best epoch of each, here by the R² on validation data.
 
+# sphinx_gallery_thumbnail_number = 3
 import sys
 
 import matplotlib.pyplot as plt

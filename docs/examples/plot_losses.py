@@ -13,6 +13,7 @@ The values and gradients of the loss functions, and the lines that they fit to d
 # first row of panels are bounded. The losses in the second row are asymmetric, or zero for small
 # errors.
 
+# sphinx_gallery_thumbnail_number = 2
 import sys
 
 import matplotlib.pyplot as plt

@@ -13,6 +13,7 @@ of gradients, the choice of the step length, momentum, and functions with severa
 # The slope of the secant of x² differs from that of the tangent by the step h; at h = 1e-5 the
 # difference is not visible.
 
+# sphinx_gallery_thumbnail_number = 3
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.optimize import rosen, rosen_der

@@ -3,6 +3,7 @@
 from skgd.plotting._axes import COLOURS, REGRESSOR_COLOURS
 from skgd.plotting.convergence import ConvergenceDisplay
 from skgd.plotting.descent_path import DescentPathDisplay
+from skgd.plotting.explorer import DescentExplorer, explore
 from skgd.plotting.learning_rate import LearningRateDisplay
 from skgd.plotting.schedule import ScheduleDisplay
 from skgd.plotting.search import SearchDisplay
@@ -11,8 +12,10 @@ __all__ = [
     "COLOURS",
     "REGRESSOR_COLOURS",
     "ConvergenceDisplay",
+    "DescentExplorer",
     "DescentPathDisplay",
     "LearningRateDisplay",
     "ScheduleDisplay",
     "SearchDisplay",
+    "explore",
 ]
