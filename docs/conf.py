@@ -86,7 +86,13 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "abort_on_example_error": True,
     "download_all_examples": False,
+    # Animations at the end of a cell: the gallery shows them itself, notebooks by this option.
     "matplotlib_animations": True,
+    "ignore_repr_types": r"matplotlib\.animation",
+    "first_notebook_cell": (
+        "%matplotlib inline\nimport matplotlib.pyplot as plt\n\n"
+        'plt.rcParams["animation.html"] = "jshtml"'
+    ),
     "remove_config_comments": True,
     "show_memory": False,
     "write_computation_times": False,

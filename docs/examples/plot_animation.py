@@ -38,16 +38,18 @@ for model in models.values():
     model.fit(Z, y)
 
 paths = DescentPathDisplay.from_estimator(models, Z, y)
-animation = paths.animate(n_frames=41, interval=100)
+animation = paths.animate(n_frames=25, interval=100)
 plt.close(paths.figure_)  # the animation has a figure of its own
+animation
 
 # %%
 # Convergence curves
 # ------------------
 
 curves = ConvergenceDisplay.from_estimator(models, columns="objective")
-animation_of_curves = curves.animate(n_frames=41, interval=100)
+animation_of_curves = curves.animate(n_frames=25, interval=100)
 plt.close(curves.figure_)
+animation_of_curves
 
 # %%
 # Optimizers on a function
@@ -73,10 +75,11 @@ results = {
 display = DescentPathDisplay.from_function(valley, results, xlim=(-10, 5), ylim=(-3, 3))
 animation_of_optimizers = display.animate(n_frames=31, interval=100)
 plt.close(display.figure_)
+animation_of_optimizers
 
 # %%
-# In a notebook, ``IPython.display.HTML(animation.to_jshtml())`` shows an animation with controls,
-# and ``animation.save("descent.gif", writer="pillow")`` saves it.
+# A notebook shows an animation at the end of a cell after ``plt.rcParams["animation.html"] =
+# "jshtml"``. ``animation.save("descent.gif", writer="pillow")`` saves it.
 
 if len(sys.argv) > 1:
     animation.save(sys.argv[1], writer="pillow")

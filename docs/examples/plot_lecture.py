@@ -32,6 +32,7 @@ from skgd import (
     SGDRegressor,
     schedules,
 )
+from skgd.plotting import COLOURS
 
 data, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
 y = (y - y.mean()).to_numpy()
@@ -106,7 +107,7 @@ visited = result.history["x"]
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
 left.plot(slopes, [objective(w) for w in slopes], color="0.6")
-left.plot(visited, [objective(w) for w in visited], "o-", color="C1", markersize=4)
+left.plot(visited, [objective(w) for w in visited], "o-", color=COLOURS[0], markersize=4)
 left.set(xlabel="slope w", ylabel="objective", title="Fifteen steps of gradient descent")
 display = ConvergenceDisplay.from_history(
     {"objective": result.history["fun"]}, ax=right, names="descent"
@@ -130,13 +131,14 @@ X = data[["bmi", "s5"]]
 Z = (X - X.mean()) / X.std()
 textbook = {"optimizer": "gd", "standardize": False, "tol": None, "record": "path"}
 
-model = BatchGDRegressor(learning_rate=0.3, max_iter=30, **textbook).fit(Z, y)
+model = BatchGDRegressor(learning_rate=0.3, max_iter=15, **textbook).fit(Z, y)
 display = DescentPathDisplay.from_estimator(model, Z, y, gradient=True)
 
 # %%
 # The same descent, step by step:
 
-animation = display.animate(n_frames=31, interval=150)
+animation = display.animate(n_frames=16, interval=150)
+animation
 
 # %%
 # **Exercise 4.** Find the same coefficients with ``sklearn.linear_model.LinearRegression``. Why
@@ -246,7 +248,8 @@ display = DescentPathDisplay.from_estimator(models, Z, y)
 # %%
 # All three at the same epoch in each frame:
 
-animation = display.animate(n_frames=40, interval=150)
+animation = display.animate(n_frames=25, interval=150)
+animation
 
 # %%
 # **Exercise 7.** Halve the learning rate of the single rows. What happens to the size of the cloud

@@ -39,13 +39,14 @@ quantiles.fit(x_train[:, None], y_train)
 grid = np.linspace(0, 10, 400)
 curves = quantiles.predict(grid[:, None])
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+figure, left = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
 left.plot(x_test, y_test, ".", color="0.6", markersize=3, label="held-out rows")
 colour = REGRESSOR_COLOURS["BatchGDRegressor"]
 left.fill_between(grid, curves[:, 0], curves[:, 4], color=colour, alpha=0.2, label="90 %")
 left.fill_between(grid, curves[:, 1], curves[:, 3], color=colour, alpha=0.35, label="50 %")
 left.plot(grid, curves[:, 2], color=colour, label="median")
 left.set(xlabel="x", ylabel="y", title="Intervals between quantiles")
+left.grid(alpha=0.3)
 legend = left.legend(fontsize="small", loc="upper left")
 
 # %%
@@ -67,6 +68,7 @@ is_covered = {
     & (y_test - mean.predict(x_test[:, None]) <= high),
 }
 edges = np.linspace(0, 10, 6)
+_, right = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
 bins = np.digitize(x_test, edges[1:-1])
 for (name, covered), colour, shift in zip(
     is_covered.items(), [REGRESSOR_COLOURS["BatchGDRegressor"], "0.6"], [-0.4, 0.4], strict=True
@@ -79,8 +81,7 @@ right.axhline(0.9, color="k", linestyle=":", label="nominal: 90 %")
 right.set(xlabel="x", ylabel="covered held-out rows", ylim=(0.6, 1.12), title="Coverage by x")
 right.set_yticks([0.6, 0.7, 0.8, 0.9, 1.0])
 right.legend(fontsize="small", loc="upper center", ncols=1)
-for ax in (left, right):
-    ax.grid(alpha=0.3)
+right.grid(alpha=0.3)
 
 # %%
 # The share of held-out rows below each curve is close to its level:

@@ -45,6 +45,6 @@ def thin_curve(x, y, max_points=MAX_POINTS):
 
 
 def thin_path(path, max_points=MAX_POINTS):
-    """Return every k-th point of a path, and the last one."""
+    """Return every k-th point of a path, or number of a curve, and the last one."""
     k = -(-len(path) // max_points)
-    return path if k == 1 else np.vstack([path[:-1:k], path[-1:]])
+    return path if k == 1 else np.concatenate([path[:-1:k], path[-1:]])

@@ -262,8 +262,16 @@ def explore(
 
     Parameters
     ----------
-    X, y, coefs, max_iter, random_state
-        See :class:`DescentExplorer`.
+    X : array-like of shape (n_samples, n_features)
+        Training data; of more than 200 rows, 200 are drawn at random.
+    y : array-like of shape (n_samples,)
+        Target values.
+    coefs : pair of int or str, default=None
+        The coefficients to show; by default, the two largest ones at the minimum.
+    max_iter : int, default=20
+        Number of epochs, at least 1.
+    random_state : int, default=0
+        Source of the order of rows.
 
     Returns
     -------

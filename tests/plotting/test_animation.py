@@ -72,10 +72,10 @@ def test_paths_of_functions_are_at_the_same_step():
 
 
 def test_frames_of_long_descents_are_dense_at_the_start():
-    display = DescentPathDisplay.from_function(bowl, np.linspace([999.0, 1.0], [0.0, 0.0], 1000))
+    path = np.linspace([7999.0, 1.0], [0.0, 0.0], 8000)  # of which every second point is drawn
+    display = DescentPathDisplay.from_function(bowl, path)
     x = save_ends(display.animate(n_frames=4))[:, 0, 0]
-    steps = [0, 1000 ** (1 / 3) - 1, 1000 ** (2 / 3) - 1, 999]
-    expected = in_figure(display.ax_, [[999 - step, 0] for step in steps])[:, 0]
+    expected = in_figure(display.ax_, [[7999 - step, 0] for step in (0, 19, 399, 7999)])[:, 0]
     assert_allclose(x, expected, rtol=1e-4)  # interpolated between steps on the logarithmic scale
 
 
