@@ -110,7 +110,14 @@ def keep_initials(app, what, name, obj, options, lines):
     lines[:] = re.sub(r"(?m)^([A-Z]\. )", r"\n\\\1", "\n".join(lines)).split("\n")
 
 
+def remove_icon_link(app, pagename, templatename, context, doctree):
+    """Remove the link of animations to icons on another site; the theme has them."""
+    if "body" in context:
+        context["body"] = re.sub(r"<link[^>]*font-awesome[^>]*>", "", context["body"])
+
+
 def setup(app):
     """Connect the hooks."""
     app.connect("autodoc-process-docstring", keep_initials, priority=900)  # after numpydoc
     app.connect("autodoc-skip-member", skip_member)
+    app.connect("html-page-context", remove_icon_link)
