@@ -112,13 +112,7 @@ fits = {
         penalty=None, max_iter=100, tol=None, random_state=0, **automatic
     ),
 }
-styles = [
-    {"marker": "o", "markersize": 4},
-    {"linestyle": "--"},
-    {},
-    {"linestyle": "--"},
-    {},
-]
+styles = [{"marker": "o", "markersize": 4}, {"linestyle": "--"}, {}, {"linestyle": "--"}, {}]
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.8), layout="constrained")
 for (name, model), style in zip(fits.items(), styles, strict=True):
