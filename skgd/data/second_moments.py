@@ -32,6 +32,9 @@ MAX_SECOND_MOMENT_FEATURES = 1000
 #: second times the machine epsilon of the parameters.
 NEGLIGIBLE_ERROR, NEGLIGIBLE_EPS = 1e-10, 64
 
+#: Rounding error of a mean squared error, in units of the terms of which it is the sum.
+ERROR_ROUNDING_UNITS = 4
+
 
 @dataclass(frozen=True)
 class SecondMoments:
@@ -208,6 +211,38 @@ class SecondMoments:
     def value(self, intercept):
         """Return half the mean squared error of a constant model, summed over the outputs."""
         return 0.5 * float(np.sum(self.y_variance + (intercept - self.y_mean) ** 2))
+
+    def mean_squared_errors(self, coefs, intercepts):
+        r"""Return the mean squared errors of linear models, and bounds on their rounding errors.
+
+        They are :math:`w^\top C w - 2 w^\top c + v + (\mu^\top w + b - \bar y)^2` with the
+        covariances C and c and the variance v of the targets. Where they are much smaller than v,
+        digits cancel, which the bounds tell.
+
+        Parameters
+        ----------
+        coefs : array of shape (m, d) or (m, k, d)
+            Coefficients of m models.
+        intercepts : array of shape (m,) or (m, k)
+            Intercepts.
+
+        Returns
+        -------
+        errors, bounds : arrays of shape (m, k)
+            With k = 1 for a single output.
+        """
+        m, d = len(coefs), coefs.shape[-1]
+        coefs, intercepts = coefs.reshape(m, -1, d), intercepts.reshape(m, -1)
+        cross, y_mean = self.cross.reshape(d, -1), np.atleast_1d(self.y_mean)
+        bias = coefs @ self.mean + intercepts - y_mean
+        quadratic = np.sum((coefs @ self.covariance) * coefs, axis=-1)
+        linear = np.einsum("mkd,dk->mk", coefs, cross)
+        errors = quadratic - 2 * linear + self.y_variance + bias**2
+        eps, std = ERROR_ROUNDING_UNITS * np.finfo(float).eps, np.sqrt(np.diag(self.covariance))
+        size = (np.abs(coefs) @ std + np.sqrt(self.y_variance)) ** 2
+        constants = np.abs(intercepts) + np.abs(y_mean)
+        bias_rounding = eps * (np.abs(coefs) @ np.abs(self.mean) + constants)
+        return errors, eps * size + bias_rounding * (2 * np.abs(bias) + bias_rounding)
 
 
 def reciprocal_condition(matrix):

@@ -1,7 +1,35 @@
-"""What scikit-learn's search is given in place of estimator and splitter."""
+"""What scikit-learn's search is given in place of estimator, rows and splitter."""
 
+import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import get_tags
+
+from skgd.model_selection._rows import take_rows
+
+
+class CachedRows:
+    """Rows of which a selection is made once, though a search repeats it for every candidate.
+
+    Parameters
+    ----------
+    rows : array-like
+        Row numbers, or targets.
+    n_rows : int
+        How many there are.
+    """
+
+    def __init__(self, rows, n_rows):
+        self.rows, self.shape, self.selections = rows, (n_rows,), {}
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, key):
+        index = key[0] if isinstance(key, tuple) else key
+        if id(index) not in self.selections:
+            numbers = np.arange(len(self))[index]
+            self.selections[id(index)] = index, take_rows(self.rows, numbers)
+        return self.selections[id(index)][1]
 
 
 class CandidateModel(RegressorMixin, BaseEstimator):
@@ -86,10 +114,11 @@ class SplitterOnData:
 
     def split(self, rows, y=None, **params):
         """Return the splits of the rows."""
-        splits = list(self.splitter.split(self.fits.X, y, **params))
+        splits = list(self.splitter.split(self.fits.X, self.fits.y, **params))
+        splits = [(np.asarray(train), np.asarray(test)) for train, test in splits]
         self.fits.set_splits(splits)
         return splits
 
     def get_n_splits(self, rows=None, y=None, **params):
         """Return the number of splits."""
-        return self.splitter.get_n_splits(self.fits.X, y, **params)
+        return self.splitter.get_n_splits(self.fits.X, self.fits.y, **params)

@@ -1,6 +1,6 @@
-"""Second moments of the training rows of all folds of a search, from one pass over the rows."""
+"""Second moments of training and test rows of all folds, from one pass over the rows."""
 
-from itertools import accumulate
+from itertools import accumulate, compress
 from threading import Lock
 
 import numpy as np
@@ -13,19 +13,23 @@ MIN_PART_ROWS = 8
 
 
 class FoldMoments:
-    """Second moments of the training rows of the folds.
+    """Second moments of the training and the test rows of the folds.
 
-    The rows are divided into parts: the rows of a part are in the same folds. The moments of a fold
-    are the sum of those of its parts; none is subtracted, which would cancel digits.
+    The rows are divided into parts: the rows of a part are training rows of the same folds. The
+    moments of a fold are the sum of those of its parts; none is subtracted, which would cancel
+    digits. So are those of its test rows, if they consist of parts.
 
     Parameters
     ----------
-    trains : list of arrays
+    trains : sequence of arrays
         Numbers of the training rows of each fold.
+    tests : sequence of arrays, default=()
+        Numbers of its test rows.
     """
 
-    def __init__(self, trains):
-        self.trains, self.moments, self.lock = trains, None, Lock()
+    def __init__(self, trains, tests=()):
+        self.trains, self.tests, self.moments, self.lock = trains, tests, None, Lock()
+        self.unweighted = {}
 
     def of_fold(self, train, data, sample_weight, weights):
         """Return the moments of the training rows of a fold, or None if they are not merged.
@@ -53,27 +57,71 @@ class FoldMoments:
         with self.lock:
             if self.moments is None:
                 self.moments = self.compute(data, sample_weight)
+                if sample_weight is None:
+                    all_rows = [*self.trains, *self.tests]
+                    self.unweighted = dict(zip(map(id, all_rows), self.moments, strict=True))
         number = next(i for i, rows in enumerate(self.trains) if rows is train)
         return self.moments[number]
 
+    def of_rows(self, rows):
+        """Return the unweighted moments of the training or test rows of a fold, if they are known.
+
+        Parameters
+        ----------
+        rows : array
+            One of `trains` or `tests`.
+        """
+        return self.unweighted.get(id(rows))
+
     def compute(self, data, sample_weight):
-        """Return the moments of each fold; None for all if there are too many parts."""
-        parts, is_member = self.divide(len(data))
-        if parts is None:
-            return [None] * len(self.trains)
-        moments = []
-        for rows in parts:
+        """Return the moments of the training rows of each fold, and then of the test rows.
+
+        They are None where they are no sums of those of parts, or if there are too many parts.
+        """
+
+        def from_part(rows):
             weights = None
             if sample_weight is not None:
                 rows = rows[sample_weight[rows] > 0]
                 weights = sample_weight[rows]
-            is_empty = not len(rows)
-            moments.append(
-                None if is_empty else sum_second_moments(data.X, data.y[rows], weights, rows)
-            )
-        return sum_subsets(moments, is_member)
+            return sum_second_moments(data.X, data.y[rows], weights, rows) if len(rows) else None
 
-    def divide(self, n_rows):
+        return self.merge(len(data), from_part, MIN_PART_ROWS)
+
+    def merge(self, n_rows, from_part, min_part_rows=1):
+        """Return the moments of the training rows of each fold, and then of the test rows.
+
+        Parameters
+        ----------
+        n_rows : int
+            Number of rows.
+        from_part : callable
+            Returns the moments of an array of row numbers, or None.
+        min_part_rows : int, default=1
+            Smallest mean number of rows of a part.
+
+        Returns
+        -------
+        list of SecondMoments or None
+            None where they are no sums of those of parts, or if there are too many parts.
+        """
+        parts, is_member = self.divide(n_rows, min_part_rows)
+        if parts is None:
+            return [None] * (len(self.trains) + len(self.tests))
+        moments = [from_part(rows) for rows in parts]
+        sums = sum_subsets(moments, is_member)
+        for test in self.tests:
+            is_in = np.zeros(n_rows, dtype=bool)
+            is_in[test] = True
+            used = np.array([is_in[part[0]] for part in parts])
+            n_used = sum(map(len, compress(parts, used)))
+            is_sum = n_used == len(test) and all(
+                is_in[part].all() for part in compress(parts, used)
+            )
+            sums += sum_subsets(moments, [used]) if is_sum else [None]
+        return sums
+
+    def divide(self, n_rows, min_part_rows):
         """Return the rows of each part, and which of them are in each fold.
 
         Returns
@@ -90,7 +138,7 @@ class FoldMoments:
             number_of_part = np.cumsum(sizes > 0) - 1
             part_of_row = number_of_part[2 * part_of_row + is_in]
             has_duplicates = np.count_nonzero(is_in) < len(train)
-            if has_duplicates or n_rows < MIN_PART_ROWS * (part_of_row.max() + 1):
+            if has_duplicates or n_rows < min_part_rows * (part_of_row.max() + 1):
                 return None, None
             is_training.append(is_in > 0)
         order = np.argsort(part_of_row, kind="stable")

@@ -1,4 +1,8 @@
-"""Full-batch fits of squared error whose objective is computed from second moments."""
+"""Full-batch fits of squared error whose objective is computed from second moments.
+
+Fits by the automatic optimizer, whose first step is exact, are minimised together
+(:mod:`skgd.model_selection._least_squares`). The others descend one by one.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +12,7 @@ from scipy.sparse import issparse
 
 from skgd.data.in_memory import InMemoryData
 from skgd.data.second_moments import reciprocal_condition
+from skgd.model_selection._least_squares import PenalizedLeastSquares
 from skgd.model_selection._rows import FittedModel, start_fit, try_call
 from skgd.optimizers import GD, Accelerated, ConjugateGradient, Momentum, Nesterov, ProximalNewton
 from skgd.regressors._base import FitTask
@@ -23,6 +28,10 @@ MIN_RECIPROCAL_CONDITION = 1e-4
 #: Optimizers whose steps are linear in the gradient. Others divide the gradient by its size, also
 #: where it is nothing but rounding, which differs from moments to moments.
 LINEAR = Accelerated, ConjugateGradient, GD, Momentum, Nesterov, ProximalNewton
+
+
+#: Number of steps within which a descent whose first step is exact has converged.
+MIN_STEPS = 10
 
 
 class UnreadRows:
@@ -87,11 +96,51 @@ def fit_models(models, rows):
     moments = rows.second_moments() if data.has_cheap_second_moments else None
     if moments is None or not (moments.is_finite and moments.is_accurate_for(X.dtype)):
         return [None] * len(models)
-    fits = [
-        try_call(prepare, model, config, data, moments) if is_used else None
-        for model, config, is_used in zip(models, configs, used, strict=True)
-    ]
-    return [try_call(run, fit) if fit and fit.is_well_conditioned else None for fit in fits]
+    fitted = fit_exactly(models, configs, moments)
+    for number, (model, config) in enumerate(zip(models, configs, strict=True)):
+        if used[number] and fitted[number] is None:
+            fit = try_call(prepare, model, config, data, moments)
+            is_shared = fit is not None and fit.is_well_conditioned
+            fitted[number] = try_call(run, fit) if is_shared else None
+    return fitted
+
+
+def fit_exactly(models, configs, moments):
+    """Return the models that a single step fits, as :class:`FittedModel`; None for the others.
+
+    Parameters
+    ----------
+    models : list of BatchGDRegressor
+        Unfitted models.
+    configs : list of SolverConfig or None
+        Their components.
+    moments : SecondMoments
+        Moments of the rows.
+    """
+    fitted, numbers_of = [None] * len(models), {}
+    for number, (model, config) in enumerate(zip(models, configs, strict=True)):
+        if config is not None and has_exact_steps(model, config, moments):
+            numbers_of.setdefault(bool(model.fit_intercept), []).append(number)
+    for fit_intercept, numbers in numbers_of.items():
+        problem = PenalizedLeastSquares(moments, fit_intercept)
+        solutions = problem.minimize([configs[number].penalty for number in numbers])
+        for number, coef, intercept in zip(numbers, *solutions, strict=True):
+            fitted[number] = FittedModel(coef, intercept, configs[number].loss)
+    return fitted
+
+
+def has_exact_steps(model, config, moments):
+    """Return whether the first step of a fit ends at the minimum, which it may start from zero."""
+    penalty, n_features = config.penalty, len(moments.mean)
+    is_automatic = config.optimizer is None and not config.has_explicit_rate
+    is_newton = is_automatic or isinstance(config.optimizer, ProximalNewton)
+    if not (config.loss.quadratic and is_newton and model.max_iter >= MIN_STEPS):
+        return False
+    is_finite = np.isfinite(moments.y_variance).all() and np.isfinite(penalty.l1 + penalty.l2).all()
+    contains_zero = np.all(np.less_equal(penalty.lower, 0) & np.greater_equal(penalty.upper, 0))
+    parts = penalty.l1, penalty.l2, penalty.lower, penalty.upper
+    has_shape = all(np.shape(part) in ((), (n_features,)) for part in parts)
+    return bool(is_finite and contains_zero and has_shape)
 
 
 def is_supported(model):

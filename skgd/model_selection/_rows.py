@@ -13,6 +13,7 @@ from skgd.data.in_memory import InMemoryData
 from skgd.data.map_reduce import add_results
 from skgd.data.second_moments import MIN_PARALLEL_SIZE, SecondMoments
 from skgd.regressors._base import FitTask
+from skgd.regressors._config import resolve_config
 from skgd.regressors._fit_state import check_initial_coefficients, init_fit_state
 from skgd.regressors._messages import convergence_message
 from skgd.solvers.speculative_epochs import is_pure_schedule
@@ -42,6 +43,8 @@ def as_slice(index):
 
 def same_rows(left, right):
     """Return whether two arrays of row numbers are equal; a few entries are compared first."""
+    if left is right:
+        return True
     if len(left) != len(right) or not len(left):
         return len(left) == len(right)
     sample = slice(None, None, 1 + len(left) // 16)
@@ -200,3 +203,22 @@ def start_fit(model, config, data, batch_size, second_moments=None):
     fit_state = init_fit_state(model, data, config, start, second_moments)
     task = FitTask(config, data, fit_state, False, batch_size, second_moments=second_moments)
     return model, task
+
+
+def fit_to_data(model, data, second_moments=None):
+    """Return a model after a full-batch fit to checked rows.
+
+    Parameters
+    ----------
+    model : BatchGDRegressor
+        The unfitted model, which is changed.
+    data : InMemoryData or ChunkedData
+        The rows.
+    second_moments : SecondMoments or None, default=None
+        Their second moments, if the objective is computed from them.
+    """
+    config = resolve_config(model)
+    start = check_initial_coefficients(model, data, config.penalty)
+    fit_state = init_fit_state(model, data, config, start, second_moments)
+    model._descend(FitTask(config, data, fit_state, False, None, second_moments=second_moments))
+    return model

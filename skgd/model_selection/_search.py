@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from joblib import effective_n_jobs, parallel_config
-from sklearn import model_selection
+from sklearn import get_config, model_selection
 from sklearn.metrics import check_scoring, make_scorer, r2_score
 from sklearn.model_selection import check_cv
 from sklearn.utils import indexable
@@ -70,7 +70,7 @@ class SharedSearchMixin:
             return self._set_shared([])
         fits = search.estimator.fits
         with parallel_config(backend="threading", n_jobs=effective_n_jobs(self.n_jobs)):
-            search._fit_to_row_numbers(fits.rows, y, params)
+            search._fit_to_row_numbers(fits.rows, fits.targets, params)
         attributes = fitted_attributes(search)
         if "best_estimator_" in attributes:
             attributes["best_estimator_"] = search.best_estimator_.fitted_.model
@@ -126,6 +126,7 @@ def prepare_shared_search(search, X, y, params):
             y is not None
             and (resource in (None, "n_samples") or resource in search.estimator.get_params())
             and effective_n_jobs(search.n_jobs) > 0
+            and not get_config()["array_api_dispatch"]
             and uses_predictions_only(search.scoring)
             and not getattr(search, "_skl_callbacks", None)
             and can_share(search.estimator, X)

@@ -26,6 +26,7 @@ from skgd.data.d2 import make_scorer
 from skgd.data.dispatch import is_chunked_input
 from skgd.data.in_memory import InMemoryData
 from skgd.model_selection import _epochs, _moments, _updates
+from skgd.model_selection._candidate import CachedRows
 from skgd.model_selection._fold_moments import FoldMoments
 from skgd.model_selection._keys import params_key
 from skgd.model_selection._paused import PausedFits
@@ -43,6 +44,9 @@ PASSES = {"moments": _moments, "updates": _updates, "epochs": _epochs}
 
 #: What a fit can share, from the least to the most.
 SHARING = ["", "transformers", "epochs", "moments", "updates"]
+
+#: Largest rounding error of a score that is computed from second moments.
+MAX_SCORE_ROUNDING = 1e-10
 
 
 def can_share(estimator, X):
@@ -124,7 +128,10 @@ class SharedFits:
         self.estimator, self.X, self.y, self.sample_weight = estimator, X, y, sample_weight
         prefix = f"{estimator.steps[-1][0]}__" if isinstance(estimator, Pipeline) else ""
         self.can_continue = resource == f"{prefix}max_iter"
-        self.rows = np.arange(X.shape[0] if hasattr(X, "shape") else len(X))
+        n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+        self.rows = CachedRows(np.arange(n_rows), n_rows)
+        is_selectable = isinstance(y, (np.ndarray, list)) or hasattr(y, "iloc")
+        self.targets = CachedRows(y, n_rows) if is_selectable else y
         self.keys, self.candidates, self.folds, self.shared = [], {}, [], []
 
     def set_candidates(self, candidates):
@@ -146,8 +153,11 @@ class SharedFits:
         if len(pairs) == len(self.folds) and all(same_rows(f.train, o.train) for f, o in pairs):
             for fold, other in pairs:
                 fold.train, fold.paused = other.train, other.paused
+                if same_rows(fold.test, other.test):
+                    fold.test = other.test
         else:
-            self.moments = FoldMoments([fold.train for fold in self.folds])
+            tests = [fold.test for fold in self.folds]
+            self.moments = FoldMoments([fold.train for fold in self.folds], tests)
 
     @cached_property
     def checked(self):
@@ -176,7 +186,7 @@ class SharedFits:
             if fitted:
                 return fitted
         estimator = clone(self.estimator).set_params(**params)
-        X = self.X if is_whole else take_rows(self.X, rows)
+        X, y = (self.X, self.y) if is_whole else (take_rows(self.X, rows), y)
         return OrdinaryFit(estimator.fit(X, y, **fit_params), self.X)
 
     def describe(self):
@@ -256,7 +266,8 @@ class GroupFit:
 
     def __init__(self, fold, members, y, fit_params):
         self.fold, self.members = fold, members
-        self.fitted, self.sharing, self.predictions, self.lock = {}, {}, {}, Lock()
+        self.fitted, self.sharing, self.lock = {}, {}, Lock()
+        self.predictions, self.scores = {}, {}
         self.prefix = next(iter(members.values())).prefix
         try:
             prefix_params, last_params = self.split_params(fit_params)
@@ -342,14 +353,31 @@ class GroupFit:
 
     def predict(self, rows):
         """Return the predictions of all models for rows, by key of the candidate."""
-        known = {"test": self.fold.test, "train": self.fold.train}
-        name = next((name for name in known if same_rows(rows, known[name])), None)
+        name = self.find_rows(rows)
         if name is None:
             return self.compute_predictions(rows)
         with self.lock:
             if name not in self.predictions:
                 self.predictions[name] = self.compute_predictions(rows)
             return self.predictions[name]
+
+    def r2_by_moments(self, rows):
+        """Return the R² of models for rows by key, where second moments determine it accurately."""
+        name = self.find_rows(rows) if self.prefix is None else None
+        known = None if name is None else getattr(self.fold, name)
+        moments = self.fold.fits.moments.of_rows(known)
+        if moments is None:
+            return {}
+        with self.lock:
+            if name not in self.scores:
+                shared = {k: f for k, f in self.fitted.items() if isinstance(f, FittedModel)}
+                self.scores[name] = r2_together(shared, moments)
+            return self.scores[name]
+
+    def find_rows(self, rows):
+        """Return "test" or "train", whichever rows of the fold the given ones are, or None."""
+        names = "test", "train"
+        return next((name for name in names if same_rows(rows, getattr(self.fold, name))), None)
 
     def transform(self, rows):
         """Return the transformed rows."""
@@ -380,11 +408,37 @@ def predict_together(models, X):
     """
     X = to_float(check_array(X, accept_sparse="csr", dtype=choose_dtype(X)))
     coefs = np.array([model.coef for model in models.values()])
-    products = X @ coefs.reshape(-1, coefs.shape[-1]).T
-    products = np.moveaxis(products.reshape(len(products), *coefs.shape[:-1]), 1, 0)
+    # The predictions of a model are consecutive, as scores read them.
+    products = (X @ coefs.reshape(-1, coefs.shape[-1]).T).T if issparse(X) else coefs @ X.T
+    products = products.reshape(*coefs.shape[:-1], -1)
     return {
-        key: model.loss.predict(product + model.intercept)
+        key: model.loss.predict(product.T + model.intercept)
         for (key, model), product in zip(models.items(), products, strict=True)
+    }
+
+
+def r2_together(models, moments):
+    """Return the R² of linear models by key, from the second moments of rows; None if inaccurate.
+
+    Parameters
+    ----------
+    models : dict of FittedModel
+        The models by key.
+    moments : SecondMoments
+        Moments of the rows.
+    """
+    if not models:
+        return {}
+    coefs = np.array([model.coef for model in models.values()])
+    intercepts = np.array([model.intercept for model in models.values()])
+    errors, rounding = moments.mean_squared_errors(coefs, intercepts)
+    variance = moments.y_variance
+    is_accurate = np.all(rounding <= MAX_SCORE_ROUNDING * variance, axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scores = np.mean(1 - errors / variance, axis=-1)
+    return {
+        key: float(score) if ok else None
+        for key, score, ok in zip(models, scores, is_accurate, strict=True)
     }
 
 
@@ -404,6 +458,9 @@ class SharedFit:
         is_shared = isinstance(model, FittedModel)
         loss = model.loss if is_shared else model.loss_
         if not loss.has_link():
+            score = self.group.r2_by_moments(rows).get(self.key) if sample_weight is None else None
+            if score is not None:
+                return score
             return r2_score(y, self.predict(rows), sample_weight=sample_weight)
         X = self.group.transform(rows)
         if not is_shared:

@@ -87,6 +87,27 @@ def test_full_batches_of_squared_error_by_fold_moments(params, grid, n_outputs):
     assert set(search.shared_) == {"moments"}
 
 
+def test_default_scores_of_test_and_training_rows_need_no_predictions(monkeypatch):
+    monkeypatch.setattr("skgd.model_selection._shared_fits.predict_together", None)
+    search = GridSearchCV(BatchGDRegressor(), {"alpha": ALPHAS}, return_train_score=True)
+    monkeypatch.setattr(BatchGDRegressor, "fit", lambda self, X, y: self)  # the best candidate
+    assert np.isfinite(search.fit(X, Y).cv_results_["mean_train_score"]).all()
+
+
+def test_scores_whose_digits_cancel_in_second_moments():
+    y = X @ np.arange(10.0) * (1 + 1e-9)
+    search = assert_equal_searches(BatchGDRegressor(), {"alpha": [0.0, 1e-12, 1e-3]}, y=y)
+    assert set(search.shared_) == {"moments"}
+
+
+@pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
+def test_features_of_different_scales(penalty):
+    scaled = X * np.geomspace(1e-4, 1e4, X.shape[1])
+    grid = {"alpha": np.geomspace(1e-8, 10, 7)}
+    search = assert_equal_searches(BatchGDRegressor(penalty=penalty), grid, X=scaled)
+    assert set(search.shared_) == {"moments"}
+
+
 @pytest.fixture
 def without_numba():
     """Run on NumPy, also where Numba is installed."""
@@ -101,7 +122,9 @@ def test_fold_moments_without_an_intercept(standardize):
     assert set(search.shared_) == {"moments"}
 
 
-@pytest.mark.parametrize("params", [{"optimizer": "adam", "max_iter": 9}, {"standardize": False}])
+@pytest.mark.parametrize(
+    "params", [{"optimizer": "adam", "max_iter": 9}, {"optimizer": "cg", "standardize": False}]
+)
 @pytest.mark.filterwarnings("ignore:BatchGDRegressor did not converge")
 def test_fits_that_depend_on_rounding_are_ordinary_ones(params):
     search = assert_equal_searches(BatchGDRegressor(**params), {"alpha": [0.0, 0.01]}, cv=2)
