@@ -42,6 +42,7 @@ PUBLIC_SIGNATURES = {
     ("regressors/_sgd.py", "SGDRegressor.__init__"),
     ("regressors/_sgd.py", "SGDRegressor.fit"),
     ("regressors/_keyword_fit.py", "KeywordGDRegressor.fit"),  # of the two others
+    ("model_selection/_batch_cv.py", "BatchGDRegressorCV.__init__"),
 }
 
 

@@ -93,6 +93,17 @@ class ChunkedData(ABC):
     def count_rows(self):
         """Set `chunk_lengths` and `total_weight`, if they are unknown."""
 
+    def copy_counts(self, subsets):
+        """Set `chunk_lengths` and `total_weight`, if they are unknown, from those of subsets.
+
+        Parameters
+        ----------
+        subsets : list of (array, ChunkedData)
+            The numbers of the chunks of each subset, and the subset. Every chunk is in one.
+        """
+        if self.chunk_lengths is None:
+            self.count_rows()
+
     def __len__(self):
         """Return the number of rows with positive weight; needs :meth:`count_rows` before."""
         return sum(self.chunk_lengths)
@@ -139,8 +150,12 @@ class ChunkedData(ABC):
         moments = self.map_reduce(chunk_second_moments, self.dtype)
         if not moments.is_accurate_for(self.dtype) and self.dtype != np.float64:
             moments = self.map_reduce(chunk_second_moments, np.dtype(float))
-        self._feature_moments, self.y_mean = moments.feature_moments, moments.y_mean
+        self.store_moments(moments)
         return moments
+
+    def store_moments(self, moments):
+        """Store what follows from the second moments of all rows, so that it needs no pass."""
+        self._feature_moments, self.y_mean = moments.feature_moments, moments.y_mean
 
     def intercept_only(self, loss):
         """Return the constant prediction that minimises the loss.

@@ -97,6 +97,14 @@ class DaskData(ChunkedData):
         self.chunk_lengths = [length for length, _ in counts]
         self.total_weight = float(sum(weight for _, weight in counts))
 
+    def copy_counts(self, subsets):
+        """Set `chunk_lengths` and `total_weight`, if they are unknown, from those of subsets."""
+        if self.chunk_lengths is None:
+            counts = {}
+            for numbers, subset in subsets:
+                counts.update(zip(numbers.tolist(), subset.counts, strict=True))
+            self._set_counts([counts[number] for number in range(self.n_chunks)])
+
     def fold(self, function, state, steps):
         """Return the final state; it is sent to the worker of each chunk in turn."""
         function, state = delayed(function, traverse=False), delayed(state, traverse=False)
@@ -119,11 +127,19 @@ class DaskData(ChunkedData):
         ]
         return concatenate_chunks(dask.compute(*samples))
 
+    @property
+    def n_chunks(self):
+        """Number of chunks."""
+        return len(self.delayed_chunks)
+
     def subset(self, numbers):
         """Return the data set of the chunks with the given numbers."""
         chunks = [self.delayed_chunks[number] for number in numbers]
         subset = DaskData(chunks, *self.layout, self.sparse)
-        subset._set_counts([self.counts[number] for number in numbers])
+        if self.chunk_lengths is None:
+            subset.loss = self.loss  # targets are checked when the rows are counted
+        else:
+            subset._set_counts([self.counts[number] for number in numbers])
         return subset
 
 

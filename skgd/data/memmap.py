@@ -61,6 +61,11 @@ class MemmapData(ChunkedData):
         self.chunk_lengths = [int(np.count_nonzero(weights)) for weights in chunk_weights]
         self.total_weight = float(sum(weights.sum(dtype=float) for weights in chunk_weights))
 
+    @property
+    def n_chunks(self):
+        """Number of chunks."""
+        return len(self.bounds)
+
     def subset(self, numbers):
         """Return the data set of the chunks with the given numbers."""
         return MemmapData(self.X, self.y, self.weights, self.bounds[numbers], self.offset)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from skgd.model_selection._batch_cv import BatchGDRegressorCV
 from skgd.model_selection._cross_validate import cross_validate
 from skgd.model_selection._curve import validation_curve
 from skgd.model_selection._range_test import RangeTest, learning_rate_range_test
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from skgd.model_selection._halving import HalvingGridSearchCV, HalvingRandomSearchCV
 
 __all__ = [
+    "BatchGDRegressorCV",
     "GridSearchCV",
     "HalvingGridSearchCV",
     "HalvingRandomSearchCV",

@@ -6,6 +6,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skgd import BatchGDRegressor, SGDRegressor, losses
 from skgd.losses import LOSSES
+from skgd.model_selection import BatchGDRegressorCV
 from tests.helpers.regressors import REGRESSORS, STOCHASTIC
 
 
@@ -34,11 +35,15 @@ OTHERS += [
     for Regressor in STOCHASTIC
     for loss in ("poisson", "gamma")
 ]
+CROSS_VALIDATED = [
+    BatchGDRegressorCV(alphas=3),
+    BatchGDRegressorCV("huber", alphas=2, l1_ratio=[1.0], max_iter=100),
+]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # as in its own suite
 @parametrize_with_checks(
-    [*(Regressor() for Regressor in REGRESSORS), *OTHERS],
+    [*(Regressor() for Regressor in REGRESSORS), *OTHERS, *CROSS_VALIDATED],
     expected_failed_checks=expected_failed_checks,
 )
 def test_estimator_check_of_scikit_learn(estimator, check):
