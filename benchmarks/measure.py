@@ -21,7 +21,7 @@ import skgd
 THREADS = 1
 
 
-def in_turns(tasks, rounds, threads=THREADS):
+def in_turns(tasks, rounds, threads=THREADS, clock=time.perf_counter):
     """Return the median seconds and the last result of each task, run in turns.
 
     Parameters
@@ -32,6 +32,9 @@ def in_turns(tasks, rounds, threads=THREADS):
         How often each is run. The first round is not counted if there are others: it warms up.
     threads : int or None, default=1
         Threads of BLAS; None leaves it as many as it takes by itself.
+    clock : callable, default=time.perf_counter
+        Returns seconds. ``time.process_time`` returns those of the processor, which other processes
+        on a busy machine change less.
 
     Returns
     -------
@@ -44,9 +47,9 @@ def in_turns(tasks, rounds, threads=THREADS):
         for name, task in tasks.items():
             with warnings.catch_warnings(), threadpool_limits(threads):
                 warnings.simplefilter("ignore")
-                start = time.perf_counter()
+                start = clock()
                 results[name] = task()
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     counted = {name: times[1:] or times for name, times in seconds.items()}
     return {name: (statistics.median(counted[name]), results[name]) for name in tasks}
 

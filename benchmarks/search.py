@@ -1,14 +1,17 @@
 """Grid searches in shared passes, compared with scikit-learn's.
 
 Each case is run with scikit-learn's search and estimator, with scikit-learn's search and skgd's
-estimator, and with skgd's search. Scores are printed beside the times: estimators of both packages
-shuffle with different generators, so that scores of stochastic descents agree roughly only.
+estimator, and with skgd's search; those of penalties also with the classes of both packages that
+choose a penalty. The case `large` prints times in units of one fit of skgd to all rows. Scores are
+printed beside the times: estimators of both packages shuffle with different generators, so that
+scores of stochastic descents agree roughly only.
 
 Run ``python benchmarks/search.py`` for all cases, or ``python benchmarks/search.py CASE ...``. With
-``NUMBA_DISABLE_JIT=1`` skgd runs on NumPy alone.
+``--cpu`` times are those of the processor. With ``NUMBA_DISABLE_JIT=1`` skgd runs on NumPy alone.
 """
 
 import sys
+import time
 
 import numpy as np
 from sklearn import linear_model, model_selection
@@ -20,9 +23,9 @@ from sklearn.preprocessing import StandardScaler
 
 import skgd
 from measure import in_turns, machine
-from skgd.model_selection import GridSearchCV, HalvingGridSearchCV
+from skgd.model_selection import BatchGDRegressorCV, GridSearchCV, HalvingGridSearchCV
 
-ROUNDS = 2
+ROUNDS = 3
 
 
 def table(n_rows, n_features):
@@ -66,17 +69,49 @@ def l2():
     ridge = {"alpha": n_train * alphas}
     tasks = searches(linear_model.Ridge(), ridge, skgd.BatchGDRegressor(), {"alpha": alphas})
     tasks["RidgeCV"] = lambda X, y: linear_model.RidgeCV(ridge["alpha"]).fit(X, y)
+    tasks["BatchGDRegressorCV"] = lambda X, y: BatchGDRegressorCV(alphas=alphas).fit(X, y)
     return X, y, tasks
 
 
 def l1():
-    """Full batches: 20 strengths of an l1 penalty by 5 folds, 20,000 rows and 50 columns."""
-    X, y = table(20_000, 50)
-    alphas = np.logspace(-3, 0, 20)
-    ours = skgd.BatchGDRegressor(penalty="l1")
-    tasks = searches(linear_model.Lasso(), {"alpha": alphas}, ours, {"alpha": alphas})
-    tasks["LassoCV"] = lambda X, y: linear_model.LassoCV(alphas=alphas, cv=5).fit(X, y)
-    return X, y, tasks
+    """Full batches: 50 strengths of an l1 penalty by 5 folds, 100,000 rows and 100 columns."""
+    X, y = table(100_000, 100)
+    return X, y, penalty_paths(linear_model.LassoCV, [1.0], np.logspace(-3, 0, 50))
+
+
+def elastic_net():
+    """Full batches: 50 strengths by 5 ratios by 5 folds, 100,000 rows and 100 columns."""
+    X, y = table(100_000, 100)
+    ratios = [0.1, 0.5, 0.7, 0.9, 1.0]
+    return X, y, penalty_paths(linear_model.ElasticNetCV, ratios, np.logspace(-3, 0, 50))
+
+
+def penalty_paths(theirs, ratios, alphas):
+    """Return the searches over l1 ratios and strengths by name."""
+    grid = {"alpha": alphas, "l1_ratio": ratios}
+    params = {} if theirs is linear_model.LassoCV else {"l1_ratio": ratios}
+    ours = skgd.BatchGDRegressor(penalty="elasticnet")
+    cross_validated = BatchGDRegressorCV(alphas=alphas, l1_ratio=ratios)
+    return {
+        theirs.__name__: lambda X, y: theirs(alphas=alphas, cv=5, **params).fit(X, y),
+        "skgd": lambda X, y: GridSearchCV(ours, grid, cv=5).fit(X, y),
+        "BatchGDRegressorCV": lambda X, y: cross_validated.fit(X, y),
+    }
+
+
+def large():
+    """Full batches: 50 strengths of an l2 penalty by 5 folds, 1,000,000 rows and 100 columns."""
+    X, y = table(1_000_000, 100)
+    alphas, fit = np.logspace(-4, 2, 50), skgd.BatchGDRegressor()
+    return (
+        X,
+        y,
+        {
+            "skgd": lambda X, y: fit.fit(X, y),
+            "GridSearchCV": lambda X, y: GridSearchCV(fit, {"alpha": alphas}, cv=5).fit(X, y),
+            "BatchGDRegressorCV": lambda X, y: BatchGDRegressorCV(alphas=alphas).fit(X, y),
+        },
+    )
 
 
 def pipeline():
@@ -110,8 +145,8 @@ def halving():
     return *table(20_000, 20), searches(theirs, grid, ours, grid, classes, **options)
 
 
-CASES = (diabetes, sgd, mini_batch, l2, l1, pipeline, poisson, halving)
-CASES = {case.__name__: case for case in CASES}
+ALL = diabetes, sgd, mini_batch, l2, l1, elastic_net, large, pipeline, poisson, halving
+CASES = {case.__name__: case for case in ALL}
 
 
 def searches(theirs, their_grid, ours, our_grid, classes=None, **options):
@@ -125,19 +160,29 @@ def searches(theirs, their_grid, ours, our_grid, classes=None, **options):
     }
 
 
-def run(case):
+def run(case, clock):
     """Print times, ratios and scores of a case."""
     X, y, tasks = case()
     print(f"\n{case.__name__}: {case.__doc__}")
-    results = in_turns({name: lambda t=task: t(X, y) for name, task in tasks.items()}, ROUNDS)
+    results = in_turns(
+        {name: lambda t=task: t(X, y) for name, task in tasks.items()}, ROUNDS, clock=clock
+    )
     fastest = results["skgd"][0]
     for name, (seconds, search) in results.items():
-        score = getattr(search, "best_score_", np.nan)
+        score = r2_of(search, y)
         shared = "".join(f", shared: {kind or 'nothing'}" for kind in set(shared_of(search)))
         print(
             f"  {name:30s} {seconds:8.3f} s, {seconds / fastest:7.1f} times ours, "
             f"best score {score:.9f}{shared}"
         )
+
+
+def r2_of(search, y):
+    """Return the best R² of a search; that of a mean squared error refers to the variance of y."""
+    if hasattr(search, "mse_path_"):
+        errors = search.mse_path_.reshape(-1, search.mse_path_.shape[-1])
+        return 1 - errors.mean(axis=1).min() / y.var()
+    return getattr(search, "best_score_", np.nan)
 
 
 def shared_of(search):
@@ -147,5 +192,6 @@ def shared_of(search):
 
 if __name__ == "__main__":
     print(machine())
-    for name in sys.argv[1:] or CASES:
-        run(CASES[name])
+    clock = time.process_time if "--cpu" in sys.argv else time.perf_counter
+    for name in [name for name in sys.argv[1:] if name != "--cpu"] or CASES:
+        run(CASES[name], clock)

@@ -10,6 +10,9 @@ from skgd.model_selection._rows import take_rows
 class CachedRows:
     """Rows of which a selection is made once, though a search repeats it for every candidate.
 
+    They are indexed as a pandas Series, by `iloc` and `take`, the first that scikit-learn looks
+    for: each of its other checks takes as long as the selection.
+
     Parameters
     ----------
     rows : array-like
@@ -24,8 +27,16 @@ class CachedRows:
     def __len__(self):
         return self.shape[0]
 
-    def __getitem__(self, key):
-        index = key[0] if isinstance(key, tuple) else key
+    @property
+    def iloc(self):
+        """The rows themselves, which are indexed by position."""
+        return self
+
+    def take(self, index, axis=0):
+        """Return the rows at an array of numbers."""
+        return self[index]
+
+    def __getitem__(self, index):
         if id(index) not in self.selections:
             numbers = np.arange(len(self))[index]
             self.selections[id(index)] = index, take_rows(self.rows, numbers)
@@ -115,7 +126,8 @@ class SplitterOnData:
     def split(self, rows, y=None, **params):
         """Return the splits of the rows."""
         splits = list(self.splitter.split(self.fits.X, self.fits.y, **params))
-        splits = [(np.asarray(train), np.asarray(test)) for train, test in splits]
+        numbers = np.arange(len(self.fits.rows))  # instead of masks
+        splits = [(numbers[train], numbers[test]) for train, test in splits]
         self.fits.set_splits(splits)
         return splits
 

@@ -87,7 +87,7 @@ def fit_models(models, rows):
     list of FittedModel or None
         None where an ordinary fit would use the rows themselves, or would fail.
     """
-    configs = [try_call(resolve_config, m) if is_supported(m) else None for m in models]
+    configs = [try_call(resolve_once, m) if is_supported(m) else None for m in models]
     used = [config is not None and config.loss.quadratic for config in configs]
     X = rows.X
     if not any(used) or issparse(X) or X.dtype != np.float64:
@@ -141,6 +141,13 @@ def has_exact_steps(model, config, moments):
     parts = penalty.l1, penalty.l2, penalty.lower, penalty.upper
     has_shape = all(np.shape(part) in ((), (n_features,)) for part in parts)
     return bool(is_finite and contains_zero and has_shape)
+
+
+def resolve_once(model):
+    """Return the components of the model of a candidate, which is the same in all folds."""
+    if not hasattr(model, "_config"):
+        model._config = resolve_config(model)
+    return model._config
 
 
 def is_supported(model):

@@ -108,6 +108,15 @@ def test_features_of_different_scales(penalty):
     assert set(search.shared_) == {"moments"}
 
 
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+def test_nearly_collinear_features(penalty):
+    noise = np.random.default_rng(0).normal(size=(len(X), 1))
+    collinear = np.hstack([X, X[:, :1] + 0.1 * noise])  # condition number 1e5
+    grid = {"alpha": [0.0, *np.geomspace(1e-12, 1, 7)]}
+    search = assert_equal_searches(BatchGDRegressor(penalty=penalty), grid, X=collinear)
+    assert set(search.shared_) == {"moments"}
+
+
 @pytest.fixture
 def without_numba():
     """Run on NumPy, also where Numba is installed."""
