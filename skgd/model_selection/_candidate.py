@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import get_tags
 
 from skgd.model_selection._rows import take_rows
 
@@ -93,7 +92,7 @@ class CandidateModel(RegressorMixin, BaseEstimator):
         return self.estimator._metadata_request
 
     def __sklearn_tags__(self):
-        return get_tags(self.estimator)
+        return self.fits.tags
 
     @property
     def feature_names_in_(self):

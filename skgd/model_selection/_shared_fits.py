@@ -5,6 +5,7 @@ before the last are fitted once for a group, and its models by the shared passes
 (:data:`PASSES`). All other fits are ordinary calls of `fit`.
 """
 
+import copy
 import logging
 import warnings
 from collections import defaultdict
@@ -19,7 +20,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_array
+from sklearn.utils import check_array, get_tags
 
 from skgd.data.conversion import choose_dtype, to_float
 from skgd.data.d2 import make_scorer
@@ -95,8 +96,10 @@ class Candidate(NamedTuple):
 
 
 def make_candidate(estimator, params):
-    """Return the :class:`Candidate` of an estimator and parameters to set."""
-    estimator = clone(estimator).set_params(**clone(params, safe=False))
+    """Return the :class:`Candidate` of an unfitted estimator and parameters to set."""
+    # Parameters of skgd's estimators are replaced, never changed, so that a copy is a clone.
+    estimator = copy.copy(estimator) if type(estimator) in ESTIMATORS else clone(estimator)
+    estimator.set_params(**clone(params, safe=False))
     parts = split_pipeline(estimator)
     if parts is None:
         return Candidate(estimator)
@@ -137,8 +140,9 @@ class SharedFits:
     def set_candidates(self, candidates):
         """Set the parameters of the candidates that are evaluated next."""
         self.keys = list(map(params_key, candidates))
+        estimator = clone(self.estimator)
         self.candidates = {
-            key: make_candidate(self.estimator, params)
+            key: make_candidate(estimator, params)
             for key, params in zip(self.keys, candidates, strict=True)
         }
 
@@ -158,6 +162,11 @@ class SharedFits:
         else:
             tests = [fold.test for fold in self.folds]
             self.moments = FoldMoments([fold.train for fold in self.folds], tests)
+
+    @cached_property
+    def tags(self):
+        """Tags of the estimator."""
+        return get_tags(self.estimator)
 
     @cached_property
     def checked(self):
