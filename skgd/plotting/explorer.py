@@ -66,8 +66,8 @@ class DescentExplorer:
     ----------
     figure_ : matplotlib Figure
         The figure.
-    model_ : MiniBatchGDRegressor or None
-        The last fit; None if it diverged in the first epoch.
+    model_ : MiniBatchGDRegressor
+        The last fit; one that diverged is shown up to there.
     path_line_, objective_line_ : Line2D
         The path and the curve.
     title_ : Text
@@ -180,11 +180,8 @@ class DescentExplorer:
             optimizer=Momentum(momentum) if momentum else "gd",
             batch_size=min(batch_size, len(self.y)),
         )
-        if self.model_ is None:
-            path, objective = np.empty((0, 2)), np.empty(0)
-        else:
-            path = thin_path(get_path(self.model_, self.slice.indices, 0), MAX_PATH_POINTS)
-            objective = self.model_.history_["objective"]
+        path = thin_path(get_path(self.model_, self.slice.indices, 0), MAX_PATH_POINTS)
+        objective = self.model_.history_["objective"]
         self.path_line_.set_data(path.T)
         self._star.set_data(path[-1:].T)
         above = objective - self.minimum
@@ -193,24 +190,24 @@ class DescentExplorer:
         return self
 
     def _fit(self, **params):
-        """Return a fit, of fewer epochs if it diverges; None if it diverges in the first epoch."""
-        n_epochs = self.max_iter
-        common = {"penalty": None, "standardize": False, "tol": None, "record": "path"}
-        while n_epochs:
-            model = MiniBatchGDRegressor(
-                max_iter=n_epochs, random_state=self.random_state, **common, **params
-            )
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", ConvergenceWarning)
-                    return model.fit(self.X, self.y)
-            except ValueError:
-                n_epochs //= 2
-        return None
+        """Return a fit, which may diverge."""
+        model = MiniBatchGDRegressor(
+            penalty=None,
+            standardize=False,
+            tol=None,
+            max_iter=self.max_iter,
+            on_divergence="warn",
+            record="path",
+            random_state=self.random_state,
+            **params,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return model.fit(self.X, self.y)
 
     def _describe_fit(self, objective):
         """Return the title of the curve."""
-        if len(objective) <= self.max_iter:
+        if self.model_.stop_reason_ == "diverged":
             return "diverged: the learning rate is too large"
         reached = (objective[-1] - self.minimum) / (self.start - self.minimum or 1.0)
         return f"after {self.max_iter} epochs: {100 * reached:.3g} % of the initial distance"

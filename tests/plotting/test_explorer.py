@@ -65,6 +65,7 @@ def test_a_redraw_changes_the_lines_only():
 def test_a_diverging_fit_is_reported(rate):
     explorer = DescentExplorer(*two_features()).update(learning_rate=rate)
     assert explorer.title_.get_text().startswith("diverged")
+    assert len(explorer.path_line_.get_xdata()) > 1
     assert pixels(explorer).std() > 0
 
 
