@@ -133,6 +133,7 @@ left.set(
     ylim=(1e-10, 20),
 )
 left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, fontsize="small")
+left.grid(alpha=0.3)
 
 # %%
 # Validation curve
@@ -152,8 +153,7 @@ for scores, label, line in zip(curve, ["training", "validation"], ["--", "-"], s
     right.fill_between(alphas, mean - deviation, mean + deviation, color=colour, alpha=0.15)
 right.set(xlabel="alpha", ylabel="R²", title="Validation curve, l1 penalty", xscale="log")
 right.legend(loc="lower left")
-for axes in (left, right):
-    axes.grid(alpha=0.3)
+right.grid(alpha=0.3)
 
 if len(sys.argv) > 1:
     figure.savefig(sys.argv[1], dpi=150)

@@ -40,6 +40,7 @@ best = -2 * model.best_score_
 ax.plot(model.alpha_, best, "k.", markersize=10, label="chosen")
 ax.set(xscale="log", xlabel="alpha", ylabel="mean squared error of test rows")
 ax.legend()
+ax.grid(alpha=0.3)
 
 # %%
 # Other losses
