@@ -14,8 +14,8 @@ DIFFERENCE_METHODS = {None: "central", "2-point": "forward", "3-point": "central
 #: Absolute error of an estimated partial derivative if function and variables are of order 1.
 GRADIENT_ERRORS = {"forward": 1e-8, "central": 1e-10}
 
-#: Errors of `fun` and `jac` that count as the value +∞; numpy.linalg.LinAlgError is a ValueError.
-NUMERICAL_ERRORS = ArithmeticError, ValueError
+#: Errors of `fun` and `jac` that count as the value +∞; the last is a ValueError since NumPy 1.25.
+NUMERICAL_ERRORS = ArithmeticError, ValueError, np.linalg.LinAlgError
 
 
 class ScalarFunction:

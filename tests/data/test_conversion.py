@@ -5,6 +5,7 @@ import pytest
 import sklearn
 from scipy import sparse
 from sklearn.linear_model import LinearRegression, SGDRegressor
+from sklearn.utils.fixes import parse_version
 
 import skgd
 from skgd import BatchGDRegressor, MiniBatchGDRegressor
@@ -83,6 +84,8 @@ def test_single_precision_of_tables_is_retained(kind, rows):
     assert model.coef_.dtype == model.predict(table).dtype == np.float32
     np.testing.assert_array_equal(model.coef_, expected.coef_)
     np.testing.assert_array_equal(model.predict(table), expected.predict(X))
+    if kind == "arrow" and parse_version(sklearn.__version__) < parse_version("1.9"):
+        return  # its searches cannot select rows of a table of Arrow
     search = GridSearchCV(BatchGDRegressor(), {"alpha": [0.0, 0.1]}).fit(table, rows[1])
     assert search.best_estimator_.coef_.dtype == np.float32
 
@@ -94,8 +97,11 @@ def test_mixed_and_integer_tables_are_fitted_at_double_precision(rows):
     for table, y in ((mixed, rows[1]), (integers, [1.0, 2.0, 2.0, 4.0])):
         model = BatchGDRegressor().fit(table, y)
         assert model.coef_.dtype == np.float64
-        assert list(model.feature_names_in_) == ["a", "b"]
-        np.testing.assert_allclose(model.coef_, LinearRegression().fit(table, y).coef_)
+        theirs = LinearRegression().fit(table, y)
+        np.testing.assert_allclose(model.coef_, theirs.coef_)
+        # Not all versions of scikit-learn know the names of all versions of Polars.
+        names = (getattr(fitted, "feature_names_in_", None) for fitted in (model, theirs))
+        np.testing.assert_array_equal(*names)
 
 
 def test_a_lazy_frame_is_refused(rows):
