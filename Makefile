@@ -35,13 +35,15 @@ test: $(VENV)/installed-test  ## Run the tests and every documented example
 test-integrations: $(INTEGRATIONS)/installed  ## Test with other packages, newest versions (before a release)
 	@$(INTEGRATIONS)/bin/python -m pytest --numprocesses=0 tests/integrations
 
-# Compiling takes minutes: `make test` compiles every component, and the oldest Numba some of them.
+# `make test` runs all cases and compiles every component. With the oldest versions it is a third of
+# the cases of tests that have many, and some of the compiled ones.
+OLDEST_ARGS ?= --every 3
 OLDEST_COMPILED ?= loss_of_the_user or cached or writable or single_precision
 
 test-oldest: $(OLDEST)/installed-test  ## Run the tests with the oldest supported versions, first without Numba
 	@$(OLDEST)/bin/python -c "import platform, numpy, sklearn; print('Python', \
 	  platform.python_version(), '/ NumPy', numpy.__version__, '/ scikit-learn', sklearn.__version__)"
-	@NUMBA_DISABLE_JIT=1 $(OLDEST)/bin/python -m pytest $(PYTEST_ARGS)
+	@NUMBA_DISABLE_JIT=1 $(OLDEST)/bin/python -m pytest $(PYTEST_ARGS) $(OLDEST_ARGS)
 	@$(OLDEST)/bin/python -m pytest $(PYTEST_ARGS) tests/solvers/compiled/test_compiled.py -k "$(OLDEST_COMPILED)"
 
 test-matrix:  ## Run the tests on every installed Python, with the oldest and the newest dependencies

@@ -206,6 +206,7 @@ def test_every_fit_rejects_a_wrong_loss_and_keeps_the_model(Regressor, n_outputs
         model.fit_batches([(X[:10], y[:10]), (X[10:], y[10:])])
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize("Regressor", REGRESSORS)
 def test_a_stream_checks_its_loss_in_the_first_call_only(Regressor, small):
     calls = []

@@ -108,6 +108,7 @@ def test_few_fits_that_ran_together_are_continued_one_by_one(
     assert set(search.shared_) == {"updates"}
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize(
     ("estimator", "shared"), [(CONTINUED[0][0], "updates"), (CONTINUED[7][0], "epochs")]
 )

@@ -184,8 +184,9 @@ def test_the_compiled_row_loop_equals_the_python_loop():
         theta, average, statistics = np.zeros(4), np.zeros(4), np.zeros(8)
         rng = np.random.default_rng(0)
         rows, y, weights = rng.standard_normal((64, 4)), rng.standard_normal(64), rng.random(64)
-        strengths = np.array([0.1, 0, 0, 0]), np.array([0.1, 0.1, 0, 0])
-        arrays = theta, average, statistics
-        total = loop(loss, rows, y, weights, strengths, arrays, False, 1.0)
+        bounds = np.array([-np.inf, 0, -0.1, -np.inf]), np.array([np.inf, np.inf, 0.1, np.inf])
+        penalty = np.array([0.1, 0, 0, 0]), np.array([0.1, 0.1, 0, 0]), *bounds
+        arrays, targets = (theta, average, statistics), np.stack([y, 0.1 * rng.random(64)])
+        total = loop(loss, rows, targets, weights, penalty, arrays, False, 1.0)
         results.append(np.concatenate([[total], *arrays]))
     assert_allclose(*results, rtol=1e-10)
