@@ -24,7 +24,7 @@ SETUP, RECIPES = read_recipes()
 
 
 def test_every_recipe_is_found():
-    assert len(RECIPES) == 13
+    assert len(RECIPES) == 14
     assert all(RECIPES.values())
 
 

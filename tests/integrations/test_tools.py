@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -66,6 +67,21 @@ def test_bayes_search_cv_of_scikit_optimize(rows):
         random_state=0,
     )
     assert search.fit(rows[0], rows[2]).score(rows[1], rows[3]) > 0.2
+
+
+def test_bayes_search_cv_over_rates_that_diverge(rows):
+    skopt = pytest.importorskip("skopt")
+    search = skopt.BayesSearchCV(
+        MiniBatchGDRegressor(on_divergence="warn", random_state=0),
+        {"learning_rate": [1e-2, 1e2, 1e4]},
+        n_iter=3,
+        cv=3,
+        random_state=0,
+    )
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        search.fit(rows[0], rows[2])
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.best_params_["learning_rate"] == 1e-2
 
 
 def models(X, y):
