@@ -29,7 +29,6 @@ MIN_RECIPROCAL_CONDITION = 1e-4
 #: where it is nothing but rounding, which differs from moments to moments.
 LINEAR = Accelerated, ConjugateGradient, GD, Momentum, Nesterov, ProximalNewton
 
-
 #: Number of steps within which a descent whose first step is exact has converged.
 MIN_STEPS = 10
 

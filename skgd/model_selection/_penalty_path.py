@@ -4,13 +4,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.utils.parallel import Parallel, delayed
 
 from skgd.data.scaling import FeatureScaling
 from skgd.model_selection._fold_moments import FoldMoments
 from skgd.model_selection._least_squares import PenalizedLeastSquares
-from skgd.model_selection._rows import as_slice, sum_second_moments
+from skgd.model_selection._rows import as_slice, multiply_rows, sum_second_moments
 from skgd.objectives import ObjectiveSpec, build
 from skgd.penalties import L2
 from skgd.regressors._base import FitTask
@@ -167,13 +166,10 @@ def mean_losses(data, loss, coefs, intercepts):
 def sum_losses(data, loss, coefs, intercepts):
     """Return the weighted sums of the losses of the rows in memory, one for each model."""
     sums = np.zeros(len(coefs))
-    matrix = coefs.reshape(-1, coefs.shape[-1])
-    n_rows = max(1, PREDICTIONS_PER_CHUNK // len(matrix))
+    n_rows = max(1, PREDICTIONS_PER_CHUNK // int(np.prod(coefs.shape[:-1])))
     for first in range(0, len(data), n_rows):
         rows = data.slice_rows(slice(first, first + n_rows))
-        products = (rows.X @ matrix.T).T if issparse(rows.X) else matrix @ rows.X.T
-        products = products.reshape(*coefs.shape[:-1], -1)
-        for number, product in enumerate(products):
+        for number, product in enumerate(multiply_rows(rows.X, coefs)):
             losses = loss.value(product.T + intercepts[number], rows.y)
             losses = losses.reshape(len(losses), -1).mean(axis=1, dtype=float)
             sums[number] += losses.sum() if rows.weights is None else rows.weights @ losses

@@ -6,6 +6,7 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 
 from skgd._utils.component import is_built_in
 from skgd._utils.threads import map_reduce_in_threads
@@ -29,6 +30,27 @@ def take_rows(X, index):
     if isinstance(X, list):
         return [X[i] for i in index]
     return X[as_slice(index)]
+
+
+def multiply_rows(X, coefs):
+    """Return the products of rows and the coefficients of many models.
+
+    Those of a model are consecutive in memory, as scores and losses read them.
+
+    Parameters
+    ----------
+    X : array or sparse matrix of shape (n, d)
+        Rows.
+    coefs : array of shape (m, d) or (m, k, d)
+        Coefficients of m models.
+
+    Returns
+    -------
+    array of shape (m, n) or (m, k, n)
+    """
+    matrix = coefs.reshape(-1, coefs.shape[-1])
+    products = (X @ matrix.T).T if issparse(X) else matrix @ X.T
+    return products.reshape(*coefs.shape[:-1], -1)
 
 
 def as_slice(index):

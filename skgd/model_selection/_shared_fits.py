@@ -31,7 +31,14 @@ from skgd.model_selection._candidate import CachedRows
 from skgd.model_selection._fold_moments import FoldMoments
 from skgd.model_selection._keys import params_key
 from skgd.model_selection._paused import PausedFits
-from skgd.model_selection._rows import FittedModel, TrainingRows, as_slice, same_rows, take_rows
+from skgd.model_selection._rows import (
+    FittedModel,
+    TrainingRows,
+    as_slice,
+    multiply_rows,
+    same_rows,
+    take_rows,
+)
 from skgd.regressors import BatchGDRegressor, MiniBatchGDRegressor, SGDRegressor
 from skgd.regressors._input import check_rows, check_weights
 
@@ -417,12 +424,9 @@ def predict_together(models, X):
     """
     X = to_float(check_array(X, accept_sparse="csr", dtype=choose_dtype(X)))
     coefs = np.array([model.coef for model in models.values()])
-    # The predictions of a model are consecutive, as scores read them.
-    products = (X @ coefs.reshape(-1, coefs.shape[-1]).T).T if issparse(X) else coefs @ X.T
-    products = products.reshape(*coefs.shape[:-1], -1)
     return {
         key: model.loss.predict(product.T + model.intercept)
-        for (key, model), product in zip(models.items(), products, strict=True)
+        for (key, model), product in zip(models.items(), multiply_rows(X, coefs), strict=True)
     }
 
 
