@@ -1,6 +1,6 @@
 """Calls of a function on chunks, and the sum of their results."""
 
-import numpy as np
+from skgd._utils.floating_point import ignore_overflow
 
 
 def call_for_chunk(function, number, *args):
@@ -10,7 +10,7 @@ def call_for_chunk(function, number, *args):
     here because each thread has its own error state.
     """
     try:
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+        with ignore_overflow():
             return function(*args)
     except ValueError as error:
         named = type(error)(f"Chunk {number} of the data: {error}")

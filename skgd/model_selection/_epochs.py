@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skgd._utils.floating_point import ignore_overflow
 from skgd.model_selection._paused import PausedFit, SingleLoop
 from skgd.model_selection._rows import FittedModel, is_reproducible, start_fit, try_call
 from skgd.model_selection._updates import FoldData
@@ -57,7 +58,6 @@ def start(model, config, data):
     if not stage.is_last:
         return None
     state = task.fit_state.state
-    # Overflow is detected from non-finite values, so NumPy's warnings are silenced.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+    with ignore_overflow():
         loop = DescentLoop(stage.problem, stage.solver, state, stage.criteria, History())
         return PausedFit(SingleLoop(loop, loop.run()), 0, task, stage.problem)

@@ -2,8 +2,7 @@
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from skgd._utils.floating_point import ignore_overflow
 from skgd.model_selection._keys import params_key
 from skgd.model_selection._rows import FittedModel, try_call
 from skgd.solvers.choice import choose_solver, gains_from_resuming
@@ -88,7 +87,7 @@ class PausedFits:
             (fit.loop, m.max_iter) for fit, m in zip(fits, models, strict=True) if fit
         }:
             members = {i: fit for i, fit in enumerate(fits) if fit and fit.loop is loop}
-            with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+            with ignore_overflow():
                 outcomes = try_call(loop.resume, [f.number for f in members.values()], max_iter)
             for i, fit in members.items():
                 outcome = outcomes and outcomes[fit.number]

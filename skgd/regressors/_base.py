@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import assert_all_finite
 
 from skgd._utils.component import is_built_in
+from skgd._utils.floating_point import ignore_overflow
 from skgd._utils.nested_params import BaseComponentEstimator
 from skgd._utils.threads import single_blas_thread
 from skgd.data.d2 import make_scorer
@@ -165,8 +166,7 @@ class BaseGDRegressor(CallbackSupportMixin, FittedModelMixin, BaseComponentEstim
         model = copy.copy(self)
         if hasattr(model, "coef_"):
             model.densify()
-        # Overflow is detected from non-finite values, so NumPy's warnings are silenced.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+        with ignore_overflow():
             reason = fit(model)
         if reason is None:
             return self

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skgd._utils.floating_point import ignore_overflow
 from skgd.solvers.divergence import (
     MAX_RELATIVE_END,
     DivergenceGuard,
@@ -138,8 +139,7 @@ def descend(problem, solver, state, criteria, history, monitor=None, best=None):
     DivergenceError
         If the objective diverges and the problem asks for an error then.
     """
-    # Overflow is detected from non-finite values, so NumPy's warnings are silenced.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+    with ignore_overflow():
         return DescentLoop(problem, solver, state, criteria, history, monitor, best).run()
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skgd._utils.floating_point import ignore_overflow
 from skgd.data.scaling import FeatureScaling
 from skgd.schedules import Adaptive, Constant, InverseScaling
 from skgd.solvers.descent import Best, DescentLoop, Outcome, check_start
@@ -68,8 +69,7 @@ def descend_together(descents, choose_solver):
     LockstepLoop
         It has the list of outcomes, which are None where the descent is unstable.
     """
-    # Overflow is detected from non-finite values, so NumPy's warnings are silenced.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+    with ignore_overflow():
         loop = LockstepLoop(descents, choose_solver)
         loop.run()
     return loop

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from skgd._utils.floating_point import ignore_overflow
 from skgd.objectives import build
 from skgd.solvers.base import EpochInfo, Solver
 from skgd.solvers.problem import LazyLearningRates
@@ -82,7 +83,7 @@ def run_chunk(problem, spec, mean_weight, choose_solver, chunk, carry, visit):
     batch_size = min(problem.batch_size, len(chunk))
     problem = replace(problem, objective=build(chunk, spec, mean_weight), batch_size=batch_size)
     order = None if seed is None else np.random.default_rng(seed).permutation(len(chunk))
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+    with ignore_overflow():
         solver = choose_solver(problem)
         state, _, info = solver.run_epoch(state, solver.init(state), rates[:], order)
     return state, total + info.objective * len(chunk)
